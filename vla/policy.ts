@@ -1,0 +1,22 @@
+import type { Observation } from "./observation.ts";
+
+/** A chunk of actions, first one first, and what the policy knows about it. */
+export interface Plan {
+  /**
+   * Actions to execute one per control step, each 7 numbers: translation delta (3), rotation delta as an axis-angle
+   * vector (3), gripper (1, negative opens, positive closes); in units of the OSC_POSE controller's range, [-1, 1].
+   */
+  readonly actions: readonly ArrayLike<number>[];
+  /** log p(actions | seen) in nats, where the policy has a density. */
+  readonly logProb?: number;
+}
+
+/** Anything that turns what the robot sees and is told into a chunk of actions. */
+export interface Policy {
+  /** Shown in results: the kind and what it was made from. */
+  readonly name: string;
+  /** Forgets the last episode. `seed` is a function of the run's seed, the task and the initial state, never of what ran before. */
+  reset(seed: number): void;
+  /** Plans the next chunk from the newest observation. */
+  act(seen: Observation, instruction: string): Promise<Plan> | Plan;
+}
