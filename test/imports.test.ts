@@ -1,0 +1,89 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+
+/** Who may import whom: core ← nn ← flows ← vla; benchmarks and tests see everything. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  core: ["core"],
+  nn: ["core", "nn"],
+  flows: ["core", "nn", "flows"],
+  vla: ["core", "nn", "flows", "vla"],
+  benchmarks: ["core", "nn", "flows", "vla", "benchmarks"],
+  test: ["core", "nn", "flows", "vla", "benchmarks", "test"],
+};
+
+/** A policy knows observations, not the simulator they come from. */
+const POLICY_FOLDERS = /^vla\/(nina|florence2|flower)\//;
+
+/** What is wrong with `file` importing `specifier`; null when nothing is. Paths are relative to the project, with `/`. */
+function offence(file: string, specifier: string): string | null {
+  if (!specifier.startsWith(".")) return null;
+  const target = relative(ROOT, resolve(ROOT, dirname(file), specifier)).replaceAll("\\", "/");
+  const [from, to] = [file.split("/")[0], target.split("/")[0]];
+  const problem = (why: string) => `${file} imports ${specifier}: ${why}`;
+
+  if (!/\.(ts|json)$/.test(specifier)) return problem("relative imports end in .ts");
+  if (!MAY_IMPORT[from].includes(to))
+    return problem(`${from} may import only ${MAY_IMPORT[from].join(", ")}`);
+  if (to === "core" && from !== "core" && from !== "test" && target !== "core/index.ts")
+    return problem("core is entered through core/index.ts only");
+  if (POLICY_FOLDERS.test(file) && target.startsWith("vla/libero/"))
+    return problem("policies know no simulator");
+  return null;
+}
+
+/** Specifiers of all static, re-exporting, side-effect and dynamic imports, types included. */
+function importsOf(source: string): string[] {
+  const statement =
+    /^\s*(?:import|export)\b[^"';]*?\bfrom\s*["']([^"']+)["']|^\s*import\s*["']([^"']+)["']/gm;
+  const call = /\bimport\(\s*["']([^"']+)["']/g;
+  return [...source.matchAll(statement), ...source.matchAll(call)].map((match) => match[1] ?? match[2]);
+}
+
+function sources(): string[] {
+  return Object.keys(MAY_IMPORT).flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
+      .filter((path) => path.endsWith(".ts") && !path.includes("node_modules"))
+      .map((path) => `${folder}/${path.replaceAll("\\", "/")}`),
+  );
+}
+
+describe("imports", () => {
+  test("point one way: core ← nn ← flows ← vla", () => {
+    const offences = sources().flatMap((file) =>
+      importsOf(readFileSync(join(ROOT, file), "utf8")).flatMap(
+        (specifier) => offence(file, specifier) ?? [],
+      ),
+    );
+    expect(offences).toEqual([]);
+  });
+
+  test("the rule sees each kind of offence", () => {
+    expect(offence("core/tensor.ts", "../nn/linear.ts")).toContain("core may import only core");
+    expect(offence("nn/linear.ts", "../flows/flow.ts")).toContain("nn may import only core, nn");
+    expect(offence("flows/flow.ts", "../vla/policy.ts")).toContain("flows may import only");
+    expect(offence("vla/eval.ts", "../test/law.ts")).toContain("vla may import only");
+    expect(offence("nn/linear.ts", "../core/tensor.ts")).toContain("core/index.ts only");
+    expect(offence("vla/nina/policy.ts", "../libero/env.ts")).toContain("no simulator");
+    expect(offence("vla/eval.ts", "./policy")).toContain("end in .ts");
+    expect(offence("vla/eval.ts", "./libero/env.ts")).toBeNull();
+    expect(offence("test/core/tensor.test.ts", "../../core/tensor.ts")).toBeNull();
+  });
+
+  test("every way to write an import is seen", () => {
+    const source = `
+      import a from "./a.ts";
+      import type { B, C } from "./b.ts";
+      import {
+        d,
+      } from './d.ts';
+      export * from "./e.ts";
+      import "./f.ts";
+      const g = await import("./g.ts");
+    `;
+    expect(importsOf(source)).toEqual(["./a.ts", "./b.ts", "./d.ts", "./e.ts", "./f.ts", "./g.ts"]);
+  });
+});

@@ -1,0 +1,38 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { encode } from "fast-png";
+import type { Image, Observation } from "../observation.ts";
+
+/** Writes what a policy sees as `FOLDER/agentview_0042.png` and `FOLDER/eye_in_hand_0042.png`, 42 the control step. */
+export class FrameWriter {
+  readonly #folder: string;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  static async open(folder: string): Promise<FrameWriter> {
+    await mkdir(folder, { recursive: true });
+    return new FrameWriter(folder);
+  }
+
+  async write(step: number, seen: Observation): Promise<void> {
+    const number = String(step).padStart(4, "0");
+    await writeFile(join(this.#folder, `agentview_${number}.png`), encodeUpright(seen.agentview_image));
+    await writeFile(
+      join(this.#folder, `eye_in_hand_${number}.png`),
+      encodeUpright(seen.robot0_eye_in_hand_image),
+    );
+  }
+}
+
+/** An observation's image as PNG, its last row first: observations hold the bottom row first, pictures the top. */
+export function encodeUpright(image: Image): Uint8Array {
+  const [height, width, channels] = image.shape;
+  const data = new Uint8Array(height * width * channels);
+  let i = 0;
+  for (let row = height - 1; row >= 0; row--)
+    for (let column = 0; column < width; column++)
+      for (let channel = 0; channel < channels; channel++) data[i++] = image.get(row, column, channel);
+  return encode({ width, height, data, channels, depth: 8 });
+}

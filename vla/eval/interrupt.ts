@@ -1,0 +1,40 @@
+/** Exit code of an interrupted run. */
+export const INTERRUPTED = 130;
+
+/**
+ * Two signals closer than this are one key press: a launcher such as `tsx` gets the terminal's signal too and passes
+ * it on when the script is busy, milliseconds.
+ */
+const ECHO = 300;
+
+/**
+ * Listens for Ctrl-C (SIGINT) and SIGTERM. The first one only raises `requested`, for the run to end between two
+ * control steps; the second ends the process at once. The listeners go with the `using` block that holds this.
+ */
+export class Interrupt implements Disposable {
+  #since: number | null = null;
+
+  constructor() {
+    process.on("SIGINT", this.#onSignal);
+    process.on("SIGTERM", this.#onSignal);
+  }
+
+  get requested(): boolean {
+    return this.#since !== null;
+  }
+
+  [Symbol.dispose](): void {
+    process.off("SIGINT", this.#onSignal);
+    process.off("SIGTERM", this.#onSignal);
+  }
+
+  readonly #onSignal = (): void => {
+    const now = performance.now();
+    if (this.#since === null) {
+      this.#since = now;
+      process.stderr.write("\nInterrupted: keeping the finished episodes. Once more to end at once.\n");
+    } else if (now - this.#since > ECHO) {
+      process.exit(INTERRUPTED);
+    }
+  };
+}

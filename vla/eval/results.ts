@@ -1,0 +1,87 @@
+import { appendFile, rename, rm, writeFile } from "node:fs/promises";
+
+/** `error` says that the policy broke: it threw, or planned something that is no action. It never counts as a failure. */
+export type Outcome = "success" | "failure" | "error";
+
+/** One finished episode. */
+export interface EpisodeResult {
+  /** Index of the stored initial state. */
+  readonly init: number;
+  /** Seed the policy got for this episode. */
+  readonly policySeed: number;
+  readonly outcome: Outcome;
+  /** Why, when the outcome is `error`. */
+  readonly error?: string;
+  /** Control steps of the policy; the settle steps before it do not count. */
+  readonly steps: number;
+  /** Hash over the simulator's float64 positions, one after each control step: equal runs have equal hashes. */
+  readonly trajectoryHash: string;
+  readonly policyCalls: number;
+  /** Mean time per policy call, milliseconds; null without a call. */
+  readonly policyMs: number | null;
+  /** Mean times per control step, milliseconds. */
+  readonly simMs: number;
+  readonly renderMs: number;
+  /** Mean log p(chunk | seen) over the policy's calls, nats, where the policy has a density. */
+  readonly logProb?: number;
+}
+
+export interface TaskResult {
+  readonly task: string;
+  readonly instruction: string;
+  readonly episodes: readonly EpisodeResult[];
+}
+
+/** What produced the numbers, printed with them. */
+export interface Engine {
+  readonly node: string;
+  readonly mujoco: string;
+  /** Which MuJoCo's contacts the simulation reproduces. */
+  readonly contacts: string;
+}
+
+/** Everything about a run but its tasks. */
+export interface RunInfo {
+  readonly suite: string;
+  readonly policy: string;
+  readonly untrained: boolean;
+  readonly seed: number;
+  readonly protocol: string;
+  readonly engine: Engine;
+}
+
+export interface Results extends RunInfo {
+  /** False while the run goes on, and for ever when it was interrupted or broke off. */
+  readonly complete: boolean;
+  readonly tasks: readonly TaskResult[];
+}
+
+/**
+ * Writes the results as JSON; a reader sees the old file or the whole new one, never a part. Called after each episode,
+ * so that whatever ends a run takes no finished episode with it.
+ */
+export async function writeResults(path: string, results: Results): Promise<void> {
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    await writeFile(temporary, `${JSON.stringify(results, null, 2)}\n`, { flush: true });
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/**
+ * Adds one finished episode to a file of JSON lines, on disk before this returns. Each line stands for itself,
+ * with the run's settings and the actions, so that `--policy replay` can play it again.
+ */
+export async function appendEpisode(
+  path: string,
+  run: RunInfo,
+  task: Pick<TaskResult, "task" | "instruction">,
+  episode: EpisodeResult,
+  actions: readonly (readonly number[])[],
+): Promise<void> {
+  const line = { ...run, task: task.task, instruction: task.instruction, ...episode, actions };
+  await appendFile(path, `${JSON.stringify(line)}\n`, { flush: true });
+}

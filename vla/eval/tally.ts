@@ -1,0 +1,87 @@
+import type { EpisodeResult, RunInfo, TaskResult } from "./results.ts";
+import { type Column, renderTable } from "./table.ts";
+import { wilsonInterval } from "./wilson.ts";
+
+const columns: readonly Column[] = [
+  { title: "task", align: "left" },
+  { title: "episodes", align: "right" },
+  { title: "successes", align: "right" },
+  { title: "errors", align: "right" },
+  { title: "rate [95 %]", align: "right" },
+  { title: "mean steps", align: "right" },
+  { title: "policy ms/call", align: "right" },
+  { title: "sim ms/step", align: "right" },
+  { title: "render ms/step", align: "right" },
+];
+
+/** The finished episodes of a run, task by task in the order they were opened. */
+export class Tally {
+  readonly #tasks: { task: string; instruction: string; episodes: EpisodeResult[] }[] = [];
+
+  open(task: string, instruction: string): void {
+    this.#tasks.push({ task, instruction, episodes: [] });
+  }
+
+  /** Adds an episode to the task opened last. */
+  add(episode: EpisodeResult): void {
+    this.#tasks.at(-1)!.episodes.push(episode);
+  }
+
+  get tasks(): readonly TaskResult[] {
+    return this.#tasks;
+  }
+
+  get errors(): number {
+    return this.#all().filter((episode) => episode.outcome === "error").length;
+  }
+
+  /** The table of results, and under it everything that the numbers depend on. */
+  report(run: RunInfo, complete: boolean): string {
+    const rows = this.#tasks.map(({ task, episodes }) => [task, ...summarise(episodes)]);
+    const { node, mujoco, contacts } = run.engine;
+    const lines = [
+      renderTable(columns, rows, ["all tasks", ...summarise(this.#all())]),
+      "",
+      `suite ${run.suite}, policy ${run.policy}, protocol ${run.protocol}, seed ${run.seed}`,
+      `node ${node}, mujoco ${mujoco}, contacts ${contacts}`,
+    ];
+    if (run.untrained)
+      lines.push("The policy is UNTRAINED (random weights): its rate says nothing about the method.");
+    if (this.errors > 0)
+      lines.push(
+        `${this.errors} of ${this.#all().length} episodes ended in an error of the policy and are in no rate.`,
+      );
+    if (!complete) lines.push("The run did not finish: only finished episodes are shown.");
+    return lines.join("\n");
+  }
+
+  #all(): EpisodeResult[] {
+    return this.#tasks.flatMap((task) => task.episodes);
+  }
+}
+
+/** The cells of one row after its name. An episode that ended in an error is counted, but is in no rate and no mean of steps. */
+function summarise(episodes: readonly EpisodeResult[]): string[] {
+  const scored = episodes.filter((episode) => episode.outcome !== "error");
+  const successes = scored.filter((episode) => episode.outcome === "success").length;
+  const [low, high] = wilsonInterval(successes, scored.length);
+  const percent = (rate: number) => (100 * rate).toFixed(1);
+  return [
+    String(episodes.length),
+    String(successes),
+    String(episodes.length - scored.length),
+    scored.length === 0 ? "-" : `${percent(successes / scored.length)} [${percent(low)}, ${percent(high)}]`,
+    show(mean(scored.map((e) => [e.steps, 1])), 1),
+    show(mean(episodes.map((e) => [e.policyMs ?? 0, e.policyCalls])), 2),
+    show(mean(episodes.map((e) => [e.simMs, e.steps])), 2),
+    show(mean(episodes.map((e) => [e.renderMs, e.steps])), 2),
+  ];
+}
+
+/** Weighted mean of [value, weight] pairs; null when nothing weighs. */
+function mean(pairs: readonly (readonly [value: number, weight: number])[]): number | null {
+  const total = pairs.reduce((sum, [, weight]) => sum + weight, 0);
+  return total === 0 ? null : pairs.reduce((sum, [value, weight]) => sum + value * weight, 0) / total;
+}
+
+const show = (value: number | null, digits: number) => (value === null ? "-" : value.toFixed(digits));

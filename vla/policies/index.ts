@@ -1,0 +1,27 @@
+import { replayPolicy } from "./replay.ts";
+import type { PolicySource } from "./source.ts";
+import { zeroPolicy } from "./zero.ts";
+
+export type { EpisodeKey, PolicySource } from "./source.ts";
+
+/** What a policy is made from: `file` for a recording. */
+export interface PolicyFiles {
+  readonly file?: string;
+}
+
+/** Every kind of policy a run can be asked for. Each loads its code when asked for: `zero` starts no tensor. */
+const kinds = {
+  zero: () => zeroPolicy(),
+  replay({ file }: PolicyFiles) {
+    if (file === undefined) throw new Error("policy replay: expected the file of recorded actions, got none");
+    return replayPolicy(file);
+  },
+} satisfies Record<string, (files: PolicyFiles) => PolicySource | Promise<PolicySource>>;
+
+export type PolicyKind = keyof typeof kinds;
+export const policyKinds = Object.keys(kinds) as readonly PolicyKind[];
+
+/** Loads the weights or the recording that all episodes of a run share. */
+export async function loadPolicy(kind: PolicyKind, files: PolicyFiles): Promise<PolicySource> {
+  return kinds[kind](files);
+}

@@ -1,0 +1,22 @@
+import type { Policy } from "../policy.ts";
+
+/** What makes an episode this one and no other, the policy's weights apart. */
+export interface EpisodeKey {
+  readonly suite: string;
+  readonly task: string;
+  /** Index of the stored initial state. */
+  readonly init: number;
+  /** The run's seed: places the fixtures. */
+  readonly seed: number;
+  readonly protocol: string;
+}
+
+/** Where the policies of a run come from: one set of weights, or one recording, for all its episodes. */
+export interface PolicySource {
+  /** Shown in results. */
+  readonly name: string;
+  /** True for weights that come from a random generator: the results then say so. */
+  readonly untrained: boolean;
+  /** The policy that plays this episode; throws when there is none. */
+  forEpisode(episode: EpisodeKey): Policy;
+}
