@@ -1,0 +1,16 @@
+import { expect, test } from "vitest";
+import type { Observation } from "../../../vla/observation.ts";
+import { loadPolicy } from "../../../vla/policies/index.ts";
+
+test("zero plans actions of seven zeros", async () => {
+  const source = await loadPolicy("zero", {});
+  const policy = source.forEpisode({ suite: "mini", task: "push", init: 0, seed: 0, protocol: "nina" });
+  policy.reset(1);
+  const { actions } = await policy.act({} as Observation, "push");
+  expect(actions.length).toBeGreaterThan(0);
+  for (const action of actions) expect(Array.from(action)).toEqual([0, 0, 0, 0, 0, 0, 0]);
+});
+
+test("replay without a file says so", async () => {
+  await expect(loadPolicy("replay", {})).rejects.toThrow("expected the file of recorded actions");
+});
