@@ -1,0 +1,82 @@
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { FormatError } from "./format-error.ts";
+
+/**
+ * Bytes that are read by range, so that a file of many gigabytes costs only what is asked of it.
+ * A range outside [0, size] is a FormatError: offsets come out of files, and files lie.
+ */
+export interface ByteSource extends Disposable {
+  /** What error messages call it; the path of a file. */
+  readonly name: string;
+  readonly size: number;
+  /** A fresh copy of the range, aligned for any typed array. */
+  read(offset: number, length: number): Uint8Array<ArrayBuffer>;
+  readInto(target: Uint8Array, offset: number): void;
+}
+
+/** One system call reads at most 2 GiB less a page on common systems; a GiB keeps away from that edge. */
+const MAX_READ = 2 ** 30;
+
+/** Opens a regular file for positioned reads; dispose it (`using`) to close the handle. */
+export function openFile(path: string): ByteSource {
+  const fd = openSync(path, "r");
+  const stat = fstatSync(fd);
+  if (!stat.isFile()) {
+    closeSync(fd);
+    throw new FormatError(path, "a regular file", stat.isDirectory() ? "a directory" : "a device or pipe");
+  }
+  let open = true;
+  const source: ByteSource = {
+    name: path,
+    size: stat.size,
+    read(offset, length) {
+      checkRange(source, offset, length);
+      const bytes = new Uint8Array(length);
+      source.readInto(bytes, offset);
+      return bytes;
+    },
+    readInto(target, offset) {
+      checkRange(source, offset, target.length);
+      for (let done = 0; done < target.length; ) {
+        const got = readSync(fd, target, done, Math.min(target.length - done, MAX_READ), offset + done);
+        if (got === 0)
+          throw new FormatError(path, `${stat.size} bytes`, `a file that shrank while being read`);
+        done += got;
+      }
+    },
+    [Symbol.dispose]() {
+      if (open) closeSync(fd);
+      open = false;
+    },
+  };
+  return source;
+}
+
+/** The same interface over bytes already in memory. */
+export function bytesSource(name: string, bytes: Uint8Array): ByteSource {
+  const source: ByteSource = {
+    name,
+    size: bytes.length,
+    read(offset, length) {
+      checkRange(source, offset, length);
+      return bytes.slice(offset, offset + length) as Uint8Array<ArrayBuffer>;
+    },
+    readInto(target, offset) {
+      checkRange(source, offset, target.length);
+      target.set(bytes.subarray(offset, offset + target.length));
+    },
+    [Symbol.dispose]() {},
+  };
+  return source;
+}
+
+function checkRange(source: ByteSource, offset: number, length: number): void {
+  const sane = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;
+  if (!sane || offset + length > source.size) {
+    throw new FormatError(
+      source.name,
+      `a range inside its ${source.size} bytes`,
+      `${length} bytes at ${offset}`,
+    );
+  }
+}
