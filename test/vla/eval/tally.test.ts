@@ -1,0 +1,98 @@
+import { describe, expect, test } from "vitest";
+import type { EpisodeResult, RunInfo } from "../../../vla/eval/results.ts";
+import { Tally } from "../../../vla/eval/tally.ts";
+
+const run: RunInfo = {
+  suite: "mini",
+  policy: "zero",
+  untrained: false,
+  seed: 4,
+  protocol: "nina",
+  engine: { node: "20.20.2", mujoco: "3.14.0", contacts: "mujoco-2.3" },
+};
+
+const episode = (change: Partial<EpisodeResult>): EpisodeResult => ({
+  init: 0,
+  policySeed: 0,
+  outcome: "success",
+  steps: 100,
+  trajectoryHash: "00",
+  policyCalls: 10,
+  policyMs: 3,
+  simMs: 1,
+  renderMs: 2,
+  ...change,
+});
+
+function tallyOf(...tasks: EpisodeResult[][]): Tally {
+  const tally = new Tally();
+  tasks.forEach((episodes, i) => {
+    tally.open(`task${i}`, `do task ${i}`);
+    for (const one of episodes) tally.add(one);
+  });
+  return tally;
+}
+
+/** The cells of a row, by its name. */
+function row(report: string, name: string): string[] {
+  const line = report.split("\n").find((text) => text.startsWith(name))!;
+  return line.trim().split(/ {2,}/).slice(1);
+}
+
+describe("Tally", () => {
+  test("reports each task and all tasks together", () => {
+    const tally = tallyOf(
+      [
+        episode({ steps: 100, policyMs: 1, policyCalls: 30 }),
+        episode({ outcome: "failure", steps: 300, simMs: 3 }),
+      ],
+      [episode({ steps: 200, policyMs: 5 })],
+    );
+    const report = tally.report(run, true);
+    // 1 of 2: Wilson's interval is 0.5 ± 0.4055. Means per call and per step weigh episodes by their calls and steps.
+    expect(row(report, "task0")).toEqual([
+      "2",
+      "1",
+      "0",
+      "50.0 [9.5, 90.5]",
+      "200.0",
+      "1.50",
+      "2.50",
+      "2.00",
+    ]);
+    expect(row(report, "task1")).toEqual([
+      "1",
+      "1",
+      "0",
+      "100.0 [20.7, 100.0]",
+      "200.0",
+      "5.00",
+      "1.00",
+      "2.00",
+    ]);
+    expect(row(report, "all tasks").slice(0, 3)).toEqual(["3", "2", "0"]);
+    expect(report).toContain("suite mini, policy zero, protocol nina, seed 4");
+    expect(report).toContain("node 20.20.2, mujoco 3.14.0, contacts mujoco-2.3");
+    expect(report).not.toMatch(/UNTRAINED|did not finish|error of the policy/);
+  });
+
+  test("keeps an episode that ended in an error out of the rate and says so", () => {
+    const tally = tallyOf([
+      episode({}),
+      episode({ outcome: "error", error: "NaN", steps: 7, policyMs: null }),
+    ]);
+    const report = tally.report(run, true);
+    expect(row(report, "task0").slice(0, 5)).toEqual(["2", "1", "1", "100.0 [20.7, 100.0]", "100.0"]);
+    expect(report).toContain("1 of 2 episodes ended in an error of the policy");
+    expect(tally.errors).toBe(1);
+  });
+
+  test("shows no rate where nothing finished", () => {
+    expect(row(tallyOf([]).report(run, true), "task0")).toEqual(["0", "0", "0", "-", "-", "-", "-", "-"]);
+  });
+
+  test("announces an untrained policy and a run that broke off", () => {
+    expect(tallyOf([]).report({ ...run, untrained: true }, true)).toContain("UNTRAINED");
+    expect(tallyOf([]).report(run, false)).toContain("did not finish");
+  });
+});
