@@ -1,1 +1,24 @@
+/** The only door to core: other folders import nothing deeper. */
+import * as ops from "./ops/index.ts";
+import { Tensor } from "./tensor.ts";
+
+export { type GradOptions, grad, jacobian, jvp, vjp } from "./autograd.ts";
 export * from "./formats/index.ts";
+export { heapUsage } from "./memory.ts";
+export { isTracked, noGrad, plainKernels } from "./op.ts";
+export { concat } from "./ops/concat.ts";
+export type { Triangle } from "./ops/triangular-solve.ts";
+export type { Window } from "./ops/unfold.ts";
+export { Plan } from "./plan.ts";
+export { Random } from "./random.ts";
+export { Scope, tidy, unscoped } from "./scope.ts";
+export { type Shape, sameShape, showShape, sizeOf } from "./shape.ts";
+export { type DType, Tensor, type TensorData } from "./tensor.ts";
+
+for (const [name, op] of Object.entries(ops) as [string, (x: Tensor, ...rest: unknown[]) => unknown][]) {
+  Object.defineProperty(Tensor.prototype, name, {
+    value(this: Tensor, ...rest: unknown[]) {
+      return op(this, ...rest);
+    },
+  });
+}

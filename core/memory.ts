@@ -1,0 +1,120 @@
+/**
+ * The heap: one shared WebAssembly.Memory that holds every tensor, so that WASM kernels and worker threads
+ * read and write tensors where they are.
+ *
+ * Large requests are cut from address-ordered free ranges that merge again when freed. Small ones come from
+ * size classes (four steps per power of two, so at most a quarter of a block is unused), each a stack of free
+ * blocks filled a slab at a time. All blocks start at multiples of 64 bytes, a cache line.
+ */
+
+const PAGE = 65_536;
+const ALIGN = 64;
+const MAX_BYTES = 65_536 * PAGE;
+/** Requests up to this many bytes use size classes. */
+const SMALL = 32_768;
+const SLAB = 262_144;
+const GROW = 16 * 1_048_576;
+
+export const memory: WebAssembly.Memory = new WebAssembly.Memory({
+  initial: 1,
+  maximum: 65_536,
+  shared: true,
+});
+
+interface Range {
+  start: number;
+  end: number;
+}
+
+/** Free ranges in address order; no two touch. The first line stays unused so that no block has address 0. */
+const ranges: Range[] = [{ start: ALIGN, end: PAGE }];
+const classes: number[][] = [];
+let live = 0;
+let peak = 0;
+
+/** Rounds a request up to the size that is really reserved. */
+function reserved(bytes: number): number {
+  if (bytes > SMALL) return Math.ceil(bytes / ALIGN) * ALIGN;
+  if (bytes <= 4 * ALIGN) return Math.max(ALIGN, Math.ceil(bytes / ALIGN) * ALIGN);
+  const step = 2 ** (Math.floor(Math.log2(bytes - 1)) - 2); // four steps per power of two, 64 bytes at least
+  return Math.ceil(bytes / step) * step;
+}
+
+function takeRange(bytes: number): number {
+  let at = ranges.findIndex((range) => range.end - range.start >= bytes);
+  if (at < 0) {
+    growBy(bytes);
+    at = ranges.length - 1;
+  }
+  const range = ranges[at];
+  const start = range.start;
+  range.start += bytes;
+  if (range.start === range.end) ranges.splice(at, 1);
+  return start;
+}
+
+function growBy(bytes: number): void {
+  const end = memory.buffer.byteLength;
+  const last = ranges.at(-1);
+  const tail = last && last.end === end ? last.end - last.start : 0;
+  const missing = bytes - tail;
+  const room = MAX_BYTES - end;
+  const more = Math.ceil(Math.min(Math.max(missing, GROW), Math.max(room, missing)) / PAGE) * PAGE;
+  if (more > room) {
+    throw new Error(
+      `heap: out of memory: ${bytes} bytes asked for, ${live} live, and the heap cannot grow beyond ${MAX_BYTES} bytes (4 GiB)`,
+    );
+  }
+  try {
+    memory.grow(more / PAGE);
+  } catch (cause) {
+    throw new Error(`heap: the system refused ${more} more bytes (${live} live)`, { cause });
+  }
+  freeRange(end, end + more);
+}
+
+function freeRange(start: number, end: number): void {
+  let low = 0;
+  for (let high = ranges.length; low < high; ) {
+    const middle = (low + high) >> 1;
+    if (ranges[middle].start < start) low = middle + 1;
+    else high = middle;
+  }
+  const before = ranges[low - 1];
+  const after = ranges[low];
+  const joinsBefore = before?.end === start;
+  const joinsAfter = after?.start === end;
+  if (joinsBefore && joinsAfter) {
+    before.end = after.end;
+    ranges.splice(low, 1);
+  } else if (joinsBefore) before.end = end;
+  else if (joinsAfter) after.start = start;
+  else ranges.splice(low, 0, { start, end });
+}
+
+/** Reserves `bytes` bytes and returns their address, a multiple of 64. The content is undefined. Throws at 4 GiB. */
+export function allocate(bytes: number): number {
+  const size = reserved(bytes);
+  live += size;
+  if (live > peak) peak = live;
+  if (size > SMALL) return takeRange(size);
+  const free = (classes[size / ALIGN] ??= []);
+  if (free.length === 0) {
+    const slab = takeRange(SLAB);
+    for (let at = slab + SLAB - (SLAB % size) - size; at >= slab; at -= size) free.push(at);
+  }
+  return free.pop() as number;
+}
+
+/** Gives back what `allocate(bytes)` returned. */
+export function release(address: number, bytes: number): void {
+  const size = reserved(bytes);
+  live -= size;
+  if (size > SMALL) freeRange(address, address + size);
+  else classes[size / ALIGN].push(address);
+}
+
+/** What the heap holds, in bytes: reserved now, the most ever reserved, and the whole memory. */
+export function heapUsage(): { live: number; peak: number; total: number } {
+  return { live, peak, total: memory.buffer.byteLength };
+}

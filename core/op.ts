@@ -1,0 +1,134 @@
+import { type Shape, showShape } from "./shape.ts";
+import { type DType, Tensor } from "./tensor.ts";
+
+/**
+ * A kernel made ready for given blocks: calling it does the work, any number of times. It may hold the blocks'
+ * addresses; a plan makes its kernels ready again after it has moved blocks.
+ */
+export type Ready = () => void;
+
+/** One op: what it means (`kernels.js`), faster ways to do it, its gradient, and samples for the shared test suites. */
+export interface Op<A> {
+  readonly name: string;
+  /** Shape of the output. Throws for inputs that do not fit. */
+  shape(ins: readonly Tensor[], attrs: A): Shape;
+  /** Element type of the output; that of the first input unless given. */
+  dtype?(ins: readonly Tensor[], attrs: A): DType;
+  readonly kernels: {
+    /** The meaning, in plain TypeScript, for every dtype. */
+    js(out: Tensor, ins: readonly Tensor[], attrs: A): void;
+    /** float32 on emitted WASM SIMD code; null for blocks it does not serve, which then run `js`. */
+    wasm?(out: Tensor, ins: readonly Tensor[], attrs: A): Ready | null;
+  };
+  /**
+   * Gradients for the inputs in tensor ops, so that gradients have gradients; null where there is none.
+   * `wants[i]` tells whether input i's gradient will be used: costly ones may be left out (null) when not.
+   */
+  backward(
+    dy: Tensor,
+    ins: readonly Tensor[],
+    out: Tensor,
+    attrs: A,
+    wants: readonly boolean[],
+  ): readonly (Tensor | null)[];
+  /** Inputs (by shape) and attributes for the gradient check and the kernel comparison. */
+  readonly samples: readonly Sample<A>[];
+}
+
+export interface Sample<A> {
+  readonly ins: readonly Shape[];
+  readonly attrs?: A;
+  /** Range of the input values, (−1, 1) unless given; for ops that are not smooth or defined everywhere. */
+  readonly range?: readonly [number, number];
+  /** Indices of the inputs that hold int32 indices below the given bound instead of numbers. */
+  readonly indices?: Readonly<Record<number, number>>;
+}
+
+const registry: Op<unknown>[] = [];
+
+/** Registers an op with the shared suites. */
+export function defineOp<A = void>(op: Op<A>): Op<A> {
+  if (registry.some((other) => other.name === op.name))
+    throw new Error(`defineOp: op ${op.name} is defined twice`);
+  registry.push(op as Op<unknown>);
+  return op;
+}
+
+/** Every op there is, for the suites that run over all of them. */
+export const allOps: readonly Op<unknown>[] = registry;
+
+const mode = { gradients: true, plain: false };
+
+/** Runs `body` without recording history. */
+export function noGrad<T>(body: () => T): T {
+  return withMode("gradients", false, body);
+}
+
+/** Runs `body` on the plain kernels only: the oracle for the fast ones. */
+export function plainKernels<T>(body: () => T): T {
+  return withMode("plain", true, body);
+}
+
+function withMode<T>(key: "gradients" | "plain", value: boolean, body: () => T): T {
+  const before = mode[key];
+  mode[key] = value;
+  try {
+    return body();
+  } finally {
+    mode[key] = before;
+  }
+}
+
+/** Whether a gradient may be asked for through this tensor. */
+export const isTracked = (x: Tensor): boolean => x.requiresGrad || x.node !== null;
+
+/** Runs an op: allocates the output, chooses the kernel, records history and, when one is being made, the plan. */
+export function apply<A>(op: Op<A>, ins: readonly Tensor[], attrs: A): Tensor {
+  const out = Tensor.empty(op.shape(ins, attrs), outputType(op, ins, attrs));
+  if (out.size > 0) {
+    prepare(op, out, ins, attrs)();
+    recorder.steps?.push({ op: op as Op<unknown>, out, ins, attrs });
+  }
+  return record(op, out, ins, attrs);
+}
+
+/** One kernel call, as a plan records it. */
+export interface Step {
+  readonly op: Op<unknown>;
+  readonly out: Tensor;
+  readonly ins: readonly Tensor[];
+  readonly attrs: unknown;
+}
+
+/** Where kernel calls are written down while a plan is made. */
+export const recorder: { steps: Step[] | null } = { steps: null };
+
+/** Chooses the kernel: the WASM one for float32 when it serves these blocks, else the plain one. */
+export function prepare<A>(op: Op<A>, out: Tensor, ins: readonly Tensor[], attrs: A): Ready {
+  const fast = mode.plain || out.dtype === "float64" ? null : op.kernels.wasm?.(out, ins, attrs);
+  return fast ?? (() => op.kernels.js(out, ins, attrs));
+}
+
+/** Writes the history of an output into it. Ops that only rename axes use it after making an alias. */
+export function record<A>(op: Op<A>, out: Tensor, ins: readonly Tensor[], attrs: A): Tensor {
+  if (mode.gradients && ins.some(isTracked)) {
+    out.node = {
+      name: op.name,
+      inputs: ins,
+      backward: (dy, wants) => op.backward(dy, ins, out, attrs, wants),
+    };
+  }
+  return out;
+}
+
+function outputType<A>(op: Op<A>, ins: readonly Tensor[], attrs: A): DType {
+  if (op.dtype) return op.dtype(ins, attrs);
+  const type = ins[0].dtype;
+  for (const x of ins) {
+    if (x.dtype !== type) {
+      const list = ins.map((y) => `${y.dtype} ${showShape(y.shape)}`).join(", ");
+      throw new Error(`${op.name}: expected inputs of one dtype, got ${list}`);
+    }
+  }
+  return type;
+}

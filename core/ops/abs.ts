@@ -1,0 +1,17 @@
+import { defineElementwise } from "../elementwise.ts";
+import { apply } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+const op = defineElementwise({
+  name: "abs",
+  inputs: 1,
+  formula: ([x]) => x.abs(),
+  backward: (dy, [x]) => [dy.mul(x.sign())],
+  samples: [
+    { ins: [[7]], range: [0.1, 1] },
+    { ins: [[2, 5]], range: [-1, -0.1] },
+  ],
+});
+
+/** |x|; its gradient at 0 is 0. */
+export const abs = (x: Tensor): Tensor => apply(op, [x], []);

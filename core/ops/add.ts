@@ -1,0 +1,29 @@
+import { defineElementwise, unbroadcast } from "../elementwise.ts";
+import { apply } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+const op = defineElementwise({
+  name: "add",
+  inputs: 2,
+  formula: ([a, b]) => a.add(b),
+  backward: (dy, [a, b]) => [unbroadcast(dy, a), unbroadcast(dy, b)],
+  samples: [
+    {
+      ins: [
+        [2, 5],
+        [2, 5],
+      ],
+    },
+    { ins: [[4, 3], [3]] },
+    {
+      ins: [
+        [2, 1, 3],
+        [4, 1],
+      ],
+    },
+    { ins: [[], [3]] },
+  ],
+});
+
+/** a + b */
+export const add = (a: Tensor, b: Tensor): Tensor => apply(op, [a, b], []);

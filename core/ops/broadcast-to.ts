@@ -1,0 +1,32 @@
+import { apply, defineOp } from "../op.ts";
+import { broadcastShapes, broadcastStrides, eachRow, type Shape, sameShape, showShape } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+
+const op = defineOp<Shape>({
+  name: "broadcastTo",
+  shape([x], to) {
+    if (!sameShape(broadcastShapes(x.shape, to, "broadcastTo"), to)) {
+      throw new Error(`broadcastTo: ${showShape(x.shape)} does not stretch to ${showShape(to)}`);
+    }
+    return to;
+  },
+  kernels: {
+    js(out, [x], to) {
+      const strides = broadcastStrides(x.shape, to);
+      const step = strides.at(-1) ?? 0;
+      eachRow(to, [strides], (at, count, [start]) => {
+        for (let i = 0; i < count; i++) out.data[at + i] = x.data[start + i * step];
+      });
+    },
+  },
+  backward: (dy, [x]) => [dy.sumTo(x.shape)],
+  samples: [
+    { ins: [[3, 1]], attrs: [2, 3, 4] },
+    { ins: [[]], attrs: [2, 2] },
+    { ins: [[4]], attrs: [3, 4] },
+  ],
+});
+
+/** Repeats x along axes of length 1 and new leading axes until it has shape `to`. */
+export const broadcastTo = (x: Tensor, to: Shape): Tensor =>
+  sameShape(x.shape, to) ? x : apply(op, [x], [...to]);

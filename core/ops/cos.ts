@@ -1,0 +1,14 @@
+import { defineElementwise } from "../elementwise.ts";
+import { apply } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+const op = defineElementwise({
+  name: "cos",
+  inputs: 1,
+  formula: ([x]) => x.cos(),
+  backward: (dy, [x]) => [dy.mul(x.sin()).neg()],
+  samples: [{ ins: [[2, 5]], range: [-4, 4] }],
+});
+
+/** Cosine of x radians. */
+export const cos = (x: Tensor): Tensor => apply(op, [x], []);

@@ -1,0 +1,32 @@
+import { defineElementwise, unbroadcast } from "../elementwise.ts";
+import { apply } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+const op = defineElementwise({
+  name: "div",
+  inputs: 2,
+  formula: ([a, b]) => a.div(b),
+  backward: (dy, [a, b], y, _attrs, wants) => [
+    wants[0] ? unbroadcast(dy.div(b), a) : null,
+    wants[1] ? unbroadcast(dy.mul(y).div(b).neg(), b) : null, // ∂(a/b)/∂b = −(a/b)/b
+  ],
+  samples: [
+    {
+      ins: [
+        [2, 5],
+        [2, 5],
+      ],
+      range: [0.5, 2],
+    },
+    {
+      ins: [
+        [2, 1, 3],
+        [4, 1],
+      ],
+      range: [0.5, 2],
+    },
+  ],
+});
+
+/** a / b, element by element */
+export const div = (a: Tensor, b: Tensor): Tensor => apply(op, [a, b], []);

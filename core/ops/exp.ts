@@ -1,0 +1,14 @@
+import { defineElementwise } from "../elementwise.ts";
+import { apply } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+const op = defineElementwise({
+  name: "exp",
+  inputs: 1,
+  formula: ([x]) => x.exp(),
+  backward: (dy, _, y) => [dy.mul(y)],
+  samples: [{ ins: [[2, 5]] }, { ins: [[3, 1, 2]], range: [-4, 4] }],
+});
+
+/** eˣ */
+export const exp = (x: Tensor): Tensor => apply(op, [x], []);

@@ -1,0 +1,14 @@
+import { defineElementwise } from "../elementwise.ts";
+import { apply } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+const op = defineElementwise({
+  name: "log",
+  inputs: 1,
+  formula: ([x]) => x.log(),
+  backward: (dy, [x]) => [dy.div(x)],
+  samples: [{ ins: [[2, 5]], range: [0.2, 4] }],
+});
+
+/** Natural logarithm: −∞ at 0, NaN below. */
+export const log = (x: Tensor): Tensor => apply(op, [x], []);

@@ -1,0 +1,146 @@
+import { apply, defineOp } from "../op.ts";
+import { broadcastShapes, sameShape, showShape } from "../shape.ts";
+import type { Tensor, TensorData } from "../tensor.ts";
+
+interface Transposed {
+  readonly a: boolean;
+  readonly b: boolean;
+}
+
+/** Sizes of op(A) (M, K) times op(B) (K, N), repeated `batch` times. */
+function sizes(
+  a: Tensor,
+  b: Tensor,
+  transposed: Transposed,
+): { batch: number; M: number; K: number; N: number } {
+  const [ra, ca] = a.shape.slice(-2);
+  const [rb, cb] = b.shape.slice(-2);
+  const [M, K] = transposed.a ? [ca, ra] : [ra, ca];
+  const [inner, N] = transposed.b ? [cb, rb] : [rb, cb];
+  if (K !== inner) {
+    const show = (x: Tensor, flipped: boolean): string => showShape(x.shape) + (flipped ? "ᵀ" : "");
+    throw new Error(`matmul: inner sizes differ: ${show(a, transposed.a)} times ${show(b, transposed.b)}`);
+  }
+  return { batch: a.size / (M * K || 1), M, K, N };
+}
+
+const op = defineOp<Transposed>({
+  name: "matmul",
+  shape([a, b], transposed) {
+    const { M, N } = sizes(a, b, transposed);
+    return [...a.shape.slice(0, -2), M, N];
+  },
+  kernels: {
+    js(out, [a, b], transposed) {
+      const { batch, M, K, N } = sizes(a, b, transposed);
+      const walkA = transposed.a ? { row: 1, column: M } : { row: K, column: 1 };
+      const walkB = transposed.b ? { row: 1, column: K } : { row: N, column: 1 };
+      for (let i = 0; i < batch; i++) {
+        multiply(out.data, i * M * N, a.data, i * M * K, walkA, b.data, i * K * N, walkB, M, K, N);
+      }
+    },
+  },
+  backward(dy, [a, b], _out, transposed, wants) {
+    // C = op(A) op(B):  d op(A) = dC op(B)ᵀ,  d op(B) = op(A)ᵀ dC
+    const da = (): Tensor =>
+      transposed.a ? product(b, dy, transposed.b, true) : product(dy, b, false, !transposed.b);
+    const db = (): Tensor =>
+      transposed.b ? product(dy, a, true, transposed.a) : product(a, dy, !transposed.a, false);
+    return [wants[0] ? da() : null, wants[1] ? db() : null];
+  },
+  samples: [
+    {
+      ins: [
+        [3, 4],
+        [4, 5],
+      ],
+      attrs: { a: false, b: false },
+    },
+    {
+      ins: [
+        [4, 3],
+        [4, 5],
+      ],
+      attrs: { a: true, b: false },
+    },
+    {
+      ins: [
+        [3, 4],
+        [5, 4],
+      ],
+      attrs: { a: false, b: true },
+    },
+    {
+      ins: [
+        [4, 3],
+        [5, 4],
+      ],
+      attrs: { a: true, b: true },
+    },
+    {
+      ins: [
+        [2, 3, 4],
+        [2, 4, 2],
+      ],
+      attrs: { a: false, b: false },
+    },
+    {
+      ins: [
+        [2, 3, 4],
+        [2, 3, 4],
+      ],
+      attrs: { a: false, b: true },
+    },
+  ],
+});
+
+/** C = A B for one pair of matrices that are read with any strides; sums run in double precision. */
+function multiply(
+  c: TensorData,
+  atC: number,
+  a: TensorData,
+  atA: number,
+  walkA: { row: number; column: number },
+  b: TensorData,
+  atB: number,
+  walkB: { row: number; column: number },
+  M: number,
+  K: number,
+  N: number,
+): void {
+  const row = new Float64Array(N);
+  for (let i = 0; i < M; i++) {
+    row.fill(0);
+    for (let k = 0; k < K; k++) {
+      const x = a[atA + i * walkA.row + k * walkA.column];
+      for (let j = 0, at = atB + k * walkB.row; j < N; j++, at += walkB.column) row[j] += x * b[at];
+    }
+    c.set(row, atC + i * N);
+  }
+}
+
+const product = (a: Tensor, b: Tensor, ta: boolean, tb: boolean): Tensor =>
+  apply(op, [a, b], { a: ta, b: tb });
+
+/**
+ * Matrix product over the last two axes: (…, M, K) times (…, K, N) → (…, M, N). Leading axes broadcast.
+ * `transposeA` and `transposeB` read an operand's last two axes swapped, without a copy.
+ */
+export function matmul(a: Tensor, b: Tensor, { transposeA = false, transposeB = false } = {}): Tensor {
+  if (a.shape.length < 2 || b.shape.length < 2) {
+    throw new Error(
+      `matmul: expected two axes at least, got ${showShape(a.shape)} and ${showShape(b.shape)}`,
+    );
+  }
+  const [batchA, batchB] = [a.shape.slice(0, -2), b.shape.slice(0, -2)];
+  if (sameShape(batchA, batchB)) return product(a, b, transposeA, transposeB);
+  if (batchB.length === 0 && !transposeA) {
+    // One right-hand matrix for all: the left-hand rows become one tall matrix.
+    const flat = a.reshape([a.size / (a.shape.at(-1) || 1), a.shape.at(-1) as number]);
+    const out = product(flat, b, false, transposeB);
+    return out.reshape([...a.shape.slice(0, -1), out.shape[1]]);
+  }
+  const batch = broadcastShapes(batchA, batchB, "matmul");
+  const stretch = (x: Tensor): Tensor => x.broadcastTo([...batch, ...x.shape.slice(-2)]);
+  return product(stretch(a), stretch(b), transposeA, transposeB);
+}

@@ -1,0 +1,40 @@
+import { defineElementwise, unbroadcast } from "../elementwise.ts";
+import { apply } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+const op = defineElementwise({
+  name: "maximum",
+  inputs: 2,
+  formula: ([a, b]) => a.max(b),
+  backward(dy, [a, b]) {
+    const first = apply(chooses, [a, b], []);
+    return [unbroadcast(dy.mul(first), a), unbroadcast(dy.sub(dy.mul(first)), b)];
+  },
+  samples: [
+    {
+      ins: [
+        [2, 5],
+        [2, 5],
+      ],
+    },
+    { ins: [[4, 3], [3]] },
+  ],
+});
+
+const chooses = defineElementwise({
+  name: "maximumSlope",
+  inputs: 2,
+  formula: ([a, b]) => a.lessThan(b, 0, 1),
+  backward: () => [null, null],
+  samples: [
+    {
+      ins: [
+        [2, 5],
+        [2, 5],
+      ],
+    },
+  ],
+});
+
+/** The larger of a and b, element by element; on ties the gradient goes to a. */
+export const maximum = (a: Tensor, b: Tensor): Tensor => apply(op, [a, b], []);

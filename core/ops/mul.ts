@@ -1,0 +1,31 @@
+import { defineElementwise, unbroadcast } from "../elementwise.ts";
+import { apply } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+const op = defineElementwise({
+  name: "mul",
+  inputs: 2,
+  formula: ([a, b]) => a.mul(b),
+  backward: (dy, [a, b], _out, _attrs, wants) => [
+    wants[0] ? unbroadcast(dy.mul(b), a) : null,
+    wants[1] ? unbroadcast(dy.mul(a), b) : null,
+  ],
+  samples: [
+    {
+      ins: [
+        [2, 5],
+        [2, 5],
+      ],
+    },
+    { ins: [[4, 3], [3]] },
+    {
+      ins: [
+        [2, 1, 3],
+        [4, 1],
+      ],
+    },
+  ],
+});
+
+/** a ⊙ b, element by element */
+export const mul = (a: Tensor, b: Tensor): Tensor => apply(op, [a, b], []);

@@ -1,0 +1,14 @@
+import { defineElementwise } from "../elementwise.ts";
+import { apply } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+const op = defineElementwise({
+  name: "neg",
+  inputs: 1,
+  formula: ([x]) => x.neg(),
+  backward: (dy) => [dy.neg()],
+  samples: [{ ins: [[2, 5]] }],
+});
+
+/** −x */
+export const neg = (x: Tensor): Tensor => apply(op, [x], []);

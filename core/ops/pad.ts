@@ -1,0 +1,39 @@
+import { apply, defineOp } from "../op.ts";
+import { resolveAxis, showShape, sizeOf } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+
+interface Margins {
+  readonly axis: number;
+  readonly before: number;
+  readonly after: number;
+}
+
+const op = defineOp<Margins>({
+  name: "pad",
+  shape([x], { axis, before, after }) {
+    if (before < 0 || after < 0)
+      throw new Error(`pad: negative margin ${before}, ${after} for ${showShape(x.shape)}`);
+    return x.shape.with(axis, before + x.shape[axis] + after);
+  },
+  kernels: {
+    js(out, [x], { axis, before }) {
+      const inner = sizeOf(x.shape.slice(axis + 1));
+      const count = x.shape[axis] * inner;
+      const stride = out.shape[axis] * inner;
+      out.data.fill(0);
+      for (let o = 0, at = 0; at < x.size; o++, at += count) {
+        out.data.set(x.data.subarray(at, at + count), o * stride + before * inner);
+      }
+    },
+  },
+  backward: (dy, [x], _out, { axis, before }) => [dy.slice(axis, before, before + x.shape[axis])],
+  samples: [
+    { ins: [[2, 3, 2]], attrs: { axis: 1, before: 2, after: 1 } },
+    { ins: [[4]], attrs: { axis: 0, before: 0, after: 3 } },
+  ],
+});
+
+/** Puts zeros before and after along one axis. */
+export function pad(x: Tensor, axis: number, before: number, after: number): Tensor {
+  return apply(op, [x], { axis: resolveAxis(axis, x.shape.length, "pad"), before, after });
+}

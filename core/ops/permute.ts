@@ -1,0 +1,42 @@
+import { apply, defineOp } from "../op.ts";
+import { eachRow, showShape, stridesOf } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+
+const op = defineOp<readonly number[]>({
+  name: "permute",
+  shape([x], order) {
+    if ([...order].sort((a, b) => a - b).some((axis, i) => axis !== i) || order.length !== x.shape.length) {
+      throw new Error(
+        `permute: expected an order of the ${x.shape.length} axes of ${showShape(x.shape)}, got [${order}]`,
+      );
+    }
+    return order.map((axis) => x.shape[axis]);
+  },
+  kernels: {
+    js(out, [x], order) {
+      const own = stridesOf(x.shape);
+      const strides = order.map((axis) => own[axis]);
+      const step = strides.at(-1) ?? 0;
+      eachRow(out.shape, [strides], (at, count, [start]) => {
+        for (let i = 0; i < count; i++) out.data[at + i] = x.data[start + i * step];
+      });
+    },
+  },
+  backward: (dy, _ins, _out, order) => [dy.permute(order.map((_, axis) => order.indexOf(axis)))],
+  samples: [
+    { ins: [[2, 3, 4]], attrs: [2, 0, 1] },
+    { ins: [[2, 3, 4, 5]], attrs: [0, 2, 1, 3] },
+    { ins: [[3, 4]], attrs: [1, 0] },
+  ],
+});
+
+/** Axis i of the result is axis order[i] of x. Copies. */
+export const permute = (x: Tensor, order: readonly number[]): Tensor => apply(op, [x], [...order]);
+
+/** Swaps the last two axes. */
+export function t(x: Tensor): Tensor {
+  const rank = x.shape.length;
+  if (rank < 2) throw new Error(`t: expected two axes at least, got ${showShape(x.shape)}`);
+  const order = x.shape.map((_, axis) => axis);
+  return permute(x, order.with(rank - 2, rank - 1).with(rank - 1, rank - 2));
+}

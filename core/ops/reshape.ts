@@ -1,0 +1,22 @@
+import { defineOp, record } from "../op.ts";
+import { checkShape, type Shape, showShape, sizeOf } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+
+const op = defineOp<Shape>({
+  name: "reshape",
+  shape([x], to) {
+    checkShape(to, "reshape");
+    if (sizeOf(to) !== x.size) {
+      throw new Error(
+        `reshape: ${showShape(x.shape)} (${x.size} numbers) does not fit ${showShape(to)} (${sizeOf(to)})`,
+      );
+    }
+    return to;
+  },
+  kernels: { js: (out, [x]) => out.data.set(x.data) },
+  backward: (dy, [x]) => [dy.reshape(x.shape)],
+  samples: [{ ins: [[2, 6]], attrs: [3, 4] }],
+});
+
+/** The same numbers in the same order under another shape. Free: both share one block. */
+export const reshape = (x: Tensor, to: Shape): Tensor => record(op, x.alias(op.shape([x], to)), [x], to);

@@ -1,0 +1,15 @@
+import { defineElementwise } from "../elementwise.ts";
+import { apply } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+const op = defineElementwise({
+  name: "scale",
+  inputs: 1,
+  params: 1,
+  formula: ([x], [factor]) => x.mul(factor),
+  backward: (dy, _ins, _out, [factor]) => [dy.scale(factor)],
+  samples: [{ ins: [[2, 5]], attrs: [-1.5] }],
+});
+
+/** x · factor, for a plain number */
+export const scale = (x: Tensor, factor: number): Tensor => apply(op, [x], [factor]);

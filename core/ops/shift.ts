@@ -1,0 +1,15 @@
+import { defineElementwise } from "../elementwise.ts";
+import { apply } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+const op = defineElementwise({
+  name: "shift",
+  inputs: 1,
+  params: 1,
+  formula: ([x], [offset]) => x.add(offset),
+  backward: (dy) => [dy],
+  samples: [{ ins: [[2, 5]], attrs: [0.75] }],
+});
+
+/** x + offset, for a plain number */
+export const shift = (x: Tensor, offset: number): Tensor => apply(op, [x], [offset]);

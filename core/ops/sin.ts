@@ -1,0 +1,14 @@
+import { defineElementwise } from "../elementwise.ts";
+import { apply } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+const op = defineElementwise({
+  name: "sin",
+  inputs: 1,
+  formula: ([x]) => x.sin(),
+  backward: (dy, [x]) => [dy.mul(x.cos())],
+  samples: [{ ins: [[2, 5]], range: [-4, 4] }],
+});
+
+/** Sine of x radians. */
+export const sin = (x: Tensor): Tensor => apply(op, [x], []);

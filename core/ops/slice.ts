@@ -1,0 +1,49 @@
+import { apply, defineOp } from "../op.ts";
+import { resolveAxis, showShape, sizeOf } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+
+interface Range {
+  readonly axis: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+const op = defineOp<Range>({
+  name: "slice",
+  shape([x], { axis, start, end }) {
+    if (!(0 <= start && start <= end && end <= x.shape[axis])) {
+      throw new Error(`slice: [${start}, ${end}) is not inside axis ${axis} of ${showShape(x.shape)}`);
+    }
+    return x.shape.with(axis, end - start);
+  },
+  kernels: {
+    js(out, [x], { axis, start, end }) {
+      const inner = sizeOf(x.shape.slice(axis + 1));
+      const from = x.shape[axis] * inner;
+      const count = (end - start) * inner;
+      for (let o = 0, at = 0; at < out.size; o++, at += count) {
+        out.data.set(x.data.subarray(o * from + start * inner, o * from + end * inner), at);
+      }
+    },
+  },
+  backward: (dy, [x], _out, { axis, start, end }) => [dy.pad(axis, start, x.shape[axis] - end)],
+  samples: [
+    { ins: [[2, 6, 3]], attrs: { axis: 1, start: 2, end: 5 } },
+    { ins: [[7]], attrs: { axis: 0, start: 0, end: 3 } },
+  ],
+});
+
+/** Entries start ≤ i < end along one axis. */
+export function slice(x: Tensor, axis: number, start: number, end: number): Tensor {
+  return apply(op, [x], { axis: resolveAxis(axis, x.shape.length, "slice"), start, end });
+}
+
+/** Cuts x into `parts` equal pieces along one axis. Throws if they do not come out equal. */
+export function chunk(x: Tensor, parts: number, axis: number): Tensor[] {
+  const at = resolveAxis(axis, x.shape.length, "chunk");
+  const length = x.shape[at] / parts;
+  if (!Number.isInteger(length)) {
+    throw new Error(`chunk: axis ${at} of ${showShape(x.shape)} does not split into ${parts} equal parts`);
+  }
+  return Array.from({ length: parts }, (_, i) => slice(x, at, i * length, (i + 1) * length));
+}

@@ -1,0 +1,28 @@
+import { apply, defineOp } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+const op = defineOp({
+  name: "softmax",
+  shape: ([x]) => x.shape,
+  kernels: {
+    js(out, [x]) {
+      const N = x.shape.at(-1) ?? 1;
+      const e = new Float64Array(N);
+      for (let row = 0; row < x.size; row += N) {
+        let max = -Infinity;
+        let sum = 0;
+        for (let i = 0; i < N; i++) max = Math.max(max, x.data[row + i]);
+        for (let i = 0; i < N; i++) sum += e[i] = Math.exp(x.data[row + i] - max);
+        for (let i = 0; i < N; i++) out.data[row + i] = e[i] / sum;
+      }
+    },
+  },
+  backward(dy, _ins, y) {
+    // dx = y ⊙ (dy − Σ dy ⊙ y)
+    return [dy.sub(dy.mul(y).sum([-1], true)).mul(y)];
+  },
+  samples: [{ ins: [[2, 5]] }, { ins: [[2, 3, 4]], range: [-4, 4] }],
+});
+
+/** Softmax over the last axis: rows are positive and sum to 1. */
+export const softmax = (x: Tensor): Tensor => apply(op, [x], undefined);

@@ -1,0 +1,14 @@
+import { defineElementwise } from "../elementwise.ts";
+import { apply } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+const op = defineElementwise({
+  name: "softplus",
+  inputs: 1,
+  formula: ([x]) => x.max(0).add(x.abs().neg().exp().add(1).log()), // no overflow on either side
+  backward: (dy, [x]) => [dy.mul(x.sigmoid())],
+  samples: [{ ins: [[2, 5]], range: [-4, 4] }],
+});
+
+/** log(1 + eˣ) */
+export const softplus = (x: Tensor): Tensor => apply(op, [x], []);

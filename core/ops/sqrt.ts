@@ -1,0 +1,14 @@
+import { defineElementwise } from "../elementwise.ts";
+import { apply } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+const op = defineElementwise({
+  name: "sqrt",
+  inputs: 1,
+  formula: ([x]) => x.sqrt(),
+  backward: (dy, _, y) => [dy.div(y).scale(0.5)], // dx = dy / (2 √x)
+  samples: [{ ins: [[2, 5]], range: [0.2, 3] }],
+});
+
+/** √x */
+export const sqrt = (x: Tensor): Tensor => apply(op, [x], []);

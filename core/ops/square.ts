@@ -1,0 +1,14 @@
+import { defineElementwise } from "../elementwise.ts";
+import { apply } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+const op = defineElementwise({
+  name: "square",
+  inputs: 1,
+  formula: ([x]) => x.mul(x),
+  backward: (dy, [x]) => [dy.mul(x).scale(2)],
+  samples: [{ ins: [[2, 5]] }],
+});
+
+/** x² */
+export const square = (x: Tensor): Tensor => apply(op, [x], []);

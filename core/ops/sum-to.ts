@@ -1,0 +1,58 @@
+import { apply, defineOp } from "../op.ts";
+import {
+  broadcastShapes,
+  broadcastStrides,
+  eachRow,
+  resolveAxis,
+  type Shape,
+  sameShape,
+  showShape,
+} from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+
+const op = defineOp<Shape>({
+  name: "sumTo",
+  shape([x], to) {
+    const fits = to.length <= x.shape.length && sameShape(broadcastShapes(x.shape, to, "sumTo"), x.shape);
+    if (!fits) throw new Error(`sumTo: ${showShape(x.shape)} cannot be summed to ${showShape(to)}`);
+    return to;
+  },
+  kernels: {
+    js(out, [x], to) {
+      const sums = new Float64Array(out.size);
+      const strides = broadcastStrides(to, x.shape);
+      const step = strides.at(-1) ?? 0;
+      eachRow(x.shape, [strides], (at, count, [start]) => {
+        for (let i = 0; i < count; i++) sums[start + i * step] += x.data[at + i];
+      });
+      out.data.set(sums);
+    },
+  },
+  backward: (dy, [x]) => [dy.broadcastTo(x.shape)],
+  samples: [
+    { ins: [[2, 3, 4]], attrs: [3, 1] },
+    { ins: [[2, 3, 4]], attrs: [] },
+    { ins: [[5, 3]], attrs: [5, 1] },
+    { ins: [[5, 3]], attrs: [3] },
+    { ins: [[2, 3, 4]], attrs: [2, 1, 4] },
+  ],
+});
+
+/** Sums over the axes along which a tensor of shape `to` would be repeated to x's shape: the gradient of broadcasting. */
+export const sumTo = (x: Tensor, to: Shape): Tensor => (sameShape(x.shape, to) ? x : apply(op, [x], [...to]));
+
+/** Sum over the given axes (all of them unless given). They disappear unless `keepDims`. */
+export function sum(x: Tensor, axes: readonly number[] = x.shape.map((_, i) => i), keepDims = false): Tensor {
+  const gone = new Set(axes.map((axis) => resolveAxis(axis, x.shape.length, "sum")));
+  const kept = sumTo(
+    x,
+    x.shape.map((length, axis) => (gone.has(axis) ? 1 : length)),
+  );
+  return keepDims ? kept : kept.reshape(x.shape.filter((_, axis) => !gone.has(axis)));
+}
+
+/** Mean over the given axes (all of them unless given). */
+export function mean(x: Tensor, axes?: readonly number[], keepDims = false): Tensor {
+  const total = sum(x, axes, keepDims);
+  return total.scale(total.size / x.size);
+}

@@ -1,0 +1,14 @@
+import { defineElementwise } from "../elementwise.ts";
+import { apply } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+const op = defineElementwise({
+  name: "tanh",
+  inputs: 1,
+  formula: ([x]) => x.tanh(),
+  backward: (dy, _, y) => [dy.sub(dy.mul(y.square()))], // dx = dy (1 − y²)
+  samples: [{ ins: [[2, 5]], range: [-3, 3] }],
+});
+
+/** Hyperbolic tangent, in (−1, 1). */
+export const tanh = (x: Tensor): Tensor => apply(op, [x], []);

@@ -1,0 +1,81 @@
+import { apply, defineOp } from "../op.ts";
+import type { Tensor, TensorData } from "../tensor.ts";
+
+/** A square window of `kernel` pixels that moves by `stride` over a map with `padding` zeros around. */
+export interface Window {
+  readonly kernel: number;
+  readonly stride: number;
+  readonly padding: number;
+}
+
+interface Patches extends Window {
+  readonly H: number;
+  readonly W: number;
+}
+
+/** Window positions along an axis of the given length. */
+const positions = (length: number, { kernel, stride, padding }: Window): number =>
+  Math.floor((length + 2 * padding - kernel) / stride) + 1;
+
+/** Calls `visit(patch, map, count)` for each run of `count` numbers that lies contiguous in both layouts. */
+function eachRun(
+  shape: readonly number[],
+  w: Window,
+  visit: (patch: number, map: number, count: number) => void,
+): void {
+  const [B, H, W, C] = shape;
+  const [rows, columns] = [positions(H, w), positions(W, w)];
+  let patch = 0;
+  for (let b = 0; b < B; b++)
+    for (let r = 0; r < rows; r++)
+      for (let c = 0; c < columns; c++)
+        for (let ky = 0; ky < w.kernel; ky++)
+          for (let kx = 0; kx < w.kernel; kx++, patch += C) {
+            const y = r * w.stride + ky - w.padding;
+            const x = c * w.stride + kx - w.padding;
+            const inside = y >= 0 && y < H && x >= 0 && x < W;
+            if (inside) visit(patch, ((b * H + y) * W + x) * C, C);
+          }
+}
+
+const op = defineOp<Window>({
+  name: "unfold",
+  shape([x], w) {
+    const { B, H, W, C } = x.dims("B H W C", "unfold");
+    return [B, positions(H, w), positions(W, w), w.kernel * w.kernel * C];
+  },
+  kernels: {
+    js(out, [x], w) {
+      out.data.fill(0);
+      eachRun(x.shape, w, (patch, map, count) => out.data.set(x.data.subarray(map, map + count), patch));
+    },
+  },
+  backward: (dy, [x], _out, w) => [apply(fold, [dy], { ...w, H: x.shape[1], W: x.shape[2] })],
+  samples: [
+    { ins: [[2, 4, 5, 2]], attrs: { kernel: 3, stride: 2, padding: 1 } },
+    { ins: [[1, 5, 5, 1]], attrs: { kernel: 2, stride: 1, padding: 0 } },
+  ],
+});
+
+const fold = defineOp<Patches>({
+  name: "fold",
+  shape([y], { kernel, H, W }) {
+    return [y.shape[0], H, W, y.shape[3] / (kernel * kernel)];
+  },
+  kernels: {
+    js(out, [y], w) {
+      const data: TensorData = out.data.fill(0);
+      eachRun(out.shape, w, (patch, map, count) => {
+        for (let i = 0; i < count; i++) data[map + i] += y.data[patch + i];
+      });
+    },
+  },
+  backward: (dx, _ins, _out, { kernel, stride, padding }) => [dx.unfold({ kernel, stride, padding })],
+  samples: [{ ins: [[1, 2, 3, 18]], attrs: { kernel: 3, stride: 2, padding: 1, H: 4, W: 5 } }],
+});
+
+/**
+ * The windows of a map as rows, so that a convolution becomes a matrix product:
+ * (B, H, W, C) → (B, rows, columns, kernel · kernel · C), window pixels row-major, channels innermost.
+ */
+export const unfold = (x: Tensor, window: Window): Tensor => apply(op, [x], window);

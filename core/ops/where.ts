@@ -1,0 +1,17 @@
+import { defineElementwise, unbroadcast } from "../elementwise.ts";
+import { apply } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+const op = defineElementwise({
+  name: "where",
+  inputs: 3,
+  formula: ([condition, a, b]) => condition.abs().neg().lessThan(0, a, b),
+  backward(dy, [condition, a, b]) {
+    const nothing = dy.scale(0);
+    return [null, unbroadcast(condition.where(dy, nothing), a), unbroadcast(condition.where(nothing, dy), b)];
+  },
+  samples: [{ ins: [[2, 5], [2, 5], [5]], range: [0.1, 1] }],
+});
+
+/** a where `condition` is not zero, else b. */
+export const where = (condition: Tensor, a: Tensor, b: Tensor): Tensor => apply(op, [condition, a, b], []);

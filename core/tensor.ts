@@ -1,0 +1,185 @@
+import { allocate, memory, release } from "./memory.ts";
+import type { Methods } from "./ops/index.ts";
+import { type Scope, scopes } from "./scope.ts";
+import { checkShape, type Shape, showShape, sizeOf } from "./shape.ts";
+
+/**
+ * Element types. float32 is what fast kernels work on; float64 runs on the plain kernels and is what the
+ * verification suites use; int32 holds token ids and indices.
+ */
+export type DType = "float32" | "float64" | "int32";
+export type TensorData = Float32Array | Float64Array | Int32Array;
+
+const BYTES: Record<DType, number> = { float32: 4, float64: 8, int32: 4 };
+const VIEWS = { float32: Float32Array, float64: Float64Array, int32: Int32Array };
+
+/** A reserved piece of the heap, shared by all tensors that look at it. */
+export interface Block {
+  address: number;
+  readonly bytes: number;
+  /** Tensors that look at it; freed with the last one. */
+  owners: number;
+  /** True when it lies inside a plan's arena, which frees it. */
+  planned: boolean;
+}
+
+/** How a tensor was computed: what `grad` walks back along. */
+export interface Node {
+  readonly name: string;
+  readonly inputs: readonly Tensor[];
+  /** Gradients for the inputs, given the gradient of the output; null where there is none. */
+  backward(dy: Tensor, wants: readonly boolean[]): readonly (Tensor | null)[];
+}
+
+// The ops of core/ops/ that take a tensor first are also its methods: x.softmax() is softmax(x).
+export interface Tensor extends Methods {}
+
+/**
+ * A contiguous row-major block of numbers on the heap.
+ *
+ * Memory: a tensor made inside a `Scope` is freed when the scope ends unless it was kept; one made outside
+ * lives until `dispose()`.
+ */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: core/index.ts defines every method of the interface
+export class Tensor {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly size: number;
+  /** True for leaves that gradients are wanted for, such as parameters. */
+  requiresGrad = false;
+  /** How it was computed, when a gradient may be asked for. */
+  node: Node | null = null;
+  #block: Block | null;
+  #view: TensorData | null = null;
+  #scope: Scope | null;
+
+  private constructor(shape: Shape, dtype: DType, block: Block) {
+    this.shape = shape;
+    this.dtype = dtype;
+    this.size = sizeOf(shape);
+    this.#block = block;
+    block.owners++;
+    this.#scope = scopes.current;
+    this.#scope?.add(this);
+  }
+
+  /** A tensor with undefined content. */
+  static empty(shape: Shape, dtype: DType = "float32"): Tensor {
+    checkShape(shape, "Tensor.empty");
+    const bytes = sizeOf(shape) * BYTES[dtype];
+    return new Tensor([...shape], dtype, { address: allocate(bytes), bytes, owners: 0, planned: false });
+  }
+
+  /** A tensor filled with one value. */
+  static full(shape: Shape, value: number, dtype: DType = "float32"): Tensor {
+    const out = Tensor.empty(shape, dtype);
+    out.data.fill(value);
+    return out;
+  }
+
+  static zeros(shape: Shape, dtype: DType = "float32"): Tensor {
+    return Tensor.full(shape, 0, dtype);
+  }
+
+  static ones(shape: Shape, dtype: DType = "float32"): Tensor {
+    return Tensor.full(shape, 1, dtype);
+  }
+
+  /** A tensor with the given numbers, row-major, rounded to `dtype`. */
+  static from(values: ArrayLike<number>, shape: Shape = [values.length], dtype: DType = "float32"): Tensor {
+    if (sizeOf(shape) !== values.length) {
+      throw new Error(
+        `Tensor.from: shape ${showShape(shape)} holds ${sizeOf(shape)} numbers, got ${values.length}`,
+      );
+    }
+    const out = Tensor.empty(shape, dtype);
+    out.data.set(values);
+    return out;
+  }
+
+  static scalar(value: number, dtype: DType = "float32"): Tensor {
+    return Tensor.full([], value, dtype);
+  }
+
+  /** The numbers themselves, row-major: a view of the heap, valid until the tensor is freed. */
+  get data(): TensorData {
+    const address = this.address;
+    if (this.#view?.byteOffset !== address)
+      this.#view = new VIEWS[this.dtype](memory.buffer, address, this.size);
+    return this.#view as TensorData;
+  }
+
+  /** Where the block starts on the heap, in bytes. */
+  get address(): number {
+    return this.block.address;
+  }
+
+  /** The piece of the heap it looks at. */
+  get block(): Block {
+    if (!this.#block)
+      throw new Error(`Tensor ${showShape(this.shape)}: used after it was freed (its scope has ended)`);
+    return this.#block;
+  }
+
+  /** The only number of a tensor with one element. */
+  item(): number {
+    if (this.size !== 1)
+      throw new Error(`item: expected a tensor with one element, got ${showShape(this.shape)}`);
+    return this.data[0];
+  }
+
+  /** A copy of the numbers outside the heap. */
+  toArray(): number[] {
+    return Array.from(this.data);
+  }
+
+  /** The same block under another shape and no history. Used by ops that only rename axes. */
+  alias(shape: Shape): Tensor {
+    return new Tensor([...shape], this.dtype, this.block);
+  }
+
+  /** The same numbers, cut off from how they were computed. */
+  detach(): Tensor {
+    return this.alias(this.shape);
+  }
+
+  /**
+   * Checks the rank and names the lengths: `const { B, T } = x.dims("B T", "Attention")`.
+   * A name that is a number, as in "B 3", must match.
+   */
+  dims<Names extends string>(names: Names, who: string): Record<Split<Names>, number> {
+    const list = names.split(" ");
+    const fits =
+      list.length === this.shape.length &&
+      list.every((name, i) => !/^\d+$/.test(name) || Number(name) === this.shape[i]);
+    if (!fits) throw new Error(`${who}: expected shape (${list.join(", ")}), got ${showShape(this.shape)}`);
+    return Object.fromEntries(list.map((name, i) => [name, this.shape[i]])) as Record<Split<Names>, number>;
+  }
+
+  /** Marks a leaf that gradients are wanted for. */
+  tracked(): this {
+    this.requiresGrad = true;
+    return this;
+  }
+
+  /** Moves this tensor to another scope, or out of all scopes. Scopes call it; use `Scope.keep`. */
+  moveTo(scope: Scope | null): void {
+    this.#scope?.remove(this);
+    this.#scope = scope;
+    scope?.add(this);
+  }
+
+  /** Gives up the block; it is freed with its last owner. Using the tensor afterwards throws. */
+  dispose(): void {
+    this.#scope?.remove(this);
+    this.#scope = null;
+    const block = this.#block;
+    if (!block) return;
+    this.#block = null;
+    this.#view = null;
+    this.node = null;
+    if (--block.owners === 0 && !block.planned) release(block.address, block.bytes);
+  }
+}
+
+type Split<S extends string> = S extends `${infer Head} ${infer Tail}` ? Head | Split<Tail> : S;
