@@ -1,6 +1,16 @@
+export { writeFileAtomic } from "./atomic-write.ts";
 export { type ByteSource, bytesSource, openFile } from "./byte-source.ts";
-export * from "./dtype.ts";
+export { countElements, type DTypeName, type HostTensor, itemSize, type TypedArray } from "./dtype.ts";
 export { FormatError } from "./format-error.ts";
+export { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from "./half.ts";
 export { NumpyArray } from "./numpy-pickle.ts";
 export { OrderedDict, Stub } from "./pickle.ts";
+export {
+  type LazyTensor,
+  openSafetensors,
+  readSafetensors,
+  type SafetensorsFile,
+  type TensorInfo,
+  writeSafetensors,
+} from "./safetensors.ts";
 export { openTorch, readNumpy, stateDict, TensorRef, type TorchFile } from "./torch.ts";

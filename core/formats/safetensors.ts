@@ -1,0 +1,251 @@
+import { basename, dirname, join } from "node:path";
+import { writeFileAtomic } from "./atomic-write.ts";
+import { type ByteSource, openFile } from "./byte-source.ts";
+import {
+  bytesOf,
+  countElements,
+  DTYPES,
+  type DTypeName,
+  type HostTensor,
+  holds,
+  isDType,
+  itemSize,
+  type TypedArray,
+  viewAs,
+} from "./dtype.ts";
+import { FormatError } from "./format-error.ts";
+import { type Json, parseStrictJson } from "./strict-json.ts";
+
+/** Where a tensor lies; offsets are bytes from the start of the file. */
+export interface TensorInfo {
+  readonly dtype: DTypeName;
+  readonly shape: readonly number[];
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** An open safetensors file, or several under one index: the header in memory, the tensors on disk. */
+export interface SafetensorsFile extends Disposable {
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  readonly metadata: ReadonlyMap<string, string>;
+  /** Reads one tensor; an unknown name is a FormatError. */
+  read(name: string): HostTensor;
+}
+
+/** A tensor to be written whose elements are produced when their turn comes. */
+export interface LazyTensor {
+  readonly dtype: DTypeName;
+  readonly shape: readonly number[];
+  read(): TypedArray;
+}
+
+/**
+ * Opens a safetensors file (https://github.com/huggingface/safetensors: u64 header length, JSON header, data), or the
+ * shards behind an `index.json`. The header is checked in full before anything is read: known element types, shapes
+ * that match their ranges, ranges that tile the data exactly, no name twice. Throws FormatError.
+ */
+export function openSafetensors(from: string | ByteSource): SafetensorsFile {
+  if (typeof from !== "string") return openOne(from);
+  return from.endsWith(".index.json") ? openSharded(from) : openOne(openFile(from));
+}
+
+/** All tensors of a file, or of the shards behind an `index.json`. */
+export function readSafetensors(from: string | ByteSource): Map<string, HostTensor> {
+  using file = openSafetensors(from);
+  return new Map([...file.tensors.keys()].map((name) => [name, file.read(name)]));
+}
+
+/**
+ * Writes a file as the reference writer does: tensors by descending alignment, then by name; header padded with spaces
+ * so that the data starts at a multiple of 8. Lazy tensors are read one at a time. The name appears when all is written.
+ */
+export function writeSafetensors(
+  path: string,
+  tensors: ReadonlyMap<string, HostTensor | LazyTensor>,
+  metadata: Readonly<Record<string, string>> = {},
+): void {
+  const order = [...tensors].sort(byAlignmentThenName);
+  let at = 0;
+  const header = order.map(([name, { dtype, shape }]) => {
+    const count = countElements(shape);
+    if (count === undefined) throw new FormatError(`${path}, ${name}`, "a shape of sizes", `[${shape}]`);
+    const data_offsets = [at, (at += count * itemSize(dtype))];
+    return `${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets })}`;
+  });
+  if (tensors.has(METADATA)) throw new FormatError(path, "names of tensors", `the reserved ${METADATA}`);
+  if (Object.keys(metadata).length > 0) header.unshift(`"${METADATA}":${JSON.stringify(metadata)}`);
+
+  const text = Buffer.from(`{${header.join(",")}}`);
+  const head = Buffer.alloc(8 + Math.ceil(text.length / 8) * 8, " ");
+  head.writeBigUInt64LE(BigInt(head.length - 8));
+  text.copy(head, 8);
+
+  writeFileAtomic(path, chunks());
+
+  function* chunks(): Iterable<Uint8Array> {
+    yield head;
+    for (const [name, tensor] of order) {
+      const data = "data" in tensor ? tensor.data : tensor.read();
+      const count = countElements(tensor.shape);
+      if (!holds(tensor.dtype, data) || data.length !== count) {
+        const expected = `${count} elements of ${tensor.dtype}`;
+        throw new FormatError(`${path}, ${name}`, expected, `${data.length} in a ${data.constructor.name}`);
+      }
+      yield bytesOf(data);
+    }
+  }
+}
+
+const METADATA = "__metadata__";
+const MAX_HEADER = 100_000_000;
+
+function byAlignmentThenName(
+  [a, left]: [string, HostTensor | LazyTensor],
+  [b, right]: [string, HostTensor | LazyTensor],
+) {
+  const rank = DTYPES.indexOf(right.dtype) - DTYPES.indexOf(left.dtype);
+  return rank !== 0 ? rank : Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+function openOne(source: ByteSource): SafetensorsFile {
+  try {
+    const { tensors, metadata } = readHeader(source);
+    return {
+      tensors,
+      metadata,
+      read(name) {
+        const info = tensors.get(name);
+        if (info === undefined) throw new FormatError(source.name, `a tensor ${name}`, "none of that name");
+        const bytes = source.read(info.begin, info.end - info.begin);
+        return { dtype: info.dtype, shape: info.shape, data: viewAs(info.dtype, bytes.buffer) };
+      },
+      [Symbol.dispose]: () => source[Symbol.dispose](),
+    };
+  } catch (error) {
+    source[Symbol.dispose]();
+    throw error;
+  }
+}
+
+function readHeader(source: ByteSource) {
+  const who = source.name;
+  if (source.size < 8) throw new FormatError(who, "a header length of 8 bytes", `a file of ${source.size}`);
+  const claimed = new DataView(source.read(0, 8).buffer).getBigUint64(0, true);
+  const room = Math.min(MAX_HEADER, source.size - 8);
+  if (claimed > room) throw new FormatError(who, `a header of at most ${room} bytes`, `${claimed}`);
+
+  const header = source.read(8, Number(claimed));
+  if (header[0] !== 0x7b)
+    throw new FormatError(who, "a header that begins with {", `${header[0] ?? "nothing"}`);
+  const object = parseStrictJson(who, decodeUtf8(who, header));
+  if (!(object instanceof Map)) throw new FormatError(who, "a JSON object", "another value");
+
+  const metadata = readMetadata(who, object.get(METADATA));
+  object.delete(METADATA);
+  const start = 8 + header.length;
+  const tensors = new Map<string, TensorInfo>();
+  for (const [name, entry] of object) tensors.set(name, readEntry(`${who}, ${name}`, entry, start));
+
+  let end = start;
+  for (const [name, info] of [...tensors].sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end)) {
+    if (info.begin !== end) {
+      throw new FormatError(
+        `${who}, ${name}`,
+        `its data at ${end - start}`,
+        `${info.begin - start}: a gap or overlap`,
+      );
+    }
+    end = info.end;
+  }
+  if (end !== source.size) throw new FormatError(who, `a file of ${end} bytes`, `${source.size}`);
+  return { tensors, metadata };
+}
+
+function readEntry(who: string, entry: Json, start: number): TensorInfo {
+  if (!(entry instanceof Map)) throw new FormatError(who, "an object", JSON.stringify(entry));
+  const extra = [...entry.keys()].find((key) => !["dtype", "shape", "data_offsets"].includes(key));
+  if (extra !== undefined) throw new FormatError(who, "dtype, shape and data_offsets", JSON.stringify(extra));
+
+  const dtype = entry.get("dtype");
+  if (!isDType(dtype))
+    throw new FormatError(who, `a dtype of ${DTYPES.join(" ")}`, JSON.stringify(dtype) ?? "none");
+  const shape = entry.get("shape");
+  const count = Array.isArray(shape) ? countElements(shape as number[]) : undefined;
+  if (count === undefined) throw new FormatError(who, "a shape of sizes", show(shape));
+  const offsets = entry.get("data_offsets");
+  if (!Array.isArray(offsets) || offsets.length !== 2 || countElements(offsets as number[]) === undefined) {
+    throw new FormatError(who, "data_offsets [begin, end]", show(offsets));
+  }
+  const [begin, end] = offsets as [number, number];
+  if (end - begin !== count * itemSize(dtype)) {
+    throw new FormatError(who, `${count * itemSize(dtype)} bytes of ${dtype}`, `${end - begin}`);
+  }
+  return { dtype, shape: shape as number[], begin: start + begin, end: start + end };
+}
+
+function readMetadata(who: string, entry: Json | undefined): Map<string, string> {
+  if (entry === undefined) return new Map();
+  if (!(entry instanceof Map) || [...entry.values()].some((value) => typeof value !== "string")) {
+    throw new FormatError(`${who}, ${METADATA}`, "strings by name", show(entry));
+  }
+  return entry as Map<string, string>;
+}
+
+/** `weight_map` names the file of each tensor; files lie beside the index and must hold what it says. */
+function openSharded(path: string): SafetensorsFile {
+  const index = parseStrictJson(path, decodeUtf8(path, readIndex(path)));
+  const map = index instanceof Map ? index.get("weight_map") : undefined;
+  if (!(map instanceof Map)) throw new FormatError(path, "a weight_map", show(map));
+
+  const shards = new Map<string, SafetensorsFile>();
+  const close = () => {
+    for (const shard of shards.values()) shard[Symbol.dispose]();
+  };
+  try {
+    const tensors = new Map<string, TensorInfo>();
+    const home = new Map<string, SafetensorsFile>();
+    for (const [name, file] of map) {
+      if (typeof file !== "string" || file !== basename(file)) {
+        throw new FormatError(`${path}, ${name}`, "a file beside the index", show(file));
+      }
+      const shard = shards.get(file) ?? openOne(openFile(join(dirname(path), file)));
+      shards.set(file, shard);
+      const info = shard.tensors.get(name);
+      if (info === undefined)
+        throw new FormatError(`${path}, ${name}`, `a tensor in ${file}`, "none of that name");
+      tensors.set(name, info);
+      home.set(name, shard);
+    }
+    return {
+      tensors,
+      metadata: new Map(),
+      read(name) {
+        const shard = home.get(name);
+        if (shard === undefined) throw new FormatError(path, `a tensor ${name}`, "none of that name");
+        return shard.read(name);
+      },
+      [Symbol.dispose]: close,
+    };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+function readIndex(path: string): Uint8Array {
+  using source = openFile(path);
+  if (source.size > MAX_HEADER)
+    throw new FormatError(path, `an index of at most ${MAX_HEADER} bytes`, `${source.size}`);
+  return source.read(0, source.size);
+}
+
+function decodeUtf8(who: string, bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new FormatError(who, "a header in UTF-8", "other bytes");
+  }
+}
+
+const show = (value: Json | undefined): string =>
+  value instanceof Map ? "an object" : (JSON.stringify(value)?.slice(0, 80) ?? "none");
