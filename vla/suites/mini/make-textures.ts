@@ -9,8 +9,8 @@
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { encode } from "fast-png";
+import { type CliSchema, parseCli, runMain } from "../../cli.ts";
 
 /** Colour at (x, y) of an n × n picture, RGB in [0, 255]. */
 type Paint = (x: number, y: number, n: number) => readonly [number, number, number];
@@ -58,17 +58,21 @@ function grain(x: number, y: number): number {
   return ((h ^ (h >>> 16)) >>> 0) / 2 ** 31 - 1;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { values } = parseArgs({ options: { help: { type: "boolean", short: "h", default: false } } });
-  if (values.help)
-    console.log("npx tsx vla/suites/mini/make-textures.ts\nPaints the suite's textures again.");
-  else {
-    const folder = fileURLToPath(new URL("LIBERO/libero/libero/assets/textures/", import.meta.url));
-    await mkdir(folder, { recursive: true });
-    for (const name of Object.keys(textures)) {
-      const path = join(folder, name);
-      await writeFile(`${path}.tmp`, renderTexture(name));
-      await rename(`${path}.tmp`, path);
-    }
+const cli = {
+  usage: "npx tsx vla/suites/mini/make-textures.ts",
+  description: "Paints the textures of the embedded suite anew.",
+  options: {},
+} as const satisfies CliSchema;
+
+async function main(): Promise<void> {
+  parseCli(cli, process.argv.slice(2));
+  const folder = fileURLToPath(new URL("LIBERO/libero/libero/assets/textures/", import.meta.url));
+  await mkdir(folder, { recursive: true });
+  for (const name of Object.keys(textures)) {
+    const path = join(folder, name);
+    await writeFile(`${path}.tmp`, renderTexture(name));
+    await rename(`${path}.tmp`, path);
   }
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await runMain(main);

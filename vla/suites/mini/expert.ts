@@ -1,0 +1,258 @@
+/**
+ * A scripted expert for the tasks of the embedded suite. It looks at the simulator's true poses and speaks through
+ * the same seven action numbers as any policy, so its episodes can be recorded as demonstrations.
+ *
+ * A skill is a generator: each `yield` is one control step, and between two of them the world has moved on. So a
+ * skill reads as the list of things to do, and loops and retries are ordinary loops. Skills never end; whoever runs
+ * the episode stops at success.
+ */
+import { Mt19937 } from "../../libero/mt19937.ts";
+import { GRIP_SITE, HAND_BODY } from "../../libero/robot.ts";
+import type { Sim } from "../../libero/sim.ts";
+
+type Vector = readonly [x: number, y: number, z: number];
+/** Translation (3), rotation vector (3), gripper; see `Plan.actions`. */
+export type Action = number[];
+type Skill = Generator<Action, never, void>;
+
+/** What an action of 1 asks for: metres, radians (OSC_POSE). */
+const TRANSLATION = 0.05;
+const ROTATION = 0.5;
+const OPEN = -1;
+const CLOSED = 1;
+
+/** Spread of the expert's unsteady hand, in action units: 1.5 mm and 0.6 degrees per step. */
+const TREMOR = { translation: 0.03, rotation: 0.02 };
+
+/** What to do for each task, by the name of its file. */
+const SKILLS: Readonly<Record<string, (hand: Hand) => Skill>> = {
+  put_the_red_block_on_the_plate: (hand) => pickAndPlace(hand, "red_block_1_main", "white_plate_1_main"),
+  put_the_green_block_into_the_tray: (hand) =>
+    pickAndPlace(hand, "green_block_1_main", "shallow_tray_1_main"),
+  push_the_drawer_shut: (hand) => pushShut(hand, "small_cabinet_1_drawer", "small_cabinet_1_slide"),
+};
+
+/** Names of the tasks the expert can solve. */
+export const expertTasks: readonly string[] = Object.keys(SKILLS);
+
+/** One episode of the expert. Equal seeds and equal worlds give equal actions. */
+export class Expert {
+  readonly #skill: Skill;
+
+  /**
+   * @param task name of a task's file, without extension.
+   * @param sim the simulator of the running episode, read before every action and never written.
+   * @param seed varies heights, speeds and tremor: an integer in [0, 2³²).
+   */
+  constructor(task: string, sim: Sim, seed: number) {
+    const skill = SKILLS[task];
+    if (!skill) throw new Error(`Expert: expected a task of ${expertTasks.join(", ")}, found ${task}`);
+    this.#skill = skill(new Hand(sim, seed));
+  }
+
+  /** The next action, (7), each in [-1, 1], for the world as it is now. */
+  act(): Action {
+    return this.#skill.next().value;
+  }
+}
+
+/** Grasps a block from above and sets it down in the middle of a target; again if that failed. */
+function* pickAndPlace(hand: Hand, block: string, target: string): Skill {
+  for (;;) {
+    const yaw = hand.nearestYaw(block);
+    const hover = hand.vary(0.1, 0.02);
+    const at = (height: number) => () => up(hand.position(block), height);
+
+    yield* reach(hand, at(hover), yaw, OPEN, 0.012);
+    yield* reach(hand, at(0.002), yaw, OPEN, 0.005);
+    yield* grip(hand, CLOSED, 7);
+    const lifted = up(hand.position(block), hover);
+    yield* reach(hand, () => lifted, yaw, CLOSED, 0.02);
+    if (distance(hand.position(block), hand.tip()) > 0.03) continue;
+
+    // The goal is the block's: the hand holds it a little off centre.
+    const over = (height: number) => () => {
+      const { tip, held } = { tip: hand.tip(), held: hand.position(block) };
+      return add(up(hand.position(target), height), subtract(tip, held));
+    };
+    const carry = hand.vary(0.11, 0.02);
+    yield* reach(hand, over(carry), 0, CLOSED, 0.012);
+    yield* reach(hand, over(0.036), 0, CLOSED, 0.006);
+    yield* grip(hand, OPEN, 5);
+    const away = up(hand.tip(), 0.12);
+    yield* reach(hand, () => away, 0, OPEN, 0.02);
+  }
+}
+
+/** Pushes a drawer home with closed fingers against its handle; again if it has not gone all the way. */
+function* pushShut(hand: Hand, drawer: string, slide: string): Skill {
+  /** The handle in the drawer's frame, and how far the fingertips reach from the grip site. */
+  const handle: Vector = [0, -0.118, 0.045];
+  const fingers = 0.024;
+  /** How far the goal runs ahead of the fingertips: what the push's force comes from. */
+  const lead = 0.04;
+
+  for (;;) {
+    const sideways = hand.vary(0, 0.015);
+    const height = hand.vary(0.005, 0.003);
+    /** A point before the handle, `gap` from the fingertips to it. */
+    const before = (gap: number, above: number) => () =>
+      up(hand.inFrame(drawer, [handle[0] + sideways, handle[1] - fingers - gap, handle[2]]), above);
+    const gap = hand.vary(0.05, 0.01);
+
+    yield* reach(hand, before(gap, hand.vary(0.12, 0.02)), 0, CLOSED, 0.02);
+    yield* reach(hand, before(gap, height), 0, CLOSED, 0.012);
+    for (let step = 0; step < 60 && hand.joint(slide) < 0.008; step++)
+      yield hand.towards(before(-lead, height)(), 0, CLOSED);
+    yield* reach(hand, before(gap, height), 0, CLOSED, 0.02);
+  }
+}
+
+/** Moves the grip site to a goal that may itself move, pointing down, until it is near enough; gives up after 4 s. */
+function* reach(
+  hand: Hand,
+  goal: () => Vector,
+  yaw: number,
+  grip: number,
+  within: number,
+): Generator<Action, void> {
+  for (let step = 0; step < 80; step++) {
+    if (distance(goal(), hand.tip()) < within && Math.abs(hand.yawError(yaw)) < 0.06) return;
+    yield hand.towards(goal(), yaw, grip);
+  }
+}
+
+/** Holds still while the gripper opens or closes. */
+function* grip(hand: Hand, command: number, steps: number): Generator<Action, void> {
+  const [here, yaw] = [hand.tip(), hand.yaw()];
+  for (let step = 0; step < steps; step++) yield hand.towards(here, yaw, command);
+}
+
+/** The arm's end as the expert feels it: where things are, and actions that lead there. */
+class Hand {
+  readonly #sim: Sim;
+  readonly #site: number;
+  readonly #body: number;
+  readonly #random: Mt19937;
+  /** Largest translation per step, in action units. */
+  readonly #speed: number;
+
+  constructor(sim: Sim, seed: number) {
+    this.#sim = sim;
+    this.#site = sim.id("site", GRIP_SITE);
+    this.#body = sim.id("body", HAND_BODY);
+    this.#random = new Mt19937(seed);
+    this.#speed = this.vary(0.85, 0.1);
+  }
+
+  /** A number within `spread` of `middle`. */
+  vary(middle: number, spread: number): number {
+    return this.#random.uniform(middle - spread, middle + spread);
+  }
+
+  /** The grip site, world frame, metres. */
+  tip(): Vector {
+    return triple(this.#sim.views.sitePos, 3 * this.#site);
+  }
+
+  /** A body's origin, world frame, metres. */
+  position(body: string): Vector {
+    return triple(this.#sim.views.bodyPos, 3 * this.#sim.id("body", body));
+  }
+
+  /** Position of a joint: metres for a slide. */
+  joint(name: string): number {
+    return this.#sim.views.qpos[this.#sim.qposAddress(name)];
+  }
+
+  /** A point given in the frame of an upright body, in the world frame. */
+  inFrame(body: string, [x, y, z]: Vector): Vector {
+    const [cos, sin] = [Math.cos(this.#bodyYaw(body)), Math.sin(this.#bodyYaw(body))];
+    return add(this.position(body), [cos * x - sin * y, sin * x + cos * y, z]);
+  }
+
+  /** The hand's angle about the vertical, radians: 0 when its camera looks from the far side of the table. */
+  yaw(): number {
+    const [x] = this.#axes();
+    return Math.atan2(x[1], x[0]);
+  }
+
+  yawError(yaw: number): number {
+    return wrap(yaw - this.yaw(), 2 * Math.PI);
+  }
+
+  /** The hand's angle, nearest to 0, at which its fingers meet two faces of a cube. */
+  nearestYaw(cube: string): number {
+    return wrap(this.#bodyYaw(cube), Math.PI / 2);
+  }
+
+  /** The action that leads the grip site to `goal`, the hand pointing straight down and turned by `yaw`. */
+  towards(goal: Vector, yaw: number, grip: number): Action {
+    const move = subtract(goal, this.tip()).map((d) => d / TRANSLATION);
+    const slow = Math.min(1, this.#speed / Math.hypot(...move));
+    const turn = this.#rotationError(yaw).map((r) => r / ROTATION);
+    const clip = (value: number) => Math.min(Math.max(value, -1), 1);
+    return [
+      ...move.map((a) => clip(a * slow + TREMOR.translation * this.#random.gauss())),
+      ...turn.map((a) => clip(a + TREMOR.rotation * this.#random.gauss())),
+      grip,
+    ];
+  }
+
+  /** ½ Σ hₖ × gₖ over the columns of the hand's rotation and its goal: the controller's own measure of the error. */
+  #rotationError(yaw: number): Vector {
+    const [cos, sin] = [Math.cos(yaw), Math.sin(yaw)];
+    const goal: Vector[] = [
+      [cos, sin, 0],
+      [sin, -cos, 0],
+      [0, 0, -1],
+    ];
+    const crosses = this.#axes().map((axis, k) => cross(axis, goal[k]));
+    return [0, 1, 2].map((i) => (crosses[0][i] + crosses[1][i] + crosses[2][i]) / 2) as unknown as Vector;
+  }
+
+  /** The hand's x, y and z axes in the world frame. */
+  #axes(): Vector[] {
+    const [w, x, y, z] = this.#sim.views.bodyQuat.subarray(4 * this.#body, 4 * this.#body + 4);
+    return [
+      [1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)],
+      [2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x)],
+      [2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)],
+    ];
+  }
+
+  #bodyYaw(body: string): number {
+    const at = 4 * this.#sim.id("body", body);
+    const [w, x, y, z] = this.#sim.views.bodyQuat.subarray(at, at + 4);
+    return Math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z));
+  }
+}
+
+function triple(values: ArrayLike<number>, at: number): Vector {
+  return [values[at], values[at + 1], values[at + 2]];
+}
+
+function add(a: Vector, b: Vector): Vector {
+  return [a[0] + b[0], a[1] + b[1], a[2] + b[2]];
+}
+
+function subtract(a: Vector, b: Vector): Vector {
+  return [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
+}
+
+function cross(a: Vector, b: Vector): Vector {
+  return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+}
+
+function up([x, y, z]: Vector, height: number): Vector {
+  return [x, y, z + height];
+}
+
+function distance(a: Vector, b: Vector): number {
+  return Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
+}
+
+/** The angle of the same direction in [-period/2, period/2). */
+function wrap(angle: number, period: number): number {
+  return angle - period * Math.floor(angle / period + 0.5);
+}
