@@ -1,0 +1,220 @@
+import { fc, test } from "@fast-check/vitest";
+import ndarray from "ndarray";
+import { describe, expect } from "vitest";
+import { rollout, type Stage, type Start, type Watcher } from "../../../vla/eval/rollout.ts";
+import { NINA, OPENVLA, type Protocol } from "../../../vla/libero/protocols.ts";
+import type { Observation } from "../../../vla/observation.ts";
+import type { Plan, Policy } from "../../../vla/policy.ts";
+
+const start: Start = { init: 3, state: [0, 1, 2], seed: 5, policySeed: 99, instruction: "push" };
+const still = [0, 0, 0, 0, 0, 0, 0];
+
+/** Writes down what is asked of it; succeeds at one step (settle steps included), or breaks at another. */
+class FakeStage implements Stage {
+  readonly log: string[] = [];
+  readonly #succeedsAt: number;
+  readonly #breaksAt: number;
+  #steps = 0;
+
+  constructor(succeedsAt = Number.POSITIVE_INFINITY, breaksAt = Number.POSITIVE_INFINITY) {
+    this.#succeedsAt = succeedsAt;
+    this.#breaksAt = breaksAt;
+  }
+
+  reset({ seed, resets }: { seed: number; resets: number }) {
+    this.log.push(`reset ${seed} ${resets}`);
+  }
+
+  setInitState(row: ArrayLike<number>) {
+    this.log.push(`state ${Array.from(row)}`);
+    return this.#outcome();
+  }
+
+  step(action: ArrayLike<number>) {
+    const outcome = this.advance(action);
+    this.log.push("look");
+    return { ...outcome, observation: this.observe() };
+  }
+
+  advance(action: ArrayLike<number>) {
+    if (++this.#steps === this.#breaksAt) throw new Error("simulator: diverged");
+    this.log.push(`act ${Array.from(action)}`);
+    return this.#outcome();
+  }
+
+  observe(): Observation {
+    const image = ndarray(Uint8Array.of(this.#steps, 1, 2, 3, 4, 5), [2, 1, 3]);
+    return { agentview_image: image, robot0_eye_in_hand_image: image } as unknown as Observation;
+  }
+
+  get times() {
+    return { simulate: 2 * this.#steps, render: 3 * this.#steps, steps: this.#steps };
+  }
+
+  trajectoryHash() {
+    return `hash ${this.#steps}`;
+  }
+
+  #outcome() {
+    const success = this.#steps === this.#succeedsAt;
+    return { success, reward: success ? 1 : 0 };
+  }
+}
+
+const planner = (act: Policy["act"]): Policy => ({ name: "test", reset() {}, act });
+const chunksOf = (n: number) => planner(() => ({ actions: Array.from({ length: n }, () => still) }));
+const alone: Watcher = { interrupted: () => false, stepped() {} };
+const play = (stage: Stage, policy: Policy, maxSteps = 30, watcher = alone, protocol: Protocol = NINA) =>
+  rollout(stage, policy, start, protocol, maxSteps, watcher);
+
+describe("rollout", () => {
+  test("resets, sets the state, settles, then plays", async () => {
+    const stage = new FakeStage();
+    await play(
+      stage,
+      planner(() => ({ actions: [[1, 0, 0, 0, 0, 0, 0]] })),
+      1,
+    );
+    const settling = Array.from({ length: 5 }, () => `act ${still}`);
+    expect(stage.log).toEqual(["reset 5 0", "state 0,1,2", ...settling, "look", "act 1,0,0,0,0,0,0", "look"]);
+  });
+
+  test("settles as the protocol says", async () => {
+    const stage = new FakeStage();
+    await play(stage, chunksOf(1), 1, alone, OPENVLA);
+    expect(stage.log.slice(2, 12)).toEqual(Array.from({ length: 10 }, () => "act 0,0,0,0,0,0,-1"));
+  });
+
+  test.prop([
+    fc.integer({ min: 1, max: 12 }),
+    fc.integer({ min: 1, max: 40 }),
+    fc.integer({ min: 1, max: 60 }),
+  ])(
+    "stops at the first success or at the limit, whatever the chunk",
+    async (chunk, maxSteps, succeedsAfter) => {
+      const { episode, actions } = (await play(new FakeStage(5 + succeedsAfter), chunksOf(chunk), maxSteps))!;
+      expect(episode.outcome).toBe(succeedsAfter <= maxSteps ? "success" : "failure");
+      expect(episode.steps).toBe(Math.min(succeedsAfter, maxSteps));
+      expect(actions.length).toBe(episode.steps);
+      // NINA's protocol asks again after ten actions at most.
+      expect(episode.policyCalls).toBe(Math.ceil(episode.steps / Math.min(chunk, 10)));
+      expect(episode).toMatchObject({ init: 3, policySeed: 99, trajectoryHash: `hash ${5 + episode.steps}` });
+      expect([episode.simMs, episode.renderMs]).toEqual([2, 3]);
+    },
+  );
+
+  test("looks once per chunk, and the policy sees the newest picture", async () => {
+    const stage = new FakeStage();
+    const seenSteps: number[] = [];
+    const policy = planner((seen) => {
+      seenSteps.push(seen.agentview_image.get(0, 0, 0));
+      return { actions: [still, still, still, still] };
+    });
+    await play(stage, policy, 12);
+    expect(seenSteps).toEqual([5, 9, 13]);
+    expect(stage.log.filter((line) => line === "look").length).toBe(4);
+  });
+
+  test("frames show every step and change nothing else", async () => {
+    const frames: number[] = [];
+    const frame = async (step: number) => void frames.push(step);
+    const withFrames = await play(new FakeStage(14), chunksOf(4), 30, { ...alone, frame });
+    expect(frames).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    const { policyMs: _, ...episode } = (await play(new FakeStage(14), chunksOf(4)))!.episode;
+    expect(withFrames!.episode).toMatchObject(episode);
+  });
+
+  test("turns pictures for protocols that rotate them, as views", async () => {
+    const pictures: number[][] = [];
+    const policy = planner((seen) => {
+      const image = seen.agentview_image;
+      pictures.push([image.get(0, 0, 0), image.get(1, 0, 0)]);
+      return { actions: [still] };
+    });
+    await play(new FakeStage(), policy, 1, alone, NINA);
+    await play(new FakeStage(), policy, 1, alone, OPENVLA);
+    expect(pictures).toEqual([
+      [5, 3],
+      [3, 10],
+    ]);
+  });
+
+  test("reports the mean log-probability of the plans", async () => {
+    let logProb = 0;
+    const policy = planner(() => ({ actions: [still], logProb: logProb++ }));
+    expect((await play(new FakeStage(), policy, 3))!.episode.logProb).toBe(1);
+    expect((await play(new FakeStage(), chunksOf(1), 3))!.episode).not.toHaveProperty("logProb");
+  });
+
+  test.each<[string, () => Plan, string]>([
+    [
+      "a NaN action",
+      () => ({ actions: [still, [0, 0, Number.NaN, 0, 0, 0, 0]] }),
+      "action 1 has NaN at index 2",
+    ],
+    [
+      "an infinite action",
+      () => ({ actions: [[-1 / 0, 0, 0, 0, 0, 0, 0]] }),
+      "action 0 has -Infinity at index 0",
+    ],
+    ["an action of 6 numbers", () => ({ actions: [[0, 0, 0, 0, 0, 0]] }), "action 0 has 6"],
+    ["an empty plan", () => ({ actions: [] }), "at least one action"],
+    [
+      "an exception",
+      () => {
+        throw new Error("policy: image is 64 x 64");
+      },
+      "image is 64 x 64",
+    ],
+  ])("%s of the policy is an error, never a failure", async (_, badPlan, message) => {
+    let calls = 0;
+    const policy = planner(() => (calls++ === 2 ? badPlan() : { actions: [still, still] }));
+    const { episode } = (await play(new FakeStage(), policy))!;
+    expect(episode).toMatchObject({ outcome: "error", steps: 4, policyCalls: 2 });
+    expect(episode.error).toContain(message);
+  });
+
+  test("a policy that rejects or cannot reset is an error too", async () => {
+    const rejects = planner(async () => {
+      throw new Error("late");
+    });
+    expect((await play(new FakeStage(), rejects))!.episode).toMatchObject({
+      outcome: "error",
+      error: "late",
+    });
+    const stuck: Policy = {
+      ...chunksOf(1),
+      reset() {
+        throw new Error("stuck");
+      },
+    };
+    expect((await play(new FakeStage(), stuck))!.episode).toMatchObject({
+      outcome: "error",
+      error: "stuck",
+      steps: 0,
+    });
+  });
+
+  test("a broken simulator stops the run", async () => {
+    await expect(play(new FakeStage(undefined, 9), chunksOf(2))).rejects.toThrow("simulator: diverged");
+  });
+
+  test("an interrupted episode has no result", async () => {
+    const stage = new FakeStage();
+    let steps = 0;
+    const watcher: Watcher = { interrupted: () => steps >= 3, stepped: (n) => void (steps = n) };
+    expect(await play(stage, chunksOf(10), 30, watcher)).toBeNull();
+    expect(stage.times.steps).toBe(5 + 3);
+  });
+
+  test("a signal that arrives while the simulator works is seen at the next step", async () => {
+    let interrupted = false;
+    const stepped = (n: number) => {
+      if (n === 2) setTimeout(() => (interrupted = true), 0);
+    };
+    // Without a turn of the event loop between steps the timer would never fire.
+    expect(
+      await play(new FakeStage(), chunksOf(10), 1e5, { interrupted: () => interrupted, stepped }),
+    ).toBeNull();
+  });
+});

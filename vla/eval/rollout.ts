@@ -1,0 +1,147 @@
+import { setImmediate } from "node:timers/promises";
+import type { LiberoEnv } from "../libero/env.ts";
+import type { Protocol } from "../libero/protocols.ts";
+import type { Observation } from "../observation.ts";
+import type { Plan, Policy } from "../policy.ts";
+import type { EpisodeResult, Outcome } from "./results.ts";
+
+/** What an episode needs of an environment. */
+export type Stage = Pick<
+  LiberoEnv,
+  "reset" | "setInitState" | "step" | "advance" | "observe" | "times" | "trajectoryHash"
+>;
+
+/** Where an episode starts. */
+export interface Start {
+  /** Index of the stored initial state, and its numbers: time, qpos, qvel. */
+  readonly init: number;
+  readonly state: ArrayLike<number>;
+  /** Places the fixtures. */
+  readonly seed: number;
+  readonly policySeed: number;
+  readonly instruction: string;
+}
+
+/** Who follows an episode while it runs. */
+export interface Watcher {
+  /** Asked before each control step; true ends the episode without a result. */
+  interrupted(): boolean;
+  /** Told after each control step. */
+  stepped(steps: number): void;
+  /** Where given: gets every observation, that of step 0 included, which costs two pictures per step. */
+  readonly frame?: (step: number, seen: Observation) => Promise<void>;
+}
+
+export interface Rollout {
+  readonly episode: EpisodeResult;
+  /** What was executed, settle steps not included. */
+  readonly actions: readonly (readonly number[])[];
+}
+
+/**
+ * One episode: settle, look, plan a chunk of actions, play it, look again, until success or the last of `maxSteps`.
+ *
+ * A policy that throws, or plans something that is no action, ends its episode as `error`. Nothing else is caught:
+ * a broken simulator stops the run and never counts as a failed episode.
+ *
+ * @returns null when interrupted.
+ */
+export async function rollout(
+  env: Stage,
+  policy: Policy,
+  start: Start,
+  protocol: Protocol,
+  maxSteps: number,
+  watcher: Watcher,
+): Promise<Rollout | null> {
+  const before = env.times;
+  const actions: number[][] = [];
+  const logProbs: number[] = [];
+  let policyCalls = 0;
+  let policyMs = 0;
+
+  const finish = (outcome: Outcome, error?: string): Rollout => {
+    const { simulate, render, steps } = env.times;
+    const played = Math.max(1, steps - before.steps);
+    const episode: EpisodeResult = {
+      init: start.init,
+      policySeed: start.policySeed,
+      outcome,
+      ...(error !== undefined && { error }),
+      steps: actions.length,
+      trajectoryHash: env.trajectoryHash(),
+      policyCalls,
+      policyMs: policyCalls > 0 ? policyMs / policyCalls : null,
+      simMs: (simulate - before.simulate) / played,
+      renderMs: (render - before.render) / played,
+      ...(logProbs.length > 0 && { logProb: logProbs.reduce((sum, p) => sum + p, 0) / logProbs.length }),
+    };
+    return { episode, actions };
+  };
+
+  // The reset must come first: it would discard the initial state.
+  env.reset({ seed: start.seed, resets: 0 });
+  env.setInitState(start.state);
+  let seen = settle(env, protocol);
+  await watcher.frame?.(0, seen);
+
+  while (actions.length < maxSteps) {
+    let chunk: Plan["actions"];
+    const asked = performance.now();
+    try {
+      if (policyCalls === 0) policy.reset(start.policySeed);
+      const plan = await policy.act(turned(seen, protocol), start.instruction);
+      if (plan.logProb !== undefined) logProbs.push(plan.logProb);
+      chunk = checkActions(plan.actions).slice(0, protocol.actionsPerQuery ?? undefined);
+    } catch (error) {
+      return finish("error", error instanceof Error ? error.message : String(error));
+    }
+    policyCalls++;
+    policyMs += performance.now() - asked;
+
+    chunk = chunk.slice(0, maxSteps - actions.length);
+    for (const [i, action] of chunk.entries()) {
+      // Lets signals in: the simulator never waits for anything.
+      await setImmediate();
+      if (watcher.interrupted()) return null;
+
+      // Pictures cost more than physics: none are drawn that nobody looks at.
+      let success: boolean;
+      if (watcher.frame || i === chunk.length - 1) ({ success, observation: seen } = env.step(action));
+      else ({ success } = env.advance(action));
+      actions.push(Array.from(action));
+      watcher.stepped(actions.length);
+      await watcher.frame?.(actions.length, seen);
+      if (success) return finish("success");
+    }
+  }
+  return finish("failure");
+}
+
+/** Lets objects fall onto their supports, as the protocol wants it. */
+function settle(env: Stage, { settle: { steps, action } }: Protocol): Observation {
+  for (let i = 1; i < steps; i++) env.advance(action);
+  return steps > 0 ? env.step(action).observation : env.observe();
+}
+
+/** The observation as the protocol shows it to policies: turned views, no copies. */
+function turned(seen: Observation, { turn }: Protocol): Observation {
+  if (turn === "none") return seen;
+  return {
+    ...seen,
+    agentview_image: seen.agentview_image.step(-1, -1, 1),
+    robot0_eye_in_hand_image: seen.robot0_eye_in_hand_image.step(-1, -1, 1),
+  };
+}
+
+function checkActions(actions: Plan["actions"]): Plan["actions"] {
+  if (actions.length === 0) throw new Error("policy: expected a plan of at least one action, got none");
+  for (const [i, action] of actions.entries()) {
+    if (action.length !== 7)
+      throw new Error(`policy: expected actions of 7 numbers, action ${i} has ${action.length}`);
+    const bad = Array.from(action).findIndex((value) => !Number.isFinite(value));
+    if (bad !== -1)
+      throw new Error(`policy: expected finite actions, action ${i} has ${action[bad]} at index ${bad}`);
+  }
+  return actions;
+}
