@@ -1,0 +1,62 @@
+/**
+ * Rotations in the reference's mixed precision. Its quaternions are float32, and so are the off-diagonal entries of
+ * their matrices, while the diagonal is double; doubles throughout would differ by 1e-7.
+ */
+
+const f = Math.fround;
+
+/** out (3 × 3) = rotation by the rotation vector (x, y, z) ≠ 0, radians. */
+export function rotationVectorMatrix(out: Float64Array, x: number, y: number, z: number): void {
+  const angle = Math.sqrt(x * x + y * y + z * z);
+  const sin = Math.sin(angle / 2);
+  quaternionMatrix(out, Math.cos(angle / 2), (x / angle) * sin, (y / angle) * sin, (z / angle) * sin);
+}
+
+/** out (3 × 3) = rotation by the quaternion w + xi + yj + zk, of any length but 0. */
+export function quaternionMatrix(out: Float64Array, w: number, x: number, y: number, z: number): void {
+  let [qw, qx, qy, qz] = [f(w), f(x), f(y), f(z)];
+  // As the reference's float32 dot product comes out: products rounded, their sum rounded once.
+  const n = f(f(qw * qw) + f(qx * qx) + f(qy * qy) + f(qz * qz));
+  const scale = Math.sqrt(2 / n);
+  qw = f(qw * scale);
+  qx = f(qx * scale);
+  qy = f(qy * scale);
+  qz = f(qz * scale);
+  const xx = f(qx * qx);
+  const yy = f(qy * qy);
+  const zz = f(qz * qz);
+  const xy = f(qx * qy);
+  const xz = f(qx * qz);
+  const yz = f(qy * qz);
+  const wx = f(qw * qx);
+  const wy = f(qw * qy);
+  const wz = f(qw * qz);
+  out[0] = 1 - yy - zz;
+  out[1] = f(xy - wz);
+  out[2] = f(xz + wy);
+  out[3] = f(xy + wz);
+  out[4] = 1 - xx - zz;
+  out[5] = f(yz - wx);
+  out[6] = f(xz - wy);
+  out[7] = f(yz + wx);
+  out[8] = 1 - xx - yy;
+}
+
+/** Unit quaternion xyzw, w ≥ 0, of the rotation matrix `m` (3 × 3); Shepperd's choice of the largest component. */
+export function matrixQuaternion(m: ArrayLike<number>): [x: number, y: number, z: number, w: number] {
+  const squares = [
+    1 + m[0] - m[4] - m[8],
+    1 - m[0] + m[4] - m[8],
+    1 - m[0] - m[4] + m[8],
+    1 + m[0] + m[4] + m[8],
+  ];
+  const largest = squares.indexOf(Math.max(...squares));
+  const q = [
+    [squares[0], m[1] + m[3], m[2] + m[6], m[7] - m[5]],
+    [m[1] + m[3], squares[1], m[5] + m[7], m[2] - m[6]],
+    [m[2] + m[6], m[5] + m[7], squares[2], m[3] - m[1]],
+    [m[7] - m[5], m[2] - m[6], m[3] - m[1], squares[3]],
+  ][largest];
+  const length = Math.hypot(...q) * (q[3] < 0 ? -1 : 1);
+  return [q[0] / length, q[1] / length, q[2] / length, q[3] / length];
+}
