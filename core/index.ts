@@ -4,6 +4,7 @@ import { Tensor } from "./tensor.ts";
 
 export { type GradOptions, grad, jacobian, jvp, vjp } from "./autograd.ts";
 export * from "./formats/index.ts";
+export { lazily, setHost, toHost } from "./host.ts";
 export { heapUsage } from "./memory.ts";
 export { isTracked, noGrad, plainKernels } from "./op.ts";
 export { concat } from "./ops/concat.ts";

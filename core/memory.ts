@@ -95,9 +95,13 @@ function freeRange(start: number, end: number): void {
 /** Reserves `bytes` bytes and returns their address, a multiple of 64. The content is undefined. Throws at 4 GiB. */
 export function allocate(bytes: number): number {
   const size = reserved(bytes);
+  const address = size > SMALL ? takeRange(size) : takeSmall(size);
   live += size;
   if (live > peak) peak = live;
-  if (size > SMALL) return takeRange(size);
+  return address;
+}
+
+function takeSmall(size: number): number {
   const free = (classes[size / ALIGN] ??= []);
   if (free.length === 0) {
     const slab = takeRange(SLAB);

@@ -1,0 +1,58 @@
+import type { Tensor } from "../core/index.ts";
+import { Dropout } from "./dropout.ts";
+import { Linear } from "./linear.ts";
+import { Module } from "./module.ts";
+import { constant, parameter, xavier } from "./parameter.ts";
+
+/** softmax(q kᵀ scale) v for every head: q (B, H, T, D), k and v (B, H, S, D) → (B, H, T, D). Eq. 1 of arXiv:1706.03762. */
+export function attend(q: Tensor, k: Tensor, v: Tensor, scale: number, dropout?: Dropout): Tensor {
+  const weights = q.matmul(k, { transposeB: true }).scale(scale).softmax(); // (B, H, T, S)
+  return (dropout ? dropout.forward(weights) : weights).matmul(v);
+}
+
+/** (B, T, H · D) → (B, H, T, D) */
+export function splitHeads(x: Tensor, heads: number): Tensor {
+  const { B, T, C } = x.dims("B T C", "splitHeads");
+  return x.reshape([B, T, heads, C / heads]).permute([0, 2, 1, 3]);
+}
+
+/** (B, H, T, D) → (B, T, H · D) */
+export function joinHeads(x: Tensor): Tensor {
+  const { B, H, T, D } = x.dims("B H T D", "joinHeads");
+  return x.permute([0, 2, 1, 3]).reshape([B, T, H * D]);
+}
+
+/** Multi-head attention in PyTorch's packed layout: the rows of `in_proj_weight` are queries, then keys, then values. */
+export class MultiheadAttention extends Module {
+  in_proj_weight: Tensor; // (3 E, E)
+  in_proj_bias: Tensor; // (3 E)
+  out_proj: Linear;
+  readonly heads: number;
+  readonly dropout: Dropout;
+
+  constructor(features: number, heads: number, { dropout = 0 } = {}) {
+    super();
+    if (features % heads !== 0) {
+      throw new Error(`MultiheadAttention: ${heads} heads do not divide ${features} features`);
+    }
+    this.in_proj_weight = parameter([3 * features, features], xavier(features, 3 * features));
+    this.in_proj_bias = parameter([3 * features], constant(0));
+    this.out_proj = new Linear(features, features);
+    this.out_proj.bias = parameter([features], constant(0));
+    this.heads = heads;
+    this.dropout = new Dropout(dropout);
+  }
+
+  /** x (B, T, E) attends to memory (B, S, E) → (B, T, E) */
+  forward(x: Tensor, memory: Tensor = x): Tensor {
+    const { E } = x.dims("B T E", "MultiheadAttention");
+    const rows = (part: number): [Tensor, Tensor] => [
+      this.in_proj_weight.slice(0, part * E, (part + 1) * E),
+      this.in_proj_bias.slice(0, part * E, (part + 1) * E),
+    ];
+    const q = splitHeads(x.linear(...rows(0)), this.heads); // (B, H, T, D)
+    const k = splitHeads(memory.linear(...rows(1)), this.heads); // (B, H, S, D)
+    const v = splitHeads(memory.linear(...rows(2)), this.heads);
+    return this.out_proj.forward(joinHeads(attend(q, k, v, Math.sqrt(this.heads / E), this.dropout)));
+  }
+}

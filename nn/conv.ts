@@ -1,0 +1,48 @@
+import type { Tensor } from "../core/index.ts";
+import { Module } from "./module.ts";
+import { fanIn, parameter } from "./parameter.ts";
+
+/** 2-D convolution of maps with channels last: (B, H, W, inputs) → (B, rows, columns, outputs). */
+export class Conv2d extends Module {
+  weight: Tensor; // (outputs, inputs, kernel, kernel), as checkpoints store it
+  bias: Tensor;
+  readonly kernel: number;
+  readonly stride: number;
+  readonly padding: number;
+
+  constructor(inputs: number, outputs: number, window: { kernel: number; stride: number; padding: number }) {
+    super();
+    const fan = inputs * window.kernel ** 2;
+    this.weight = parameter([outputs, inputs, window.kernel, window.kernel], fanIn(fan));
+    this.bias = parameter([outputs], fanIn(fan));
+    this.kernel = window.kernel;
+    this.stride = window.stride;
+    this.padding = window.padding;
+  }
+
+  forward(x: Tensor): Tensor {
+    const { kernel, stride, padding } = this;
+    const [outputs, inputs] = this.weight.shape;
+    x.dims(`B H W ${inputs}`, "Conv2d");
+    const patches = x.unfold({ kernel, stride, padding }); // (B, rows, columns, kernel · kernel · inputs)
+    const rows = this.weight.permute([0, 2, 3, 1]).reshape([outputs, kernel * kernel * inputs]);
+    return patches.linear(rows, this.bias);
+  }
+}
+
+/** 3×3 convolution of each channel by itself, stride 1, padding 1: (B, H, W, C) → same. */
+export class DepthwiseConv2d extends Module {
+  weight: Tensor; // (C, 1, 3, 3), as checkpoints store it
+  bias: Tensor;
+
+  constructor(channels: number) {
+    super();
+    this.weight = parameter([channels, 1, 3, 3], fanIn(9));
+    this.bias = parameter([channels], fanIn(9));
+  }
+
+  forward(x: Tensor): Tensor {
+    const taps = this.weight.permute([2, 3, 1, 0]).reshape([3, 3, this.bias.size]);
+    return x.depthwiseConv(taps).add(this.bias);
+  }
+}

@@ -1,0 +1,17 @@
+import type { Tensor } from "../core/index.ts";
+import { Module } from "./module.ts";
+import { gaussian, parameter } from "./parameter.ts";
+
+/** A table of vectors looked up by number: int32 (…) → (…, features). */
+export class Embedding extends Module {
+  weight: Tensor; // (rows, features)
+
+  constructor(rows: number, features: number) {
+    super();
+    this.weight = parameter([rows, features], gaussian(1));
+  }
+
+  forward(ids: Tensor): Tensor {
+    return this.weight.gatherRows(ids);
+  }
+}

@@ -1,0 +1,21 @@
+export { attend, joinHeads, MultiheadAttention, splitHeads } from "./attention.ts";
+export { Conv2d, DepthwiseConv2d } from "./conv.ts";
+export { Dropout, seedDropout } from "./dropout.ts";
+export { Embedding } from "./embedding.ts";
+export { LayerNorm } from "./layer-norm.ts";
+export { Linear } from "./linear.ts";
+export { Mlp } from "./mlp.ts";
+export { Module } from "./module.ts";
+export {
+  buffer,
+  constant,
+  fanIn,
+  gaussian,
+  type Initialiser,
+  inDType,
+  parameter,
+  uniform,
+  xavier,
+} from "./parameter.ts";
+export { RMSNorm } from "./rms-norm.ts";
+export { Lambda, type Layer, Sequential } from "./sequential.ts";

@@ -1,0 +1,59 @@
+import { fc, test } from "@fast-check/vitest";
+import { describe, expect, it } from "vitest";
+import { Random } from "../../core/index.ts";
+import { philox } from "../../core/random.ts";
+
+describe("philox", () => {
+  // Known answers of Random123, the authors' library (kat_vectors, philox4x32-10).
+  it.each([
+    [
+      [0, 0, 0, 0],
+      [0, 0],
+      [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8],
+    ],
+    [
+      [0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff],
+      [0xffffffff, 0xffffffff],
+      [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd],
+    ],
+    [
+      [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344],
+      [0xa4093822, 0x299f31d0],
+      [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1],
+    ],
+  ])("counter %j with key %j", (counter, key, expected) => {
+    expect(philox(counter, key)).toEqual(expected);
+  });
+});
+
+describe("Random", () => {
+  test.prop([fc.nat(), fc.nat()])("is a function of seed and stream", (seed, stream) => {
+    const draw = (): number[] => {
+      const random = new Random(seed, stream);
+      return Array.from({ length: 9 }, () => random.uint32());
+    };
+    expect(draw()).toEqual(draw());
+    expect(new Random(seed, stream + 1).uint32()).not.toBe(new Random(seed, stream).uint32());
+  });
+
+  it("has the moments of a standard normal", () => {
+    const n = 40_000;
+    const random = new Random(3);
+    const x = Array.from({ length: n }, () => random.normal());
+    const moment = (k: number): number => x.reduce((sum, value) => sum + value ** k, 0) / n;
+    // Five standard errors of each moment: √(Var xᵏ / n) with Var x = 1, Var x² = 2, Var x³ = 15, Var x⁴ = 96.
+    expect(Math.abs(moment(1))).toBeLessThan(5 * Math.sqrt(1 / n));
+    expect(Math.abs(moment(2) - 1)).toBeLessThan(5 * Math.sqrt(2 / n));
+    expect(Math.abs(moment(3))).toBeLessThan(5 * Math.sqrt(15 / n));
+    expect(Math.abs(moment(4) - 3)).toBeLessThan(5 * Math.sqrt(96 / n));
+  });
+
+  test.prop([fc.nat(), fc.integer({ min: 0, max: 40 })])("permutes", (seed, n) => {
+    const order = new Random(seed).permutation(n);
+    expect([...order].sort((a, b) => a - b)).toEqual(Array.from({ length: n }, (_, i) => i));
+  });
+
+  it("refuses a bad seed", () => {
+    expect(() => new Random(-1)).toThrow("Random: expected a seed in [0, 2^53), got -1");
+  });
+});
