@@ -1,0 +1,103 @@
+/** How pieces of MJCF become one model: names get a prefix, assets are pooled, file names become `libero/...` or `robosuite/...`. */
+
+import { dirname, isAbsolute, join, relative, sep } from "node:path";
+import { child, type Element, element, readXml, walk } from "./xml.ts";
+
+/** The two asset folders, absolute. */
+export interface AssetRoots {
+  /** `<clone of LIBERO>/libero/libero/assets` */
+  readonly libero: string;
+  /** `<clone of robosuite>/robosuite/models/assets` */
+  readonly robosuite: string;
+}
+
+/** The sections of an MJCF file that take part in a merge. */
+const SECTIONS = ["asset", "worldbody", "actuator", "sensor"] as const;
+export type Piece = Readonly<Record<(typeof SECTIONS)[number], Element>>;
+
+export function emptyPiece(): Piece {
+  return sections((tag) => element(tag));
+}
+
+/** Reads one MJCF file; its default classes are written into the elements, its files named by root. */
+export function readPiece(path: string, roots: AssetRoots): Piece {
+  const root = path.startsWith(roots.libero + sep) ? roots.libero : roots.robosuite;
+  const model = readXml(path, root);
+  inlineDefaults(model);
+  for (const e of walk(model)) {
+    const file = e.attributes.get("file");
+    if (file !== undefined) e.attributes.set("file", assetName(join(dirname(path), file), path, roots));
+  }
+  return sections((tag) => child(model, tag) ?? element(tag));
+}
+
+function sections(make: (tag: string) => Element): Piece {
+  return Object.fromEntries(SECTIONS.map((tag) => [tag, make(tag)])) as Piece;
+}
+
+/** `/clone/.../assets/textures/a.png` → `libero/textures/a.png`. */
+export function assetName(path: string, who: string, roots: AssetRoots): string {
+  for (const [name, root] of Object.entries(roots)) {
+    const inside = relative(root, path);
+    if (!inside.startsWith("..") && !isAbsolute(inside)) return `${name}/${inside.split(sep).join("/")}`;
+  }
+  throw new Error(`${who}: file ${path} lies in none of ${Object.values(roots).join(", ")}`);
+}
+
+/** The inverse of `assetName`. */
+export function assetPath(name: string, roots: AssetRoots): string {
+  const [root, ...rest] = name.split("/");
+  return join(roots[root as keyof AssetRoots], ...rest);
+}
+
+/** `<geom class="c">` gets what `<default class="c"><geom .../></default>` says and it does not. */
+function inlineDefaults(model: Element): void {
+  const classes = new Map<string, Element>();
+  for (const e of walk(model)) {
+    const name = e.tag === "default" ? e.attributes.get("class") : undefined;
+    if (name !== undefined) classes.set(name, e);
+  }
+  for (const e of walk(model)) {
+    const name = e.tag === "default" ? undefined : e.attributes.get("class");
+    if (name === undefined) continue;
+    e.attributes.delete("class");
+    for (const [key, value] of classes.get(name)?.children.find((c) => c.tag === e.tag)?.attributes ?? []) {
+      if (!e.attributes.has(key)) e.attributes.set(key, value);
+    }
+  }
+}
+
+/** Attributes that hold the name of something in the same piece. */
+const NAMES = ["name", "mesh", "material", "texture", "joint", "site", "body", "geom", "hfield", "target"];
+
+export function prefixNames(root: Element, prefix: string): void {
+  for (const e of walk(root)) {
+    for (const key of NAMES) {
+      const name = e.attributes.get(key);
+      if (name !== undefined) e.attributes.set(key, prefix + name);
+    }
+  }
+}
+
+/** Appends assets; of two with the same tag and name the first wins. */
+export function mergeAssets(into: Element, from: Element): void {
+  const key = (e: Element): string => `${e.tag} ${e.attributes.get("name") ?? ""}`;
+  const taken = new Set(into.children.map(key));
+  for (const asset of from.children) {
+    if (!taken.has(key(asset))) into.children.push(asset);
+    taken.add(key(asset));
+  }
+}
+
+export function isCollision(e: Element): boolean {
+  return e.tag === "geom" && (e.attributes.get("group") ?? "0") === "0";
+}
+
+/** Collision geoms of robot and arena get one colour each and lose their material; images do not show them. */
+export function recolourCollision(root: Element, rgba: string): void {
+  for (const e of walk(root)) {
+    if (!isCollision(e)) continue;
+    e.attributes.set("rgba", rgba);
+    e.attributes.delete("material");
+  }
+}

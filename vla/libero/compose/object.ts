@@ -1,0 +1,197 @@
+/** One object or fixture: its XML found by category, renamed for the instance, with the facts that placement needs. */
+
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Instance } from "../bddl.ts";
+import type { SceneObject, SceneSite } from "../scene.ts";
+import { categoryFacts, type Rotation } from "./categories.ts";
+import { type AssetRoots, isCollision, prefixNames, readPiece } from "./merge.ts";
+import { childOrFail, type Element, element, numbers, walk } from "./xml.ts";
+
+type Vector = readonly [number, number, number];
+
+export interface LoadedObject {
+  readonly facts: SceneObject;
+  /** Root body `<name>_main`. */
+  readonly body: Element;
+  readonly assets: Element;
+  readonly rotation: Rotation;
+  /** Extent for placement, metres: radius in the plane, lowest (negative) and highest point above the root. */
+  readonly radius: number;
+  readonly bottom: number;
+  readonly top: number;
+}
+
+/** Geom groups: 0 collision, 1 visual. Others are construction aids. */
+const KEPT_GROUPS = ["0", "1"];
+
+export function loadObject(
+  { name, category }: Instance,
+  kind: SceneObject["kind"],
+  roots: AssetRoots,
+): LoadedObject {
+  const path = findObject(category, roots);
+  const piece = readPiece(path, roots);
+  const outer = childOrFail(piece.worldbody, "body", undefined, path);
+  const body = childOrFail(outer, "body", "object", path);
+  const markers = new Map(
+    outer.children.map((e) => [e.attributes.get("name"), numbers(e, "pos") as Vector | undefined]),
+  );
+  const marker = (site: string): Vector => {
+    const pos = markers.get(site);
+    if (pos === undefined)
+      throw new Error(`${path}: expected <site name="${site}" pos="..."> beside body object, found none`);
+    return pos;
+  };
+
+  body.attributes.set("name", "main");
+  nameGeoms(body);
+  for (const e of [body, piece.asset]) prefixNames(e, `${name}_`);
+  if (kind === "object") {
+    body.children.push(element("joint", { name: `${name}_joint0`, type: "free", damping: "0.0005" }));
+  }
+  body.children.push(
+    element("site", {
+      name: `${name}_default_site`,
+      pos: "0 0 0",
+      size: "0.002 0.002 0.002",
+      rgba: "1 0 0 0",
+      type: "sphere",
+      group: "0",
+    }),
+  );
+
+  const named = (keep: (e: Element) => boolean): string[] =>
+    [...walk(body)].filter(keep).map((e) => e.attributes.get("name")!);
+  const { articulation, stateSites, rotation } = categoryFacts(category);
+  return {
+    facts: {
+      name,
+      kind,
+      category,
+      rootBody: `${name}_main`,
+      joints: named((e) => e.tag === "joint"),
+      contactGeoms: named(isCollision),
+      articulation,
+      stateSites: Object.fromEntries(
+        Object.entries(stateSites).map(([role, site]) => [role, `${name}_${site}`]),
+      ),
+    },
+    body,
+    assets: piece.asset,
+    rotation,
+    radius: marker("horizontal_radius_site")[0],
+    bottom: marker("bottom_site")[2],
+    top: marker("top_site")[2],
+  };
+}
+
+/** `assets/<folder>/<category>/<category>.xml` or `assets/<folder>/<category>.xml`, whichever folder has it. */
+function findObject(category: string, roots: AssetRoots): string {
+  const folders = readdirSync(roots.libero).filter((f) => f !== "scenes" && f !== "textures");
+  const tried = folders
+    .sort()
+    .flatMap((f) => [
+      join(roots.libero, f, category, `${category}.xml`),
+      join(roots.libero, f, `${category}.xml`),
+    ]);
+  const found = tried.find((path) => existsSync(path));
+  if (found === undefined) {
+    throw new Error(
+      `object category ${category}: found neither ${category}/${category}.xml nor ${category}.xml in a folder of ${roots.libero}`,
+    );
+  }
+  return found;
+}
+
+/** Unnamed geoms become g0, g1, ...: the count runs over all geoms of the object. */
+function nameGeoms(body: Element): void {
+  const geoms = [...walk(body)].filter((e) => e.tag === "geom");
+  geoms.forEach((geom, i) => {
+    if (!geom.attributes.has("name")) geom.attributes.set("name", `g${i}`);
+  });
+  for (const parent of walk(body)) {
+    const kept = parent.children.filter(
+      (e) => e.tag !== "geom" || KEPT_GROUPS.includes(e.attributes.get("group") ?? "0"),
+    );
+    parent.children.splice(0, parent.children.length, ...kept);
+  }
+}
+
+/** The bodies from the object's root down to the one that holds the site, and the site; undefined if it has no such site. */
+function pathToSite(body: Element, site: string): Element[] | undefined {
+  for (const e of body.children) {
+    if (e.tag === "site" && e.attributes.get("name") === site) return [body, e];
+    const below = e.tag === "body" ? pathToSite(e, site) : undefined;
+    if (below !== undefined) return [body, ...below];
+  }
+  return undefined;
+}
+
+/** The object's site as goals see it; undefined if it has no such site. */
+export function objectSite(object: LoadedObject, name: string): SceneSite | undefined {
+  const path = pathToSite(object.body, name);
+  if (path === undefined) return undefined;
+  const [holder, site] = path.slice(-2);
+  const joints = holder.children.filter((e) => e.tag === "joint" && e.attributes.get("type") !== "free");
+  return {
+    name,
+    parent: object.facts.name,
+    size: numbers(site, "size") as unknown as Vector,
+    joints: joints.map((e) => e.attributes.get("name")!),
+  };
+}
+
+/**
+ * Where a site is, metres, when the object's root is at the origin, unturned.
+ *
+ * @param values joint name → slide (metres) or angle (radians); 0 for joints not named
+ */
+export function sitePosition(
+  object: LoadedObject,
+  name: string,
+  values: ReadonlyMap<string, number>,
+): Vector {
+  const path = pathToSite(object.body, name);
+  if (path === undefined) throw new Error(`${object.facts.name} has no site ${name}`);
+  let at = (numbers(path.at(-1)!, "pos") ?? [0, 0, 0]) as unknown as Vector;
+  for (const body of path.slice(0, -1).reverse()) {
+    for (const joint of body.children.filter((e) => e.tag === "joint").reverse()) {
+      const value = values.get(joint.attributes.get("name")!) ?? 0;
+      const axis = normalise((numbers(joint, "axis") ?? [0, 0, 1]) as unknown as Vector);
+      const anchor = (numbers(joint, "pos") ?? [0, 0, 0]) as unknown as Vector;
+      if (joint.attributes.get("type") === "slide") at = add(at, axis, value);
+      else if (value !== 0) at = add(anchor, rotate(about(axis, value), add(at, anchor, -1)), 1);
+    }
+    at = rotate((numbers(body, "quat") ?? [1, 0, 0, 0]) as unknown as Quaternion, at);
+    at = add((numbers(body, "pos") ?? [0, 0, 0]) as unknown as Vector, at, 1);
+  }
+  return at;
+}
+
+/** wxyz, unit length. */
+export type Quaternion = readonly [number, number, number, number];
+
+function about(axis: Vector, angle: number): Quaternion {
+  const s = Math.sin(angle / 2);
+  return [Math.cos(angle / 2), s * axis[0], s * axis[1], s * axis[2]];
+}
+
+function add(a: Vector, b: Vector, scale: number): Vector {
+  return [a[0] + scale * b[0], a[1] + scale * b[1], a[2] + scale * b[2]];
+}
+
+function normalise(v: Vector): Vector {
+  const length = Math.hypot(...v);
+  return [v[0] / length, v[1] / length, v[2] / length];
+}
+
+/** v + 2w (u × v) + 2 u × (u × v), u the vector part of the quaternion. */
+export function rotate([w, x, y, z]: Quaternion, [a, b, c]: Vector): Vector {
+  const t = [2 * (y * c - z * b), 2 * (z * a - x * c), 2 * (x * b - y * a)];
+  return [
+    a + w * t[0] + y * t[2] - z * t[1],
+    b + w * t[1] + z * t[0] - x * t[2],
+    c + w * t[2] + x * t[1] - y * t[0],
+  ];
+}

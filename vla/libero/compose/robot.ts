@@ -1,0 +1,78 @@
+/** Franka Panda with its parallel gripper, on a pedestal or on the ground, as robosuite 1.4.0 puts it together. */
+
+import { join } from "node:path";
+import {
+  type AssetRoots,
+  isCollision,
+  mergeAssets,
+  type Piece,
+  prefixNames,
+  readPiece,
+  recolourCollision,
+} from "./merge.ts";
+import type { Workspace } from "./workspaces.ts";
+import { childOrFail, type Element, element, walk } from "./xml.ts";
+
+const GREEN = "0 0.5 0 1";
+const BLUE = "0 0 0.5 1";
+const OLIVE = "0.5 0.5 0 1";
+
+/** Per joint, from base to hand. */
+const DAMPING = [0.1, 0.1, 0.1, 0.1, 0.1, 0.01, 0.01];
+
+/** Posture at reset: arm, radians (7), fingers, metres (2). */
+export const HOME = {
+  arm: [0, -1.61037389e-1, 0, -2.44459747, 0, 2.2267522, Math.PI / 4],
+  fingers: [0.020833, -0.020833],
+} as const;
+
+export function buildRobot(workspace: Workspace, roots: AssetRoots): Piece {
+  const path = join(roots.robosuite, "robots", "panda", "robot.xml");
+  const robot = part(path, "robot0_", GREEN, roots);
+  const base = childOrFail(robot.worldbody, "body", "robot0_base", path);
+  base.attributes.set("pos", workspace.robotBase);
+
+  const joints = [...walk(base)].filter((e) => e.tag === "joint");
+  if (joints.length !== DAMPING.length) throw new Error(`${path}: expected 7 joints, found ${joints.length}`);
+  joints.forEach((joint, i) => {
+    joint.attributes.set("damping", String(DAMPING[i]));
+    joint.attributes.set("frictionloss", "0.1");
+    joint.attributes.set("armature", String(5 / (i + 1)));
+  });
+
+  // Assets in the order mount, gripper; bodies the other way round: the gripper hangs inside the arm.
+  if (workspace.pedestal) {
+    const mount = part(join(roots.robosuite, "mounts", "rethink_mount.xml"), "mount0_", OLIVE, roots);
+    mount.worldbody.children[0].attributes.set("pos", "0 0 0.01");
+    mergeAssets(robot.asset, mount.asset);
+    base.children.push(...mount.worldbody.children);
+  } else {
+    base.children.push(element("body", { name: "mount0_base", pos: "0 0 0" }));
+  }
+  const gripper = part(join(roots.robosuite, "grippers", "panda_gripper.xml"), "gripper0_", BLUE, roots);
+  mergeAssets(robot.asset, gripper.asset);
+  const hand = [...walk(base)].find(
+    (e) => e.tag === "body" && e.attributes.get("name") === "robot0_right_hand",
+  );
+  if (hand === undefined) throw new Error(`${path}: expected a body right_hand, found none`);
+  hand.children.push(...gripper.worldbody.children);
+  robot.actuator.children.push(...gripper.actuator.children);
+  robot.sensor.children.push(...gripper.sensor.children);
+  return robot;
+}
+
+function part(path: string, prefix: string, collisionColour: string, roots: AssetRoots): Piece {
+  const piece = readPiece(path, roots);
+  nameVisuals(piece.worldbody);
+  for (const section of Object.values(piece)) prefixNames(section, prefix);
+  recolourCollision(piece.worldbody, collisionColour);
+  return piece;
+}
+
+/** Unnamed visual geoms become g0_vis, g1_vis, ... */
+function nameVisuals(root: Element): void {
+  const visuals = [...walk(root)].filter((e) => e.tag === "geom" && !isCollision(e));
+  visuals.forEach((geom, i) => {
+    if (!geom.attributes.has("name")) geom.attributes.set("name", `g${i}_vis`);
+  });
+}

@@ -1,0 +1,77 @@
+/** Suites and tasks of a library root: a folder laid out like a clone of LIBERO. */
+
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { LIBERO_SUITES } from "./suite-names.ts";
+
+export interface Task {
+  /** Name of its files, without ending. */
+  readonly name: string;
+  /** Position in the suite. */
+  readonly index: number;
+  /** What a policy is told. */
+  readonly instruction: string;
+  readonly bddlPath: string;
+  readonly initPath: string;
+}
+
+export interface Suite {
+  readonly name: string;
+  readonly tasks: readonly Task[];
+}
+
+/**
+ * LIBERO's own suites come in the order of its task map, any other folder of BDDL files in the order of file names.
+ *
+ * @param root folder that holds `libero/libero/{bddl_files,init_files,assets}`
+ * @throws Error when root, suite or a task's file is missing; it names what is there
+ */
+export function loadSuite(root: string, suite: string): Suite {
+  const library = resolve(root, "libero", "libero");
+  const folders = join(library, "bddl_files");
+  if (!existsSync(folders)) throw new Error(`loadSuite: expected suites in ${folders}, found no such folder`);
+  const suites = readdirSync(folders)
+    .filter((f) => statSync(join(folders, f)).isDirectory())
+    .sort();
+  if (!suites.includes(suite))
+    throw new Error(`loadSuite: unknown suite ${suite}; ${folders} has ${suites.join(", ")}`);
+
+  const folder = join(folders, suite);
+  const names = LIBERO_SUITES[suite] ?? filesIn(folder);
+  const tasks = names.map(
+    (name, index): Task => ({
+      name,
+      index,
+      instruction: instructionOf(name),
+      bddlPath: join(folder, `${name}.bddl`),
+      initPath: join(library, "init_files", suite, `${name}.pruned_init`),
+    }),
+  );
+  for (const path of tasks.flatMap((t) => [t.bddlPath, t.initPath])) {
+    if (!existsSync(path))
+      throw new Error(`loadSuite: ${suite} lacks ${basename(path)} (looked for ${path})`);
+  }
+  return { name: suite, tasks };
+}
+
+/** A task by its index or its name. */
+export function findTask(suite: Suite, task: number | string): Task {
+  const found = suite.tasks.find((t) => t.index === task || t.name === task);
+  if (found === undefined) {
+    const known = suite.tasks.map((t) => `${t.index} ${t.name}`).join("\n  ");
+    throw new Error(`findTask: ${suite.name} has no task ${task}; it has\n  ${known}`);
+  }
+  return found;
+}
+
+/** `KITCHEN_SCENE10_close_the_top_drawer` → `close the top drawer`. */
+export function instructionOf(name: string): string {
+  return name.replace(/^[A-Z].*?SCENE\d+_/, "").replaceAll("_", " ");
+}
+
+function filesIn(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((f) => f.endsWith(".bddl"))
+    .map((f) => f.slice(0, -".bddl".length))
+    .sort();
+}
