@@ -1,21 +1,14 @@
-import { randomUUID } from "node:crypto";
-import { rename, rm, writeFile } from "node:fs/promises";
 import { crc32 } from "node:zlib";
+import { writeFileAtomic } from "../../core/index.ts";
 
 /**
  * Writes initial states as LIBERO's `.pruned_init` files hold them, byte for byte: what `torch.save` makes of one
- * NumPy float64 matrix. Reading is in `init-states.ts`.
+ * NumPy float64 matrix. `readNumpy` of core reads them.
  *
  * @param rows  flat states `[time, qpos, qvel]`, all of one length
  */
-export async function writeInitStates(path: string, rows: readonly ArrayLike<number>[]): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.tmp`;
-  try {
-    await writeFile(temporary, encodeInitStates(rows));
-    await rename(temporary, path);
-  } finally {
-    await rm(temporary, { force: true });
-  }
+export function writeInitStates(path: string, rows: readonly ArrayLike<number>[]): void {
+  writeFileAtomic(path, encodeInitStates(rows));
 }
 
 /** The bytes of a `.pruned_init` file with these rows. */

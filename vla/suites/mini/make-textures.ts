@@ -6,10 +6,11 @@
  * The files under LIBERO/libero/libero/assets/textures are the output of this script and nothing else.
  * Floor and wall carry the file names that the tabletop problem class gives to its texture styles.
  */
-import { mkdir, rename, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { encode } from "fast-png";
+import { writeFileAtomic } from "../../../core/index.ts";
 import { type CliSchema, parseCli, runMain } from "../../cli.ts";
 
 /** Colour at (x, y) of an n × n picture, RGB in [0, 255]. */
@@ -69,9 +70,7 @@ async function main(): Promise<void> {
   const folder = fileURLToPath(new URL("LIBERO/libero/libero/assets/textures/", import.meta.url));
   await mkdir(folder, { recursive: true });
   for (const name of Object.keys(textures)) {
-    const path = join(folder, name);
-    await writeFile(`${path}.tmp`, renderTexture(name));
-    await rename(`${path}.tmp`, path);
+    writeFileAtomic(join(folder, name), renderTexture(name));
   }
 }
 

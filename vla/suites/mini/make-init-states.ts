@@ -1,0 +1,102 @@
+/**
+ * Samples the embedded suite's initial states: for each task 50 rows of time, qpos, qvel, as LIBERO's files hold them.
+ *
+ *   npx tsx vla/suites/mini/make-init-states.ts
+ *
+ * The files under LIBERO/libero/libero/init_files/mini are the output of this script and nothing else. Run it again
+ * after a change of a BDDL file, of an object's extent or of the order of joints.
+ */
+import { mkdir, readdir, readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type CliSchema, parseCli, runMain } from "../../cli.ts";
+import { parseBddl } from "../../libero/bddl.ts";
+import { loadObject } from "../../libero/compose/object.ts";
+import { HOME } from "../../libero/compose/robot.ts";
+import { composeScene } from "../../libero/compose/scene.ts";
+import { workspaceOf } from "../../libero/compose/workspaces.ts";
+import { writeInitStates } from "../../libero/init-states-writer.ts";
+import { Mt19937 } from "../../libero/mt19937.ts";
+import { planPlacement, samplePlacements } from "../../libero/placement.ts";
+import { ARM_JOINTS, FINGER_JOINTS } from "../../libero/robot.ts";
+import { Sim } from "../../libero/sim.ts";
+import { instructionOf, type Task } from "../../libero/suites.ts";
+import { MINI, miniRoots } from "./roots.ts";
+
+const ROWS = 50;
+/** Spread of each arm joint about its home angle, radians: robosuite's default for a reset with noise. */
+const ARM_SPREAD = 0.02;
+
+/** The initial states of one task, each `[time, qpos, qvel]`; row i follows from the task and i alone. */
+export async function sampleInitStates(task: Task): Promise<Float64Array[]> {
+  const problem = parseBddl(await readFile(task.bddlPath, "utf8"), task.bddlPath);
+  const workspace = workspaceOf(problem.name, task.bddlPath);
+  const roots = {
+    libero: join(miniRoots.libero, "libero", "libero", "assets"),
+    robosuite: join(miniRoots.robosuite, "robosuite", "models", "assets"),
+  };
+  const movable = problem.objects.map((object) => loadObject(object, "object", roots));
+  const fixed = problem.fixtures
+    .filter((fixture) => fixture.category !== workspace.category)
+    .map((fixture) => loadObject(fixture, "fixture", roots));
+  const objects = new Map([...movable, ...fixed].map((object) => [object.facts.name, object]));
+  const plan = planPlacement(problem, workspace, objects, task.bddlPath);
+
+  using sim = await Sim.open(composeScene({ ...miniRoots, task }), { cacheFolder: null });
+  return Array.from({ length: ROWS }, (_, row) => {
+    const poses = samplePlacements(plan, row, 0);
+    // A stream of its own: the placement's is spent inside.
+    const random = new Mt19937(1_000_000 + row);
+    const state = new Float64Array(1 + sim.nq + sim.nv);
+    const qpos = state.subarray(1, 1 + sim.nq);
+
+    ARM_JOINTS.forEach((joint, i) => {
+      qpos[sim.qposAddress(joint)] = HOME.arm[i] + ARM_SPREAD * random.gauss();
+    });
+    FINGER_JOINTS.forEach((joint, i) => {
+      qpos[sim.qposAddress(joint)] = HOME.fingers[i];
+    });
+    for (const { facts } of movable) {
+      const { pos, quat } = poses.get(facts.name)!;
+      qpos.set([...pos, ...quat], sim.qposAddress(facts.joints[0]));
+    }
+    for (const { joints, range } of plan.properties)
+      for (const joint of joints) qpos[sim.qposAddress(joint)] = random.uniform(...range);
+    return state;
+  });
+}
+
+/** The suite's tasks, also those whose initial states are still to be made. */
+async function tasksOfBddlFiles(): Promise<Task[]> {
+  const library = join(miniRoots.libero, "libero", "libero");
+  const folder = join(library, "bddl_files", MINI);
+  const names = (await readdir(folder)).filter((file) => file.endsWith(".bddl")).sort();
+  return names.map((file, index) => {
+    const name = file.slice(0, -".bddl".length);
+    return {
+      name,
+      index,
+      instruction: instructionOf(name),
+      bddlPath: join(folder, file),
+      initPath: join(library, "init_files", MINI, `${name}.pruned_init`),
+    };
+  });
+}
+
+const cli = {
+  usage: "npx tsx vla/suites/mini/make-init-states.ts [--out FOLDER]",
+  description: `Samples ${ROWS} initial states of each task of the embedded suite.`,
+  options: { out: { type: "string", help: "where to write; default: the suite's own init_files" } },
+} as const satisfies CliSchema;
+
+async function main(): Promise<void> {
+  const { out } = parseCli(cli, process.argv.slice(2));
+  for (const task of await tasksOfBddlFiles()) {
+    const path = out === undefined ? task.initPath : join(out, `${task.name}.pruned_init`);
+    await mkdir(dirname(path), { recursive: true });
+    writeInitStates(path, await sampleInitStates(task));
+    console.log(path);
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await runMain(main);
