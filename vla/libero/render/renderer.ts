@@ -1,0 +1,119 @@
+import type { MainModule, MjData, MjModel } from "@mujoco/mujoco";
+import ndarray from "ndarray";
+import type { Image } from "../../observation.ts";
+import { cameraNames, type Frustum, frustumOf } from "./camera.ts";
+import type { Compat } from "./compat.ts";
+import { Lighting } from "./lighting.ts";
+import { Lights } from "./lights.ts";
+import { Mirror } from "./mirror.ts";
+import { Pass } from "./pass.ts";
+import { SAMPLES } from "./rasterizer.ts";
+import { type RenderScene, readScene, updateDrawables } from "./scene.ts";
+
+export interface RendererOptions {
+  /** Size of the pictures, pixels. */
+  readonly width: number;
+  readonly height: number;
+  /** Whose rules to follow; the default is what LIBERO's demonstrations were drawn with. */
+  readonly compat?: Compat;
+}
+
+/** Draws one model in one size. */
+export interface Renderer {
+  /**
+   * The picture of a camera for the state `mj_forward` or `mj_step` left in the data: uint8 RGB, shape (H, W, 3),
+   * row 0 at the BOTTOM. Throws for an unknown camera.
+   */
+  render(camera: string): Image;
+}
+
+/**
+ * A software renderer that draws a model as MuJoCo's classic OpenGL renderer does with LIBERO's settings: geom groups
+ * 1 and 2 shown, sites by their opacity (0 and below: hidden), per-corner lighting, textures modulate, no gamma,
+ * the first mirror reflects, four samples per pixel, shaded once.
+ *
+ * Shapes, materials, textures and lights are read here, once; a frame takes only poses, colours of geoms and sites,
+ * and cameras. Left out: shadows (lights are drawn as if `castshadow="false"`, as all of LIBERO's are), haze, tendons.
+ * Throws for what it cannot draw at all: height fields, signed distance fields, flexes, skins, orthographic cameras.
+ */
+export function createRenderer(
+  mj: MainModule,
+  model: MjModel,
+  data: MjData,
+  { width, height, compat = "mujoco-2.3" }: RendererOptions,
+): Renderer {
+  for (const [name, size] of Object.entries({ width, height })) {
+    if (!Number.isInteger(size) || size < 1) {
+      throw new Error(
+        `createRenderer: expected ${name} to be a positive whole number of pixels, found ${size}`,
+      );
+    }
+  }
+  return new SoftwareRenderer(mj, model, data, width, height, compat);
+}
+
+class SoftwareRenderer implements Renderer {
+  readonly #model: MjModel;
+  readonly #data: MjData;
+  readonly #cameras: ReadonlyMap<string, number>;
+  readonly #frustums = new Map<number, Frustum>();
+  readonly #scene: RenderScene;
+  readonly #lights: Lights;
+  readonly #pass: Pass;
+  readonly #mirror: Mirror | null;
+
+  constructor(mj: MainModule, model: MjModel, data: MjData, width: number, height: number, compat: Compat) {
+    this.#model = model;
+    this.#data = data;
+    this.#cameras = cameraNames(mj, model);
+    this.#scene = readScene(mj, model, compat);
+    this.#lights = new Lights(model);
+    const lighting = new Lighting(this.#lights, this.#scene.cornerCount);
+    this.#pass = new Pass(width, height, this.#scene, lighting);
+    this.#mirror = Mirror.of(width, height, this.#scene, lighting);
+  }
+
+  render(camera: string): Image {
+    const { view, samples } = this.#pass;
+    const id = this.#cameraId(camera);
+    view.set(this.#data, id, this.#frustum(id));
+    updateDrawables(this.#scene.drawables, this.#model, this.#data, view.eye);
+    this.#lights.update(this.#data, view.forward);
+    const mirror = this.#mirror?.draw(view) ?? null;
+    this.#pass.draw({
+      sky: this.#scene.skybox,
+      tint: 1,
+      without: null,
+      behind: null,
+      mirror: mirror && { drawable: mirror, samples: this.#mirror!.samples },
+    });
+    return resolve(samples, view.width, view.height);
+  }
+
+  #cameraId(camera: string): number {
+    const id = this.#cameras.get(camera);
+    if (id === undefined) {
+      const known = [...this.#cameras.keys()].join(", ") || "none";
+      throw new Error(`render: expected a camera of the model (${known}), found "${camera}"`);
+    }
+    return id;
+  }
+
+  #frustum(camera: number): Frustum {
+    let frustum = this.#frustums.get(camera);
+    if (!frustum) this.#frustums.set(camera, (frustum = frustumOf(this.#model, camera)));
+    return frustum;
+  }
+}
+
+/** The picture as the mean of the samples, rounded. */
+function resolve(samples: Uint8ClampedArray, width: number, height: number): Image {
+  const pixels = new Uint8Array(3 * width * height);
+  for (let i = 0, at = 0; i < pixels.length; i += 3, at += 3 * SAMPLES) {
+    for (let k = 0; k < 3; k++) {
+      const sum = samples[at + k] + samples[at + 3 + k] + samples[at + 6 + k] + samples[at + 9 + k];
+      pixels[i + k] = (sum + SAMPLES / 2) / SAMPLES;
+    }
+  }
+  return ndarray(pixels, [height, width, 3]);
+}
