@@ -59,7 +59,7 @@ export function bytesSource(name: string, bytes: Uint8Array): ByteSource {
     size: bytes.length,
     read(offset, length) {
       checkRange(source, offset, length);
-      return bytes.slice(offset, offset + length) as Uint8Array<ArrayBuffer>;
+      return new Uint8Array(bytes.subarray(offset, offset + length)); // a copy, which Buffer's slice is not
     },
     readInto(target, offset) {
       checkRange(source, offset, target.length);

@@ -40,7 +40,7 @@ export class NumpyArray implements Buildable {
     if (this.dtype?.code !== "f8") {
       throw new FormatError(this.#who, "an array of f8", this.dtype?.code ?? "one without elements");
     }
-    const data = new Float64Array(this.bytes.slice().buffer);
+    const data = new Float64Array(new Uint8Array(this.bytes).buffer);
     return this.fortran ? toRowMajor(data, this.shape) : data;
   }
 }

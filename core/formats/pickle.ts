@@ -269,7 +269,7 @@ class Machine {
 
   blob(length: number): Uint8Array {
     const start = this.take(length);
-    return this.bytes.slice(start, start + length);
+    return new Uint8Array(this.bytes.subarray(start, start + length));
   }
 
   text(length: number): string {
