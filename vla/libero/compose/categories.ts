@@ -6,9 +6,11 @@
 export type Range = readonly [number, number];
 
 /**
- * How an object is turned when it is placed: angles, radians, drawn about axes one after the other.
- * LIBERO builds the quaternion as xyzw and MuJoCo reads it as wxyz (see placement.ts), so the axes are only names:
- * "x" turns by π/2 − t about the vertical... as seen, t = 0 and t = π/2 about "x" both leave an object upright.
+ * How a movable object is turned when it is placed: angles, radians, drawn about axes one after the other.
+ *
+ * The axes are LIBERO's names and do not mean what they say: it builds the quaternion as xyzw, MuJoCo reads it as wxyz
+ * (see placement.ts). So "x" leaves an object upright whatever the angle (0: half a turn about the vertical, π/2: a
+ * quarter turn), and "z" is for meshes whose y axis points up.
  */
 export type Rotation = readonly (readonly [axis: "x" | "y" | "z", angles: Range])[];
 
@@ -24,7 +26,7 @@ const QUARTER = Math.PI / 2;
 const EIGHTH = Math.PI / 4;
 
 const about = (axis: "x" | "y" | "z", low: number, high = low): Rotation => [[axis, [low, high]]];
-const lying = about("x", QUARTER);
+const facing = about("x", QUARTER);
 const bottle: Rotation = [...about("x", QUARTER), ...about("z", QUARTER)];
 /** Up to 17 degrees to either side. */
 const BLOCK = about("x", -0.3, 0.3);
@@ -47,24 +49,24 @@ const CATEGORIES: Readonly<Record<string, Category>> = {
     articulation: { turnon: [0.5, 2.1], turnoff: [-0.005, 0] },
     stateSites: { burner: "burner" },
   },
-  akita_black_bowl: plain(lying),
+  akita_black_bowl: plain(facing),
   alphabet_soup: plain(about("z", QUARTER)),
-  basket: plain(lying),
-  bbq_sauce: plain(lying),
+  basket: plain(facing),
+  bbq_sauce: plain(facing),
   black_book: plain(about("x", -QUARTER, -EIGHTH)),
-  chefmate_8_frypan: plain(lying),
-  cookies: plain(lying),
-  glazed_rim_porcelain_ramekin: plain(lying),
+  chefmate_8_frypan: plain(facing),
+  cookies: plain(facing),
+  glazed_rim_porcelain_ramekin: plain(facing),
   ketchup: plain(bottle),
   milk: plain(bottle),
   new_salad_dressing: plain(bottle),
   orange_juice: plain(bottle),
-  plate: plain(lying),
+  plate: plain(facing),
   porcelain_mug: plain(about("x", -QUARTER)),
   red_coffee_mug: plain(about("x", -QUARTER)),
   salad_dressing: plain(bottle),
   tomato_sauce: plain(about("z", QUARTER)),
-  white_bowl: plain(lying),
+  white_bowl: plain(facing),
   white_yellow_mug: plain(about("x", -QUARTER)),
   yellow_book: plain(about("x", -QUARTER, -EIGHTH)),
 

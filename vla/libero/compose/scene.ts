@@ -3,12 +3,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Problem, parseBddl, type Region } from "../bddl.ts";
-import { type PlacementPlan, planPlacement, samplePlacements } from "../placement.ts";
+import { samplePlacements } from "../placement.ts";
 import type { FixturePose, Scene, SceneSite } from "../scene.ts";
 import type { Task } from "../suites.ts";
 import { buildArena, regionSize } from "./arena.ts";
 import { type AssetRoots, assetPath, emptyPiece, mergeAssets, type Piece } from "./merge.ts";
 import { type LoadedObject, loadObject, objectSite } from "./object.ts";
+import { type PlacementPlan, planPlacement } from "./placement-plan.ts";
 import { buildRobot, HOME } from "./robot.ts";
 import { workspaceOf } from "./workspaces.ts";
 import { element, formatXml, walk } from "./xml.ts";
