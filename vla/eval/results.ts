@@ -1,5 +1,3 @@
-import { appendFile, rename, rm, writeFile } from "node:fs/promises";
-
 /** `error` says that the policy broke: it threw, or planned something that is no action. It never counts as a failure. */
 export type Outcome = "success" | "failure" | "error";
 
@@ -54,34 +52,4 @@ export interface Results extends RunInfo {
   /** False while the run goes on, and for ever when it was interrupted or broke off. */
   readonly complete: boolean;
   readonly tasks: readonly TaskResult[];
-}
-
-/**
- * Writes the results as JSON; a reader sees the old file or the whole new one, never a part. Called after each episode,
- * so that whatever ends a run takes no finished episode with it.
- */
-export async function writeResults(path: string, results: Results): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`;
-  try {
-    await writeFile(temporary, `${JSON.stringify(results, null, 2)}\n`, { flush: true });
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-}
-
-/**
- * Adds one finished episode to a file of JSON lines, on disk before this returns. Each line stands for itself,
- * with the run's settings and the actions, so that `--policy replay` can play it again.
- */
-export async function appendEpisode(
-  path: string,
-  run: RunInfo,
-  task: Pick<TaskResult, "task" | "instruction">,
-  episode: EpisodeResult,
-  actions: readonly (readonly number[])[],
-): Promise<void> {
-  const line = { ...run, task: task.task, instruction: task.instruction, ...episode, actions };
-  await appendFile(path, `${JSON.stringify(line)}\n`, { flush: true });
 }

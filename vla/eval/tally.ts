@@ -16,7 +16,13 @@ const columns: readonly Column[] = [
 
 /** The finished episodes of a run, task by task in the order they were opened. */
 export class Tally {
+  /** Episodes that the run is to have. */
+  readonly planned: number;
   readonly #tasks: { task: string; instruction: string; episodes: EpisodeResult[] }[] = [];
+
+  constructor(planned: number) {
+    this.planned = planned;
+  }
 
   open(task: string, instruction: string): void {
     this.#tasks.push({ task, instruction, episodes: [] });
@@ -31,16 +37,21 @@ export class Tally {
     return this.#tasks;
   }
 
+  get complete(): boolean {
+    return this.#episodes().length === this.planned;
+  }
+
   get errors(): number {
-    return this.#all().filter((episode) => episode.outcome === "error").length;
+    return this.#episodes().filter((episode) => episode.outcome === "error").length;
   }
 
   /** The table of results, and under it everything that the numbers depend on. */
-  report(run: RunInfo, complete: boolean): string {
+  report(run: RunInfo): string {
+    const all = this.#episodes();
     const rows = this.#tasks.map(({ task, episodes }) => [task, ...summarise(episodes)]);
     const { node, mujoco, contacts } = run.engine;
     const lines = [
-      renderTable(columns, rows, ["all tasks", ...summarise(this.#all())]),
+      renderTable(columns, rows, ["all tasks", ...summarise(all)]),
       "",
       `suite ${run.suite}, policy ${run.policy}, protocol ${run.protocol}, seed ${run.seed}`,
       `node ${node}, mujoco ${mujoco}, contacts ${contacts}`,
@@ -49,13 +60,13 @@ export class Tally {
       lines.push("The policy is UNTRAINED (random weights): its rate says nothing about the method.");
     if (this.errors > 0)
       lines.push(
-        `${this.errors} of ${this.#all().length} episodes ended in an error of the policy and are in no rate.`,
+        `${this.errors} of ${all.length} episodes ended in an error of the policy and are in no rate.`,
       );
-    if (!complete) lines.push("The run did not finish: only finished episodes are shown.");
+    if (!this.complete) lines.push(`The run broke off after ${all.length} of ${this.planned} episodes.`);
     return lines.join("\n");
   }
 
-  #all(): EpisodeResult[] {
+  #episodes(): EpisodeResult[] {
     return this.#tasks.flatMap((task) => task.episodes);
   }
 }

@@ -20,6 +20,7 @@ const kinds = {
 
 export type PolicyKind = keyof typeof kinds;
 export const policyKinds = Object.keys(kinds) as readonly PolicyKind[];
+export const DEFAULT_POLICY: PolicyKind = "zero";
 
 /** Loads the weights or the recording that all episodes of a run share. */
 export async function loadPolicy(kind: PolicyKind, files: PolicyFiles): Promise<PolicySource> {

@@ -26,21 +26,23 @@ export async function replayPolicy(path: string): Promise<PolicySource> {
   return {
     name,
     untrained: false,
-    forEpisode: (episode) => player(name, find(recordings, episode, path)),
+    forEpisode: (episode) => player(name, find(recordings, episode, path), episode.protocol.actionsPerQuery),
   };
 }
 
-function player(name: string, recording: Recording): Policy {
-  let played = false;
+/** Plans just what will be executed before the next query, so that no action is lost or played twice. */
+function player(name: string, { actions }: Recording, actionsPerQuery: number | null): Policy {
+  let next = 0;
   return {
     name,
     reset() {
-      played = false;
+      next = 0;
     },
     act(): Plan {
-      if (played) return stillPlan;
-      played = true;
-      return { actions: recording.actions };
+      if (next >= actions.length) return stillPlan;
+      const chunk = actions.slice(next, next + (actionsPerQuery ?? actions.length));
+      next += chunk.length;
+      return { actions: chunk };
     },
   };
 }
@@ -60,9 +62,9 @@ function find(recordings: readonly Recording[], episode: EpisodeKey, path: strin
     throw new Error(
       `replay ${path}: recorded with seed ${found.seed}, the run has seed ${episode.seed}: fixtures would stand elsewhere`,
     );
-  if (found.protocol !== null && found.protocol !== episode.protocol)
+  if (found.protocol !== null && found.protocol !== episode.protocol.name)
     throw new Error(
-      `replay ${path}: recorded under protocol ${found.protocol}, the run has ${episode.protocol}`,
+      `replay ${path}: recorded under protocol ${found.protocol}, the run has ${episode.protocol.name}`,
     );
   return found;
 }

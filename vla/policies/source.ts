@@ -1,3 +1,4 @@
+import type { Protocol } from "../libero/protocols.ts";
 import type { Policy } from "../policy.ts";
 
 /** What makes an episode this one and no other, the policy's weights apart. */
@@ -8,7 +9,8 @@ export interface EpisodeKey {
   readonly init: number;
   /** The run's seed: places the fixtures. */
   readonly seed: number;
-  readonly protocol: string;
+  /** How long the robot settles before the policy acts, and how much of a plan is executed. */
+  readonly protocol: Pick<Protocol, "name" | "actionsPerQuery">;
 }
 
 /** Where the policies of a run come from: one set of weights, or one recording, for all its episodes. */

@@ -24,8 +24,8 @@ const episode = (change: Partial<EpisodeResult>): EpisodeResult => ({
   ...change,
 });
 
-function tallyOf(...tasks: EpisodeResult[][]): Tally {
-  const tally = new Tally();
+function tallyOf(tasks: EpisodeResult[][], planned?: number): Tally {
+  const tally = new Tally(planned ?? tasks.flat().length);
   tasks.forEach((episodes, i) => {
     tally.open(`task${i}`, `do task ${i}`);
     for (const one of episodes) tally.add(one);
@@ -41,14 +41,14 @@ function row(report: string, name: string): string[] {
 
 describe("Tally", () => {
   test("reports each task and all tasks together", () => {
-    const tally = tallyOf(
+    const tally = tallyOf([
       [
         episode({ steps: 100, policyMs: 1, policyCalls: 30 }),
         episode({ outcome: "failure", steps: 300, simMs: 3 }),
       ],
       [episode({ steps: 200, policyMs: 5 })],
-    );
-    const report = tally.report(run, true);
+    ]);
+    const report = tally.report(run);
     // 1 of 2: Wilson's interval is 0.5 ± 0.4055. Means per call and per step weigh episodes by their calls and steps.
     expect(row(report, "task0")).toEqual([
       "2",
@@ -73,26 +73,25 @@ describe("Tally", () => {
     expect(row(report, "all tasks").slice(0, 3)).toEqual(["3", "2", "0"]);
     expect(report).toContain("suite mini, policy zero, protocol nina, seed 4");
     expect(report).toContain("node 20.20.2, mujoco 3.14.0, contacts mujoco-2.3");
-    expect(report).not.toMatch(/UNTRAINED|did not finish|error of the policy/);
+    expect(report).not.toMatch(/UNTRAINED|broke off|error of the policy/);
   });
 
   test("keeps an episode that ended in an error out of the rate and says so", () => {
     const tally = tallyOf([
-      episode({}),
-      episode({ outcome: "error", error: "NaN", steps: 7, policyMs: null }),
+      [episode({}), episode({ outcome: "error", error: "NaN", steps: 7, policyMs: null })],
     ]);
-    const report = tally.report(run, true);
+    const report = tally.report(run);
     expect(row(report, "task0").slice(0, 5)).toEqual(["2", "1", "1", "100.0 [20.7, 100.0]", "100.0"]);
     expect(report).toContain("1 of 2 episodes ended in an error of the policy");
     expect(tally.errors).toBe(1);
   });
 
   test("shows no rate where nothing finished", () => {
-    expect(row(tallyOf([]).report(run, true), "task0")).toEqual(["0", "0", "0", "-", "-", "-", "-", "-"]);
+    expect(row(tallyOf([[]]).report(run), "task0")).toEqual(["0", "0", "0", "-", "-", "-", "-", "-"]);
   });
 
   test("announces an untrained policy and a run that broke off", () => {
-    expect(tallyOf([]).report({ ...run, untrained: true }, true)).toContain("UNTRAINED");
-    expect(tallyOf([]).report(run, false)).toContain("did not finish");
+    expect(tallyOf([[]]).report({ ...run, untrained: true })).toContain("UNTRAINED");
+    expect(tallyOf([[episode({})]], 4).report(run)).toContain("broke off after 1 of 4 episodes");
   });
 });

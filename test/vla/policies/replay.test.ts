@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fc, test } from "@fast-check/vitest";
 import { afterAll, describe, expect } from "vitest";
+import { LEROBOT, NINA, OPENVLA } from "../../../vla/libero/protocols.ts";
 import type { Observation } from "../../../vla/observation.ts";
 import { parseRecordings, replayPolicy } from "../../../vla/policies/replay.ts";
 
@@ -19,7 +20,7 @@ function save(value: unknown): string {
 }
 
 const push = { suite: "mini", task: "push", init: 3, seed: 0, actions: [[0, 0, 0, 0, 0, 0, -1]] };
-const episode = { suite: "mini", task: "push", init: 3, seed: 0, protocol: "nina" };
+const episode = { suite: "mini", task: "push", init: 3, seed: 0, protocol: NINA };
 
 const finite = fc.double({ noNaN: true, noDefaultInfinity: true });
 const recordings = fc.array(
@@ -71,15 +72,31 @@ describe("parseRecordings", () => {
 });
 
 describe("replayPolicy", () => {
-  test("plays the recording once per episode, then holds still", async () => {
-    const source = await replayPolicy(save([{ ...push, init: 2, actions: [[1, 1, 1, 1, 1, 1, 1]] }, push]));
-    const policy = source.forEpisode(episode);
-    for (let i = 0; i < 2; i++) {
-      policy.reset(i);
-      expect((await policy.act(unseen, "push")).actions).toEqual(push.actions);
-      const after = await policy.act(unseen, "push");
-      expect(after.actions.length).toBeGreaterThan(0);
-      expect(after.actions.every((action) => Array.from(action).every((v) => v === 0))).toBe(true);
+  test.each([
+    ["one by one", OPENVLA, 1],
+    ["in tens", NINA, 10],
+    ["at once", LEROBOT, 23],
+  ])("plays each action once, %s, then holds still", async (_, protocol, longest) => {
+    const actions = Array.from({ length: 23 }, (_, i) => [i, 0, 0, 0, 0, 0, 1]);
+    const source = await replayPolicy(
+      save([
+        { ...push, init: 2 },
+        { ...push, actions },
+      ]),
+    );
+    const policy = source.forEpisode({ ...episode, protocol });
+    for (let seed = 0; seed < 2; seed++) {
+      policy.reset(seed);
+      const played: ArrayLike<number>[] = [];
+      while (played.length < actions.length) {
+        const chunk = (await policy.act(unseen, "push")).actions;
+        expect(chunk.length).toBeLessThanOrEqual(longest);
+        played.push(...chunk);
+      }
+      expect(played).toEqual(actions);
+      const after = (await policy.act(unseen, "push")).actions;
+      expect(after.length).toBeGreaterThan(0);
+      expect(after.every((action) => Array.from(action).every((v) => v === 0))).toBe(true);
     }
     expect(source.untrained).toBe(false);
   });
@@ -89,7 +106,7 @@ describe("replayPolicy", () => {
     [{ suite: "libero_10" }, "no recording of libero_10/push"],
     [{ init: 4 }, "no recording of mini/push initial state 4"],
     [{ seed: 7 }, "recorded with seed 0, the run has seed 7"],
-    [{ protocol: "openvla" }, "recorded under protocol nina, the run has openvla"],
+    [{ protocol: OPENVLA }, "recorded under protocol nina, the run has openvla"],
   ])("refuses an episode it was not recorded in: %o", async (change, message) => {
     const source = await replayPolicy(save({ ...push, protocol: "nina" }));
     expect(() => source.forEpisode({ ...episode, ...change })).toThrow(message);
