@@ -34,14 +34,14 @@ const ARTICULATION: Record<string, SceneObject["articulation"]> = {
  * The scene of a golden folder (`scene.xml`, `task.json`): the composer's output as the Python stack gave it, so that
  * simulator, controller and predicates can be tested without the composer.
  */
-export function goldenScene(folder: string, roots: Roots, poses?: GoldenTask["fixture_poses"]): Scene {
+export function goldenScene(folder: string, roots: Roots): Scene {
   const task: GoldenTask = JSON.parse(readFileSync(join(folder, "task.json"), "utf8"));
   const mjcf = readFileSync(join(folder, "scene.xml"), "utf8").replace(
     // The reserved 1.3 GB would leave room for two models in 4 GB; no LIBERO state needs 64 MB.
     '<size nconmax="5000" njmax="5000" />',
     '<size memory="64M"/>',
   );
-  return { ...sceneOf(mjcf, task, poses ?? task.fixture_poses), assets: assetsOf(mjcf, roots) };
+  return { ...sceneOf(mjcf, task), assets: assetsOf(mjcf, roots) };
 }
 
 /** File names begin with `libero/` or `robosuite/`, the asset folders of the two projects. */
@@ -59,7 +59,7 @@ function assetsOf(mjcf: string, roots: Roots): Map<string, string> {
   return assets;
 }
 
-function sceneOf(mjcf: string, task: GoldenTask, poses: GoldenTask["fixture_poses"]): Omit<Scene, "assets"> {
+function sceneOf(mjcf: string, task: GoldenTask): Omit<Scene, "assets"> {
   const root = new DOMParser().parseFromString(mjcf, "text/xml").documentElement!;
   const bodies = new Map(elements(root, "body").map((body) => [body.getAttribute("name") ?? "", body]));
 
@@ -101,16 +101,12 @@ function sceneOf(mjcf: string, task: GoldenTask, poses: GoldenTask["fixture_pose
         name,
         parent,
         size: [x, y, z] as const,
-        joints: parent && children(holder, "joint").map((joint) => joint.getAttribute("name")!),
+        joints:
+          parent === null ? null : children(holder, "joint").map((joint) => joint.getAttribute("name")!),
       };
     });
 
-  const fixturePoses = new Map<string, FixturePose>(
-    Object.entries(poses).map(([body, { pos, quat_wxyz }]) => [
-      body.replace(/_main$/, ""),
-      { pos: pos as never, quat: quat_wxyz as never },
-    ]),
-  );
+  const fixturePoses = posesOf(task.fixture_poses);
   return {
     mjcf,
     objects,
@@ -119,6 +115,16 @@ function sceneOf(mjcf: string, task: GoldenTask, poses: GoldenTask["fixture_pose
     home: { arm: task.controller_after_reset.initial_joint, fingers: [0.020833, -0.020833] },
     fixturePoses: () => fixturePoses,
   };
+}
+
+/** Poses by fixture from poses by root body, as the golden files give them. */
+export function posesOf(poses: GoldenTask["fixture_poses"]): ReadonlyMap<string, FixturePose> {
+  return new Map(
+    Object.entries(poses).map(([body, { pos, quat_wxyz: quat }]) => [
+      body.replace(/_main$/, ""),
+      { pos: [pos[0], pos[1], pos[2]], quat: [quat[0], quat[1], quat[2], quat[3]] },
+    ]),
+  );
 }
 
 /** Descendants of one tag, in document order. */
