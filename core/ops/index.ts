@@ -35,6 +35,7 @@ export * from "./square.ts";
 export * from "./sub.ts";
 export * from "./sum-to.ts";
 export * from "./tanh.ts";
+export * from "./triangle.ts";
 export * from "./triangular-solve.ts";
 export * from "./unfold.ts";
 export * from "./where.ts";

@@ -1,0 +1,43 @@
+import { type Random, Tensor } from "../core/index.ts";
+import { buffer } from "../nn/index.ts";
+import { Bijector, type Mapped } from "./bijector.ts";
+
+/**
+ * A fixed permutation of the entries along axis 1, whole slices staying intact:
+ *   z[:, i] = x[:, perm[i]]    x[:, i] = z[:, inv_perm[i]]    log |det J| = 0
+ */
+export class Permutation extends Bijector {
+  perm: Tensor; // int32 (N)
+  inv_perm: Tensor; // int32 (N), stored beside `perm` as checkpoints do
+
+  constructor(length: number) {
+    super();
+    const draw = (perm: Tensor, random: Random): void => {
+      random.permutation(length).forEach((from, to) => {
+        perm.data[to] = from;
+        this.inv_perm.data[from] = to;
+      });
+    };
+    this.perm = buffer([length], draw, "int32");
+    this.inv_perm = buffer([length], () => {}, "int32"); // drawn with `perm`
+  }
+
+  forward(x: Tensor): Mapped {
+    return { out: takeSlices(x, this.perm), logDet: Tensor.zeros([x.shape[0]], x.dtype) };
+  }
+
+  inverse(z: Tensor): Mapped {
+    return { out: takeSlices(z, this.inv_perm), logDet: Tensor.zeros([z.shape[0]], z.dtype) };
+  }
+}
+
+/** y[:, i] = x[:, order[i]]: (B, N, …) → (B, M, …) for M row numbers. */
+export function takeSlices(x: Tensor, order: Tensor): Tensor {
+  const [B, N, ...rest] = x.shape;
+  const swapped = [1, 0, ...rest.map((_, i) => i + 2)];
+  const rows = x.permute(swapped).reshape([N, x.size / N]); // one row per entry
+  return rows
+    .gatherRows(order)
+    .reshape([order.size, B, ...rest])
+    .permute(swapped);
+}
