@@ -1,0 +1,147 @@
+/** Elementwise kernels: one formula, any broadcasting. */
+import type { Expr } from "../../expr.ts";
+import type { Ready } from "../../op.ts";
+import { broadcastStrides } from "../../shape.ts";
+import type { Tensor } from "../../tensor.ts";
+import { wasmCall } from "./call.ts";
+import { type KernelCode, kernel } from "./engine.ts";
+import { emitFormula, formulaCost, formulaKey } from "./formula.ts";
+import { loadTail, storeTail } from "./lanes.ts";
+import { F32x4, I32, load, loadSplat } from "./values.ts";
+
+/** Numbers per tile when the whole output is one row; a multiple of four. */
+const CHUNK = 4096;
+
+/** A loop over the output: its length, and how far each input moves per turn, in elements. */
+interface Axis {
+  readonly length: number;
+  readonly strides: readonly number[];
+}
+
+/**
+ * Makes the kernel of a formula with `inputs` inputs and `params` params. Returned function: writes
+ * formula(ins, params) to `out`, the inputs broadcast to its shape; null unless all blocks are float32.
+ * `out` may be the same block as an input of its own shape.
+ */
+export function elementwiseWasm(
+  formula: Expr,
+  inputs: number,
+  params: number,
+): (out: Tensor, ins: readonly Tensor[], values?: readonly number[]) => Ready | null {
+  const key = formulaKey(formula);
+  const cost = formulaCost(formula) / 1e6;
+  return (out, ins, values = []) => {
+    if (ins.length !== inputs || values.length !== params) {
+      throw new Error(
+        `elementwiseWasm: expected ${inputs} inputs and ${params} params, got ${ins.length} and ${values.length}`,
+      );
+    }
+    if (out.size === 0 || [out, ...ins].some((x) => x.dtype !== "float32")) return null;
+    const axes = mergedAxes(out, ins);
+    const row = axes.pop() as Axis;
+    const walks = row.strides.map((stride) => stride !== 0);
+    const name = `elementwise ${axes.length} ${walks.map((walk) => (walk ? "walk" : "stay")).join(" ")} ${key}`;
+    const code = kernel(name, 2 + inputs + params + axes.length * (1 + inputs), (k) =>
+      elementwiseCode(k, formula, walks, params, axes.length),
+    );
+    const rows = axes.reduce((product, axis) => product * axis.length, 1);
+    const args = [
+      out.address,
+      row.length,
+      ...ins.map((x) => x.address),
+      ...bitsOf(values),
+      ...axes.flatMap((axis) => [axis.length, ...axis.strides.map((stride) => 4 * stride)]),
+    ];
+    const tiles = axes.length === 0 ? Math.ceil(row.length / CHUNK) : rows;
+    return wasmCall(code, args, tiles, out.size * (cost + 0.0002 * (1 + inputs)));
+  };
+}
+
+/** Params travel as the bits of float32 numbers: kernel arguments are integers. */
+export function bitsOf(values: readonly number[]): number[] {
+  return [...new Int32Array(Float32Array.from(values).buffer)];
+}
+
+/** The loops of a broadcast, outermost first, with neighbours merged where every input allows it. At least one. */
+function mergedAxes(out: Tensor, ins: readonly Tensor[]): Axis[] {
+  const strides = ins.map((x) => broadcastStrides(x.shape, out.shape));
+  const axes: Axis[] = [];
+  out.shape.forEach((length, i) => {
+    if (length === 1) return;
+    const own = strides.map((list) => list[i]);
+    const outer = axes.at(-1);
+    if (outer?.strides.every((stride, j) => stride === own[j] * length)) {
+      axes[axes.length - 1] = { length: outer.length * length, strides: own };
+    } else axes.push({ length, strides: own });
+  });
+  return axes.length > 0 ? axes : [{ length: 1, strides: ins.map(() => 0) }];
+}
+
+/** Arguments: out, length of a row, inputs, params, then for each outer axis its length and the byte steps of the inputs. */
+function elementwiseCode(
+  code: KernelCode,
+  formula: Expr,
+  walks: readonly boolean[],
+  params: number,
+  outer: number,
+): void {
+  const { f, args, tileBegin, tileEnd } = code;
+  const [out, length] = args;
+  const inputs = args.slice(2, 2 + walks.length);
+  const values = args
+    .slice(2 + walks.length, 2 + walks.length + params)
+    .map((bits) => f.let(bits.asF32().splat()));
+  const axes = args.slice(2 + walks.length + params);
+
+  /** One row: four numbers at a time, then the rest. */
+  const row = (to: I32, from: readonly I32[], count: I32) => {
+    const write = f.let(to);
+    const reads = from.map((address) => f.let(address));
+    const repeated = reads.map((read, i) => (walks[i] ? null : f.let(loadSplat(read))));
+    const end = f.let(write.add(count.and(-4).shl(2)));
+    f.if(write.ne(end), () =>
+      f.repeatWhile(
+        () => {
+          const xs = reads.map((read, i) => repeated[i] ?? f.let(load(F32x4, read)));
+          f.store(write, emitFormula(code, formula, xs, values));
+          f.bump(write, 16);
+          reads.forEach((read, i) => {
+            if (walks[i]) f.bump(read, 16);
+          });
+        },
+        () => write.ne(end),
+      ),
+    );
+    const rest = f.let(count.and(3));
+    f.if(rest, () => {
+      const xs = reads.map((read, i) => repeated[i] ?? loadTail(f, read, rest));
+      storeTail(f, write, f.let(emitFormula(code, formula, xs, values)), rest);
+    });
+  };
+
+  const tile = f.local(I32);
+  if (outer === 0) {
+    // One row: its tiles are chunks, and those of one call lie side by side.
+    const first = f.let(tileBegin.mul(CHUNK));
+    const last = f.let(f.let(tileEnd.mul(CHUNK)).min(length));
+    f.if(first.lt(last), () => {
+      const from = inputs.map((x, i) => (walks[i] ? x.add(first.shl(2)) : x));
+      row(out.add(first.shl(2)), from, f.let(last.sub(first)));
+    });
+    return;
+  }
+  // A tile is a row; its number, taken apart along the outer axes, says where each input stands.
+  f.range(tile, tileBegin, tileEnd, 1, () => {
+    const rest = f.let(tile);
+    const from = inputs.map((x) => f.let<I32>(x));
+    for (let axis = outer - 1; axis >= 0; axis--) {
+      const [size, ...steps] = axes.slice(axis * (1 + inputs.length), (axis + 1) * (1 + inputs.length));
+      const at = axis === 0 ? rest : f.let(rest.rem(size));
+      from.forEach((address, i) => {
+        f.bump(address, at.mul(steps[i]));
+      });
+      if (axis > 0) f.set(rest, rest.div(size));
+    }
+    row(out.add(tile.mul(length).shl(2)), from, length);
+  });
+}

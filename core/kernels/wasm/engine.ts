@@ -1,0 +1,148 @@
+/**
+ * What the JavaScript engine offers, and the kernels compiled for it so far.
+ *
+ * SIMD is required. Fused multiply-add (relaxed SIMD) doubles the speed of a matrix product; kernels ask for it
+ * through `code.madd`, which becomes a multiplication and an addition where the engine has none.
+ */
+import v8 from "node:v8";
+import { allocate, memory } from "../../memory.ts";
+import { type Func, type Local, Module } from "./assembler.ts";
+import { F32x4, type F64, type I32, load } from "./values.ts";
+
+/** A compiled kernel: does tiles `tileBegin` to `tileEnd` (the last two arguments) of the work its first arguments describe. */
+export interface Kernel {
+  readonly key: string;
+  /** Number by which worker threads know it. */
+  readonly id: number;
+  readonly module: WebAssembly.Module;
+  readonly run: (...args: number[]) => void;
+}
+
+/** Bytes of scratch memory each thread has to itself. */
+export const SCRATCH_BYTES = 1 << 18;
+
+/** What kernel code is built from: its function, its arguments, and multiply-add in the flavour the engine offers. */
+export interface KernelCode {
+  readonly f: Func;
+  readonly args: readonly Local<I32>[];
+  readonly tileBegin: Local<I32>;
+  readonly tileEnd: Local<I32>;
+  /** Address of this thread's own SCRATCH_BYTES bytes. */
+  readonly scratch: I32;
+  /** a·b + c: one rounding with FMA, two without. */
+  madd(a: F32x4, b: F32x4, c: F32x4): F32x4;
+  /** c − a·b */
+  nmadd(a: F32x4, b: F32x4, c: F32x4): F32x4;
+  /** Double precision sine or cosine of the host, for the rare arguments SIMD code does not cover. */
+  call(name: "sin" | "cos", x: F64): F64;
+}
+
+/** Relaxed SIMD is on by default from V8 11.4. Node 20 has 11.3, where it is behind a flag that later versions reject. */
+if (process.versions.v8.startsWith("11.3.")) v8.setFlagsFromString("--experimental-wasm-relaxed-simd");
+
+/** 4 GiB, in pages, as core/memory.ts makes it. */
+const LIMITS = { minimum: 1, maximum: 65_536 };
+const MATH = { sin: Math.sin, cos: Math.cos };
+
+const scratch = allocate(SCRATCH_BYTES);
+const kernels = new Map<string, Kernel>();
+const fma = { supported: detectFma(), wanted: process.env.NINA_FMA !== "0" };
+
+/** A function that writes x·y + z to the address given, from the three vectors there. */
+function maddProbe(relaxed: boolean): Uint8Array<ArrayBuffer> {
+  const module = new Module(1);
+  const [at] = module.run.params;
+  const [x, y, z] = [0, 16, 32].map((offset) => load(F32x4, at, offset));
+  module.run.store(at, relaxed ? x.relaxedMadd(y, z) : x.mul(y).add(z));
+  return module.bytes(LIMITS);
+}
+
+/** Whether relaxed multiply-add exists and rounds once: (1 + 2⁻¹²)² − (1 + 2⁻¹¹) is 2⁻²⁴, or 0 with two roundings. */
+function detectFma(): boolean {
+  if (!WebAssembly.validate(maddProbe(false))) {
+    throw new Error(
+      `nina-ts: this JavaScript engine (V8 ${process.versions.v8}) has no WebAssembly SIMD, which the kernels need`,
+    );
+  }
+  const bytes = maddProbe(true);
+  if (!WebAssembly.validate(bytes)) return false;
+  const numbers = new Float32Array(memory.buffer, scratch, 12);
+  numbers.fill(1 + 2 ** -12, 0, 8).fill(-1 - 2 ** -11, 8);
+  instantiate(new WebAssembly.Module(bytes))(scratch);
+  return numbers[0] === 2 ** -24;
+}
+
+function instantiate(module: WebAssembly.Module): (...args: number[]) => void {
+  const { exports } = new WebAssembly.Instance(module, { env: { memory, scratch, ...MATH } });
+  return exports.run as (...args: number[]) => void;
+}
+
+/**
+ * V8 first compiles a function in a hurry (Liftoff, about five times slower code) and replaces it after some calls,
+ * but never in the middle of one: the first seconds of a program would run slow kernels. So the optimising compiler
+ * is asked for at once, for this compilation only: other WebAssembly in the process, such as the simulator, keeps
+ * its quick start. Functions are compiled at their first call, hence the call that does no tile.
+ */
+function compile(bytes: Uint8Array<ArrayBuffer>, params: number): Pick<Kernel, "module" | "run"> {
+  v8.setFlagsFromString("--no-liftoff");
+  try {
+    const module = new WebAssembly.Module(bytes);
+    const run = instantiate(module);
+    run(...new Array<number>(params + 2).fill(0));
+    return { module, run };
+  } finally {
+    v8.setFlagsFromString("--liftoff");
+  }
+}
+
+/** Whether kernels fetched now use fused multiply-add. */
+export const usesFma = (): boolean => fma.supported && fma.wanted;
+
+/** What the engine offers and what has been compiled, for reports. */
+export function engineInfo(): { v8: string; simd: true; fma: boolean; kernels: number } {
+  return { v8: process.versions.v8, simd: true, fma: usesFma(), kernels: kernels.size };
+}
+
+/** Runs `body` with kernels that multiply and add in two steps, as an engine without relaxed SIMD would. */
+export function withoutFma<T>(body: () => T): T {
+  const before = fma.wanted;
+  fma.wanted = false;
+  try {
+    return body();
+  } finally {
+    fma.wanted = before;
+  }
+}
+
+/**
+ * The kernel of that key, built and compiled when it is asked for the first time. It takes `params` arguments and
+ * then the range of tiles to do, which may be empty; `key` must name everything `build` depends on.
+ */
+export function kernel(key: string, params: number, build: (code: KernelCode) => void): Kernel {
+  const full = usesFma() ? key : `${key} (no fma)`;
+  let found = kernels.get(full);
+  if (!found) {
+    found = { key: full, id: kernels.size, ...compile(assemble(params, usesFma(), build), params) };
+    kernels.set(full, found);
+  }
+  return found;
+}
+
+function assemble(
+  params: number,
+  fused: boolean,
+  build: (code: KernelCode) => void,
+): Uint8Array<ArrayBuffer> {
+  const module = new Module(params + 2);
+  build({
+    f: module.run,
+    args: module.run.params.slice(0, params),
+    tileBegin: module.run.params[params],
+    tileEnd: module.run.params[params + 1],
+    scratch: module.scratch,
+    madd: (a, b, c) => (fused ? a.relaxedMadd(b, c) : a.mul(b).add(c)),
+    nmadd: (a, b, c) => (fused ? a.relaxedNmadd(b, c) : c.sub(a.mul(b))),
+    call: (name, x) => module.call(name, x),
+  });
+  return module.bytes(LIMITS);
+}

@@ -1,0 +1,121 @@
+/** SIMD code for the formulas of core/expr.ts. A subexpression that occurs twice is computed once. */
+import type { Expr, ExprNode } from "../../expr.ts";
+import type { KernelCode } from "./engine.ts";
+import { cos, erf, exp, log, sin, tanh } from "./math.ts";
+import type { F32x4 } from "./values.ts";
+
+/** A node whose operands are steps that come before it. */
+interface Step {
+  readonly node: ExprNode;
+  readonly operands: readonly number[];
+}
+
+/** The distinct subexpressions, operands first; the last one is the formula itself. */
+function stepsOf(formula: Expr): { steps: Step[]; key: string } {
+  const steps: Step[] = [];
+  const byKey = new Map<string, number>();
+  const byNode = new Map<ExprNode, number>();
+  const visit = ({ node }: Expr): number => {
+    const seen = byNode.get(node);
+    if (seen !== undefined) return seen;
+    const operands = operandsOf(node).map(visit);
+    const key = `${headOf(node)}(${operands.join(" ")})`;
+    const step = byKey.get(key) ?? steps.push({ node, operands }) - 1;
+    byKey.set(key, step);
+    byNode.set(node, step);
+    return step;
+  };
+  visit(formula);
+  return { steps, key: [...byKey.keys()].join(";") };
+}
+
+function operandsOf(node: ExprNode): readonly Expr[] {
+  switch (node.kind) {
+    case "unary":
+      return [node.x];
+    case "binary":
+      return [node.a, node.b];
+    case "select":
+      return [node.a, node.b, node.yes, node.no];
+    default:
+      return [];
+  }
+}
+
+function headOf(node: ExprNode): string {
+  switch (node.kind) {
+    case "input":
+    case "param":
+      return `${node.kind}${node.index}`;
+    case "const":
+      return Object.is(node.value, -0) ? "-0" : `${node.value}`;
+    case "select":
+      return "select";
+    default:
+      return node.name;
+  }
+}
+
+/** A name for the formula: equal formulas have equal names. */
+export function formulaKey(formula: Expr): string {
+  return stepsOf(formula).key;
+}
+
+/** How many microseconds the formula takes for a million numbers, roughly: for the choice of threads. */
+export function formulaCost(formula: Expr): number {
+  const costs: Record<string, number> = {
+    sqrt: 500,
+    div: 500,
+    exp: 1500,
+    log: 2000,
+    tanh: 3000,
+    erf: 3000,
+    sin: 4000,
+    cos: 4000,
+  };
+  return stepsOf(formula).steps.reduce((sum, { node }) => sum + (costs[headOf(node)] ?? 100), 0);
+}
+
+const UNARY_CODE = {
+  neg: (_: KernelCode, x: F32x4) => x.neg(),
+  abs: (_: KernelCode, x: F32x4) => x.abs(),
+  sqrt: (_: KernelCode, x: F32x4) => x.sqrt(),
+  exp,
+  log,
+  sin,
+  cos,
+  tanh,
+  erf,
+};
+
+/** Code for the formula; inputs and params must be locals. Products and sums are rounded one by one. */
+export function emitFormula(
+  code: KernelCode,
+  formula: Expr,
+  inputs: readonly F32x4[],
+  params: readonly F32x4[],
+): F32x4 {
+  const values: F32x4[] = [];
+  for (const { node, operands } of stepsOf(formula).steps) {
+    const [a, b, yes, no] = operands.map((step) => values[step]);
+    values.push(valueOf(node, a, b, yes, no));
+  }
+  return values[values.length - 1];
+
+  function valueOf(node: ExprNode, a: F32x4, b: F32x4, yes: F32x4, no: F32x4): F32x4 {
+    switch (node.kind) {
+      case "input":
+        return inputs[node.index];
+      case "param":
+        return params[node.index];
+      case "const":
+        return code.f.constant(node.value);
+      case "unary":
+        return code.f.let(UNARY_CODE[node.name](code, a));
+      case "binary":
+        return code.f.let(a[node.name](b));
+      case "select":
+        return code.f.let(a.lt(b).select(yes, no));
+    }
+  }
+}

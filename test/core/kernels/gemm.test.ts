@@ -1,0 +1,144 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { Expr } from "../../../core/expr.ts";
+import { type Gemm, gemmWasm } from "../../../core/kernels/wasm/gemm.ts";
+import { packWeights } from "../../../core/kernels/wasm/packed.ts";
+import { Scope } from "../../../core/scope.ts";
+import { Tensor } from "../../../core/tensor.ts";
+import { bits, flavours, largestError, length, numbers } from "./support.ts";
+
+interface Case {
+  M: number;
+  N: number;
+  K: number;
+  batch: number;
+  transA: boolean;
+  transB: boolean;
+  packed: boolean;
+  bias: boolean;
+  residual: boolean;
+  accumulate: boolean;
+  activation: "none" | "tanh" | "gelu";
+  seed: number;
+}
+
+const cases: fc.Arbitrary<Case> = fc.record({
+  M: length,
+  N: fc.oneof(length, fc.integer({ min: 60, max: 140 })),
+  K: fc.oneof(length, fc.integer({ min: 500, max: 530 })),
+  batch: fc.integer({ min: 1, max: 3 }),
+  transA: fc.boolean(),
+  transB: fc.boolean(),
+  packed: fc.boolean(),
+  bias: fc.boolean(),
+  residual: fc.boolean(),
+  accumulate: fc.boolean(),
+  activation: fc.constantFrom("none", "tanh", "gelu"),
+  seed: fc.nat(),
+});
+
+const x = Expr.input(0);
+const FORMULAS = { none: undefined, tanh: x.tanh(), gelu: x.mul(0.5).mul(x.mul(Math.SQRT1_2).erf().add(1)) };
+
+function run(c: Case): { out: Tensor; expected: Float64Array } {
+  const packed = c.packed && !c.transA;
+  const batch = packed ? 1 : c.batch;
+  const { M, N, K } = c;
+  const a = numbers([batch, M * K], c.seed);
+  const b = numbers([batch, K * N], c.seed + 1);
+  const bias = c.bias ? numbers([N], c.seed + 2) : undefined;
+  const residual = c.residual ? numbers([batch, M * N], c.seed + 3) : undefined;
+  const out = numbers([batch, M * N], c.seed + 4);
+  const expected = new Float64Array(out.size);
+  for (let p = 0; p < batch; p++) {
+    for (let i = 0; i < M; i++) {
+      for (let j = 0; j < N; j++) {
+        const at = p * M * N + i * N + j;
+        let sum = c.accumulate ? out.data[at] : 0;
+        for (let k = 0; k < K; k++) {
+          const left = a.data[p * M * K + (c.transA ? k * M + i : i * K + k)];
+          sum += left * b.data[p * K * N + (c.transB ? j * K + k : k * N + j)];
+        }
+        sum += bias?.data[j] ?? 0;
+        if (c.activation === "tanh") sum = Math.tanh(sum);
+        // erf here is as good as the kernel's needs it: Φ by the same series is tested in math.test.ts.
+        if (c.activation === "gelu") sum = sum * normal(sum);
+        expected[at] = sum + (residual?.data[at] ?? 0);
+      }
+    }
+  }
+  const weights = packed ? packWeights(b, K, N, c.transB) : b;
+  const strides = { a: M * K, b: K * N, out: M * N };
+  const { transA, transB, accumulate } = c;
+  const task: Gemm = {
+    out,
+    a,
+    b: weights,
+    M,
+    N,
+    K,
+    batch,
+    strides,
+    transA,
+    transB,
+    accumulate,
+    bias,
+    residual,
+  };
+  gemmWasm({ ...task, activation: FORMULAS[c.activation] })?.();
+  if (weights !== b) weights.dispose();
+  return { out, expected };
+}
+
+/** Distribution function of N(0, 1): Simpson's rule on its density. */
+function normal(x: number): number {
+  const steps = 200;
+  let sum = 0;
+  for (let i = 0; i <= steps; i++) {
+    const t = (x * i) / steps;
+    sum += (i === 0 || i === steps ? 1 : i % 2 ? 4 : 2) * Math.exp((-t * t) / 2);
+  }
+  return 0.5 + (sum * x) / steps / 3 / Math.sqrt(2 * Math.PI);
+}
+
+describe.each(flavours)("matrix products $name", ({ run: flavour }) => {
+  it("agree with float64 for every layout, size and epilogue", () => {
+    fc.assert(
+      fc.property(cases, (c) => {
+        using _ = new Scope();
+        const { out, expected } = flavour(() => run(c));
+        // A sum of K products of numbers below 1 rounds K times: error below K · 2⁻²⁴ · (largest partial sum ~ √K).
+        expect(largestError(out, expected)).toBeLessThan(2e-7 * (8 + c.K));
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
+
+describe("matrix products", () => {
+  it("keep the order of k: a row of a larger product has the same bits", () => {
+    using _ = new Scope();
+    const [M, N, K] = [23, 37, 700];
+    const [a, b] = [numbers([M, K], 1), numbers([K, N], 2)];
+    const whole = Tensor.empty([M, N]);
+    gemmWasm({ out: whole, a, b, M, N, K })?.();
+    const last = Tensor.from(a.data.slice(22 * K), [1, K]);
+    const row = Tensor.empty([1, N]);
+    gemmWasm({ out: row, a: last, b, M: 1, N, K })?.();
+    expect(bits(row)).toEqual(bits(whole).slice(22 * N));
+  });
+
+  it("leave K = 0 to the plain kernel", () => {
+    using _ = new Scope();
+    expect(
+      gemmWasm({
+        out: Tensor.empty([2, 3]),
+        a: Tensor.empty([2, 0]),
+        b: Tensor.empty([0, 3]),
+        M: 2,
+        N: 3,
+        K: 0,
+      }),
+    ).toBeNull();
+  });
+});
