@@ -15,8 +15,10 @@ export interface DemonstrationStart {
   readonly task: string;
   /** time, qpos, qvel. */
   readonly state: ArrayLike<number>;
-  /** Places the fixtures and varies the expert. */
+  /** Places the fixtures. */
   readonly seed: number;
+  /** Varies heights, speed and tremor of the expert. */
+  readonly expertSeed: number;
 }
 
 /**
@@ -25,7 +27,7 @@ export interface DemonstrationStart {
  */
 export function demonstrate(
   env: LiberoEnv,
-  { task, state, seed }: DemonstrationStart,
+  { task, state, seed, expertSeed }: DemonstrationStart,
   maxSteps: number,
   { settle }: Protocol = NINA,
 ): Demonstration {
@@ -33,7 +35,7 @@ export function demonstrate(
   env.setInitState(state);
   for (let i = 0; i < settle.steps; i++) env.advance(settle.action);
 
-  const expert = new Expert(task, env.sim, seed);
+  const expert = new Expert(task, env.sim, expertSeed);
   const actions: Action[] = [];
   while (actions.length < maxSteps) {
     const action = expert.act().map((value) => Math.round(value * 1e4) / 1e4);
