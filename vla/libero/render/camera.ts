@@ -39,8 +39,8 @@ export function frustumOf(model: MjModel, camera: number): Frustum {
     return {
       near,
       far,
-      bottom: (-near / fy) * (sensorHeight / 2 - cy),
-      top: (near / fy) * (sensorHeight / 2 + cy),
+      bottom: (-near / fy) * (sensorHeight / 2 + cy),
+      top: (near / fy) * (sensorHeight / 2 - cy),
       center: (right - left) / 2,
       halfWidth: (right + left) / 2,
     };

@@ -1,0 +1,93 @@
+import { fc, test as property } from "@fast-check/vitest";
+import { describe, expect, test } from "vitest";
+import { sample2d, sampleCube } from "../../../../vla/libero/render/sampling.ts";
+import { type Level, mipmaps, type Texture } from "../../../../vla/libero/render/texture.ts";
+
+const DECODE = Float32Array.from({ length: 256 }, (_, i) => i / 255);
+
+/** A level whose red is its column, green its row, blue `blue`. */
+function gradient(width: number, height: number, blue = 0): Level {
+  const texels = new Uint8Array(3 * width * height);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) texels.set([x, y, blue], 3 * (y * width + x));
+  }
+  return { width, height, texels };
+}
+
+describe("mipmaps", () => {
+  property.prop([
+    fc.integer({ min: 1, max: 40 }),
+    fc.integer({ min: 1, max: 40 }),
+    fc.nat(255),
+    fc.boolean(),
+  ])("halve down to one texel and keep an even colour", (width, height, value, srgb) => {
+    const levels = mipmaps({ width, height, texels: new Uint8Array(3 * width * height).fill(value) }, srgb);
+    expect(levels.length).toBe(1 + Math.floor(Math.log2(Math.max(width, height))));
+    levels.forEach((level, i) => {
+      expect(level.width).toBe(Math.max(1, width >> i));
+      expect(level.height).toBe(Math.max(1, height >> i));
+      expect(level.texels.every((texel) => texel === value)).toBe(true);
+    });
+  });
+
+  test("average light, so sRGB black and white give a lighter grey", () => {
+    const texels = Uint8Array.from([0, 0, 0, 255, 255, 255]);
+    expect([...mipmaps({ width: 2, height: 1, texels }, false)[1].texels]).toEqual([128, 128, 128]);
+    expect([...mipmaps({ width: 2, height: 1, texels }, true)[1].texels]).toEqual([188, 188, 188]);
+  });
+});
+
+describe("a 2D lookup", () => {
+  const texture: Texture = { kind: "2d", faces: [mipmaps(gradient(16, 8, 77), false)], decode: DECODE };
+  const out = new Float64Array(3);
+  const bytes = () => [...out].map((value) => value * 255);
+  const at = (u: number, v: number, spread = 0) => {
+    sample2d(texture, u, v, spread, 0, 0, spread, out);
+    return bytes();
+  };
+
+  test("at a texel's centre is the texel, between two their mean", () => {
+    expect(at(5.5 / 16, 2.5 / 8)[0]).toBeCloseTo(5, 4);
+    expect(at(5.5 / 16, 2.5 / 8)[1]).toBeCloseTo(2, 4);
+    expect(at(6 / 16, 2.5 / 8)[0]).toBeCloseTo(5.5, 4);
+    expect(at(0, 2.5 / 8)[0]).toBeCloseTo(7.5, 4); // the seam: columns 15 and 0
+  });
+
+  property.prop([fc.double({ min: 0, max: 1, noNaN: true }), fc.double({ min: 0, max: 1, noNaN: true })])(
+    "repeats",
+    (u, v) => {
+      const [r, g] = at(u, v);
+      const [r2, g2] = at(u + 3, v - 2);
+      expect(r2).toBeCloseTo(r, 6);
+      expect(g2).toBeCloseTo(g, 6);
+    },
+  );
+
+  test("goes to coarser levels as a pixel spans more, down to the mean", () => {
+    expect(at(0.1, 0.1, 1)[0]).toBeCloseTo(8, 0);
+    expect(at(0.9, 0.4, 100)).toEqual(at(0.1, 0.1, 1000));
+    // Half-way between the levels of 1 and 2 texels per pixel.
+    const [fine] = at(5.5 / 16, 2.5 / 8, 1 / 16);
+    const [coarse] = at(5.5 / 16, 2.5 / 8, 2 / 16);
+    expect(at(5.5 / 16, 2.5 / 8, Math.SQRT2 / 16)[0]).toBeCloseTo((fine + coarse) / 2, 4);
+  });
+});
+
+test("a cube lookup takes the face of the largest component, in OpenGL's order", () => {
+  const faces = [0, 1, 2, 3, 4, 5].map((face) => [gradient(4, 4, face)]);
+  const texture: Texture = { kind: "cube", faces, decode: DECODE };
+  const out = new Float64Array(3);
+  const none = new Float64Array(3);
+  const at = (...direction: number[]) => {
+    sampleCube(texture, Float64Array.from(direction), none, none, out);
+    return [...out].map((value) => Math.round(value * 255 * 100) / 100);
+  };
+  // (column, row, face) for a direction half-way to one edge: u = 0.75 or 0.25 is column 2.5 or 0.5.
+  expect(at(1, 0, -0.5)).toEqual([2.5, 1.5, 0]);
+  expect(at(-2, 0, 1)).toEqual([2.5, 1.5, 1]);
+  expect(at(0, 3, 1.5)).toEqual([1.5, 2.5, 2]);
+  expect(at(0, -1, 0.5)).toEqual([1.5, 0.5, 3]);
+  expect(at(0.5, 0, 1)).toEqual([2.5, 1.5, 4]);
+  expect(at(0.5, 0, -1)).toEqual([0.5, 1.5, 5]);
+  expect(at(0, 0.5, 1)).toEqual([1.5, 0.5, 4]);
+});
