@@ -1,0 +1,199 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { loadMuJoCo, type MjData, type MjModel } from "../../../vla/libero/mujoco.ts";
+import { Sim, type SimOptions } from "../../../vla/libero/sim.ts";
+import { TINY_MJCF } from "./tiny-scene.ts";
+
+const open = (mjcf: string, options: SimOptions = {}) =>
+  Sim.open({ mjcf, assets: new Map() }, { cacheFolder: null, ...options });
+
+/** A free box of mass 1 whose lower face lies `depth` metres inside something. */
+const boxIn = (other: string, depth: number) => `<mujoco>
+  <option timestep="0.002" cone="elliptic" impratio="20" density="1.2" viscosity="0.00002"/>
+  <default><geom solref="0.001 1" solimp=".998 .998 .001"/></default>
+  <worldbody>${other}
+    <body name="box" pos="0 0 ${0.05 - depth}"><freejoint/><geom type="box" size=".05 .05 .05" mass="1"/></body>
+  </worldbody></mujoco>`;
+const BOX = '<geom type="box" size=".2 .2 .2" pos="0 0 -.2"/>';
+const PLANE = '<geom type="plane" size="1 1 1"/>';
+
+/** Its acceleration upwards, m/s². */
+async function push(mjcf: string, contacts: SimOptions["contacts"]): Promise<number> {
+  using sim = await open(mjcf, { contacts });
+  sim.forward();
+  return sim.data.qacc[2];
+}
+
+describe("contacts of MuJoCo 2.3", () => {
+  test("boxes push boxes half as hard as in the current engine", async () => {
+    const native = await push(boxIn(BOX, 0.005), "native");
+    const rescaled = await push(boxIn(BOX, 0.005), "mujoco-2.3");
+    // With an impedance of 0.998, 0.2 % of the free fall shows through.
+    const fall = 0.002 * 9.81;
+    expect(rescaled + fall).toBeCloseTo((native + fall) / 2, 9);
+    // Recorded from an engine of that time.
+    expect(rescaled).toBeCloseTo(156.479814722083, 9);
+  });
+
+  test("planes push boxes as before", async () => {
+    expect(await push(boxIn(PLANE, 0.005), "mujoco-2.3")).toBeCloseTo(
+      await push(boxIn(PLANE, 0.005), "native"),
+      8,
+    );
+  });
+
+  test("contacts given as stiffness and damping are left alone", async () => {
+    const direct = boxIn(BOX, 0.005).replace('solref="0.001 1"', 'solref="-1000 -100"');
+    expect(await push(direct, "mujoco-2.3")).toBe(await push(direct, "native"));
+  });
+});
+
+describe("Sim", () => {
+  test("says what MuJoCo says about an MJCF that does not compile", async () => {
+    await expect(open("<mujoco><worldbody><geom/></worldbody></mujoco>")).rejects.toThrow(/size/);
+  });
+
+  test("names what it does not find", async () => {
+    using sim = await open(TINY_MJCF);
+    expect(() => sim.id("body", "cupboard")).toThrow(
+      'Sim: expected a body named "cupboard" in the model, found none',
+    );
+  });
+
+  test("reads the pairs in contact as MuJoCo lists them", async () => {
+    using sim = await open(TINY_MJCF);
+    // Both blocks fall on the table, one after the other.
+    sim.views.qpos.set([0.4, 0, 0.08, 1, 0, 0, 0], sim.qposAddress("red_block_joint0"));
+    sim.views.qpos.set([0.4, 0.3, 0.05, 1, 0, 0, 0], sim.qposAddress("blue_block_joint0"));
+    const seen = new Set<string>();
+    for (let step = 0; step < 100; step++) {
+      sim.step1();
+      sim.step2();
+      const listed = listedPairs(sim.data);
+      for (let a = 0; a < sim.ngeom; a++)
+        for (let b = a; b < sim.ngeom; b++) {
+          const group = new Int16Array(sim.ngeom).fill(-1);
+          group[a] = 0;
+          group[b] = 1;
+          const expected = a !== b && listed.has(`${a} ${b}`);
+          if (a !== b) expect(sim.touching(group, 1, 0)).toBe(expected);
+        }
+      for (const pair of listed) seen.add(pair);
+    }
+    const id = (name: string) => sim.id("geom", name);
+    expect(seen).toContain(`${id("table")} ${id("red_block_g1")}`);
+    expect(seen).toContain(`${id("table")} ${id("blue_block_g1")}`);
+  });
+
+  test("steps in two halves as MuJoCo does in one", async () => {
+    using halves = await open(TINY_MJCF);
+    using whole = await open(TINY_MJCF);
+    for (const sim of [halves, whole]) sim.views.ctrl.fill(0.5);
+    for (let step = 0; step < 200; step++) {
+      halves.step1();
+      halves.step2();
+      whole.mj.mj_step(whole.model, whole.data);
+    }
+    expect([...halves.views.qpos]).toEqual([...whole.views.qpos]);
+  });
+
+  test("keeps working when other models make the heap grow", async () => {
+    using sim = await open(TINY_MJCF);
+    const before = sim.views;
+    const mj = await loadMuJoCo();
+    const others: (MjModel | MjData)[] = [];
+    while (before.qpos.length > 0) {
+      const model = mj.MjModel.from_xml_string('<mujoco><size memory="64M"/></mujoco>');
+      others.push(new mj.MjData(model), model);
+    }
+    expect(sim.views.qpos.length).toBe(sim.nq);
+    sim.views.ctrl[0] = 3;
+    sim.step1();
+    sim.step2();
+    expect(sim.data.ctrl[0]).toBe(3);
+    expect(sim.views.qpos).toEqual(sim.data.qpos);
+    for (const other of others) other.delete();
+  });
+});
+
+/** Pairs "a b" with a < b, from MuJoCo's own copies. */
+function listedPairs(data: MjData): Set<string> {
+  const pairs = new Set<string>();
+  const contacts = data.contact;
+  for (let i = 0; i < contacts.size(); i++) {
+    const contact = contacts.get(i)!;
+    pairs.add([contact.geom1, contact.geom2].sort((a, b) => a - b).join(" "));
+    contact.delete();
+  }
+  contacts.delete();
+  return pairs;
+}
+
+describe("the cache of compiled models", () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "nina-ts-cache-"));
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
+    rmSync(folder, { recursive: true });
+  });
+
+  /** A model with one asset: a tetrahedron of the given height. */
+  async function openMesh(height: number): Promise<Sim> {
+    const path = join(folder, "tetrahedron.obj");
+    writeFileSync(path, `v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 ${height}\nf 1 3 2\nf 1 2 4\nf 2 3 4\nf 3 1 4\n`);
+    const mjcf = `<mujoco><asset><mesh name="m" file="shapes/tetrahedron.obj"/></asset>
+      <worldbody><body><freejoint/><geom type="mesh" mesh="m"/></body></worldbody></mujoco>`;
+    return Sim.open(
+      { mjcf, assets: new Map([["shapes/tetrahedron.obj", path]]) },
+      { cacheFolder: join(folder, "cache") },
+    );
+  }
+  const cached = () => readdirSync(join(folder, "cache"));
+
+  test("holds one file per model and gives back the same model", async () => {
+    using compiled = await openMesh(1);
+    expect(cached()).toHaveLength(1);
+    const written = statSync(join(folder, "cache", cached()[0])).mtimeMs;
+    using read = await openMesh(1);
+    expect(cached()).toHaveLength(1);
+    expect(statSync(join(folder, "cache", cached()[0])).mtimeMs).toBe(written);
+    expect(read.model.body_mass).toEqual(compiled.model.body_mass);
+    expect(read.model.mesh_vert).toEqual(compiled.model.mesh_vert);
+    // The rescale applies once, whether the model was compiled or read.
+    expect(read.model.geom_solref).toEqual(compiled.model.geom_solref);
+  });
+
+  test("tells models apart by the bytes of their assets", async () => {
+    using low = await openMesh(1);
+    using high = await openMesh(2);
+    expect(cached()).toHaveLength(2);
+    expect(high.model.body_mass[1]).toBeCloseTo(2 * low.model.body_mass[1], 9);
+  });
+
+  test.each([
+    ["cut short", (bytes: Buffer) => bytes.subarray(0, bytes.length >> 1)],
+    [
+      "with a flipped bit",
+      (bytes: Buffer) => {
+        bytes[bytes.length - 9] ^= 1;
+        return bytes;
+      },
+    ],
+    ["empty", () => Buffer.alloc(0)],
+  ])("rebuilds a file %s and says so", async (_, damage) => {
+    (await openMesh(1))[Symbol.dispose]();
+    const path = join(folder, "cache", cached()[0]);
+    const good = readFileSync(path);
+    writeFileSync(path, damage(Buffer.from(good)));
+    const said = vi.spyOn(console, "error").mockImplementation(() => {});
+    using again = await openMesh(1);
+    expect(said).toHaveBeenCalledWith(expect.stringContaining(`${path} is damaged`));
+    expect(again.nq).toBe(7);
+    expect(readFileSync(path).equals(good)).toBe(true);
+    expect(cached()).toHaveLength(1);
+  });
+});
