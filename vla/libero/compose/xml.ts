@@ -46,10 +46,6 @@ function fromDom(node: DomElement): Element {
   return out;
 }
 
-export function clone(e: Element): Element {
-  return { tag: e.tag, attributes: new Map(e.attributes), children: e.children.map(clone) };
-}
-
 /** The element and all below it, parents first, in document order. */
 export function* walk(e: Element): Generator<Element> {
   yield e;
