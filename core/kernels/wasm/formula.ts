@@ -98,11 +98,11 @@ export function emitFormula(
   const values: F32x4[] = [];
   for (const { node, operands } of stepsOf(formula).steps) {
     const [a, b, yes, no] = operands.map((step) => values[step]);
-    values.push(valueOf(node, a, b, yes, no));
+    values.push(stepValue(node, a, b, yes, no));
   }
   return values[values.length - 1];
 
-  function valueOf(node: ExprNode, a: F32x4, b: F32x4, yes: F32x4, no: F32x4): F32x4 {
+  function stepValue(node: ExprNode, a: F32x4, b: F32x4, yes: F32x4, no: F32x4): F32x4 {
     switch (node.kind) {
       case "input":
         return inputs[node.index];

@@ -18,9 +18,9 @@ export function loadLanes(address: I32, lanes: number, offset = 0): F32x4 {
 
 /** Writes the first `lanes` (1 to 4) floats of a local. */
 export function storeLanes(f: Func, address: I32, value: F32x4, lanes: number, offset = 0): void {
-  if (lanes === 4) return f.store(address, value, offset);
-  if (lanes >= 2) f.storeTwo(address, value, offset);
-  if (lanes !== 2) f.storeLane(address, value, lanes - 1, offset + 4 * (lanes - 1));
+  if (lanes === 4) f.store(address, value, offset);
+  else if (lanes >= 2) f.storeTwo(address, value, offset);
+  if (lanes % 2 === 1) f.storeLane(address, value, lanes - 1, offset + 4 * (lanes - 1));
 }
 
 /** Like `loadLanes`, for a number of lanes (1 to 3) known at run time only. */

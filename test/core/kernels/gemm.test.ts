@@ -110,7 +110,7 @@ describe.each(flavours)("matrix products $name", ({ run: flavour }) => {
         // A sum of K products of numbers below 1 rounds K times: error below K · 2⁻²⁴ · (largest partial sum ~ √K).
         expect(largestError(out, expected)).toBeLessThan(2e-7 * (8 + c.K));
       }),
-      { numRuns: 150 },
+      { numRuns: 50 },
     );
   });
 });
