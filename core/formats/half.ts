@@ -1,3 +1,6 @@
+import type { HostTensor } from "./dtype.ts";
+import { FormatError } from "./format-error.ts";
+
 /**
  * Conversions between float32 and the two 16-bit floats, on raw bits: bfloat16 (8 exponent bits, 7 of fraction) and
  * IEEE 754 half precision (5 and 10). Widening is exact. Narrowing rounds to nearest, ties to even; NaNs stay NaNs.
@@ -64,4 +67,13 @@ function narrowToHalf(w: number): number {
   const rest = whole & ((1 << drop) - 1);
   const half = 1 << (drop - 1);
   return sign | (kept + (rest > half || (rest === half && kept & 1) ? 1 : 0));
+}
+
+/** The elements of a tensor of any float type as float32; float64 is rounded. `name` is for the error. */
+export function toFloat32(name: string, { dtype, data }: HostTensor): Float32Array {
+  if (data instanceof Float32Array) return data;
+  if (data instanceof Float64Array) return Float32Array.from(data);
+  if (dtype === "BF16") return bf16ToF32(data as Uint16Array);
+  if (dtype === "F16") return f16ToF32(data as Uint16Array);
+  throw new FormatError(name, "a tensor of F64, F32, F16 or BF16", dtype);
 }

@@ -2,7 +2,7 @@ export { writeFileAtomic } from "./atomic-write.ts";
 export { type ByteSource, bytesSource, openFile } from "./byte-source.ts";
 export { countElements, type DTypeName, type HostTensor, itemSize, type TypedArray } from "./dtype.ts";
 export { FormatError } from "./format-error.ts";
-export { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from "./half.ts";
+export { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16, toFloat32 } from "./half.ts";
 export { NumpyArray } from "./numpy-pickle.ts";
 export { OrderedDict, Stub } from "./pickle.ts";
 export {
