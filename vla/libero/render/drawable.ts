@@ -41,6 +41,8 @@ export class Drawable {
   readonly reflectance: number;
   /** Colour of its material, null without one. */
   readonly materialRgba: readonly number[] | null;
+  /** Planes: along an infinite axis it follows the camera in multiples of twice this length, metres; else 0. */
+  readonly gridSteps: readonly [number, number];
   readonly parts: Part[] = [];
 
   /** Rotation, row-major, this frame. */
@@ -67,6 +69,7 @@ export class Drawable {
     shininess: number;
     reflectance: number;
     materialRgba: readonly number[] | null;
+    gridSteps: readonly [number, number];
   }) {
     this.source = fields.source;
     this.id = fields.id;
@@ -78,5 +81,6 @@ export class Drawable {
     this.shininess = fields.shininess;
     this.reflectance = fields.reflectance;
     this.materialRgba = fields.materialRgba;
+    this.gridSteps = fields.gridSteps;
   }
 }

@@ -154,7 +154,9 @@ function makeDrawable(model: MjModel, row: Row): Drawable {
           materialRgba: Array.from(model.mat_rgba.subarray(4 * material, 4 * material + 4) as Float32Array),
         };
   const radius = row.bound > 0 ? row.bound : boundingRadius(type, size);
-  return new Drawable({ source, id, type, size, radius, ...shine });
+  const gridSteps: [number, number] =
+    type === PLANE ? [planeAxis(model, row, 0).step, planeAxis(model, row, 1).step] : [0, 0];
+  return new Drawable({ source, id, type, size, radius, ...shine, gridSteps });
 }
 
 function boundingRadius(type: number, size: readonly [number, number, number]): number {
@@ -169,6 +171,13 @@ function tilingOf(model: MjModel, material: number): Tiling {
   const uniform = Boolean(row.texuniform);
   row.delete();
   return { repeat: [model.mat_texrepeat[2 * material], model.mat_texrepeat[2 * material + 1]], uniform };
+}
+
+/** Planes keep their true size, since their grid depends on it. */
+function planeAxis(model: MjModel, row: Row, k: 0 | 1): PlaneAxis {
+  if (row.size[k] > 0) return finiteAxis(row.size[k], row.size[2]);
+  const zfar: number = model.vis.map.zfar * model.stat.extent;
+  return infiniteAxis(zfar, row.material < 0 ? 0 : model.mat_texrepeat[2 * row.material + k]);
 }
 
 interface Shape {
@@ -194,7 +203,7 @@ class SurfaceShelf {
     const { numslices: slices, numstacks: stacks, numquads: quads } = this.#model.vis.quality;
     switch (row.type) {
       case PLANE:
-        return whole(this.#plane(row), UNSCALED);
+        return whole(planeSurface(planeAxis(this.#model, row, 0), planeAxis(this.#model, row, 1)), UNSCALED);
       case BOX:
         return whole(this.#once("box", () => boxSurface(quads)));
       case CYLINDER:
@@ -221,17 +230,6 @@ class SurfaceShelf {
     }
   }
 
-  /** Planes keep their true size, since their grid depends on it. */
-  #plane(row: Row): Surface {
-    const { vis, stat } = this.#model;
-    const zfar = vis.map.zfar * stat.extent;
-    const axis = (k: 0 | 1): PlaneAxis => {
-      if (row.size[k] > 0) return finiteAxis(row.size[k], row.size[2]);
-      return infiniteAxis(zfar, row.material < 0 ? 0 : this.#model.mat_texrepeat[2 * row.material + k]);
-    };
-    return planeSurface(axis(0), axis(1));
-  }
-
   #once(key: string, make: () => Surface): Surface {
     let surface = this.#made.get(key);
     if (!surface) this.#made.set(key, (surface = make()));
@@ -254,7 +252,7 @@ export function updateDrawables(
     for (let k = 0; k < 3; k++) position[k] = from.position[3 * id + k];
     for (let k = 0; k < 9; k++) rotation[k] = from.rotation[9 * id + k];
     updateColor(drawable, from.rgba, 4 * id);
-    if (drawable.type === PLANE) followCamera(drawable, model, eye);
+    if (drawable.type === PLANE) followCamera(drawable, eye);
     const facing =
       (eye[0] - position[0]) * rotation[2] +
       (eye[1] - position[1]) * rotation[5] +
@@ -277,22 +275,15 @@ function updateColor(drawable: Drawable, rgba: Float32Array, at: number): void {
 }
 
 /** Moves a plane along its infinite axes so that its grid stays around the eye. */
-function followCamera(plane: Drawable, model: MjModel, eye: Float64Array): void {
+function followCamera(plane: Drawable, eye: Float64Array): void {
   for (let k = 0; k < 2; k++) {
-    if (plane.size[k] > 0) continue;
-    const step = planeStep(plane, model, k);
+    const step = plane.gridSteps[k];
+    if (step === 0) continue;
     const { position: p, rotation: r } = plane;
     const offset = (eye[0] - p[0]) * r[k] + (eye[1] - p[1]) * r[3 + k] + (eye[2] - p[2]) * r[6 + k];
     const move = 2 * step * Math.round((0.5 * offset) / step);
     for (let i = 0; i < 3; i++) p[i] += move * r[3 * i + k];
   }
-}
-
-function planeStep(plane: Drawable, model: MjModel, k: number): number {
-  const table = plane.source === "geom" ? model.geom_matid : model.site_matid;
-  const material: number = table[plane.id];
-  const repeat: number = material < 0 ? 0 : model.mat_texrepeat[2 * material + k];
-  return infiniteAxis(model.vis.map.zfar * model.stat.extent, repeat).step;
 }
 
 /** This frame's `world` of a part: rotation · scale, and the position of the part's origin. */
