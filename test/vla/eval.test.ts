@@ -1,0 +1,262 @@
+/** The script as its users run it. Arguments alone are tested in eval/options.test.ts, episodes alone in eval/rollout.test.ts. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, describe, expect, test } from "vitest";
+import type { EpisodeResult, Results } from "../../vla/eval/results.ts";
+import { composeScene } from "../../vla/libero/compose/scene.ts";
+import { LiberoEnv } from "../../vla/libero/env.ts";
+import { readInitStates } from "../../vla/libero/init-states.ts";
+import { NINA } from "../../vla/libero/protocols.ts";
+import { findTask, loadSuite } from "../../vla/libero/suites.ts";
+import { Expert } from "../../vla/suites/mini/expert.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const SUITES = join(ROOT, "vla", "suites", "mini");
+const MINI = { libero: join(SUITES, "LIBERO"), robosuite: join(SUITES, "robosuite") };
+const { LIBERO_ROOT, ROBOSUITE_ROOT, NINA_GOLDENS } = process.env;
+
+/** Whole episodes on a busy machine. */
+const EPISODES = { timeout: 240_000 };
+
+const folder = mkdtempSync(join(tmpdir(), "nina-eval-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function start(args: readonly string[]): { child: ChildProcess; ended: Promise<Ended> } {
+  const child = spawn(process.execPath, ["--import", "tsx", "vla/eval.ts", ...args], { cwd: ROOT });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.on("data", (part) => (stdout += part));
+  child.stderr.on("data", (part) => (stderr += part));
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code) => resolve({ code, stdout, stderr }));
+  });
+  return { child, ended };
+}
+
+const run = (...args: string[]) => start(args).ended;
+const readResults = (path: string): Results => JSON.parse(readFileSync(path, "utf8"));
+const readLines = (path: string) =>
+  readFileSync(path, "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+
+/** What must not depend on the machine or on what ran before. */
+const lasting = ({ init, policySeed, outcome, steps, trajectoryHash }: EpisodeResult) => ({
+  init,
+  policySeed,
+  outcome,
+  steps,
+  trajectoryHash,
+});
+
+/** Lets the scripted expert of the embedded suite solve a task, without pictures; its actions up to success. */
+async function recordExpert(taskName: string, init: number) {
+  const task = findTask(loadSuite(MINI.libero, "mini"), taskName);
+  using env = await LiberoEnv.open(composeScene({ ...MINI, task }));
+  env.reset({ seed: 0, resets: 0 });
+  env.setInitState(readInitStates(task.initPath)[init]);
+  for (let i = 0; i < NINA.settle.steps; i++) env.advance(NINA.settle.action);
+  const expert = new Expert(taskName, env.sim, 0);
+  const actions: number[][] = [];
+  do actions.push(expert.act());
+  while (!env.advance(actions.at(-1)!).success);
+  return { suite: "mini", task: taskName, init, seed: 0, actions };
+}
+
+describe("vla/eval.ts", () => {
+  const task = "put_the_red_block_on_the_plate";
+  const json = join(folder, "results.json");
+  const out = join(folder, "out");
+
+  test("evaluates the embedded suite: table, JSON, lines", EPISODES, async () => {
+    const { code, stdout, stderr } = await run(
+      ...[
+        "--policy",
+        "zero",
+        "--tasks",
+        task,
+        "--episodes",
+        "2",
+        "--seed",
+        "7",
+        "--json",
+        json,
+        "--out",
+        out,
+      ],
+    );
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toMatch(
+      new RegExp(`^${task} +2 +0 +0 +0\\.0 \\[0\\.0, 65\\.8\\] +520\\.0( +\\d+\\.\\d\\d){3}$`, "m"),
+    );
+    expect(stdout).toContain("suite mini, policy zero, protocol nina, seed 7");
+
+    const results = readResults(json);
+    expect(results).toMatchObject({
+      suite: "mini",
+      policy: "zero",
+      seed: 7,
+      protocol: "nina",
+      complete: true,
+    });
+    expect(results.engine).toEqual({ node: process.versions.node, mujoco: "3.14.0", contacts: "mujoco-2.3" });
+    expect(results.tasks).toHaveLength(1);
+    expect(results.tasks[0]).toMatchObject({ task, instruction: "put the red block on the plate" });
+    const { episodes } = results.tasks[0];
+    expect(episodes.map(({ init, outcome, steps }) => ({ init, outcome, steps }))).toEqual([
+      { init: 0, outcome: "failure", steps: 520 },
+      { init: 1, outcome: "failure", steps: 520 },
+    ]);
+    for (const episode of episodes) expect(episode.trajectoryHash).toMatch(/^[0-9a-f]{64}$/);
+    expect(episodes[0].trajectoryHash).not.toBe(episodes[1].trajectoryHash);
+
+    const lines = readLines(join(out, "episodes.jsonl"));
+    expect(lines).toMatchObject(episodes.map((episode) => ({ suite: "mini", task, seed: 7, ...episode })));
+    expect(lines.map((line) => line.actions.length)).toEqual([520, 520]);
+  });
+
+  test("repeats an episode bit for bit, whatever ran before it, from its recording", EPISODES, async () => {
+    const again = join(folder, "again.json");
+    const { code, stderr } = await run(
+      ...["--policy", "replay", join(out, "episodes.jsonl"), "--json", again],
+      ...["--tasks", task, "--first", "1", "--episodes", "1", "--seed", "7"],
+    );
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(readResults(again).tasks[0].episodes.map(lasting)).toEqual([
+      lasting(readResults(json).tasks[0].episodes[1]),
+    ]);
+  });
+
+  test("sees an expert succeed, and writes what the cameras saw", EPISODES, async () => {
+    const recording = await recordExpert("push_the_drawer_shut", 3);
+    const path = join(folder, "expert.json");
+    writeFileSync(path, JSON.stringify(recording));
+    const files = { json: join(folder, "success.json"), out: join(folder, "success") };
+    const { code, stdout, stderr } = await run(
+      ...["--policy", "replay", path, "--tasks", recording.task, "--first", "3", "--episodes", "1"],
+      ...["--json", files.json, "--out", files.out, "--frames"],
+    );
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toContain("100.0 [20.7, 100.0]");
+    const [episode] = readResults(files.json).tasks[0].episodes;
+    expect(episode).toMatchObject({ init: 3, outcome: "success", steps: recording.actions.length });
+    // Before the first action and after each one, from two cameras.
+    const pictures = readdirSync(join(files.out, "frames", recording.task, "init_03"));
+    expect(pictures).toHaveLength(2 * (1 + recording.actions.length));
+  });
+
+  test("keeps the finished episodes when interrupted", EPISODES, async () => {
+    const kept = { json: join(folder, "kept.json"), out: join(folder, "kept") };
+    const { child, ended } = start([
+      "--policy",
+      "zero",
+      "--tasks",
+      task,
+      "--episodes",
+      "9",
+      "--json",
+      kept.json,
+      "--out",
+      kept.out,
+    ]);
+    const lines = join(kept.out, "episodes.jsonl");
+    while (!existsSync(lines) && child.exitCode === null)
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    child.kill("SIGINT");
+
+    const { code, stdout, stderr } = await ended;
+    expect(stderr).toContain("Interrupted: keeping the finished episodes");
+    expect(code).toBe(130);
+    const results = readResults(kept.json);
+    expect(results.complete).toBe(false);
+    expect(results.tasks[0].episodes.length).toBeGreaterThan(0);
+    expect(results.tasks[0].episodes.length).toBeLessThan(9);
+    expect(readLines(lines)).toHaveLength(results.tasks[0].episodes.length);
+    expect(stdout).toContain(`broke off after ${results.tasks[0].episodes.length} of 9 episodes`);
+  });
+
+  test("names a missing asset and the root it was looked for in", async () => {
+    const clone = join(folder, "LIBERO");
+    cpSync(MINI.libero, clone, { recursive: true });
+    const assets = join(clone, "libero", "libero", "assets");
+    const textures = readdirSync(join(assets, "textures"));
+    for (const name of textures) rmSync(join(assets, "textures", name));
+    const { code, stderr } = await run("--libero", clone, "--robosuite", MINI.robosuite, "--policy", "zero");
+    expect(code).toBe(1);
+    expect(textures.some((name) => stderr.includes(name))).toBe(true);
+    expect(stderr).toContain(assets);
+  });
+
+  test.each([
+    ["an unknown flag", ["--speed", "9"], 2, "--speed"],
+    [
+      "an unknown suite",
+      ["--suite", "maniskill", "--libero", MINI.libero, "--robosuite", MINI.robosuite],
+      1,
+      "unknown suite maniskill",
+    ],
+    [
+      "a suite without its clone",
+      ["--suite", "libero_10", "--libero", ROOT, "--robosuite", ROOT],
+      1,
+      join(ROOT, "libero", "libero", "bddl_files"),
+    ],
+    ["an unknown task", ["--tasks", "7"], 1, "mini has no task 7"],
+    ["an unknown task name", ["--tasks", "fly"], 1, "mini has no task fly"],
+    ["a recording that is not there", ["--policy", "replay", "absent.json"], 1, "absent.json"],
+    ["a replay of nothing", ["--policy", "replay"], 1, "expected the file of recorded actions"],
+    [
+      "results where none can be written",
+      ["--policy", "zero", "--json", join(folder, "absent", "r.json")],
+      1,
+      "absent",
+    ],
+    ["a folder that is a file", ["--policy", "zero", "--out", join(ROOT, "package.json")], 1, "package.json"],
+  ])("refuses %s in one line", async (_, args, expected, message) => {
+    const { code, stdout, stderr } = await run(...args);
+    expect(stderr).toContain(message);
+    expect({ code, stdout }).toEqual({ code: expected, stdout: "" });
+  });
+
+  test("refuses a recording of another episode", async () => {
+    const path = join(folder, "other.json");
+    const other = { suite: "mini", task: "fly", init: 0, seed: 0, actions: [[0, 0, 0, 0, 0, 0, 0]] };
+    writeFileSync(path, JSON.stringify(other));
+    const { code, stderr } = await run("--policy", "replay", path, "--tasks", task, "--episodes", "1");
+    expect(stderr).toContain(
+      `no recording of mini/${task} initial state 0; the file holds mini/fly initial state 0`,
+    );
+    expect(code).toBe(1);
+  });
+});
+
+describe.skipIf(!LIBERO_ROOT || !ROBOSUITE_ROOT || !NINA_GOLDENS)(
+  "vla/eval.ts on LIBERO (needs LIBERO_ROOT, ROBOSUITE_ROOT, NINA_GOLDENS)",
+  () => {
+    test("an expert's recording succeeds, where it succeeded before", EPISODES, async () => {
+      const path = join(NINA_GOLDENS!, "libero", "expert", "libero_spatial__00_init00.json");
+      const expert = JSON.parse(readFileSync(path, "utf8"));
+      const json = join(folder, "expert.json");
+      const { code, stderr } = await run(
+        ...["--suite", "libero_spatial", "--tasks", "0", "--episodes", "1", "--policy", "replay", path],
+        // The recording comes from plain MuJoCo 3.14.
+        ...["--contacts", "native", "--json", json],
+      );
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      const [episode] = readResults(json).tasks[0].episodes;
+      expect(episode.outcome).toBe("success");
+      // Contact amplifies the last digit: success comes at the same step or a little off it.
+      expect(Math.abs(episode.steps - 1 - expert.first_success_step)).toBeLessThanOrEqual(20);
+    });
+  },
+);

@@ -1,0 +1,65 @@
+import { describe, expect, test } from "vitest";
+import { UsageError } from "../../../vla/cli.ts";
+import { readOptions } from "../../../vla/eval/options.ts";
+
+const clones = { LIBERO_ROOT: "/clones/LIBERO", ROBOSUITE_ROOT: "/clones/robosuite" };
+
+describe("readOptions", () => {
+  test("chooses a few episodes of the embedded suite, whatever the environment holds", () => {
+    const options = readOptions([], clones);
+    expect(options).toMatchObject({
+      suite: "mini",
+      tasks: null,
+      episodes: 2,
+      first: 0,
+      seed: 0,
+      frames: false,
+    });
+    expect(options.protocol.name).toBe("nina");
+    expect(options.libero).toMatch(/suites.mini.LIBERO$/);
+    expect(options.robosuite).toMatch(/suites.mini.robosuite$/);
+  });
+
+  test("takes clones from flags first, then from the environment, and the protocol's number of episodes", () => {
+    const flags = ["--suite", "libero_10", "--libero", "/mine"];
+    expect(readOptions(flags, clones)).toMatchObject({
+      libero: "/mine",
+      robosuite: "/clones/robosuite",
+      episodes: 50,
+    });
+    expect(readOptions([...flags, "--protocol", "libero"], clones).episodes).toBe(20);
+    expect(readOptions([...flags, "--episodes", "3"], clones).episodes).toBe(3);
+  });
+
+  test("a suite of a root of one's own may be called mini too", () => {
+    const options = readOptions(["--libero", "/mine", "--robosuite", "/robots"], {});
+    expect(options).toMatchObject({ suite: "mini", libero: "/mine", robosuite: "/robots" });
+  });
+
+  test("reads tasks as indices and names", () => {
+    expect(readOptions(["--tasks", "0, 2,push_the_drawer_shut"], {}).tasks).toEqual([
+      0,
+      2,
+      "push_the_drawer_shut",
+    ]);
+  });
+
+  test.each([
+    [["--suite", "libero_10"], "suite libero_10 is not embedded (mini is)"],
+    [["--speed", "9"], "--speed"],
+    [["--episodes", "0"], "--episodes: expected a whole number from 1"],
+    [["--episodes", "1.5"], "--episodes: expected a whole number"],
+    [["--episodes", "many"], "--episodes: expected a number"],
+    [["--first", "-1"], "--first"],
+    [["--seed", "4294967296"], "--seed: expected a whole number from 0 to 4294967295"],
+    [["--tasks", "0,,1"], '--tasks: expected indices or names, got "0,,1"'],
+    [["--protocol", "mine"], "--protocol"],
+    [["--contacts", "soft"], "--contacts"],
+    [["--policy", "human"], "--policy"],
+    [["--policy", "zero", "actions.json"], "only --policy replay takes a file, got actions.json"],
+    [["--frames"], "--frames needs --out"],
+  ])("refuses %j", (argv, message) => {
+    expect(() => readOptions(argv, {})).toThrow(UsageError);
+    expect(() => readOptions(argv, {})).toThrow(message);
+  });
+});
