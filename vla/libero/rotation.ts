@@ -5,11 +5,13 @@
 
 const f = Math.fround;
 
-/** out (3 × 3) = rotation by the rotation vector (x, y, z) ≠ 0, radians. */
+/** out (3 × 3) = rotation by the rotation vector (x, y, z), radians. */
 export function rotationVectorMatrix(out: Float64Array, x: number, y: number, z: number): void {
   const angle = Math.sqrt(x * x + y * y + z * z);
+  // The length can be 0 without the vector's being 0, since squares of tiny numbers vanish.
   const sin = Math.sin(angle / 2);
-  quaternionMatrix(out, Math.cos(angle / 2), (x / angle) * sin, (y / angle) * sin, (z / angle) * sin);
+  const part = (component: number) => (angle === 0 ? 0 : (component / angle) * sin);
+  quaternionMatrix(out, Math.cos(angle / 2), part(x), part(y), part(z));
 }
 
 /** out (3 × 3) = rotation by the quaternion w + xi + yj + zk, of any length but 0. */
