@@ -1,6 +1,8 @@
+export { AdamW, type AdamWOptions } from "./adamw.ts";
 export { attend, joinHeads, MultiheadAttention, splitHeads } from "./attention.ts";
 export { Conv2d, DepthwiseConv2d } from "./conv.ts";
 export { Dropout, seedDropout } from "./dropout.ts";
+export { Ema, emaDecay } from "./ema.ts";
 export { Embedding } from "./embedding.ts";
 export { LayerNorm } from "./layer-norm.ts";
 export { Linear } from "./linear.ts";
@@ -18,4 +20,8 @@ export {
   xavier,
 } from "./parameter.ts";
 export { RMSNorm } from "./rms-norm.ts";
+export { rotaryTables, rotate } from "./rotary.ts";
+export { oneStepLate, type Schedule, type TriStage, triStage } from "./schedule.ts";
 export { Lambda, type Layer, Sequential } from "./sequential.ts";
+export { sinusoids } from "./sinusoids.ts";
+export { SwiGlu } from "./swiglu.ts";

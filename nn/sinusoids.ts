@@ -1,0 +1,14 @@
+import { concat, Tensor } from "../core/index.ts";
+
+/**
+ * Cosines and sines of a number at geometrically falling frequencies, as diffusion models embed time (arXiv:1706.03762,
+ * section 3.5):  [cos(t fₖ), sin(t fₖ)]  with fₖ = scale · period^(−k/(size/2)), k < size/2.
+ * t (B) → (B, size)
+ */
+export function sinusoids(t: Tensor, size: number, { period = 10_000, scale = 1 } = {}): Tensor {
+  const { B } = t.dims("B", "sinusoids");
+  const half = size / 2;
+  const frequencies = Float64Array.from({ length: half }, (_, k) => scale * period ** (-k / half));
+  const angles = t.reshape([B, 1]).mul(Tensor.from(frequencies, [1, half], t.dtype)); // (B, half)
+  return concat([angles.cos(), angles.sin()], 1);
+}

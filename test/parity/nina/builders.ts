@@ -1,0 +1,48 @@
+import type { Flow } from "../../../flows/index.ts";
+import type { Decoder } from "../../../vla/nina/decoder.ts";
+import { MlpDecoder, mlpFlow } from "../../../vla/nina/mlp.ts";
+
+/** A flow's configuration in the reference's spelling; what is absent has the reference's default. */
+export interface FlowConfig {
+  readonly backbone: string;
+  readonly act_window_size: number;
+  readonly action_dim: number;
+  readonly cond_dim: number;
+  readonly num_layers: number;
+  readonly affine_dim: number;
+  readonly use_plu?: boolean;
+  readonly n_heads?: number;
+  readonly block_depth?: number;
+}
+
+/** An agent's: the flow behind a projection of encoder features. */
+export interface AgentConfig extends FlowConfig {
+  readonly feature_dim: number;
+  readonly action_noise_mult: number;
+}
+
+/** How to build the flow of a configuration; undefined for a backbone that the product does not have. */
+export function flowOf(config: FlowConfig): (() => Flow) | undefined {
+  switch (config.backbone) {
+    case "mlp":
+      return () => mlpFlow(mlpConfig(config));
+  }
+}
+
+/** How to build the decoder of a configuration; undefined for a backbone that the product does not have. */
+export function decoderOf(config: AgentConfig): (() => Decoder) | undefined {
+  const chunk = { features: config.feature_dim, actionNoise: config.action_noise_mult };
+  switch (config.backbone) {
+    case "mlp":
+      return () => new MlpDecoder({ ...mlpConfig(config), ...chunk });
+  }
+}
+
+const mlpConfig = (config: FlowConfig) => ({
+  steps: config.act_window_size,
+  actionWidth: config.action_dim,
+  condition: config.cond_dim,
+  blocks: config.num_layers,
+  width: config.affine_dim,
+  plu: config.use_plu ?? true,
+});
