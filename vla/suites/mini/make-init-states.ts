@@ -28,8 +28,11 @@ const ROWS = 50;
 /** Spread of each arm joint about its home angle, radians: robosuite's default for a reset with noise. */
 const ARM_SPREAD = 0.02;
 
-/** The initial states of one task, each `[time, qpos, qvel]`; row i follows from the task and i alone. */
-export async function sampleInitStates(task: Task): Promise<Float64Array[]> {
+/**
+ * Initial states of one task, each `[time, qpos, qvel]`; row i follows from the task and i alone. The suite's files
+ * hold rows 0 to 49; later ones are as many other starts, for demonstrations, as one likes.
+ */
+export async function sampleInitStates(task: Task, first = 0, count: number = ROWS): Promise<Float64Array[]> {
   const problem = parseBddl(await readFile(task.bddlPath, "utf8"), task.bddlPath);
   const workspace = workspaceOf(problem.name, task.bddlPath);
   const roots = {
@@ -44,18 +47,19 @@ export async function sampleInitStates(task: Task): Promise<Float64Array[]> {
   const plan = planPlacement(problem, workspace, objects, task.bddlPath);
 
   using sim = await Sim.open(composeScene({ ...miniRoots, task }), { cacheFolder: null });
-  return Array.from({ length: ROWS }, (_, row) => {
+  return Array.from({ length: count }, (_, i) => {
+    const row = first + i;
     const poses = samplePlacements(plan, row, 0);
     // A stream of its own: the placement's is spent inside.
     const random = new Mt19937(1_000_000 + row);
     const state = new Float64Array(1 + sim.nq + sim.nv);
     const qpos = state.subarray(1, 1 + sim.nq);
 
-    ARM_JOINTS.forEach((joint, i) => {
-      qpos[sim.qposAddress(joint)] = HOME.arm[i] + ARM_SPREAD * random.gauss();
+    ARM_JOINTS.forEach((joint, j) => {
+      qpos[sim.qposAddress(joint)] = HOME.arm[j] + ARM_SPREAD * random.gauss();
     });
-    FINGER_JOINTS.forEach((joint, i) => {
-      qpos[sim.qposAddress(joint)] = HOME.fingers[i];
+    FINGER_JOINTS.forEach((joint, j) => {
+      qpos[sim.qposAddress(joint)] = HOME.fingers[j];
     });
     for (const { facts } of movable) {
       const { pos, quat } = poses.get(facts.name)!;
