@@ -1,8 +1,9 @@
 /** Elementwise kernels: one formula, any broadcasting. */
 import type { Expr } from "../../expr.ts";
 import type { Ready } from "../../op.ts";
-import { broadcastStrides } from "../../shape.ts";
+import { broadcastStrides, type Shape } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
+import type { Func, Local } from "./assembler.ts";
 import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { emitFormula, formulaCost, formulaKey } from "./formula.ts";
@@ -13,7 +14,7 @@ import { F32x4, I32, load, loadSplat } from "./values.ts";
 const CHUNK = 4096;
 
 /** A loop over the output: its length, and how far each input moves per turn, in elements. */
-interface Axis {
+export interface Axis {
   readonly length: number;
   readonly strides: readonly number[];
 }
@@ -37,7 +38,10 @@ export function elementwiseWasm(
       );
     }
     if (out.size === 0 || [out, ...ins].some((x) => x.dtype !== "float32")) return null;
-    const axes = mergedAxes(out, ins);
+    const axes = mergedAxes(
+      out.shape,
+      ins.map((x) => broadcastStrides(x.shape, out.shape)),
+    );
     const row = axes.pop() as Axis;
     const walks = row.strides.map((stride) => stride !== 0);
     const name = `elementwise ${axes.length} ${walks.map((walk) => (walk ? "walk" : "stay")).join(" ")} ${key}`;
@@ -50,7 +54,7 @@ export function elementwiseWasm(
       row.length,
       ...ins.map((x) => x.address),
       ...bitsOf(values),
-      ...axes.flatMap((axis) => [axis.length, ...axis.strides.map((stride) => 4 * stride)]),
+      ...axisArgs(axes),
     ];
     const tiles = axes.length === 0 ? Math.ceil(row.length / CHUNK) : rows;
     return wasmCall(code, args, tiles, out.size * (cost + 0.0002 * (1 + inputs)));
@@ -62,11 +66,13 @@ export function bitsOf(values: readonly number[]): number[] {
   return [...new Int32Array(Float32Array.from(values).buffer)];
 }
 
-/** The loops of a broadcast, outermost first, with neighbours merged where every input allows it. At least one. */
-function mergedAxes(out: Tensor, ins: readonly Tensor[]): Axis[] {
-  const strides = ins.map((x) => broadcastStrides(x.shape, out.shape));
+/**
+ * The loops over an output of that shape, outermost first, with neighbours merged where every input allows it;
+ * `strides[j]` says how input j moves along each axis, in elements. At least one loop.
+ */
+export function mergedAxes(shape: Shape, strides: readonly (readonly number[])[]): Axis[] {
   const axes: Axis[] = [];
-  out.shape.forEach((length, i) => {
+  shape.forEach((length, i) => {
     if (length === 1) return;
     const own = strides.map((list) => list[i]);
     const outer = axes.at(-1);
@@ -74,11 +80,11 @@ function mergedAxes(out: Tensor, ins: readonly Tensor[]): Axis[] {
       axes[axes.length - 1] = { length: outer.length * length, strides: own };
     } else axes.push({ length, strides: own });
   });
-  return axes.length > 0 ? axes : [{ length: 1, strides: ins.map(() => 0) }];
+  return axes.length > 0 ? axes : [{ length: 1, strides: strides.map(() => 0) }];
 }
 
 /** Arguments: out, length of a row, inputs, params, then for each outer axis its length and the byte steps of the inputs. */
-function elementwiseCode(
+export function elementwiseCode(
   code: KernelCode,
   formula: Expr,
   walks: readonly boolean[],
@@ -130,18 +136,31 @@ function elementwiseCode(
     });
     return;
   }
-  // A tile is a row; its number, taken apart along the outer axes, says where each input stands.
+  // A tile is a row.
   f.range(tile, tileBegin, tileEnd, 1, () => {
-    const rest = f.let(tile);
-    const from = inputs.map((x) => f.let<I32>(x));
-    for (let axis = outer - 1; axis >= 0; axis--) {
-      const [size, ...steps] = axes.slice(axis * (1 + inputs.length), (axis + 1) * (1 + inputs.length));
-      const at = axis === 0 ? rest : f.let(rest.rem(size));
-      from.forEach((address, i) => {
-        f.bump(address, at.mul(steps[i]));
-      });
-      if (axis > 0) f.set(rest, rest.div(size));
-    }
-    row(out.add(tile.mul(length).shl(2)), from, length);
+    row(out.add(tile.mul(length).shl(2)), walkTo(f, tile, axes, inputs), length);
   });
 }
+
+/**
+ * Where each address stands after `turn` turns of nested loops. `axes` holds for each loop, outermost first, its
+ * length and the byte steps of the addresses.
+ */
+export function walkTo(f: Func, turn: I32, axes: readonly I32[], addresses: readonly I32[]): Local<I32>[] {
+  const fields = 1 + addresses.length;
+  const rest = f.let<I32>(turn);
+  const at = addresses.map((address) => f.let<I32>(address));
+  for (let axis = axes.length / fields - 1; axis >= 0; axis--) {
+    const [size, ...steps] = axes.slice(axis * fields, (axis + 1) * fields);
+    const index = axis === 0 ? rest : f.let(rest.rem(size));
+    steps.forEach((step, i) => {
+      f.bump(at[i], index.mul(step));
+    });
+    if (axis > 0) f.set(rest, rest.div(size));
+  }
+  return at;
+}
+
+/** The outer loops of kernels that use `walkTo`, as arguments. */
+export const axisArgs = (axes: readonly Axis[]): number[] =>
+  axes.flatMap((axis) => [axis.length, ...axis.strides.map((stride) => 4 * stride)]);

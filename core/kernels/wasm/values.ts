@@ -97,6 +97,9 @@ export class I32 extends Value {
   asF32(): F32 {
     return new F32(join([0xbe], this));
   }
+  toF32(): F32 {
+    return new F32(join([0xb3], this));
+  }
   splat(): I32x4 {
     return new I32x4(join(simd(0x11), this));
   }

@@ -1,0 +1,218 @@
+/** Layer normalisation over rows (arXiv:1607.06450), alone or after a residual sum, and its gradient. */
+import type { Ready } from "../../op.ts";
+import type { Tensor } from "../../tensor.ts";
+import type { Local } from "./assembler.ts";
+import { wasmCall } from "./call.ts";
+import { bitsOf } from "./elementwise.ts";
+import { type KernelCode, kernel } from "./engine.ts";
+import { loadTail, storeTail, sumLanes, tailMask } from "./lanes.ts";
+import { accumulators, alongRow, combined } from "./rows.ts";
+import { F32x4, I32, load } from "./values.ts";
+
+export interface LayerNorm {
+  /** Shaped like x. May be the same block as x, but not as the residual. */
+  readonly out: Tensor;
+  /** (…, C) */
+  readonly x: Tensor;
+  /** Added to x first. */
+  readonly residual?: Tensor;
+  /** Where x + residual is left, for the next residual branch. */
+  readonly sum?: Tensor;
+  /** (C) */
+  readonly gain: Tensor;
+  /** (C) */
+  readonly bias: Tensor;
+  readonly eps: number;
+}
+
+/** (h − mean h) / √(variance h + eps) · gain + bias over the last axis, with h = x + residual. */
+export function layerNormWasm({ out, x, residual, sum, gain, bias, eps }: LayerNorm): Ready | null {
+  if (out.size === 0 || [x, residual, gain, bias].some((t) => t && t.dtype !== "float32")) return null;
+  if (sum && !residual) throw new Error("layerNormWasm: a sum was asked for without a residual to add");
+  const C = x.shape.at(-1) ?? 1;
+  // The sum is written where it is wanted, or to the output until that is ready.
+  const args = [out, x, gain, bias, residual ?? x, sum ?? out].map((t) => t.address);
+  const code = kernel(residual ? "layer norm of a sum" : "layer norm", 8, (k) =>
+    layerNormCode(k, residual !== undefined),
+  );
+  return wasmCall(code, [...args, C, ...bitsOf([eps])], out.size / C, out.size * 0.001);
+}
+
+/** Mean and 1 / √(variance + eps) of the row at `start`, in all lanes. */
+function statistics(
+  { f, madd }: KernelCode,
+  start: I32,
+  count: I32,
+  eps: F32x4,
+): { mean: F32x4; scale: F32x4 } {
+  const read = f.let(start);
+  const length = f.let(count.toF32().splat());
+  const sums = accumulators(f, 4, f.constant(0));
+  alongRow(f, {
+    pointers: [read],
+    count,
+    slots: 4,
+    vector: (offset, slot) => f.set(sums[slot], sums[slot].add(load(F32x4, read, offset))),
+    tail: (lanes) => f.set(sums[0], sums[0].add(loadTail(f, read, lanes))),
+  });
+  const add = (a: F32x4, b: F32x4) => a.add(b);
+  const mean = f.let(sumLanes(f, combined(f, sums, add)).div(length));
+
+  f.set(read, start);
+  const squares = accumulators(f, 4, f.constant(0));
+  const square = (slot: number, difference: F32x4) => {
+    const d = f.let(difference);
+    f.set(squares[slot], madd(d, d, squares[slot]));
+  };
+  alongRow(f, {
+    pointers: [read],
+    count,
+    slots: 4,
+    vector: (offset, slot) => square(slot, load(F32x4, read, offset).sub(mean)),
+    tail: (lanes) =>
+      square(
+        0,
+        tailMask(lanes)
+          .and(loadTail(f, read, lanes).sub(mean))
+          .as(F32x4),
+      ),
+  });
+  const variance = sumLanes(f, combined(f, squares, add)).div(length);
+  return { mean, scale: f.let(f.constant(1).div(variance.add(eps).sqrt())) };
+}
+
+function layerNormCode(code: KernelCode, withResidual: boolean): void {
+  const { f, args, tileBegin, tileEnd, madd } = code;
+  const [out, x, gain, bias, residual, sum, count, epsBits] = args;
+  const eps = f.let(epsBits.asF32().splat());
+  const rowBytes = f.let(count.shl(2));
+  const [row, read, write, readOther, readGain, readBias] = f.locals(I32, 6);
+  f.range(row, tileBegin, tileEnd, 1, () => {
+    const offset = f.let(row.mul(rowBytes));
+    const rowStart = (base: Local<I32>) => f.let(base.add(offset));
+    if (withResidual) {
+      f.set(read, rowStart(x));
+      f.set(readOther, rowStart(residual));
+      f.set(write, rowStart(sum));
+      alongRow(f, {
+        pointers: [write, read, readOther],
+        count,
+        slots: 4,
+        vector: (at) => f.store(write, load(F32x4, read, at).add(load(F32x4, readOther, at)), at),
+        tail: (lanes) =>
+          storeTail(f, write, f.let(loadTail(f, read, lanes).add(loadTail(f, readOther, lanes))), lanes),
+      });
+    }
+    const start = rowStart(withResidual ? sum : x);
+    const { mean, scale } = statistics(code, start, count, eps);
+    f.set(read, start);
+    f.set(write, rowStart(out));
+    f.set(readGain, gain);
+    f.set(readBias, bias);
+    alongRow(f, {
+      pointers: [write, read, readGain, readBias],
+      count,
+      slots: 4,
+      vector(at) {
+        const normal = load(F32x4, read, at).sub(mean).mul(scale);
+        f.store(write, madd(normal, load(F32x4, readGain, at), load(F32x4, readBias, at)), at);
+      },
+      tail(lanes) {
+        const normal = f.let(loadTail(f, read, lanes).sub(mean).mul(scale));
+        const y = madd(normal, loadTail(f, readGain, lanes), loadTail(f, readBias, lanes));
+        storeTail(f, write, f.let(y), lanes);
+      },
+    });
+  });
+}
+
+export interface LayerNormGrad {
+  /** Gradient for x. */
+  readonly dx: Tensor;
+  /** x̂ ⊙ dy, shaped like x: its sum over the leading axes is the gradient of the gain. (That of the bias is the sum of dy.) */
+  readonly gainTerms: Tensor;
+  readonly x: Tensor;
+  readonly dy: Tensor;
+  /** (C) */
+  readonly gain: Tensor;
+  readonly eps: number;
+}
+
+/** With g = dy ⊙ gain and x̂ the normalised row: dx = (g − mean g − x̂ · mean(g ⊙ x̂)) · scale. */
+export function layerNormGradWasm({ dx, gainTerms, x, dy, gain, eps }: LayerNormGrad): Ready | null {
+  if (dx.size === 0 || [x, dy, gain].some((t) => t.dtype !== "float32")) return null;
+  const C = x.shape.at(-1) ?? 1;
+  const args = [dx, gainTerms, x, dy, gain].map((t) => t.address);
+  const code = kernel("layer norm gradient", 7, layerNormGradCode);
+  return wasmCall(code, [...args, C, ...bitsOf([eps])], dx.size / C, dx.size * 0.002);
+}
+
+function layerNormGradCode(code: KernelCode): void {
+  const { f, args, tileBegin, tileEnd, madd, nmadd } = code;
+  const [dx, gainTerms, x, dy, gain, count, epsBits] = args;
+  const eps = f.let(epsBits.asF32().splat());
+  const rowBytes = f.let(count.shl(2));
+  const [row, readX, readDy, readGain, write, writeTerms] = f.locals(I32, 6);
+  f.range(row, tileBegin, tileEnd, 1, () => {
+    const offset = f.let(row.mul(rowBytes));
+    const { mean, scale } = statistics(code, x.add(offset), count, eps);
+    const length = f.let(count.toF32().splat());
+    const rewind = () => {
+      f.set(readX, x.add(offset));
+      f.set(readDy, dy.add(offset));
+      f.set(readGain, gain);
+      f.set(write, dx.add(offset));
+      f.set(writeTerms, gainTerms.add(offset));
+    };
+    // Lanes past a row's end hold dy = 0 and gain = 0, so they add nothing.
+    const pick = (at: number | null, lanes: I32 | null) => {
+      const of = (pointer: Local<I32>) =>
+        f.let(lanes ? loadTail(f, pointer, lanes) : load(F32x4, pointer, at ?? 0));
+      const slope = of(readDy);
+      return { slope, g: f.let(slope.mul(of(readGain))), normal: f.let(of(readX).sub(mean).mul(scale)) };
+    };
+
+    rewind();
+    const [sums, products] = [accumulators(f, 2, f.constant(0)), accumulators(f, 2, f.constant(0))];
+    const gather = (slot: number, { g, normal }: { g: F32x4; normal: F32x4 }) => {
+      f.set(sums[slot], sums[slot].add(g));
+      f.set(products[slot], madd(g, normal, products[slot]));
+    };
+    alongRow(f, {
+      pointers: [readX, readDy, readGain],
+      count,
+      slots: 2,
+      vector: (at, slot) => gather(slot, pick(at, null)),
+      tail: (lanes) => gather(0, pick(null, lanes)),
+    });
+    const average = (parts: readonly F32x4[]) =>
+      f.let(
+        sumLanes(
+          f,
+          combined(f, parts, (a, b) => a.add(b)),
+        ).div(length),
+      );
+    const [meanG, meanProduct] = [average(sums), average(products)];
+
+    rewind();
+    const finish = ({ slope, g, normal }: ReturnType<typeof pick>) => ({
+      terms: f.let(slope.mul(normal)),
+      result: f.let(nmadd(normal, meanProduct, g.sub(meanG)).mul(scale)),
+    });
+    alongRow(f, {
+      pointers: [write, writeTerms, readX, readDy, readGain],
+      count,
+      slots: 1,
+      vector(at) {
+        const { terms, result } = finish(pick(at, null));
+        f.store(writeTerms, terms, at);
+        f.store(write, result, at);
+      },
+      tail(lanes) {
+        const { terms, result } = finish(pick(null, lanes));
+        storeTail(f, writeTerms, terms, lanes);
+        storeTail(f, write, result, lanes);
+      },
+    });
+  });
+}
