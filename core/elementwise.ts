@@ -1,4 +1,5 @@
 import { compileRow, Expr } from "./expr.ts";
+import { elementwiseWasm } from "./kernels/wasm/elementwise.ts";
 import { defineOp, type Op, type Sample } from "./op.ts";
 import { broadcastShapes, broadcastStrides, eachRow } from "./shape.ts";
 import type { Tensor } from "./tensor.ts";
@@ -26,6 +27,7 @@ export function defineElementwise(spec: Elementwise): Op<Params> {
     Array.from({ length: params }, (_, i) => Expr.param(i)),
   );
   const row = compileRow(formula, inputs, params);
+  const wasm = elementwiseWasm(formula, inputs, params);
   return defineOp<Params>({
     name,
     shape: (ins) => ins.map((x) => x.shape).reduce((a, b) => broadcastShapes(a, b, name)),
@@ -38,6 +40,7 @@ export function defineElementwise(spec: Elementwise): Op<Params> {
           row(out.data, at, count, data, starts, inner, values),
         );
       },
+      wasm,
     },
     backward: spec.backward,
     samples: spec.samples.map((sample) => ({ attrs: [], ...sample })),

@@ -4,9 +4,19 @@ import { Linear } from "./linear.ts";
 import { Module } from "./module.ts";
 import { constant, parameter, xavier } from "./parameter.ts";
 
-/** softmax(q kᵀ scale) v for every head: q (B, H, T, D), k and v (B, H, S, D) → (B, H, T, D). Eq. 1 of arXiv:1706.03762. */
-export function attend(q: Tensor, k: Tensor, v: Tensor, scale: number, dropout?: Dropout): Tensor {
-  const weights = q.matmul(k, { transposeB: true }).scale(scale).softmax(); // (B, H, T, S)
+/**
+ * softmax(q kᵀ scale + bias) v for every head, eq. 1 of arXiv:1706.03762:
+ * q (B, H, T, D), k and v (B, H, S, D), bias broadcast to (B, H, T, S) → (B, H, T, D).
+ */
+export function attend(
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  scale: number,
+  { bias, dropout }: { bias?: Tensor; dropout?: Dropout } = {},
+): Tensor {
+  const logits = q.matmul(k, { transposeB: true }).scale(scale); // (B, H, T, S)
+  const weights = (bias ? logits.add(bias) : logits).softmax();
   return (dropout ? dropout.forward(weights) : weights).matmul(v);
 }
 
@@ -53,6 +63,8 @@ export class MultiheadAttention extends Module {
     const q = splitHeads(x.linear(...rows(0)), this.heads); // (B, H, T, D)
     const k = splitHeads(memory.linear(...rows(1)), this.heads); // (B, H, S, D)
     const v = splitHeads(memory.linear(...rows(2)), this.heads);
-    return this.out_proj.forward(joinHeads(attend(q, k, v, Math.sqrt(this.heads / E), this.dropout)));
+    return this.out_proj.forward(
+      joinHeads(attend(q, k, v, Math.sqrt(this.heads / E), { dropout: this.dropout })),
+    );
   }
 }

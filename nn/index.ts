@@ -1,6 +1,7 @@
 export { AdamW, type AdamWOptions } from "./adamw.ts";
 export { attend, joinHeads, MultiheadAttention, splitHeads } from "./attention.ts";
 export { Conv2d, DepthwiseConv2d } from "./conv.ts";
+export { DropPath } from "./drop-path.ts";
 export { Dropout, seedDropout } from "./dropout.ts";
 export { Ema, emaDecay } from "./ema.ts";
 export { Embedding } from "./embedding.ts";

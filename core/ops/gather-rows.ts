@@ -1,3 +1,4 @@
+import { gatherRowsWasm } from "../kernels/wasm/gather.ts";
 import { apply, defineOp } from "../op.ts";
 import { type Shape, showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -24,6 +25,10 @@ const op = defineOp({
       ids.data.forEach((id, i) => {
         out.data.set(table.data.subarray(id * C, (id + 1) * C), i * C);
       });
+    },
+    wasm(out, [table, ids]) {
+      checkIds(ids, table.shape[0], "gatherRows");
+      return gatherRowsWasm(out, table, ids);
     },
   },
   backward: (dy, [table, ids]) => [apply(scatter, [dy, ids], table.shape[0]), null],

@@ -1,3 +1,4 @@
+import { layerNormWasm } from "../kernels/wasm/layer-norm.ts";
 import { apply, defineOp } from "../op.ts";
 import { showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -27,6 +28,7 @@ const op = defineOp<number>({
           out.data[row + i] = (x.data[row + i] - mean) * scale * gain.data[i] + bias.data[i];
       }
     },
+    wasm: (out, [x, gain, bias], eps) => layerNormWasm({ out, x, gain, bias, eps }),
   },
   backward(dy, [x, gain, bias], _out, eps, wants) {
     const centred = x.sub(x.mean([-1], true));

@@ -1,9 +1,52 @@
+import { gemmWasm } from "../kernels/wasm/gemm.ts";
+import { apply, defineOp } from "../op.ts";
+import { showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+
+const op = defineOp({
+  name: "linear",
+  shape([x, weight, bias]) {
+    const { out, inputs } = weight.dims("out inputs", "linear weight");
+    if (x.shape.at(-1) !== inputs) {
+      throw new Error(
+        `linear: expected (…, ${inputs}) for weight ${showShape(weight.shape)}, got ${showShape(x.shape)}`,
+      );
+    }
+    if (bias.size !== out)
+      throw new Error(`linear: expected a bias of ${out} numbers, got ${showShape(bias.shape)}`);
+    return x.shape.with(-1, out);
+  },
+  kernels: {
+    js(out, [x, weight, bias]) {
+      const [N, K] = weight.shape;
+      const M = x.size / K;
+      for (let i = 0; i < M; i++)
+        for (let j = 0; j < N; j++) {
+          let sum = 0;
+          for (let k = 0; k < K; k++) sum += x.data[i * K + k] * weight.data[j * K + k];
+          out.data[i * N + j] = sum + bias.data[j];
+        }
+    },
+    wasm(out, [x, weight, bias]) {
+      const [N, K] = weight.shape;
+      return gemmWasm({ out, a: x, b: weight, M: x.size / K, N, K, transB: true, bias });
+    },
+  },
+  backward(dy, [x, weight, bias], _out, _attrs, wants) {
+    const rows = (y: Tensor): Tensor =>
+      y.reshape([y.size / (y.shape.at(-1) as number), y.shape.at(-1) as number]);
+    return [
+      wants[0] ? dy.matmul(weight) : null,
+      wants[1] ? rows(dy).matmul(rows(x), { transposeA: true }) : null, // dW = dYᵀ X
+      wants[2] ? dy.sumTo(bias.shape) : null,
+    ];
+  },
+  samples: [{ ins: [[3, 4], [5, 4], [5]] }, { ins: [[2, 3, 4], [2, 4], [2]] }],
+});
 
 /** x Wᵀ + b over the last axis, with W (out, in) as checkpoints store it: (…, in) → (…, out). */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
-  const row = x.shape.length === 1 ? x.reshape([1, x.size]) : x;
-  const product = row.matmul(weight, { transposeB: true });
-  const y = x.shape.length === 1 ? product.reshape([product.size]) : product;
-  return bias ? y.add(bias) : y;
+  const rows = x.shape.length === 1 ? x.reshape([1, x.size]) : x;
+  const y = bias ? apply(op, [rows, weight, bias], undefined) : rows.matmul(weight, { transposeB: true });
+  return x.shape.length === 1 ? y.reshape([y.size]) : y;
 }

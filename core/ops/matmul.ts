@@ -1,3 +1,4 @@
+import { gemmWasm } from "../kernels/wasm/gemm.ts";
 import { apply, defineOp } from "../op.ts";
 import { broadcastShapes, sameShape, showShape } from "../shape.ts";
 import type { Tensor, TensorData } from "../tensor.ts";
@@ -38,6 +39,11 @@ const op = defineOp<Transposed>({
       for (let i = 0; i < batch; i++) {
         multiply(out.data, i * M * N, a.data, i * M * K, walkA, b.data, i * K * N, walkB, M, K, N);
       }
+    },
+    wasm(out, [a, b], transposed) {
+      const { batch, M, K, N } = sizes(a, b, transposed);
+      const strides = { a: M * K, b: K * N, out: M * N };
+      return gemmWasm({ out, a, b, M, N, K, batch, strides, transA: transposed.a, transB: transposed.b });
     },
   },
   backward(dy, [a, b], _out, transposed, wants) {

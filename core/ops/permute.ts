@@ -1,3 +1,4 @@
+import { permuteWasm } from "../kernels/wasm/permute.ts";
 import { apply, defineOp } from "../op.ts";
 import { eachRow, showShape, stridesOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -21,6 +22,7 @@ const op = defineOp<readonly number[]>({
         for (let i = 0; i < count; i++) out.data[at + i] = x.data[start + i * step];
       });
     },
+    wasm: (out, [x], order) => permuteWasm(out, x, order),
   },
   backward: (dy, _ins, _out, order) => [dy.permute(order.map((_, axis) => order.indexOf(axis)))],
   samples: [

@@ -1,3 +1,4 @@
+import { softmaxWasm } from "../kernels/wasm/softmax.ts";
 import { apply, defineOp } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -16,6 +17,7 @@ const op = defineOp({
         for (let i = 0; i < N; i++) out.data[row + i] = e[i] / sum;
       }
     },
+    wasm: (out, [x]) => softmaxWasm(out, x),
   },
   backward(dy, _ins, y) {
     // dx = y ⊙ (dy − Σ dy ⊙ y)

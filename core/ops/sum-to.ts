@@ -1,3 +1,4 @@
+import { sumToWasm } from "../kernels/wasm/reduce.ts";
 import { apply, defineOp } from "../op.ts";
 import {
   broadcastShapes,
@@ -27,6 +28,7 @@ const op = defineOp<Shape>({
       });
       out.data.set(sums);
     },
+    wasm: (out, [x], to) => sumToWasm(out, x, to),
   },
   backward: (dy, [x]) => [dy.broadcastTo(x.shape)],
   samples: [

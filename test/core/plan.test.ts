@@ -37,7 +37,7 @@ describe("Plan", () => {
     const { live } = heapUsage();
     for (let i = 0; i < 100; i++) plan.run(x);
     expect(heapUsage().live).toBe(live);
-    expect(plan.length).toBe(8); // matmul, add, gelu, matmul, add, softmax, mul, add without the folded t and exp
+    expect(plan.length).toBe(7); // linear, gelu, matmul, add, softmax, mul, add without the folded t and exp
   });
 
   it("gives a block's place to others after its last reader", () => {
