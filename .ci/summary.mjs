@@ -15,7 +15,9 @@ for (const file of brokenFiles) console.error(`broken test file: ${file.name}\n$
 
 const wrongSkips =
   process.env.HAVE_SHARED === "1"
-    ? tests.filter((test) => test.status !== "passed" && test.status !== "failed" && /\(needs /.test(test.fullName))
+    ? tests.filter(
+        (test) => test.status !== "passed" && test.status !== "failed" && /\(needs /.test(test.fullName),
+      )
     : [];
 for (const test of wrongSkips) console.error(`skipped although its data is there: ${test.fullName}`);
 
@@ -23,4 +25,6 @@ const failed = count("failed") + brokenFiles.length;
 const runnerFailed = process.env.RUNNER_STATUS !== "0";
 if (runnerFailed && failed === 0) console.error(`the test runner ended with ${process.env.RUNNER_STATUS}`);
 process.exitCode = failed > 0 || wrongSkips.length > 0 || runnerFailed ? 1 : 0;
-console.log(`${count("passed")} passed, ${failed} failed, ${count("pending", "skipped", "todo", "disabled")} skipped`);
+console.log(
+  `${count("passed")} passed, ${failed} failed, ${count("pending", "skipped", "todo", "disabled")} skipped`,
+);
