@@ -114,23 +114,36 @@ export class View {
     reflectVector(view.forward, normal, this.forward);
   }
 
-  /** Can a sphere (world centre, radius) touch the picture? May say yes to one just outside. */
-  sees(x: number, y: number, z: number, radius: number): boolean {
-    const { eye, right, up, forward } = this;
-    const dx = x - eye[0];
-    const dy = y - eye[1];
-    const dz = z - eye[2];
-    const depth = forward[0] * dx + forward[1] * dy + forward[2] * dz;
+  /** Can a sphere (world centre, radius) touch this rectangle of pixels? May say yes to one just outside. */
+  sees(
+    x: number,
+    y: number,
+    z: number,
+    radius: number,
+    left: number,
+    right: number,
+    bottom: number,
+    top: number,
+  ): boolean {
+    const dx = x - this.eye[0];
+    const dy = y - this.eye[1];
+    const dz = z - this.eye[2];
+    const depth = this.forward[0] * dx + this.forward[1] * dy + this.forward[2] * dz;
     if (depth < this.near - radius || depth > this.far + radius) return false;
-    const across = Math.abs(right[0] * dx + right[1] * dy + right[2] * dz);
-    const along = Math.abs(up[0] * dx + up[1] * dy + up[2] * dz);
-    const slopeX = Math.max(this.shiftX, this.width - this.shiftX) / this.scaleX;
-    const slopeY = Math.max(this.shiftY, this.height - this.shiftY) / this.scaleY;
+    const across = this.right[0] * dx + this.right[1] * dy + this.right[2] * dz;
+    const along = this.up[0] * dx + this.up[1] * dy + this.up[2] * dz;
     return (
-      across - slopeX * depth <= radius * Math.sqrt(1 + slopeX * slopeX) &&
-      along - slopeY * depth <= radius * Math.sqrt(1 + slopeY * slopeY)
+      beyond(across, depth, (right - this.shiftX) / this.scaleX) <= radius &&
+      beyond(-across, depth, (this.shiftX - left) / this.scaleX) <= radius &&
+      beyond(along, depth, (top - this.shiftY) / this.scaleY) <= radius &&
+      beyond(-along, depth, (this.shiftY - bottom) / this.scaleY) <= radius
     );
   }
+}
+
+/** Distance of a point from the plane through the eye that leans outwards by `slope`, positive outside. */
+function beyond(offset: number, depth: number, slope: number): number {
+  return (offset - slope * depth) / Math.sqrt(1 + slope * slope);
 }
 
 function reflectVector(v: Float64Array, normal: Float64Array, out: Float64Array): void {

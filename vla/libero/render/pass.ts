@@ -87,7 +87,11 @@ export class Pass {
           let twin = first;
           while (triangle[twin] !== id) twin++;
           if (twin === s) this.#shadeSample(id, sky, x, y, s);
-          else samples.copyWithin(3 * s, 3 * twin, 3 * twin + 3);
+          else {
+            samples[3 * s] = samples[3 * twin];
+            samples[3 * s + 1] = samples[3 * twin + 1];
+            samples[3 * s + 2] = samples[3 * twin + 2];
+          }
         }
         if (mirror === null) continue;
         // Only now: twins copy the mirror's own colour, and each sample has its own reflection.

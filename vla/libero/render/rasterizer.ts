@@ -5,8 +5,6 @@ import type { Part } from "./drawable.ts";
 export const SAMPLES = 4;
 const SAMPLE_X = [0.375, 0.875, 0.125, 0.625] as const;
 const SAMPLE_Y = [0.125, 0.375, 0.625, 0.875] as const;
-/** The samples lie this far inside the pixel, so a triangle's box can be shrunk by it. */
-const INSET = 0.125;
 /** Triangles wider than this many pixels get exact row spans instead of their bounding box. */
 const WIDE = 3;
 
@@ -49,6 +47,7 @@ export class Rasterizer {
   #top = 0;
 
   readonly #edge = new Float64Array(9);
+  readonly #offsets = new Float64Array(3 * SAMPLES);
   readonly #bounds = new Int32Array(4);
 
   constructor(view: View, pointCount: number) {
@@ -71,7 +70,7 @@ export class Rasterizer {
     this.#top = top;
   }
 
-  /** Is any of the part's bounding sphere in the picture? */
+  /** Is any of the part's bounding sphere in the rectangle that may be drawn? */
   sees(part: Part): boolean {
     const [x, y, z, radius] = part.surface.bound;
     const { world: w, scale } = part;
@@ -80,6 +79,10 @@ export class Rasterizer {
       w[4] * x + w[5] * y + w[6] * z + w[7],
       w[8] * x + w[9] * y + w[10] * z + w[11],
       radius * Math.max(scale[0], scale[1], scale[2]),
+      this.#left,
+      this.#right + 1,
+      this.#bottom,
+      this.#top + 1,
     );
   }
 
@@ -153,59 +156,68 @@ export class Rasterizer {
     const { trianglePoints, triangleCorners } = part.surface;
     const first = part.firstPoint;
     const clockwise = turned !== this.#view.mirrored;
+    const limit = 1 / this.#view.near;
+    const inverseDepth = this.#inverseDepth;
+    const screenX = this.#screenX;
+    const screenY = this.#screenY;
+    const bounds = this.#bounds;
+    // Most triangles of a detailed mesh end in this loop: turned away, outside, or between the samples.
     for (let k = 0; k < trianglePoints.length; k += 3) {
       const p0 = first + trianglePoints[k];
       const p1 = first + trianglePoints[k + 1];
       const p2 = first + trianglePoints[k + 2];
-      if (!this.#setUp(p0, p1, p2, clockwise)) continue;
+      const k0 = inverseDepth[p0];
+      const k1 = inverseDepth[p1];
+      const k2 = inverseDepth[p2];
+      const in0 = k0 > 0 && k0 <= limit;
+      const in1 = k1 > 0 && k1 <= limit;
+      const in2 = k2 > 0 && k2 <= limit;
+      if (in0 && in1 && in2) {
+        const x0 = screenX[p0];
+        const y0 = screenY[p0];
+        const x1 = screenX[p1];
+        const y1 = screenY[p1];
+        const x2 = screenX[p2];
+        const y2 = screenY[p2];
+        const area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0);
+        if (clockwise ? area >= 0 : area <= 0) continue;
+        // Samples lie on quarter columns and rows: (i + 1/2) / 4 pixels.
+        const lowX = Math.min(x0, x1, x2);
+        const highX = Math.max(x0, x1, x2);
+        const firstColumn = Math.ceil(4 * lowX - 0.5);
+        const lastColumn = Math.floor(4 * highX - 0.5);
+        if (firstColumn > lastColumn) continue;
+        const lowY = Math.min(y0, y1, y2);
+        const highY = Math.max(y0, y1, y2);
+        const firstRow = Math.ceil(4 * lowY - 0.5);
+        const lastRow = Math.floor(4 * highY - 0.5);
+        if (firstRow > lastRow) continue;
+        bounds[0] = Math.max(this.#left, Math.floor(firstColumn / 4));
+        bounds[1] = Math.min(this.#right, Math.floor(lastColumn / 4));
+        bounds[2] = Math.max(this.#bottom, Math.floor(firstRow / 4));
+        bounds[3] = Math.min(this.#top, Math.floor(lastRow / 4));
+        if (bounds[0] > bounds[1] || bounds[2] > bounds[3]) continue;
+        this.#setEdges(x0, y0, k0 / area, x1, y1, k1 / area, x2, y2, k2 / area);
+      } else if (!(in0 || in1 || in2) || !this.#setEdgesAcrossNear(p0, p1, p2, clockwise)) {
+        continue;
+      }
       this.#fill(target, behind, blended, index, triangleCorners, k);
     }
   }
 
-  /** Writes the edge functions and pixel bounds of a triangle; false when it is turned away or touches no sample. */
-  #setUp(p0: number, p1: number, p2: number, clockwise: boolean): boolean {
-    const inverse = this.#inverseDepth;
-    const limit = 1 / this.#view.near;
-    const k0 = inverse[p0];
-    const k1 = inverse[p1];
-    const k2 = inverse[p2];
-    const in0 = k0 > 0 && k0 <= limit;
-    const in1 = k1 > 0 && k1 <= limit;
-    const in2 = k2 > 0 && k2 <= limit;
-    if (!(in0 && in1 && in2)) {
-      return (in0 || in1 || in2) && this.#setUpAcrossNear(p0, p1, p2, clockwise);
-    }
-    const screenX = this.#screenX;
-    const screenY = this.#screenY;
-    const x0 = screenX[p0];
-    const y0 = screenY[p0];
-    const x1 = screenX[p1];
-    const y1 = screenY[p1];
-    const x2 = screenX[p2];
-    const y2 = screenY[p2];
-    const area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0);
-    if (clockwise ? area >= 0 : area <= 0) return false;
-
-    const bounds = this.#bounds;
-    const lowX = x0 < x1 ? Math.min(x0, x2) : Math.min(x1, x2);
-    const highX = x0 > x1 ? Math.max(x0, x2) : Math.max(x1, x2);
-    const left = Math.max(this.#left, Math.ceil(lowX - 1 + INSET));
-    const right = Math.min(this.#right, Math.floor(highX - INSET));
-    if (left > right) return false;
-    const lowY = y0 < y1 ? Math.min(y0, y2) : Math.min(y1, y2);
-    const highY = y0 > y1 ? Math.max(y0, y2) : Math.max(y1, y2);
-    const bottom = Math.max(this.#bottom, Math.ceil(lowY - 1 + INSET));
-    const top = Math.min(this.#top, Math.floor(highY - INSET));
-    if (bottom > top) return false;
-    bounds[0] = left;
-    bounds[1] = right;
-    bounds[2] = bottom;
-    bounds[3] = top;
-
+  /** Edge functions of a triangle before the near plane, from its corners on screen and their 1/depth over the area. */
+  #setEdges(
+    x0: number,
+    y0: number,
+    w0: number,
+    x1: number,
+    y1: number,
+    w1: number,
+    x2: number,
+    y2: number,
+    w2: number,
+  ): void {
     const e = this.#edge;
-    const w0 = k0 / area;
-    const w1 = k1 / area;
-    const w2 = k2 / area;
     e[0] = (y1 - y2) * w0;
     e[1] = (x2 - x1) * w0;
     e[2] = (x1 * y2 - x2 * y1) * w0;
@@ -215,11 +227,13 @@ export class Rasterizer {
     e[6] = (y0 - y1) * w2;
     e[7] = (x1 - x0) * w2;
     e[8] = (x0 * y1 - x1 * y0) * w2;
-    return true;
   }
 
-  /** The same for a triangle with corners on both sides of the near plane: in homogeneous coordinates, unbounded. */
-  #setUpAcrossNear(p0: number, p1: number, p2: number, clockwise: boolean): boolean {
+  /**
+   * The same for a triangle with corners on both sides of the near plane, in homogeneous coordinates: it may cover all
+   * of the picture. False when it is turned away.
+   */
+  #setEdgesAcrossNear(p0: number, p1: number, p2: number, clockwise: boolean): boolean {
     const z0 = 1 / this.#inverseDepth[p0];
     const z1 = 1 / this.#inverseDepth[p1];
     const z2 = 1 / this.#inverseDepth[p2];
@@ -276,9 +290,11 @@ export class Rasterizer {
     const right = this.#bounds[1];
     const top = this.#bounds[3];
     const wide = right - left > WIDE;
-    const reach0 = wide ? reach(e0, e1) : 0;
-    const reach1 = wide ? reach(e3, e4) : 0;
-    const reach2 = wide ? reach(e6, e7) : 0;
+    // What an edge function gains from the pixel's corner to each sample, and at most.
+    const offsets = this.#offsets;
+    const reach0 = sampleOffsets(e0, e1, offsets, 0);
+    const reach1 = sampleOffsets(e3, e4, offsets, SAMPLES);
+    const reach2 = sampleOffsets(e6, e7, offsets, 2 * SAMPLES);
     let logged = -1;
     for (let y = this.#bounds[2]; y <= top; y++) {
       let first = left;
@@ -300,15 +316,13 @@ export class Rasterizer {
         const a = e0 * x + e1 * y + e2;
         const b = e3 * x + e4 * y + e5;
         const c = e6 * x + e7 * y + e8;
+        if (a + reach0 < 0 || b + reach1 < 0 || c + reach2 < 0) continue;
         const pixel = y * width + x;
         let covered = 0;
         for (let s = 0; s < SAMPLES; s++) {
-          // Comparisons instead of a table: constants stay in registers.
-          const ox = s === 0 ? SAMPLE_X[0] : s === 1 ? SAMPLE_X[1] : s === 2 ? SAMPLE_X[2] : SAMPLE_X[3];
-          const oy = s === 0 ? SAMPLE_Y[0] : s === 1 ? SAMPLE_Y[1] : s === 2 ? SAMPLE_Y[2] : SAMPLE_Y[3];
-          const w0 = a + e0 * ox + e1 * oy;
-          const w1 = b + e3 * ox + e4 * oy;
-          const w2 = c + e6 * ox + e7 * oy;
+          const w0 = a + offsets[s];
+          const w1 = b + offsets[SAMPLES + s];
+          const w2 = c + offsets[2 * SAMPLES + s];
           if (w0 < 0 || w1 < 0 || w2 < 0) continue;
           const inverse = w0 + w1 + w2;
           const sample = SAMPLES * pixel + s;
@@ -363,14 +377,13 @@ export class Rasterizer {
   }
 }
 
-/** Largest value that the slope of an edge function adds over the samples of a pixel. */
-function reach(a: number, b: number): number {
-  return Math.max(
-    a * SAMPLE_X[0] + b * SAMPLE_Y[0],
-    a * SAMPLE_X[1] + b * SAMPLE_Y[1],
-    a * SAMPLE_X[2] + b * SAMPLE_Y[2],
-    a * SAMPLE_X[3] + b * SAMPLE_Y[3],
-  );
+/** Writes a sx + b sy for the four samples and returns the largest. */
+function sampleOffsets(a: number, b: number, out: Float64Array, at: number): number {
+  const o0 = (out[at] = a * SAMPLE_X[0] + b * SAMPLE_Y[0]);
+  const o1 = (out[at + 1] = a * SAMPLE_X[1] + b * SAMPLE_Y[1]);
+  const o2 = (out[at + 2] = a * SAMPLE_X[2] + b * SAMPLE_Y[2]);
+  const o3 = (out[at + 3] = a * SAMPLE_X[3] + b * SAMPLE_Y[3]);
+  return Math.max(o0, o1, o2, o3);
 }
 
 /** x, y in pixels and 1/depth of every point; rows x, y, z map the surface's frame to scaled camera axes. */
