@@ -9,13 +9,16 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { readNumpy } from "../../core/index.ts";
 import { composeScene } from "../../vla/libero/compose/scene.ts";
-import { LiberoEnv } from "../../vla/libero/env.ts";
+import { LiberoEnv, type RendererFactory } from "../../vla/libero/env.ts";
 import { Predicates } from "../../vla/libero/predicates.ts";
+import { createRenderer } from "../../vla/libero/render/renderer.ts";
 import { ARM_JOINTS, FINGER_JOINTS } from "../../vla/libero/robot.ts";
 import type { Scene, Term } from "../../vla/libero/scene.ts";
 import { Sim } from "../../vla/libero/sim.ts";
 import { findTask, loadSuite, type Task } from "../../vla/libero/suites.ts";
+import type { Image } from "../../vla/observation.ts";
 import { goldenScene, posesOf, type Roots } from "../vla/libero/golden-scene.ts";
+import { compareWithPng } from "../vla/libero/render/golden-scene.ts";
 import type { ParityCase, ParityResult } from "./case.ts";
 
 /** All cases that the files in `dir` describe. */
@@ -68,10 +71,10 @@ interface Substep {
 export function taskCases(folder: string, roots: Roots): ParityCase[] {
   const label = basename(folder);
   const rollout = lazily(() => readJson<Rollout>(join(folder, "rollout.json")));
-  const open = () =>
-    shared(folder, () =>
-      LiberoEnv.open(goldenScene(folder, roots), { contacts: "native", cacheFolder: null }),
-    );
+  const renderer: RendererFactory = (mj, model, data, size) =>
+    createRenderer(mj, model, data, { ...size, compat: "mujoco-3.14" });
+  const options = { contacts: "native", cacheFolder: null, renderer } as const;
+  const open = () => shared(folder, () => LiberoEnv.open(goldenScene(folder, roots), options));
   const one = (kind: string, run: (env: LiberoEnv, rollout: Rollout) => ParityResult): ParityCase => ({
     name: label,
     kind,
@@ -85,8 +88,12 @@ export function taskCases(folder: string, roots: Roots): ParityCase[] {
     one("observations", observations),
     one("predicates", predicates),
     ...readdirSync(folder)
-      .filter((file) => /_(128|256)\.png$/.test(file))
-      .map((file) => ({ name: `${label}/${file}`, kind: "render", run: undefined })),
+      .filter((file) => PICTURE.test(file))
+      .map((file) => ({
+        name: `${label}/${file}`,
+        kind: "render",
+        run: async () => picture(await open(), rollout(), join(folder, file)),
+      })),
   ];
 }
 
@@ -228,6 +235,30 @@ function observations(env: LiberoEnv, rollout: Rollout): ParityResult {
     }
   });
   return within(1, errors, `sampled at substep ${[...phases].join(", ")}`);
+}
+
+/** A camera at a state of the rollout, by itself (`CAMERA_STEP_SIZE.png`) or as the observation of that step (`obs_`). */
+const PICTURE = /^(obs_)?(agentview|robot0_eye_in_hand)_(\d+)_(\d+)\.png$/;
+
+/** Root mean square difference in levels of 255; 1.8 is 43 dB, which edges alone do not reach and a wrong light does. */
+function picture(env: LiberoEnv, rollout: Rollout, path: string): ParityResult {
+  const [, observed, camera, step, size] = basename(path).match(PICTURE)!;
+  const { sim } = env;
+  start(env, rollout);
+  let image: Image;
+  if (observed) {
+    for (const action of rollout.actions.slice(0, Number(step) - 1)) env.advance(action);
+    const { observation } = env.step(rollout.actions[Number(step) - 1]);
+    image = camera === "agentview" ? observation.agentview_image : observation.robot0_eye_in_hand_image;
+  } else {
+    sim.views.qpos.set(rollout.qpos[Number(step)]);
+    sim.views.qvel.set(rollout.qvel[Number(step)]);
+    sim.forward();
+    const pixels = { width: Number(size), height: Number(size) };
+    image = createRenderer(sim.mj, sim.model, sim.data, { ...pixels, compat: "mujoco-3.14" }).render(camera);
+  }
+  const { psnr, mean } = compareWithPng(image, path);
+  return within(1.8, [255 / 10 ** (psnr / 20)], `${psnr.toFixed(1)} dB, mean ${mean.toFixed(2)}`);
 }
 
 /** Number of goal terms, successes and rewards that differ. */

@@ -18,8 +18,6 @@ export interface SimViews {
   readonly qvel: Float64Array;
   readonly ctrl: Float64Array;
   readonly qfrcBias: Float64Array;
-  /** Nonzeros of the inertia matrix, rows as `MRows` and `MColumns` of the model tell. */
-  readonly M: Float64Array;
   readonly bodyPos: Float64Array;
   readonly bodyQuat: Float64Array;
   readonly sitePos: Float64Array;
@@ -97,7 +95,6 @@ export class Sim implements Disposable {
       qvel: data.qvel,
       ctrl: data.ctrl,
       qfrcBias: data.qfrc_bias,
-      M: data.M,
       bodyPos: data.xpos,
       bodyQuat: data.xquat,
       sitePos: data.site_xpos,
