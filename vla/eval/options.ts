@@ -10,6 +10,8 @@ const EMBEDDED = {
   suite: "mini",
   libero: fileURLToPath(new URL("../suites/mini/LIBERO", import.meta.url)),
   robosuite: fileURLToPath(new URL("../suites/mini/robosuite", import.meta.url)),
+  /** Untrained weights, drawn from a seed. */
+  checkpoint: fileURLToPath(new URL("../suites/mini/checkpoint", import.meta.url)),
   /** Enough to see it work, within three minutes on two cores. */
   episodes: 2,
 } as const;
@@ -42,6 +44,10 @@ const schema = {
       help: "whose limits, settling, pictures and queries",
     },
     policy: { type: "string", default: DEFAULT_POLICY, choices: policyKinds, help: "who acts" },
+    checkpoint: {
+      type: "string",
+      help: "for --policy nina: a checkpoint folder; otherwise the embedded, untrained one",
+    },
     seed: { type: "number", default: 0, help: "places the fixtures and seeds the policy" },
     libero: { type: "string", help: "folder of a LIBERO clone; otherwise LIBERO_ROOT of the environment" },
     robosuite: {
@@ -76,6 +82,8 @@ export interface Options {
   readonly policy: PolicyKind;
   /** The recording that `replay` plays. */
   readonly file?: string;
+  /** The folder that `nina` loads. */
+  readonly checkpoint: string;
   readonly seed: number;
   readonly contacts: Contacts;
   readonly json?: string;
@@ -95,6 +103,10 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
   requireWhole("seed", given.seed, 0);
   if (given.policy !== "replay" && positionals.FILE !== undefined)
     throw new UsageError(`only --policy replay takes a file, got ${positionals.FILE} for ${given.policy}`);
+  if (given.policy !== "nina" && given.checkpoint !== undefined)
+    throw new UsageError(
+      `only --policy nina takes --checkpoint, got ${given.checkpoint} for ${given.policy}`,
+    );
   if (given.frames && given.out === undefined)
     throw new UsageError("--frames needs --out, the folder to write into");
 
@@ -107,6 +119,7 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
     episodes,
     protocol,
     file: positionals.FILE,
+    checkpoint: given.checkpoint ?? EMBEDDED.checkpoint,
   };
 }
 

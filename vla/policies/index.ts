@@ -4,13 +4,15 @@ import { zeroPolicy } from "./zero.ts";
 
 export type { EpisodeKey, PolicySource } from "./source.ts";
 
-/** What a policy is made from: `file` for a recording. */
+/** What a policy is made from: `file` for a recording, `checkpoint` for weights. */
 export interface PolicyFiles {
   readonly file?: string;
+  readonly checkpoint: string;
 }
 
 /** Every kind of policy a run can be asked for. Each loads its code when asked for: `zero` starts no tensor. */
 const kinds = {
+  nina: async ({ checkpoint }: PolicyFiles) => (await import("./nina.ts")).ninaPolicy(checkpoint),
   zero: () => zeroPolicy(),
   replay({ file }: PolicyFiles) {
     if (file === undefined) throw new Error("policy replay: expected the file of recorded actions, got none");
@@ -20,7 +22,7 @@ const kinds = {
 
 export type PolicyKind = keyof typeof kinds;
 export const policyKinds = Object.keys(kinds) as readonly PolicyKind[];
-export const DEFAULT_POLICY: PolicyKind = "zero";
+export const DEFAULT_POLICY: PolicyKind = "nina";
 
 /** Loads the weights or the recording that all episodes of a run share. */
 export async function loadPolicy(kind: PolicyKind, files: PolicyFiles): Promise<PolicySource> {

@@ -4,7 +4,7 @@ import type { Observation } from "../../../vla/observation.ts";
 import { loadPolicy } from "../../../vla/policies/index.ts";
 
 test("zero plans actions of seven zeros", async () => {
-  const source = await loadPolicy("zero", {});
+  const source = await loadPolicy("zero", { checkpoint: "" });
   const policy = source.forEpisode({ suite: "mini", task: "push", init: 0, seed: 0, protocol: NINA });
   policy.reset(1);
   const { actions } = await policy.act({} as Observation, "push");
