@@ -22,9 +22,9 @@ import { wasmCall } from "./call.ts";
 import { type Kernel, type KernelCode, kernel, SCRATCH_BYTES } from "./engine.ts";
 import { emitFormula, formulaKey } from "./formula.ts";
 import { loadLanes, storeLanes } from "./lanes.ts";
-import { PackedWeights } from "./packed.ts";
+import { PackedWeights, WEIGHT_BYTES, type WeightFormat } from "./packed.ts";
 import { gemmTile, type Tile } from "./tile.ts";
-import { F32x4, I32, int, load, loadLane, loadOne, loadSplat } from "./values.ts";
+import { F32x4, I32, I32x4, load, loadBytes, loadLane, loadOne, loadSplat } from "./values.ts";
 
 /** What to multiply. All matrices are contiguous float32 blocks, row-major. */
 export interface Gemm {
@@ -56,7 +56,8 @@ interface Spec {
   readonly tile: Tile;
   /** Row length of A in floats, an immediate of the code; null when A is transposed. */
   readonly lda: number | null;
-  readonly b: "packed" | "rows" | "columns";
+  /** How B is given: packed in some format, or as its rows or columns. */
+  readonly b: WeightFormat | "rows" | "columns";
   /** Columns of the last panel when it is not full, or 0. */
   readonly ragged: number;
   readonly bias: boolean;
@@ -74,12 +75,16 @@ const A_BYTES = 1 << 19;
 export function gemmWasm(task: Gemm): Ready | null {
   const { out, a, b, M, N, K, batch = 1, strides, bias, residual } = task;
   if (K === 0 || M * N * batch === 0) return null;
-  const tile = b instanceof PackedWeights ? b.tile : gemmTile();
+  const packed = b instanceof PackedWeights ? b : null;
+  if (packed) checkPacked(task, packed);
+  const tile = packed?.tile ?? gemmTile();
+  // Without many rows to use a block of B for, it need not fit the cache.
+  const depth = packed && M < 12 ? K : Math.min(K, tile.depth);
   const width = 4 * tile.vectors;
   const code = gemmKernel({
     tile,
     lda: task.transA ? null : K,
-    b: b instanceof PackedWeights ? "packed" : task.transB ? "columns" : "rows",
+    b: packed?.format ?? (task.transB ? "columns" : "rows"),
     ragged: N % width,
     bias: bias !== undefined,
     residual: residual !== undefined,
@@ -92,9 +97,23 @@ export function gemmWasm(task: Gemm): Ready | null {
   const step = { a: 4 * (strides?.a ?? 0), b: 4 * (strides?.b ?? 0), out: 4 * (strides?.out ?? 0) };
   const args = [
     ...[a.address, b.address, out.address, bias?.address ?? 0, residual?.address ?? 0],
-    ...[M, N, K, rows, rowTiles, groups, step.a, step.b, step.out],
+    ...[packed?.scales ?? 0, M, N, K, depth, rows, rowTiles, groups, step.a, step.b, step.out],
   ];
-  return wasmCall(code, args, batch * rowTiles * groups, (2 * batch * M * N * K) / 40_000);
+  const bytes = K * N * (packed ? WEIGHT_BYTES[packed.format] : 4);
+  const cost = Math.max((2 * batch * M * N * K) / 40_000, bytes / 20_000);
+  return wasmCall(code, args, batch * rowTiles * groups, cost);
+}
+
+function checkPacked({ M, N, K, transA, transB, accumulate, batch = 1 }: Gemm, b: PackedWeights): void {
+  if (b.K !== K || b.N !== N) {
+    throw new Error(
+      `gemmWasm: weights packed for K = ${b.K}, N = ${b.N} used in a product of ${M} × ${K} × ${N}`,
+    );
+  }
+  if (transA || transB)
+    throw new Error("gemmWasm: packed weights go with an A that is not transposed, and have their layout");
+  if (batch > 1) throw new Error("gemmWasm: packed weights serve one product, not a batch");
+  if (accumulate && b.format === "int8") throw new Error("gemmWasm: int8 weights cannot accumulate");
 }
 
 /** Rows per tile: as many as the cache likes, but enough tiles for some threads. */
@@ -112,13 +131,14 @@ function gemmKernel(spec: Spec): Kernel {
     ...[`ragged ${spec.ragged}`, spec.bias ? "bias" : "", spec.residual ? "residual" : ""],
     ...[spec.accumulate ? "accumulate" : "", activation ? formulaKey(activation) : ""],
   ];
-  return kernel(name.join(" "), 14, (code) => new GemmCode(spec, code).build());
+  return kernel(name.join(" "), 16, (code) => new GemmCode(spec, code).build());
 }
 
 /** Writes the code of one product kernel. */
 class GemmCode {
   readonly #spec: Spec;
   readonly #code: KernelCode;
+  readonly #packed: boolean;
   /** Columns, and bytes, of a panel's row. */
   readonly #width: number;
   readonly #rowBytes: number;
@@ -143,8 +163,9 @@ class GemmCode {
     this.#spec = spec;
     this.#code = code;
     this.#width = 4 * spec.tile.vectors;
-    this.#rowBytes = 4 * this.#width;
-    this.#panelBytes = this.#rowBytes * (spec.b === "packed" ? (spec.lda as number) : spec.tile.depth);
+    this.#packed = spec.b !== "rows" && spec.b !== "columns";
+    this.#rowBytes = this.#width * (spec.b === "rows" || spec.b === "columns" ? 4 : WEIGHT_BYTES[spec.b]);
+    this.#panelBytes = this.#rowBytes * (this.#packed ? (spec.lda as number) : spec.tile.depth);
     if (TILE_COLUMNS * spec.tile.depth * 4 > SCRATCH_BYTES) {
       throw new Error(
         `gemm: a tile depth of ${spec.tile.depth} does not fit ${SCRATCH_BYTES} bytes of scratch memory`,
@@ -156,13 +177,15 @@ class GemmCode {
   }
 
   get #args() {
-    const [a, b, c, bias, residual, M, N, K, rows, rowTiles, groups, stepA, stepB, stepC] = this.#code.args;
-    return { a, b, c, bias, residual, M, N, K, rows, rowTiles, groups, stepA, stepB, stepC };
+    const [a, b, c, bias, residual, scales, M, N, K, depth, rows, rowTiles, groups, ...steps] =
+      this.#code.args;
+    const [stepA, stepB, stepC] = steps;
+    return { a, b, c, bias, residual, scales, M, N, K, depth, rows, rowTiles, groups, stepA, stepB, stepC };
   }
 
   build(): void {
     const { f, tileBegin, tileEnd } = this.#code;
-    const { a, b, c, residual, M, N, K, rows, rowTiles, groups, stepA, stepB, stepC } = this.#args;
+    const { a, b, c, residual, M, N, K, depth, rows, rowTiles, groups, stepA, stepB, stepC } = this.#args;
     const [tile, product, row] = f.locals(I32, 3);
     f.range(tile, tileBegin, tileEnd, 1, () => {
       f.set(product, tile.div(rowTiles.mul(groups)));
@@ -175,8 +198,8 @@ class GemmCode {
       f.set(this.#column, tile.rem(groups).mul(TILE_COLUMNS));
       f.set(this.#columnEnd, f.let(this.#column.add(TILE_COLUMNS)).min(N));
       f.set(this.#fullEnd, this.#columnEnd.sub(this.#columnEnd.rem(this.#width)));
-      f.range(this.#k, 0, K, this.#spec.tile.depth, () => {
-        f.set(this.#depth, f.let(K.sub(this.#k)).min(f.let(int(this.#spec.tile.depth))));
+      f.range(this.#k, 0, K, depth, () => {
+        f.set(this.#depth, f.let(K.sub(this.#k)).min(depth));
         this.#findPanels();
         this.#rows(row);
       });
@@ -187,9 +210,12 @@ class GemmCode {
   /** Sets `panels` to the tile's first panel of this block of k, after packing when B is not packed. */
   #findPanels(): void {
     const { f, scratch } = this.#code;
-    if (this.#spec.b === "packed") {
-      // Panel p starts at column p · NR, so its K · NR floats start at column · K floats.
-      const start = this.#column.mul(this.#args.K).shl(2).add(this.#k.mul(this.#rowBytes));
+    if (this.#packed) {
+      // The panel of a column starts behind the K numbers of each column before it.
+      const start = this.#column
+        .mul(this.#args.K)
+        .mul(this.#rowBytes / this.#width)
+        .add(this.#k.mul(this.#rowBytes));
       f.set(this.#panels, this.#b.add(start));
       return;
     }
@@ -374,10 +400,8 @@ class GemmCode {
     const x = f.local(F32x4);
     f.repeatWhile(
       () => {
-        bs.forEach((value, j) => {
-          const [p, v] = [Math.floor(j / vectors), j % vectors];
-          f.set(value, load(F32x4, b, p * this.#panelBytes + 16 * v));
-        });
+        for (let p = 0; p < panels; p++)
+          this.#loadRow(bs.slice(p * vectors, (p + 1) * vectors), b, p * this.#panelBytes);
         for (let r = 0; r < rows; r++) {
           f.set(x, loadSplat(a, r * aRow));
           for (const cell of cells) {
@@ -390,17 +414,45 @@ class GemmCode {
       () => b.ne(end),
     );
 
-    if (bias || (residual && !activation)) {
+    const scaled = this.#spec.b === "int8";
+    if (scaled || bias || (residual && !activation)) {
       f.if(this.#k.add(this.#depth).eq(K), () => {
         const biasAt = f.let(this.#args.bias.add(column.shl(2)));
+        const scaleAt = f.let(this.#args.scales.add(column.shl(2)));
         const residualRows = residual && !activation ? rowsOf(this.#residual) : null;
         for (const { r, at, lanes, sum } of cells) {
+          if (scaled) f.set(sum, sum.mul(load(F32x4, scaleAt, at)));
           if (bias) f.set(sum, sum.add(loadLanes(biasAt, lanes, at)));
           if (residualRows) f.set(sum, sum.add(loadLanes(residualRows[r], lanes, at)));
         }
       });
     }
     for (const { r, at, lanes, sum } of cells) storeLanes(f, c[r], sum, lanes, at);
+  }
+
+  /** Reads vectors of one row of a panel, `offset` bytes behind `b`, as floats. */
+  #loadRow(vectors: readonly Local<F32x4>[], b: I32, offset: number): void {
+    const { f } = this.#code;
+    for (let v = 0; v < vectors.length; v += 2) {
+      const pair = vectors.slice(v, v + 2);
+      if (this.#spec.b === "bfloat16") {
+        const both = f.let(load(I32x4, b, offset + 8 * v));
+        const halves = [both.shl(16), both.and(f.constantInt(-0x1_0000))];
+        pair.forEach((value, i) => {
+          f.set(value, halves[i].as(F32x4));
+        });
+      } else if (this.#spec.b === "int8") {
+        const both = f.let(loadBytes(b, offset + 4 * v));
+        const halves = [both.lowToI32x4(), both.highToI32x4()];
+        pair.forEach((value, i) => {
+          f.set(value, halves[i].toF32x4());
+        });
+      } else {
+        pair.forEach((value, i) => {
+          f.set(value, load(F32x4, b, offset + 16 * (v + i)));
+        });
+      }
+    }
   }
 
   /** C = activation(C) + residual over the finished tile, which is still in the cache. */

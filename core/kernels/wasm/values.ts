@@ -344,25 +344,13 @@ export class F64x2 extends V128 {
 
 /** Eight 16-bit integers. */
 export class I16x8 extends V128 {
-  /** Products of neighbours, added in pairs. */
-  dot(b: I16x8): I32x4 {
-    return new I32x4(join(simd(0xba), this, b));
+  /** The lower four, widened with their signs. */
+  lowToI32x4(): I32x4 {
+    return new I32x4(join(simd(0xa7), this));
   }
-}
-
-/** Sixteen 8-bit integers. */
-export class I8x16 extends V128 {
-  /** acc plus sums of four neighbouring products with b, whose numbers must lie in 0 … 127. */
-  relaxedDot(b: I8x16, acc: I32x4): I32x4 {
-    return new I32x4(join(simd(0x113), this, b, acc));
-  }
-  /** The lower eight, widened. */
-  lowToI16x8(): I16x8 {
-    return new I16x8(join(simd(0x87), this));
-  }
-  /** The upper eight, widened. */
-  highToI16x8(): I16x8 {
-    return new I16x8(join(simd(0x88), this));
+  /** The upper four. */
+  highToI32x4(): I32x4 {
+    return new I32x4(join(simd(0xa8), this));
   }
 }
 
@@ -380,6 +368,11 @@ export function float(x: number): F32 {
 export function load<T extends Value>(type: ValueType<T>, address: I32, offset = 0): T {
   const { load: op, align } = type.memory;
   return new type(join([...op, align, ...unsigned(offset)], address));
+}
+
+/** The eight signed bytes at `address + offset`, widened. */
+export function loadBytes(address: I32, offset = 0): I16x8 {
+  return new I16x8(join(simd(0x01, 0, ...unsigned(offset)), address));
 }
 
 /** The float at `address + offset`, four times. */
