@@ -1,6 +1,6 @@
 import { choleskyInPlace, choleskySolveInPlace, multiply, SymmetricEigen } from "./linear-algebra.ts";
 import { rotationVectorMatrix } from "./rotation.ts";
-import type { Sim } from "./sim.ts";
+import { OutBuffer, type Sim } from "./sim.ts";
 
 /** Numbers in an arm motion: translation (3), rotation vector (3). */
 const MOTION = 6;
@@ -67,9 +67,9 @@ export class OscPose implements Disposable {
   readonly #range: readonly Float64Array[];
   readonly #home: readonly number[];
   /** MuJoCo fills these: site Jacobian, translation and rotation (3 × nv each), and the inertia matrix (nv × nv). */
-  readonly #jacp;
-  readonly #jacr;
-  readonly #fullM;
+  readonly #jacp: OutBuffer;
+  readonly #jacr: OutBuffer;
+  readonly #fullM: OutBuffer;
   #fresh = true;
 
   readonly #eigen3 = new SymmetricEigen(3);
@@ -106,15 +106,13 @@ export class OscPose implements Disposable {
     this.#qpos = joints.map((joint) => sim.qposAddress(joint));
     this.#dof = joints.map((joint) => sim.dofAddress(joint));
     this.#home = home;
-    this.#jacp = new sim.mj.DoubleBuffer(3 * sim.nv);
-    this.#jacr = new sim.mj.DoubleBuffer(3 * sim.nv);
-    this.#fullM = new sim.mj.DoubleBuffer(sim.nv * sim.nv);
+    this.#jacp = new OutBuffer(sim.mj, 3 * sim.nv);
+    this.#jacr = new OutBuffer(sim.mj, 3 * sim.nv);
+    this.#fullM = new OutBuffer(sim.mj, sim.nv * sim.nv);
   }
 
   [Symbol.dispose](): void {
-    this.#jacp.delete();
-    this.#jacr.delete();
-    this.#fullM.delete();
+    for (const buffer of [this.#jacp, this.#jacr, this.#fullM]) buffer[Symbol.dispose]();
   }
 
   /** Builds the controller anew: takes the reading that the first substep will use, and its pose as the goal. */
@@ -146,11 +144,11 @@ export class OscPose implements Disposable {
     const { mj, model, data, nv } = this.#sim;
     const { qpos, qvel, sitePos, siteMat } = this.#sim.views;
     const { position, rotation, linear, angular, jacobian, inertia, q, qd } = this.reading;
-    mj.mj_jacSite(model, data, this.#jacp, this.#jacr, this.#site);
-    mj.mj_fullM(model, data, this.#fullM);
-    const jacp: Float64Array = this.#jacp.GetView();
-    const jacr: Float64Array = this.#jacr.GetView();
-    const fullM: Float64Array = this.#fullM.GetView();
+    mj.mj_jacSite(model, data, this.#jacp.handle, this.#jacr.handle, this.#site);
+    mj.mj_fullM(model, data, this.#fullM.handle);
+    const jacp = this.#jacp.view;
+    const jacr = this.#jacr.view;
+    const fullM = this.#fullM.view;
 
     for (let i = 0; i < 3; i++) {
       position[i] = sitePos[3 * this.#site + i];
@@ -193,7 +191,8 @@ export class OscPose implements Disposable {
     const wrench = this.#wrench;
 
     for (let i = 0; i < 3; i++) {
-      const [j, k] = [(i + 1) % 3, (i + 2) % 3];
+      const j = (i + 1) % 3;
+      const k = (i + 2) % 3;
       let e = 0;
       for (let c = 0; c < 3; c++)
         e += rotation[3 * j + c] * goal[3 * k + c] - rotation[3 * k + c] * goal[3 * j + c];

@@ -113,7 +113,13 @@ export class LiberoEnv implements Disposable {
 
   /** Compiles the scene (or takes it from the cache); call `reset` and `setInitState` next. */
   static async open(scene: Scene, options: LiberoEnvOptions = {}): Promise<LiberoEnv> {
-    return new LiberoEnv(scene, await Sim.open(scene, options), options);
+    const sim = await Sim.open(scene, options);
+    try {
+      return new LiberoEnv(scene, sim, options);
+    } catch (error) {
+      sim[Symbol.dispose]();
+      throw error;
+    }
   }
 
   [Symbol.dispose](): void {
@@ -167,7 +173,7 @@ export class LiberoEnv implements Disposable {
    * Sets a state, as a rule a row of the task's init file.
    *
    * @param row time, qpos, qvel: 1 + nq + nv numbers.
-   * @returns whether the goal holds.
+   * @returns whether the goal holds in it.
    * @throws EnvError if the row has another width or a number that is not finite, or without a reset before.
    */
   setInitState(row: ArrayLike<number>): Outcome {

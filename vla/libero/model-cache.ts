@@ -48,11 +48,14 @@ function modelKey(mjcf: string, assets: ReadonlyMap<string, Uint8Array>): string
   return hash.digest("hex").slice(0, 32);
 }
 
-/** Scenes get folders of their own: MuJoCo remembers decoded assets by path, and two scenes may disagree on one. */
-let folders = 0;
+/**
+ * Numbers files and folders, so that no two meet. Scenes need folders of their own: MuJoCo remembers decoded assets
+ * by path, and two scenes may disagree on one.
+ */
+let serial = 0;
 
 function compile(mj: MainModule, mjcf: string, assets: ReadonlyMap<string, Uint8Array>): MjModel {
-  const root = `/scene-${folders++}`;
+  const root = `/scene-${serial++}`;
   mj.FS.mkdir(root);
   const files: string[] = [];
   try {
@@ -94,7 +97,7 @@ async function readCached(mj: MainModule, path: string): Promise<MjModel | null>
     await rm(path);
     return null;
   }
-  const inside = `/cached-${folders++}.mjb`;
+  const inside = `/cached-${serial++}.mjb`;
   const vfs = new mj.MjVFS();
   try {
     mj.FS.writeFile(inside, binary);
@@ -106,7 +109,7 @@ async function readCached(mj: MainModule, path: string): Promise<MjModel | null>
 }
 
 async function writeCached(mj: MainModule, model: MjModel, path: string): Promise<void> {
-  const inside = `/saved-${folders++}.mjb`;
+  const inside = `/saved-${serial++}.mjb`;
   mj.mj_saveModel(model, inside, null);
   const binary: Uint8Array = mj.FS.readFile(inside);
   mj.FS.unlink(inside);
@@ -115,7 +118,7 @@ async function writeCached(mj: MainModule, model: MjModel, path: string): Promis
   header.writeUInt32LE(crc32(binary), MAGIC.length);
 
   await mkdir(dirname(path), { recursive: true });
-  const temporary = `${path}.${process.pid}.tmp`;
+  const temporary = `${path}.${process.pid}-${serial++}.tmp`;
   try {
     await writeFile(temporary, header);
     await writeFile(temporary, binary, { flag: "a" });

@@ -1,6 +1,6 @@
 import load, { type MainModule, type MjData, type MjModel } from "@mujoco/mujoco";
 
-export type { MainModule, MjData, MjModel } from "@mujoco/mujoco";
+export type { DoubleBuffer, MainModule, MjData, MjModel } from "@mujoco/mujoco";
 
 /** The engine this code was written against; its contact layout and box contacts are checked at start-up. */
 export const MUJOCO_VERSION = "3.14.0";

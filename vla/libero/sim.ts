@@ -2,6 +2,7 @@ import { compileModel, defaultCacheFolder, type ModelSource } from "./model-cach
 import {
   type Contacts,
   contactWords,
+  type DoubleBuffer,
   loadMuJoCo,
   type MainModule,
   type MjData,
@@ -27,6 +28,28 @@ export interface SimViews {
   readonly modelBodyQuat: Float64Array;
   /** RGBA of each site, alpha below 0 hides it: part of the model. */
   readonly siteRgba: Float32Array;
+}
+
+/** Numbers in MuJoCo's memory for its functions to fill: they ignore a plain typed array without a word. */
+export class OutBuffer implements Disposable {
+  /** What to hand to MuJoCo. */
+  readonly handle: DoubleBuffer;
+  #view: Float64Array;
+
+  constructor(mj: MainModule, length: number) {
+    this.handle = new mj.DoubleBuffer(length);
+    this.#view = this.handle.GetView();
+  }
+
+  /** What MuJoCo wrote. Take it anew in every function, as the views of a Sim. */
+  get view(): Float64Array {
+    if (this.#view.buffer.byteLength === 0) this.#view = this.handle.GetView();
+    return this.#view;
+  }
+
+  [Symbol.dispose](): void {
+    this.handle.delete();
+  }
 }
 
 /** How to compile and run a model. */
