@@ -73,9 +73,12 @@ class StubGlobal implements PickleGlobal {
   }
 }
 
-/** A pickle holds structure; bulk data lives elsewhere. Checkpoints of ten thousand tensors need a tenth of these. */
+/**
+ * A pickle holds structure; bulk data lives elsewhere. A tensor takes about forty opcodes, so that these bounds have
+ * room for 25,000, while the worst pickle (nothing but empty dicts) stays at a quarter of a gigabyte.
+ */
 const MAX_BYTES = 64 * 2 ** 20;
-const MAX_OPCODES = 2_000_000;
+const MAX_OPCODES = 1_000_000;
 const MAX_MARKS = 1000;
 const MAX_NESTING = 200;
 

@@ -256,6 +256,15 @@ describe("Lightning checkpoints", () => {
     );
   });
 
+  test("a state dict may be an OrderedDict that carries version notes", () => {
+    const ordered = P.fill(P.reduce(P.global("collections", "OrderedDict"), P.tuple()), [
+      P.text("a"),
+      scalar("1"),
+    ]);
+    const noted = P.build(ordered, P.dict([P.text("_metadata"), P.dict([P.text(""), P.dict()])]));
+    expect(read(torchFile(P.file(noted), storages), "model")).toEqual([["a", 1]]);
+  });
+
   test("a bare state dict is one, without averages", () => {
     const bare = torchFile(P.file(model), storages);
     expect(read(bare, "model")).toHaveLength(2);
