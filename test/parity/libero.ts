@@ -426,7 +426,11 @@ async function shared<T extends Disposable>(key: string, open: () => Promise<T>)
   if (kept?.key !== key) {
     const last = kept;
     kept = { key, value: open() };
-    if (last) (await last.value)[Symbol.dispose]();
+    // One that did not open failed its own cases; there is nothing to free.
+    await last?.value.then(
+      (value) => value[Symbol.dispose](),
+      () => {},
+    );
   }
   return kept.value as Promise<T>;
 }
