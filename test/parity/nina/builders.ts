@@ -1,6 +1,8 @@
 import type { Flow } from "../../../flows/index.ts";
-import type { Decoder } from "../../../vla/nina/decoder.ts";
+import type { Decoder } from "../../../vla/decoder.ts";
 import { MlpDecoder, mlpFlow } from "../../../vla/nina/mlp.ts";
+import { MseDecoder } from "../../../vla/nina/mse.ts";
+import { TransformerDecoder, transformerFlow } from "../../../vla/nina/transformer.ts";
 
 /** A flow's configuration in the reference's spelling; what is absent has the reference's default. */
 export interface FlowConfig {
@@ -26,6 +28,8 @@ export function flowOf(config: FlowConfig): (() => Flow) | undefined {
   switch (config.backbone) {
     case "mlp":
       return () => mlpFlow(mlpConfig(config));
+    case "trans":
+      return () => transformerFlow(transformerConfig(config));
   }
 }
 
@@ -35,6 +39,10 @@ export function decoderOf(config: AgentConfig): (() => Decoder) | undefined {
   switch (config.backbone) {
     case "mlp":
       return () => new MlpDecoder({ ...mlpConfig(config), ...chunk });
+    case "trans":
+      return () => new TransformerDecoder({ ...transformerConfig(config), ...chunk });
+    case "mse":
+      return () => new MseDecoder({ ...transformerConfig(config), ...chunk });
   }
 }
 
@@ -45,4 +53,11 @@ const mlpConfig = (config: FlowConfig) => ({
   blocks: config.num_layers,
   width: config.affine_dim,
   plu: config.use_plu ?? true,
+});
+
+const transformerConfig = (config: FlowConfig) => ({
+  ...mlpConfig(config),
+  heads: config.n_heads ?? 4,
+  depth: config.block_depth ?? 1,
+  dropout: 0.1,
 });
