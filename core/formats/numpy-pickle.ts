@@ -106,10 +106,16 @@ export function numpyGlobals(who: string): PickleGlobal[] {
     return bytes;
   };
 
+  const emptyBytes = (args: readonly unknown[]): Uint8Array => {
+    if (args.length > 0) throw new FormatError(who, "bytes() without arguments", `${args.length}`);
+    return new Uint8Array(0);
+  };
+
   const table: PickleGlobal[] = [
     { path: "numpy.ndarray" },
     { path: "numpy.dtype", call: dtype },
     { path: "_codecs.encode", call: encode },
+    { path: "__builtin__.bytes", call: emptyBytes }, // protocol 2's spelling of b"", as of an array without elements
   ];
   for (const core of ["numpy.core", "numpy._core"]) {
     table.push({ path: `${core}.multiarray._reconstruct`, call: reconstruct });

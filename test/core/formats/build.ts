@@ -187,7 +187,10 @@ export function numpyFile(shape: readonly number[], data: Float64Array, fortran 
     P.reduce(P.global("numpy", "dtype"), P.tuple(P.text("f8"), P.bool(false), P.bool(true))),
     P.tuple(P.int(3), P.text("<"), P.none, P.none, P.none, P.int(-1), P.int(-1), P.int(0)),
   );
-  const payload = P.reduce(P.global("_codecs", "encode"), P.tuple(P.text(raw), P.text("latin1")));
+  const payload =
+    raw === ""
+      ? P.reduce(P.global("__builtin__", "bytes"), P.tuple())
+      : P.reduce(P.global("_codecs", "encode"), P.tuple(P.text(raw), P.text("latin1")));
   const state = P.tuple(P.int(1), P.tuple(...shape.map(P.int)), type, P.bool(fortran), payload);
   return torchFile(P.file(P.build(made, state)));
 }

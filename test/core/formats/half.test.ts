@@ -64,6 +64,17 @@ describe.each([
     }
   });
 
+  test("rounds at every midpoint between neighbours: to even, and one float32 step to either side off it", () => {
+    const infinite = (2 * bias + 1) << fractionBits;
+    const value = (p: number): number => (p === infinite ? 2 ** (bias + 1) : decode(p, fractionBits, bias));
+    const lower = Array.from({ length: infinite }, (_, p) => p);
+    const middle = Float32Array.from(lower, (p) => (value(p) + value(p + 1)) / 2);
+    const step = (by: number): Uint16Array =>
+      narrow(new Float32Array(bits(middle).map((word) => word + by).buffer));
+    const [below, at, above] = [step(-1), step(0), step(1)];
+    expect(lower.filter((p) => below[p] !== p || at[p] !== p + (p % 2) || above[p] !== p + 1)).toEqual([]);
+  });
+
   test.prop([fc.array(float, { maxLength: 20 })])("keeps the sign bit, also of zeros", (list) => {
     const input = Float32Array.from(list.filter((x) => !Number.isNaN(x)));
     const output = narrow(input);
