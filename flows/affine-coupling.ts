@@ -1,7 +1,8 @@
 import type { Tensor } from "../core/index.ts";
 import type { Module } from "../nn/index.ts";
 import { Bijector, type Mapped, sumEvent } from "./bijector.ts";
-import { type Conditioner, couple, halves, type Split } from "./coupling.ts";
+import { type Conditioner, couple } from "./coupling.ts";
+import { halves, type Split } from "./split.ts";
 
 /**
  * The affine coupling layer of RealNVP (arXiv:1605.08803, eq. 7 and 8), its log-scale squashed by tanh so that one layer

@@ -17,6 +17,8 @@ export interface SampleOptions {
   readonly condition?: Tensor;
   /** Scales the spread of the noise: below 1 samples stay nearer to the mode. 1 unless given. */
   readonly temperature?: number;
+  /** Of the samples; the flow's own parameters' unless given. */
+  readonly dtype?: "float32" | "float64";
 }
 
 /**
@@ -56,8 +58,8 @@ export class Flow extends Module {
   }
 
   /** Draws `count` samples: (count, …event). */
-  sample(count: number, random: Random, { condition, temperature = 1 }: SampleOptions = {}): Tensor {
-    const dtype = (condition ?? this.parameters()[0])?.dtype ?? "float32";
+  sample(count: number, random: Random, options: SampleOptions = {}): Tensor {
+    const { condition, temperature = 1, dtype = this.parameters()[0]?.dtype } = options;
     const noise = random.normals([count, ...this.base.event], dtype);
     return this.inverse(this.base.shape(noise, temperature), condition).out;
   }

@@ -1,8 +1,20 @@
+/** Normalizing flows: bijectors, distributions, and the laws they must satisfy. */
+export { ActNorm } from "./act-norm.ts";
+export { AdditiveCoupling } from "./additive-coupling.ts";
 export { AffineCoupling, JointAffineCoupling, type ScaleShiftNet } from "./affine-coupling.ts";
 export { Bijector, forBatch, type Mapped, sumEvent } from "./bijector.ts";
 export { Chain } from "./chain.ts";
-export { type Conditioner, couple, halves, type Split } from "./coupling.ts";
+export { MlpConditioner, type MlpConditionerConfig } from "./conditioner.ts";
+export { type Conditioner, couple } from "./coupling.ts";
+export { ElementwiseAffine } from "./elementwise-affine.ts";
 export { Flow, type LogProbTerms, type SampleOptions } from "./flow.ts";
+export { Inverse } from "./inverse.ts";
+export { conditionEffect, type Law, type LawInput, laws, sampleJacobian } from "./laws.ts";
+export { Logit } from "./logit.ts";
 export { type Base, DiagonalNormal, StandardNormal } from "./normal.ts";
 export { Permutation } from "./permutation.ts";
 export { InvertiblePLU } from "./plu.ts";
+export { integrate, type Quadrature, type QuadratureOptions } from "./quadrature.ts";
+export { SplineCoupling, type SplineOptions } from "./spline-coupling.ts";
+export { alternating, halves, keeping, type Split } from "./split.ts";
+export { Tanh } from "./tanh.ts";

@@ -1,6 +1,7 @@
 import { type Random, Tensor } from "../core/index.ts";
 import { buffer } from "../nn/index.ts";
 import { Bijector, type Mapped } from "./bijector.ts";
+import { takeSlices } from "./split.ts";
 
 /**
  * A fixed permutation of the entries along axis 1, whole slices staying intact:
@@ -29,15 +30,4 @@ export class Permutation extends Bijector {
   inverse(z: Tensor): Mapped {
     return { out: takeSlices(z, this.inv_perm), logDet: Tensor.zeros([z.shape[0]], z.dtype) };
   }
-}
-
-/** y[:, i] = x[:, order[i]]: (B, N, …) → (B, M, …) for M row numbers. */
-export function takeSlices(x: Tensor, order: Tensor): Tensor {
-  const [B, N, ...rest] = x.shape;
-  const swapped = [1, 0, ...rest.map((_, i) => i + 2)];
-  const rows = x.permute(swapped).reshape([N, x.size / N]); // one row per entry
-  return rows
-    .gatherRows(order)
-    .reshape([order.size, B, ...rest])
-    .permute(swapped);
 }

@@ -1,14 +1,15 @@
-import { concat, type Random, type Tensor } from "../../core/index.ts";
+import type { Random, Tensor } from "../../core/index.ts";
 import {
   AffineCoupling,
   type Bijector,
   Flow,
   InvertiblePLU,
   type LogProbTerms,
+  MlpConditioner,
   Permutation,
   StandardNormal,
 } from "../../flows/index.ts";
-import { Dropout, Lambda, LayerNorm, Linear, Module, Sequential } from "../../nn/index.ts";
+import { Dropout, Linear, Module } from "../../nn/index.ts";
 import { type ChunkConfig, type Decoder, perturb, poolTokens } from "./decoder.ts";
 
 export interface MlpFlowConfig {
@@ -79,37 +80,13 @@ export function mlpFlow(config: MlpFlowConfig): Flow {
         `${config.actionWidth} = ${N}`,
     );
   }
-  const net = (): ConditionerNet => new ConditionerNet(N / 2, condition, width);
+  const net = (): MlpConditioner => new MlpConditioner({ kept: N / 2, condition, width, outputs: N / 2 });
   const block = (): Bijector[] => [
     new Permutation(N),
     new AffineCoupling(net(), net()),
     ...(plu ? [new InvertiblePLU(N)] : []),
   ];
   return new Flow(Array.from({ length: blocks }, block).flat(), new StandardNormal([N]));
-}
-
-/** Scale or shift of a coupling layer from its kept half and the condition: (B, half), (B, C) → (B, half). */
-class ConditionerNet extends Module {
-  net: Sequential;
-
-  constructor(half: number, condition: number, width: number) {
-    super();
-    const gelu = (): Lambda => new Lambda((x) => x.gelu());
-    this.net = new Sequential(
-      new Linear(half + condition, width),
-      new LayerNorm(width),
-      gelu(),
-      new Linear(width, width),
-      new LayerNorm(width),
-      gelu(),
-      new Linear(width, half),
-    );
-  }
-
-  forward(kept: Tensor, condition?: Tensor): Tensor {
-    if (!condition) throw new Error("MlpDecoder: the coupling networks need a condition (B, C)");
-    return this.net.forward(concat([kept, condition], 1));
-  }
 }
 
 /** NinA with MLP coupling networks: an exact density over action chunks, sampled in one pass. */

@@ -1,0 +1,18 @@
+import type { Tensor } from "../core/index.ts";
+import { Bijector, type Mapped, sumEvent } from "./bijector.ts";
+
+/**
+ * z = log(x/(1 − x)), from (0, 1) to all numbers:  log |det J| = −Σ (log x + log(1 − x))
+ * The inverse is the logistic function:  log |det J| = −Σ (softplus(z) + softplus(−z))
+ * Infinite at 0 and 1, NaN outside.
+ */
+export class Logit extends Bijector {
+  forward(x: Tensor): Mapped {
+    const [logX, logRest] = [x.log(), x.neg().shift(1).log()];
+    return { out: logX.sub(logRest), logDet: sumEvent(logX.add(logRest)).neg() };
+  }
+
+  inverse(z: Tensor): Mapped {
+    return { out: z.sigmoid(), logDet: sumEvent(z.softplus().add(z.neg().softplus())).neg() };
+  }
+}
