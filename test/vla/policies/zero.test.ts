@@ -13,5 +13,7 @@ test("zero plans actions of seven zeros", async () => {
 });
 
 test("replay without a file says so", async () => {
-  await expect(loadPolicy("replay", { checkpoint: "" })).rejects.toThrow("expected the file of recorded actions");
+  await expect(loadPolicy("replay", { checkpoint: "" })).rejects.toThrow(
+    "expected the file of recorded actions",
+  );
 });
