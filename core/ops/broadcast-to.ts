@@ -13,9 +13,10 @@ const op = defineOp<Shape>({
   kernels: {
     js(out, [x], to) {
       const strides = broadcastStrides(x.shape, to);
+      const [X, Y] = [x.data, out.data];
       const step = strides.at(-1) ?? 0;
       eachRow(to, [strides], (at, count, [start]) => {
-        for (let i = 0; i < count; i++) out.data[at + i] = x.data[start + i * step];
+        for (let i = 0; i < count; i++) Y[at + i] = X[start + i * step];
       });
     },
   },

@@ -16,6 +16,7 @@ const op = defineOp({
     js(out, [x, weight]) {
       const [B, H, W, C] = x.shape;
       const sum = new Float64Array(C);
+      const [X, taps] = [x.data, weight.data];
       for (let b = 0; b < B; b++)
         for (let row = 0; row < H; row++)
           for (let column = 0; column < W; column++) {
@@ -25,7 +26,7 @@ const op = defineOp({
                 const [y, z] = [row + ky - 1, column + kx - 1];
                 if (y < 0 || y >= H || z < 0 || z >= W) continue;
                 const [from, tap] = [((b * H + y) * W + z) * C, (ky * 3 + kx) * C];
-                for (let c = 0; c < C; c++) sum[c] += x.data[from + c] * weight.data[tap + c];
+                for (let c = 0; c < C; c++) sum[c] += X[from + c] * taps[tap + c];
               }
             out.data.set(sum, ((b * H + row) * W + column) * C);
           }

@@ -1,7 +1,7 @@
 import { gatherRowsWasm } from "../kernels/wasm/gather.ts";
 import { apply, defineOp } from "../op.ts";
 import { type Shape, showShape } from "../shape.ts";
-import type { Tensor } from "../tensor.ts";
+import { Tensor } from "../tensor.ts";
 
 function checkIds(ids: Tensor, rows: number, who: string): void {
   if (ids.dtype !== "int32")
@@ -11,7 +11,10 @@ function checkIds(ids: Tensor, rows: number, who: string): void {
   }
 }
 
-const op = defineOp({
+/** No row is excluded from the gradient. */
+const NONE = -1;
+
+const op = defineOp<number>({
   name: "gatherRows",
   shape([table, ids]) {
     table.dims("rows C", "gatherRows");
@@ -21,46 +24,72 @@ const op = defineOp({
   kernels: {
     js(out, [table, ids]) {
       const C = table.shape[1];
+      const [from, to] = [table.data, out.data];
       checkIds(ids, table.shape[0], "gatherRows");
       ids.data.forEach((id, i) => {
-        out.data.set(table.data.subarray(id * C, (id + 1) * C), i * C);
+        to.set(from.subarray(id * C, (id + 1) * C), i * C);
       });
     },
     wasm(out, [table, ids]) {
-      checkIds(ids, table.shape[0], "gatherRows");
-      return gatherRowsWasm(out, table, ids);
+      const gather = gatherRowsWasm(out, table, ids);
+      if (!gather) return null;
+      return () => {
+        checkIds(ids, table.shape[0], "gatherRows"); // a plan's ids change from call to call
+        gather();
+      };
     },
   },
-  backward: (dy, [table, ids]) => [apply(scatter, [dy, ids], table.shape[0]), null],
+  backward: (dy, [table, ids], _out, padding) => [
+    apply(scatter, [dy, ids], { count: table.shape[0], padding }),
+    null,
+  ],
   samples: [
-    { ins: [[6, 3], [4]], indices: { 1: 6 } },
+    { ins: [[6, 3], [4]], attrs: NONE, indices: { 1: 6 } },
     {
       ins: [
         [5, 2],
         [2, 3],
       ],
+      attrs: NONE,
       indices: { 1: 5 },
     },
   ],
 });
 
-const scatter = defineOp<number>({
+interface Scatter {
+  readonly count: number;
+  readonly padding: number;
+}
+
+const scatter = defineOp<Scatter>({
   name: "scatterRows",
-  shape: ([rows], count): Shape => [count, rows.shape.at(-1) as number],
+  shape: ([rows], { count }): Shape => [count, rows.shape.at(-1) as number],
   dtype: ([rows]) => rows.dtype,
   kernels: {
-    js(out, [rows, ids], count) {
+    js(out, [rows, ids], { count, padding }) {
       const C = out.shape[1];
+      const [from, to] = [rows.data, out.data.fill(0)];
       checkIds(ids, count, "scatterRows");
-      out.data.fill(0);
       ids.data.forEach((id, i) => {
-        for (let c = 0; c < C; c++) out.data[id * C + c] += rows.data[i * C + c];
+        if (id !== padding) for (let c = 0; c < C; c++) to[id * C + c] += from[i * C + c];
       });
     },
   },
-  backward: (dy, [, ids]) => [dy.gatherRows(ids), null],
-  samples: [{ ins: [[4, 3], [4]], attrs: 6, indices: { 1: 6 } }],
+  backward(dy, [, ids], _out, { count, padding }) {
+    if (padding === NONE) return [dy.gatherRows(ids), null];
+    const counted = Tensor.ones([count, 1], dy.dtype);
+    counted.data[padding] = 0;
+    return [dy.mul(counted).gatherRows(ids), null];
+  },
+  samples: [
+    { ins: [[4, 3], [4]], attrs: { count: 6, padding: NONE }, indices: { 1: 6 } },
+    { ins: [[9, 2], [9]], attrs: { count: 3, padding: 1 }, indices: { 1: 3 } },
+  ],
 });
 
-/** Rows of a table (rows, C) by int32 row numbers (…) → (…, C). Throws for a number outside the table. */
-export const gatherRows = (table: Tensor, ids: Tensor): Tensor => apply(op, [table, ids], undefined);
+/**
+ * Rows of a table (rows, C) by int32 row numbers (…) → (…, C). Throws for a number outside the table.
+ * The row `padding` is read like any other but gets no gradient.
+ */
+export const gatherRows = (table: Tensor, ids: Tensor, padding: number = NONE): Tensor =>
+  apply(op, [table, ids], padding);

@@ -17,15 +17,15 @@ const op = defineOp<number>({
   kernels: {
     js(out, [x, gain, bias], eps) {
       const C = gain.size;
+      const [X, Y, g, b] = [x.data, out.data, gain.data, bias.data];
       for (let row = 0; row < x.size; row += C) {
         let sum = 0;
-        for (let i = 0; i < C; i++) sum += x.data[row + i];
+        for (let i = 0; i < C; i++) sum += X[row + i];
         const mean = sum / C;
         let squares = 0;
-        for (let i = 0; i < C; i++) squares += (x.data[row + i] - mean) ** 2;
+        for (let i = 0; i < C; i++) squares += (X[row + i] - mean) ** 2;
         const scale = 1 / Math.sqrt(squares / C + eps);
-        for (let i = 0; i < C; i++)
-          out.data[row + i] = (x.data[row + i] - mean) * scale * gain.data[i] + bias.data[i];
+        for (let i = 0; i < C; i++) Y[row + i] = (X[row + i] - mean) * scale * g[i] + b[i];
       }
     },
     wasm: (out, [x, gain, bias], eps) => layerNormWasm({ out, x, gain, bias, eps }),

@@ -20,11 +20,12 @@ const op = defineOp({
     js(out, [x, weight, bias]) {
       const [N, K] = weight.shape;
       const M = x.size / K;
+      const [X, W, b] = [x.data, weight.data, bias.data];
       for (let i = 0; i < M; i++)
         for (let j = 0; j < N; j++) {
           let sum = 0;
-          for (let k = 0; k < K; k++) sum += x.data[i * K + k] * weight.data[j * K + k];
-          out.data[i * N + j] = sum + bias.data[j];
+          for (let k = 0; k < K; k++) sum += X[i * K + k] * W[j * K + k];
+          out.data[i * N + j] = sum + b[j];
         }
     },
     wasm(out, [x, weight, bias]) {

@@ -17,9 +17,10 @@ const op = defineOp<readonly number[]>({
     js(out, [x], order) {
       const own = stridesOf(x.shape);
       const strides = order.map((axis) => own[axis]);
+      const [X, Y] = [x.data, out.data];
       const step = strides.at(-1) ?? 0;
       eachRow(out.shape, [strides], (at, count, [start]) => {
-        for (let i = 0; i < count; i++) out.data[at + i] = x.data[start + i * step];
+        for (let i = 0; i < count; i++) Y[at + i] = X[start + i * step];
       });
     },
     wasm: (out, [x], order) => permuteWasm(out, x, order),

@@ -9,12 +9,13 @@ const op = defineOp({
     js(out, [x]) {
       const N = x.shape.at(-1) ?? 1;
       const e = new Float64Array(N);
+      const [X, Y] = [x.data, out.data];
       for (let row = 0; row < x.size; row += N) {
         let max = -Infinity;
         let sum = 0;
-        for (let i = 0; i < N; i++) max = Math.max(max, x.data[row + i]);
-        for (let i = 0; i < N; i++) sum += e[i] = Math.exp(x.data[row + i] - max);
-        for (let i = 0; i < N; i++) out.data[row + i] = e[i] / sum;
+        for (let i = 0; i < N; i++) max = Math.max(max, X[row + i]);
+        for (let i = 0; i < N; i++) sum += e[i] = Math.exp(X[row + i] - max);
+        for (let i = 0; i < N; i++) Y[row + i] = e[i] / sum;
       }
     },
     wasm: (out, [x]) => softmaxWasm(out, x),

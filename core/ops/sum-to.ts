@@ -21,10 +21,11 @@ const op = defineOp<Shape>({
   kernels: {
     js(out, [x], to) {
       const sums = new Float64Array(out.size);
+      const X = x.data;
       const strides = broadcastStrides(to, x.shape);
       const step = strides.at(-1) ?? 0;
       eachRow(x.shape, [strides], (at, count, [start]) => {
-        for (let i = 0; i < count; i++) sums[start + i * step] += x.data[at + i];
+        for (let i = 0; i < count; i++) sums[start + i * step] += X[at + i];
       });
       out.data.set(sums);
     },

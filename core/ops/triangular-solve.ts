@@ -21,14 +21,15 @@ const op = defineOp<Triangle>({
     js(out, [a, b], { lower, unit }) {
       const [N, M] = b.shape;
       const x = Float64Array.from(b.data);
+      const A = a.data;
       for (let n = 0; n < N; n++) {
         const i = lower ? n : N - 1 - n;
         const [from, to] = lower ? [0, i] : [i + 1, N];
         for (let k = from; k < to; k++) {
-          const factor = a.data[i * N + k];
+          const factor = A[i * N + k];
           for (let j = 0; j < M; j++) x[i * M + j] -= factor * x[k * M + j];
         }
-        if (!unit) for (let j = 0; j < M; j++) x[i * M + j] /= a.data[i * N + i];
+        if (!unit) for (let j = 0; j < M; j++) x[i * M + j] /= A[i * N + i];
       }
       out.data.set(x);
     },

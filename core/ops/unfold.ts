@@ -46,8 +46,8 @@ const op = defineOp<Window>({
   },
   kernels: {
     js(out, [x], w) {
-      out.data.fill(0);
-      eachRun(x.shape, w, (patch, map, count) => out.data.set(x.data.subarray(map, map + count), patch));
+      const [X, Y] = [x.data, out.data.fill(0)];
+      eachRun(x.shape, w, (patch, map, count) => Y.set(X.subarray(map, map + count), patch));
     },
   },
   backward: (dy, [x], _out, w) => [apply(fold, [dy], { ...w, H: x.shape[1], W: x.shape[2] })],
@@ -64,9 +64,9 @@ const fold = defineOp<Patches>({
   },
   kernels: {
     js(out, [y], w) {
-      const data: TensorData = out.data.fill(0);
+      const [X, Y]: TensorData[] = [out.data.fill(0), y.data];
       eachRun(out.shape, w, (patch, map, count) => {
-        for (let i = 0; i < count; i++) data[map + i] += y.data[patch + i];
+        for (let i = 0; i < count; i++) X[map + i] += Y[patch + i];
       });
     },
   },

@@ -4,6 +4,9 @@ import type { FlorenceConfig } from "./config.ts";
 import { TextEncoder } from "./text-encoder.ts";
 import { type Observer, tokens, VisionTower } from "./vision.ts";
 
+/** The id of `<pad>`: looked up like any token, never trained. */
+const PAD = 1;
+
 /**
  * The encoder half of Florence-2 (arXiv:2311.06242) as FLOWER and NinA use it: camera images and a tokenised prompt in,
  * one sequence of features out. Fields are spelled as in the `microsoft/Florence-2-*` checkpoints; the language
@@ -37,7 +40,10 @@ export class Florence2 extends Module {
       pos_idx_to_embed: buffer([config.max_temporal_embeddings, D], cosineTable),
     };
     this.language_model = {
-      model: { shared: new Embedding(config.vocab_size, d_model), encoder: new TextEncoder(config) },
+      model: {
+        shared: new Embedding(config.vocab_size, d_model, { padding: PAD }),
+        encoder: new TextEncoder(config),
+      },
     };
   }
 

@@ -47,7 +47,7 @@ class ConvEmbed extends Module {
  * same key and value, the biases of `qkv`, so here a window of n real tokens gets one extra key with the logit
  * raised by ln(144 − n): the same result without computing the padding.
  */
-class WindowAttention extends Module {
+export class WindowAttention extends Module {
   qkv: Linear;
   proj: Linear;
   readonly heads: number;
