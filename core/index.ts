@@ -3,6 +3,15 @@ import * as ops from "./ops/index.ts";
 import { Tensor } from "./tensor.ts";
 
 export { type GradOptions, grad, jacobian, jvp, vjp } from "./autograd.ts";
+export {
+  type CliOption,
+  type CliSchema,
+  helpText,
+  parseCli,
+  runMain,
+  UsageError,
+  type Values,
+} from "./cli.ts";
 export * from "./formats/index.ts";
 export { lazily, setHost, toHost } from "./host.ts";
 export { heapUsage } from "./memory.ts";

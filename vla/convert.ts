@@ -1,5 +1,6 @@
 /** Converts checkpoints to safetensors: `npx tsx vla/convert.ts --help`. */
 import {
+  type CliSchema,
   countElements,
   type DTypeName,
   f32ToBf16,
@@ -9,12 +10,14 @@ import {
   type LazyTensor,
   openSafetensors,
   openTorch,
+  parseCli,
+  runMain,
   stateDict,
   type TypedArray,
   toFloat32,
+  UsageError,
   writeSafetensors,
 } from "../core/index.ts";
-import { type CliSchema, parseCli, runMain, UsageError } from "./cli.ts";
 
 const SCHEMA = {
   usage: "npx tsx vla/convert.ts IN OUT.safetensors [options]",

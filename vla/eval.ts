@@ -1,5 +1,5 @@
 /** Evaluates a policy on LIBERO tasks, in this process: `npx tsx vla/eval.ts --help`. */
-import { runMain } from "./cli.ts";
+import { runMain } from "../core/index.ts";
 import { INTERRUPTED, Interrupt } from "./eval/interrupt.ts";
 import { Journal } from "./eval/journal.ts";
 import { readOptions } from "./eval/options.ts";

@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { type CliSchema, parseCli, UsageError } from "../cli.ts";
+import { type CliSchema, parseCli, UsageError } from "../../core/index.ts";
 import type { Contacts } from "../libero/mujoco.ts";
 import { PROTOCOLS, type Protocol } from "../libero/protocols.ts";
 import { DEFAULT_POLICY, type PolicyKind, policyKinds } from "../policies/index.ts";

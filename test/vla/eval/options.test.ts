@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { UsageError } from "../../../vla/cli.ts";
+import { UsageError } from "../../../core/index.ts";
 import { readOptions } from "../../../vla/eval/options.ts";
 
 const clones = { LIBERO_ROOT: "/clones/LIBERO", ROBOSUITE_ROOT: "/clones/robosuite" };

@@ -1,7 +1,6 @@
 /** Writes the untrained checkpoint of the embedded suite: `npx tsx vla/suites/mini/make-checkpoint.ts --help`. */
 import { fileURLToPath } from "node:url";
-import { Random } from "../../../core/index.ts";
-import { parseCli, runMain } from "../../cli.ts";
+import { parseCli, Random, runMain } from "../../../core/index.ts";
 import { trainBpe } from "../../florence2/bpe-train.ts";
 import type { FlorenceConfig } from "../../florence2/config.ts";
 import { Florence2 } from "../../florence2/model.ts";

@@ -9,7 +9,7 @@
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type CliSchema, parseCli, runMain } from "../../cli.ts";
+import { type CliSchema, parseCli, runMain } from "../../../core/index.ts";
 import { parseBddl } from "../../libero/bddl.ts";
 import { loadObject } from "../../libero/compose/object.ts";
 import { planPlacement } from "../../libero/compose/placement-plan.ts";

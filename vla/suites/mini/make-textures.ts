@@ -10,8 +10,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { encode } from "fast-png";
-import { writeFileAtomic } from "../../../core/index.ts";
-import { type CliSchema, parseCli, runMain } from "../../cli.ts";
+import { type CliSchema, parseCli, runMain, writeFileAtomic } from "../../../core/index.ts";
 
 /** Colour at (x, y) of an n × n picture, RGB in [0, 255]. */
 type Paint = (x: number, y: number, n: number) => readonly [number, number, number];

@@ -8,8 +8,7 @@
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFileAtomic } from "../../../core/index.ts";
-import { type CliSchema, parseCli, runMain } from "../../cli.ts";
+import { type CliSchema, parseCli, runMain, writeFileAtomic } from "../../../core/index.ts";
 import { composeScene } from "../../libero/compose/scene.ts";
 import { LiberoEnv } from "../../libero/env.ts";
 import { readInitStates } from "../../libero/init-states.ts";

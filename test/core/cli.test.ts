@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type CliSchema, helpText, parseCli, UsageError } from "../../vla/cli.ts";
+import { type CliSchema, helpText, parseCli, UsageError } from "../../core/cli.ts";
 
 const SCHEMA = {
   usage: "npx tsx thing.ts IN [OUT]",
