@@ -16,14 +16,14 @@
  */
 import type { Expr } from "../../expr.ts";
 import type { Ready } from "../../op.ts";
-import type { Tensor } from "../../tensor.ts";
+import { Tensor } from "../../tensor.ts";
 import type { Local } from "./assembler.ts";
 import { wasmCall } from "./call.ts";
 import { type Kernel, type KernelCode, kernel, SCRATCH_BYTES } from "./engine.ts";
 import { emitFormula, formulaKey } from "./formula.ts";
 import { loadLanes, storeLanes } from "./lanes.ts";
 import { PackedWeights, WEIGHT_BYTES, type WeightFormat } from "./packed.ts";
-import { gemmTile, type Tile } from "./tile.ts";
+import { gemmTile, type Tile, tileName, trial, withTile } from "./tile.ts";
 import { F32x4, I32, I32x4, load, loadBytes, loadLane, loadOne, loadSplat } from "./values.ts";
 
 /** What to multiply. All matrices are contiguous float32 blocks, row-major. */
@@ -104,6 +104,23 @@ export function gemmWasm(task: Gemm): Ready | null {
   return wasmCall(code, args, batch * rowTiles * groups, cost);
 }
 
+/** What the choice of a tile times: a product that fits the second cache, with B packed on the fly. */
+trial.run = (tile) => {
+  const [M, N, K] = [48, 96, 256];
+  const [a, b, out] = [
+    [M, K],
+    [K, N],
+    [M, N],
+  ].map((shape) => Tensor.zeros(shape));
+  const ready = withTile(tile, () => gemmWasm({ out, a, b, M, N, K })) as Ready;
+  ready();
+  const start = performance.now();
+  for (let i = 0; i < 3; i++) ready();
+  const time = performance.now() - start;
+  for (const x of [a, b, out]) x.dispose();
+  return time;
+};
+
 function checkPacked({ M, N, K, transA, transB, accumulate, batch = 1 }: Gemm, b: PackedWeights): void {
   if (b.K !== K || b.N !== N) {
     throw new Error(
@@ -124,10 +141,20 @@ function tileRows(tile: Tile, M: number, depth: number, columnTiles: number): nu
   return Math.ceil(rows / tile.rows) * tile.rows;
 }
 
+/**
+ * Panels that few rows take at a time: about eight sums hide the latency of multiply-add, and the sums, what is loaded
+ * of B (half as many vectors when they are widened) and a number of A must fit 15 registers.
+ */
+function panelsTogether(rows: number, { tile, b }: Spec): number {
+  const loads = b === "bfloat16" || b === "int8" ? tile.vectors / 2 : tile.vectors;
+  const fits = (n: number) => n * rows * tile.vectors <= 8 && n * (rows * tile.vectors + loads) + 1 <= 15;
+  return [4, 3, 2].find(fits) ?? 1;
+}
+
 function gemmKernel(spec: Spec): Kernel {
   const { tile, activation } = spec;
   const name = [
-    ...["gemm", `${tile.rows}x${4 * tile.vectors}x${tile.depth}`, spec.b, `lda ${spec.lda ?? "columns"}`],
+    ...["gemm", tileName(tile), spec.b, `lda ${spec.lda ?? "columns"}`],
     ...[`ragged ${spec.ragged}`, spec.bias ? "bias" : "", spec.residual ? "residual" : ""],
     ...[spec.accumulate ? "accumulate" : "", activation ? formulaKey(activation) : ""],
   ];
@@ -313,8 +340,10 @@ class GemmCode {
       this.#whileRowsLeft(row, rows, () => {
         f.set(panel, this.#panels);
         f.set(column, this.#column);
-        const together = Math.max(1, Math.floor(8 / (rows * tile.vectors)));
-        for (const panels of together > 1 ? [together, 1] : [1]) {
+        const together = panelsTogether(rows, this.#spec);
+        for (const panels of [4, 3, 2, 1].filter(
+          (n) => n === 1 || n === together || (n === 2 && together === 3),
+        )) {
           f.block((done) =>
             f.loop((again) => {
               f.branchIf(column.add(panels * this.#width).gt(this.#fullEnd), done);

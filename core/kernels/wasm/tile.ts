@@ -1,11 +1,107 @@
-/** How a matrix product cuts its work: rows and vectors of the sums held in registers, and steps of k per block. */
+/**
+ * The choice of tile for matrix products. Which one is fastest depends on how well the engine allocates registers, so
+ * the first product on a machine tries each for a few milliseconds and keeps the winner in a file of the user's cache
+ * folder. `NINA_TILE`, as in "4x8x512", overrides it.
+ *
+ * Results never depend on the choice, bit for bit: every tile adds the terms of an element in the order of k.
+ */
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { cpus, homedir } from "node:os";
+import { join } from "node:path";
+import { usesFma } from "./engine.ts";
+
+/** Rows and vectors of the sums held in registers, and steps of k per block. */
 export interface Tile {
   readonly rows: number;
   readonly vectors: number;
   readonly depth: number;
 }
 
-/** The tile that unpacked products use. */
+/** Up to 15 registers: sums, a row of B, a number of A. Deep blocks go with narrow panels: 16 KB of the first cache. */
+export const TILES: readonly Tile[] = [
+  { rows: 4, vectors: 2, depth: 512 },
+  { rows: 2, vectors: 4, depth: 256 },
+  { rows: 6, vectors: 2, depth: 512 },
+];
+
+/** "4x8x512": rows, columns, steps of k. */
+export const tileName = ({ rows, vectors, depth }: Tile): string => `${rows}x${4 * vectors}x${depth}`;
+
+function tileNamed(name: string | undefined): Tile | null {
+  return TILES.find((tile) => tileName(tile) === name) ?? null;
+}
+
+const chosen = new Map<boolean, Tile>();
+/** Times one product under a tile, in any unit. gemm.ts, which needs the tile, sets it. */
+export const trial: { run: ((tile: Tile) => number) | null } = { run: null };
+
+/** The tile for products whose weights are not packed yet. Tries the candidates at its first call on a machine. */
 export function gemmTile(): Tile {
-  return { rows: 4, vectors: 2, depth: 512 };
+  const fma = usesFma();
+  let tile = chosen.get(fma);
+  if (!tile) {
+    tile = process.env.NINA_TILE ? named(process.env.NINA_TILE) : (remembered(fma) ?? tried(fma));
+    chosen.set(fma, tile);
+  }
+  return tile;
+}
+
+function named(name: string): Tile {
+  const tile = tileNamed(name);
+  if (!tile) throw new Error(`NINA_TILE: expected one of ${TILES.map(tileName).join(", ")}, got ${name}`);
+  return tile;
+}
+
+/** Runs `body` with products under that tile. */
+export function withTile<T>(tile: Tile, body: () => T): T {
+  const before = chosen.get(usesFma());
+  chosen.set(usesFma(), tile);
+  try {
+    return body();
+  } finally {
+    if (before) chosen.set(usesFma(), before);
+    else chosen.delete(usesFma());
+  }
+}
+
+/** Where choices are kept: one line per processor, engine and flavour of multiply-add. */
+function cacheFile(): string {
+  return join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "nina-ts", "tiles.json");
+}
+
+const machine = (fma: boolean): string => `${cpus()[0]?.model} | V8 ${process.versions.v8} | fma ${fma}`;
+
+function choices(): Record<string, string> {
+  let text: string;
+  try {
+    text = readFileSync(cacheFile(), "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return {};
+    throw error;
+  }
+  return JSON.parse(text);
+}
+
+const remembered = (fma: boolean): Tile | null => tileNamed(choices()[machine(fma)]);
+
+/** The fastest of the candidates; each is timed several times in turn, and its best time counts. */
+function tried(fma: boolean): Tile {
+  const run = trial.run as (tile: Tile) => number;
+  const best = TILES.map(() => Number.POSITIVE_INFINITY);
+  for (let round = 0; round < 6; round++) {
+    TILES.forEach((tile, i) => {
+      best[i] = Math.min(best[i], run(tile));
+    });
+  }
+  const winner = TILES[best.indexOf(Math.min(...best))];
+  remember(fma, winner);
+  return winner;
+}
+
+function remember(fma: boolean, tile: Tile): void {
+  const file = cacheFile();
+  mkdirSync(join(file, ".."), { recursive: true });
+  const draft = `${file}.${process.pid}.tmp`;
+  writeFileSync(draft, `${JSON.stringify({ ...choices(), [machine(fma)]: tileName(tile) }, null, 2)}\n`);
+  renameSync(draft, file);
 }

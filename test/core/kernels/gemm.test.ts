@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { Expr } from "../../../core/expr.ts";
 import { type Gemm, gemmWasm } from "../../../core/kernels/wasm/gemm.ts";
 import { PackedWeights, packWeights, type WeightFormat } from "../../../core/kernels/wasm/packed.ts";
+import { TILES, withTile } from "../../../core/kernels/wasm/tile.ts";
 import { Scope } from "../../../core/scope.ts";
 import { Tensor } from "../../../core/tensor.ts";
 import { bits, flavours, largestError, length, numbers } from "./support.ts";
@@ -173,5 +174,21 @@ describe("matrix products", () => {
         K: 0,
       }),
     ).toBeNull();
+  });
+});
+
+describe("the tile", () => {
+  it("does not change a bit of the result", () => {
+    using _ = new Scope();
+    const [M, N, K] = [29, 85, 1030];
+    const [a, b] = [numbers([M, K], 1), numbers([K, N], 2)];
+    for (const { run: flavour } of flavours) {
+      const results = TILES.map((tile) => {
+        const out = Tensor.empty([M, N]);
+        flavour(() => withTile(tile, () => gemmWasm({ out, a, b, M, N, K })?.()));
+        return bits(out);
+      });
+      for (const result of results) expect(result).toEqual(results[0]);
+    }
   });
 });
