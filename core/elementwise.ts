@@ -42,6 +42,7 @@ export function defineElementwise(spec: Elementwise): Op<Params> {
       },
       wasm,
     },
+    formula,
     backward: spec.backward,
     samples: spec.samples.map((sample) => ({ attrs: [], ...sample })),
   });

@@ -1,3 +1,4 @@
+import type { Expr } from "./expr.ts";
 import { type Shape, showShape } from "./shape.ts";
 import { type DType, Tensor } from "./tensor.ts";
 
@@ -19,7 +20,11 @@ export interface Op<A> {
     js(out: Tensor, ins: readonly Tensor[], attrs: A): void;
     /** float32 on emitted WASM SIMD code; null for blocks it does not serve, which then run `js`. */
     wasm?(out: Tensor, ins: readonly Tensor[], attrs: A): Ready | null;
+    /** The WASM kernel with what a plan has joined to it; for ops that can end with more than their own result. */
+    epilogue?(out: Tensor, ins: readonly Tensor[], attrs: A, after: Epilogue): Ready | null;
   };
+  /** The formula of an elementwise op, whose attributes are its params: plans join such ops. */
+  readonly formula?: Expr;
   /**
    * Gradients for the inputs in tensor ops, so that gradients have gradients; null where there is none.
    * `wants[i]` tells whether input i's gradient will be used: costly ones may be left out (null) when not.
@@ -33,6 +38,14 @@ export interface Op<A> {
   ): readonly (Tensor | null)[];
   /** Inputs (by shape) and attributes for the gradient check and the kernel comparison. */
   readonly samples: readonly Sample<A>[];
+}
+
+/** What a kernel does to its result before it is stored. */
+export interface Epilogue {
+  /** A formula of one input. */
+  readonly activation?: Expr;
+  /** Added last; of the output's shape. */
+  readonly residual?: Tensor;
 }
 
 export interface Sample<A> {
@@ -68,6 +81,9 @@ export function noGrad<T>(body: () => T): T {
 export function plainKernels<T>(body: () => T): T {
   return withMode("plain", true, body);
 }
+
+/** False inside `plainKernels`. */
+export const usesFastKernels = (): boolean => !mode.plain;
 
 function withMode<T>(key: "gradients" | "plain", value: boolean, body: () => T): T {
   const before = mode[key];

@@ -1,5 +1,6 @@
+import { type Call, fuse } from "./fusion.ts";
 import { allocate, release } from "./memory.ts";
-import { noGrad, prepare, type Ready, recorder, type Step } from "./op.ts";
+import { noGrad, type Ready, recorder, type Step } from "./op.ts";
 import { Scope, scopes } from "./scope.ts";
 import { showShape } from "./shape.ts";
 import { type Block, Tensor } from "./tensor.ts";
@@ -8,9 +9,9 @@ import { type Block, Tensor } from "./tensor.ts";
  * A forward pass, captured once and replayed without allocating.
  *
  * Capture runs `body` once on copies of the example inputs and writes down its kernel calls. Calls that do not depend
- * on an input are dropped, their results kept. The remaining results are laid out in one arena where a block's
- * place is used again after its last reader. Replay calls the same kernels in the same order, so it equals the eager
- * pass bit for bit. `body` must compute by ops alone: numbers it reads or draws on the host are frozen into the plan.
+ * on an input are dropped, their results kept; elementwise calls join their neighbours (see fusion.ts). The remaining
+ * results are laid out in one arena where a block's place is used again after its last reader. Replay does the same
+ * operations in the same order and rounding, so it equals the eager pass bit for bit. `body` must compute by ops alone: numbers it reads or draws on the host are frozen into the plan.
  */
 export class Plan implements Disposable {
   readonly #inputs: readonly Tensor[];
@@ -32,9 +33,9 @@ export class Plan implements Disposable {
       this.#outputs = result instanceof Tensor ? [result] : result;
       recorder.steps = null;
 
-      const live = withoutConstants(steps, this.#inputs);
-      this.#arena = layOut(live, this.#outputs);
-      this.#calls = live.map((step) => prepare(step.op, step.out, step.ins, step.attrs));
+      const calls = fuse(withoutConstants(steps, this.#inputs), this.#outputs);
+      this.#arena = layOut(calls, this.#outputs);
+      this.#calls = calls.map((call) => call.ready());
     } finally {
       recorder.steps = null;
       scopes.current = open;
@@ -92,7 +93,7 @@ function withoutConstants(steps: readonly Step[], inputs: readonly Tensor[]): St
  * Gives every result a place in one arena. Largest first, each takes the lowest offset at which no block that is
  * alive at the same time lies (greedy by size).
  */
-function layOut(steps: readonly Step[], outputs: readonly Tensor[]): { address: number; bytes: number } {
+function layOut(calls: readonly Call[], outputs: readonly Tensor[]): { address: number; bytes: number } {
   interface Life {
     readonly block: Block;
     readonly first: number;
@@ -100,7 +101,7 @@ function layOut(steps: readonly Step[], outputs: readonly Tensor[]): { address: 
     offset: number;
   }
   const lives = new Map<Block, Life>();
-  steps.forEach(({ out, ins }, at) => {
+  calls.forEach(({ out, ins }, at) => {
     for (const x of ins) {
       const life = lives.get(x.block);
       if (life) life.last = at;
@@ -109,7 +110,7 @@ function layOut(steps: readonly Step[], outputs: readonly Tensor[]): { address: 
   });
   for (const out of outputs) {
     const life = lives.get(out.block);
-    if (life) life.last = steps.length;
+    if (life) life.last = calls.length;
   }
 
   const placed: Life[] = [];

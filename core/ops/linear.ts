@@ -32,6 +32,10 @@ const op = defineOp({
       const [N, K] = weight.shape;
       return gemmWasm({ out, a: x, b: weight, M: x.size / K, N, K, transB: true, bias });
     },
+    epilogue(out, [x, weight, bias], _attrs, after) {
+      const [N, K] = weight.shape;
+      return gemmWasm({ out, a: x, b: weight, M: x.size / K, N, K, transB: true, bias, ...after });
+    },
   },
   backward(dy, [x, weight, bias], _out, _attrs, wants) {
     const rows = (y: Tensor): Tensor =>

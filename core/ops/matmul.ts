@@ -45,6 +45,12 @@ const op = defineOp<Transposed>({
       const strides = { a: M * K, b: K * N, out: M * N };
       return gemmWasm({ out, a, b, M, N, K, batch, strides, transA: transposed.a, transB: transposed.b });
     },
+    epilogue(out, [a, b], transposed, after) {
+      const { batch, M, K, N } = sizes(a, b, transposed);
+      const strides = { a: M * K, b: K * N, out: M * N };
+      const { a: transA, b: transB } = transposed;
+      return gemmWasm({ out, a, b, M, N, K, batch, strides, transA, transB, ...after });
+    },
   },
   backward(dy, [a, b], _out, transposed, wants) {
     // C = op(A) op(B):  d op(A) = dC op(B)ᵀ,  d op(B) = op(A)ᵀ dC

@@ -1,0 +1,181 @@
+import { Expr } from "./expr.ts";
+import { elementwiseWasm } from "./kernels/wasm/elementwise.ts";
+import { type Epilogue, prepare, type Ready, type Step, usesFastKernels } from "./op.ts";
+import { sameShape } from "./shape.ts";
+import type { Block, Tensor } from "./tensor.ts";
+
+/**
+ * Fewer passes over memory for a plan: elementwise calls join into one kernel, and what follows a matrix product
+ * (an activation, a residual) into the product's own kernel. Each number still goes through the same operations,
+ * rounded to float32 one by one, so results stay equal bit for bit.
+ */
+
+/** A call of a plan; `ready` is called once its blocks have their places. */
+export interface Call {
+  readonly out: Tensor;
+  readonly ins: readonly Tensor[];
+  ready(): Ready;
+}
+
+/** More streams than this through one loop, and the loads no longer hide behind the arithmetic. */
+const MAX_INPUTS = 6;
+
+/** A call while it may still be joined with others. */
+interface Draft {
+  readonly out: Tensor;
+  ins: readonly Tensor[];
+  /** The formula of an elementwise call over `ins`. */
+  formula: Expr | null;
+  /** The call itself when it is not elementwise, with what has been joined to it. */
+  step: Step | null;
+  epilogue: Epilogue;
+}
+
+/** Joins calls. `kept` are results that must exist as blocks of their own. */
+export function fuse(steps: readonly Step[], kept: readonly Tensor[]): Call[] {
+  const readers = new Map<Block, number>();
+  for (const { ins } of steps) {
+    for (const block of new Set(ins.map((x) => x.block))) readers.set(block, (readers.get(block) ?? 0) + 1);
+  }
+  const pinned = new Set(kept.map((x) => x.block));
+  const drafts = new Map<Block, Draft>();
+  for (const step of steps) {
+    let draft = draftOf(step);
+    /** The call that made x, when this one is its only reader and sees the same shape. */
+    const maker = (x: Tensor): Draft | undefined => {
+      const made = drafts.get(x.block);
+      const oneView = draft.ins.every((other) => other === x || other.block !== x.block);
+      const only = made && readers.get(x.block) === 1 && oneView && !pinned.has(x.block);
+      return only && sameShape(made.out.shape, step.out.shape) && sameShape(x.shape, made.out.shape)
+        ? made
+        : undefined;
+    };
+    for (const x of new Set(draft.ins)) {
+      const made = draft.formula && maker(x);
+      if (!made) continue;
+      const joined = made.formula ? joinElementwise(made, draft, x) : joinEpilogue(made, draft, x);
+      if (!joined) continue;
+      drafts.delete(x.block);
+      draft = joined;
+    }
+    drafts.set(step.out.block, draft);
+  }
+  return [...drafts.values()].map(callOf);
+}
+
+function draftOf(step: Step): Draft {
+  const { op, out, ins } = step;
+  const fast = op.formula && usesFastKernels() && [out, ...ins].every((x) => x.dtype === "float32");
+  const formula = fast ? bind(op.formula as Expr, step.attrs as readonly number[]) : null;
+  return { out, ins, formula, step: formula ? null : step, epilogue: {} };
+}
+
+/** The consumer's formula with the producer's put in place of input x. */
+function joinElementwise(made: Draft, draft: Draft, x: Tensor): Draft | null {
+  const ins = [...new Set([...draft.ins.filter((other) => other !== x), ...made.ins])];
+  if (ins.length > MAX_INPUTS) return null;
+  const at = (tensor: Tensor): Expr => Expr.input(ins.indexOf(tensor));
+  const inner = substitute(made.formula as Expr, made.ins.map(at));
+  const formula = substitute(
+    draft.formula as Expr,
+    draft.ins.map((other) => (other === x ? inner : at(other))),
+  );
+  return { ...draft, ins, formula };
+}
+
+/** A product followed by f(x), x + r or f(x) + r. */
+function joinEpilogue(made: Draft, draft: Draft, x: Tensor): Draft | null {
+  if (!made.step?.op.kernels.epilogue || made.epilogue.activation || made.epilogue.residual) return null;
+  const formula = draft.formula as Expr;
+  const after = splitResidual(formula, draft.ins, x);
+  if (!after || (after.residual && !sameShape(after.residual.shape, draft.out.shape))) return null;
+  const ins = after.residual ? [...made.ins, after.residual] : made.ins;
+  return { out: draft.out, ins, formula: null, step: made.step, epilogue: after };
+}
+
+function splitResidual(formula: Expr, ins: readonly Tensor[], x: Tensor): Epilogue | null {
+  const isX = (e: Expr): boolean => e.node.kind === "input" && ins[e.node.index] === x;
+  const ofX = (e: Expr): Expr =>
+    substitute(
+      e,
+      ins.map(() => Expr.input(0)),
+    );
+  const onlyX = (e: Expr): boolean => inputsOf(e).every((index) => ins[index] === x);
+  if (onlyX(formula)) return { activation: ofX(formula) };
+  const { node } = formula;
+  if (node.kind !== "binary" || node.name !== "add") return null;
+  for (const [main, other] of [
+    [node.a, node.b],
+    [node.b, node.a],
+  ]) {
+    if (!onlyX(main) || other.node.kind !== "input" || ins[other.node.index] === x) continue;
+    const residual = ins[other.node.index];
+    return isX(main) ? { residual } : { activation: ofX(main), residual };
+  }
+  return null;
+}
+
+function callOf({ out, ins, formula, step, epilogue }: Draft): Call {
+  return {
+    out,
+    ins,
+    ready() {
+      if (formula) return elementwiseWasm(formula, ins.length, 0)(out, ins, []) as Ready;
+      const { op, ins: own, attrs } = step as Step;
+      if (!epilogue.activation && !epilogue.residual) return prepare(op, out, own, attrs);
+      const ready = op.kernels.epilogue?.(out, own, attrs, epilogue);
+      if (!ready) throw new Error(`Plan: ${op.name} has no kernel for what follows it`);
+      return ready;
+    },
+  };
+}
+
+/** Params become constants, rounded to float32 as kernels receive them. */
+function bind(formula: Expr, params: readonly number[]): Expr {
+  return rebuild(formula, (e) =>
+    e.node.kind === "param" ? new Expr({ kind: "const", value: Math.fround(params[e.node.index]) }) : e,
+  );
+}
+
+/** Inputs become expressions. */
+const substitute = (formula: Expr, inputs: readonly Expr[]): Expr =>
+  rebuild(formula, (e) => (e.node.kind === "input" ? inputs[e.node.index] : e));
+
+function inputsOf(formula: Expr): number[] {
+  const found = new Set<number>();
+  rebuild(formula, (e) => {
+    if (e.node.kind === "input") found.add(e.node.index);
+    return e;
+  });
+  return [...found];
+}
+
+/** The formula with its leaves replaced. Parts that occur twice stay one object. */
+function rebuild(formula: Expr, leaf: (e: Expr) => Expr): Expr {
+  const done = new Map<Expr, Expr>();
+  const visit = (e: Expr): Expr => {
+    let result = done.get(e);
+    if (!result) done.set(e, (result = rebuilt(e)));
+    return result;
+  };
+  const rebuilt = (e: Expr): Expr => {
+    const { node } = e;
+    switch (node.kind) {
+      case "unary":
+        return new Expr({ ...node, x: visit(node.x) });
+      case "binary":
+        return new Expr({ ...node, a: visit(node.a), b: visit(node.b) });
+      case "select":
+        return new Expr({
+          ...node,
+          a: visit(node.a),
+          b: visit(node.b),
+          yes: visit(node.yes),
+          no: visit(node.no),
+        });
+      default:
+        return leaf(e);
+    }
+  };
+  return visit(formula);
+}
