@@ -1,7 +1,8 @@
+import type { Tensor } from "../../../core/index.ts";
 import type { Flow } from "../../../flows/index.ts";
 import type { Decoder } from "../../../vla/decoder.ts";
 import { MlpDecoder, mlpFlow } from "../../../vla/nina/mlp.ts";
-import { MseDecoder } from "../../../vla/nina/mse.ts";
+import { MseDecoder, MseNet } from "../../../vla/nina/mse.ts";
 import { TransformerDecoder, transformerFlow } from "../../../vla/nina/transformer.ts";
 
 /** A flow's configuration in the reference's spelling; what is absent has the reference's default. */
@@ -33,6 +34,14 @@ export function flowOf(config: FlowConfig): (() => Flow) | undefined {
   }
 }
 
+/** The same, with the ablation that has no density. */
+export const netOf = (config: FlowConfig): (() => Flow | MseNet) | undefined =>
+  config.backbone === "mse" ? () => new MseNet(mseConfig(config)) : flowOf(config);
+
+/** What noise becomes, before clamping. */
+export const fromNoise = (net: Flow | MseNet, z: Tensor, condition: Tensor): Tensor =>
+  net instanceof MseNet ? net.forward(z, condition) : net.inverse(z, condition).out;
+
 /** How to build the decoder of a configuration; undefined for a backbone that the product does not have. */
 export function decoderOf(config: AgentConfig): (() => Decoder) | undefined {
   const chunk = { features: config.feature_dim, actionNoise: config.action_noise_mult };
@@ -42,7 +51,7 @@ export function decoderOf(config: AgentConfig): (() => Decoder) | undefined {
     case "trans":
       return () => new TransformerDecoder({ ...transformerConfig(config), ...chunk });
     case "mse":
-      return () => new MseDecoder({ ...transformerConfig(config), ...chunk });
+      return () => new MseDecoder({ ...mseConfig(config), ...chunk });
   }
 }
 
@@ -57,7 +66,10 @@ const mlpConfig = (config: FlowConfig) => ({
 
 const transformerConfig = (config: FlowConfig) => ({
   ...mlpConfig(config),
-  heads: config.n_heads ?? 4,
+  heads: config.n_heads ?? 8,
   depth: config.block_depth ?? 1,
   dropout: 0.1,
 });
+
+/** The ablation has the Transformer flow's sizes. */
+export const mseConfig = transformerConfig;

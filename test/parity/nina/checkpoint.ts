@@ -3,7 +3,7 @@ import { type HostTensor, openTorch, Scope, stateDict } from "../../../core/inde
 import { inDType } from "../../../nn/index.ts";
 import type { ParityResult } from "../case.ts";
 import { Worst } from "../florence2/worst.ts";
-import { type FlowConfig, flowOf } from "./builders.ts";
+import { type FlowConfig, fromNoise, netOf } from "./builders.ts";
 import { Golden, type GoldenCase, scaled } from "./golden.ts";
 
 interface CheckpointCase extends GoldenCase {
@@ -15,7 +15,7 @@ interface CheckpointCase extends GoldenCase {
 
 /** A Lightning checkpoint: names and their order, every stored number, and what the flow makes of weights and averages. */
 export function checkpointCase(dir: string, one: CheckpointCase): (() => ParityResult) | undefined {
-  const make = flowOf(one.config);
+  const make = netOf(one.config);
   if (!make) return undefined;
   return () => {
     using _ = new Scope();
@@ -41,10 +41,10 @@ export function checkpointCase(dir: string, one: CheckpointCase): (() => ParityR
         );
       }
       const flow = inDType("float32", make).load(dict, { prefix: "nf." });
-      const { out: actions } = flow.inverse(
-        golden.tensor("in.z", "float32"),
-        golden.tensor("in.cond", "float32"),
-      );
+      const stored = one.state_dict_order.filter((name) => name.startsWith("nf."));
+      if ([...flow.namedTensors("nf.")].map(([name]) => name).join() !== stored.join())
+        throw new Error("names or their order differ from the checkpoint's");
+      const actions = fromNoise(flow, golden.tensor("in.z", "float32"), golden.tensor("in.cond", "float32"));
       const expected = golden.numbers(out);
       // Both are float32 results.
       worst.compare(out, actions.data, expected, scaled(4e-5, expected));

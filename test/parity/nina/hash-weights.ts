@@ -1,8 +1,8 @@
-import { type HostTensor, Scope } from "../../../core/index.ts";
+import { type HostTensor, type LazyTensor, Scope } from "../../../core/index.ts";
 import { inDType, type Module } from "../../../nn/index.ts";
 import type { ParityResult } from "../case.ts";
 import { Worst } from "../florence2/worst.ts";
-import { type FlowConfig, flowOf } from "./builders.ts";
+import { type FlowConfig, netOf } from "./builders.ts";
 import { compareDirections } from "./flow.ts";
 import { Golden, type GoldenCase } from "./golden.ts";
 
@@ -17,7 +17,7 @@ interface HashCase extends GoldenCase {
 
 /** A full-size flow whose weights are not stored but made from their names: counts, probes, both directions. */
 export function hashWeightsCase(dir: string, one: HashCase): (() => ParityResult) | undefined {
-  const make = flowOf(one.config);
+  const make = netOf(one.config);
   if (!make) return undefined;
   return () => {
     const golden = new Golden(dir, one.file);
@@ -32,10 +32,10 @@ export function hashWeightsCase(dir: string, one: HashCase): (() => ParityResult
       flow.load(state, { prefix: "nf." });
 
       const head = golden.numbers("probe.weight_head");
-      const made = state.get(one.probe)?.data as Float32Array;
+      const made = state.get(one.probe)?.read() as Float32Array;
       worst.compare("weights made", made.subarray(0, head.length), head, Number.MIN_VALUE);
       const permutation = golden.host("probe.perm0").data as BigInt64Array;
-      const perm = state.get("nf.layers.0.perm")?.data as BigInt64Array;
+      const perm = state.get("nf.layers.0.perm")?.read() as BigInt64Array;
       worst.compare(
         "permutation made",
         Array.from(perm, Number),
@@ -49,29 +49,31 @@ export function hashWeightsCase(dir: string, one: HashCase): (() => ParityResult
   };
 }
 
-/** Values for every tensor of a module, made from its full name by the rules of the manifest. */
-export function hashState(module: Module, prefix: string, seed: number): Map<string, HostTensor> {
-  const state = new Map<string, HostTensor>();
-  for (const [own, { shape }] of module.namedTensors()) {
+/** Values for every tensor of a module, made from its full name by the rules of the manifest when they are read. */
+export function hashState(module: Module, prefix: string, seed: number): Map<string, LazyTensor> {
+  const state = new Map<string, LazyTensor>();
+  for (const [own, { shape, dtype }] of module.namedTensors()) {
     const name = prefix + own;
-    state.set(name, { shape: [...shape], ...values(name, shape, seed) });
+    state.set(name, {
+      shape: [...shape],
+      dtype: dtype === "int32" ? "I64" : "F32",
+      read: () => values(name, shape, seed),
+    });
   }
   return state;
 }
 
-function values(name: string, shape: readonly number[], seed: number): Pick<HostTensor, "dtype" | "data"> {
+function values(name: string, shape: readonly number[], seed: number): HostTensor["data"] {
   const count = shape.reduce((product, length) => product * length, 1);
   const draw = (of: string, length = count): Float64Array => uniforms(of, seed, length);
-  const floats = (f: (r: number, i: number) => number): { dtype: "F32"; data: Float32Array } => ({
-    dtype: "F32",
-    data: Float32Array.from(draw(name), f),
-  });
+  const floats = (f: (r: number, i: number) => number): Float32Array => {
+    const [drawn, data] = [draw(name), new Float32Array(count)];
+    for (let i = 0; i < count; i++) data[i] = f(drawn[i], i);
+    return data;
+  };
   const last = name.slice(name.lastIndexOf(".") + 1);
   const of = (word: string): string => name.slice(0, -last.length) + word;
-  const integers = (list: number[]): { dtype: "I64"; data: BigInt64Array } => ({
-    dtype: "I64",
-    data: BigInt64Array.from(list, BigInt),
-  });
+  const integers = (list: number[]): BigInt64Array => BigInt64Array.from(list, BigInt);
   switch (last) {
     case "perm":
       return integers(ascending(draw(name)));
@@ -84,7 +86,7 @@ function values(name: string, shape: readonly number[], seed: number): Pick<Host
       ascending(draw(of("P"), D)).forEach((column, row) => {
         data[last === "P" ? row * D + column : column * D + row] = 1;
       });
-      return { dtype: "F32", data };
+      return data;
     }
     case "s":
       return floats((r, i) => (0.8 + 0.4 * r) * (i % 3 === 1 ? -1 : 1));
@@ -102,12 +104,14 @@ function values(name: string, shape: readonly number[], seed: number): Pick<Host
 /** Numbers in [0, 1): a counter-based hash of the name and the seed. */
 export function uniforms(name: string, seed: number, count: number): Float64Array {
   const start = (fnv1a(name) ^ seed) >>> 0;
-  return Float64Array.from({ length: count }, (_, i) => {
+  const drawn = new Float64Array(count);
+  for (let i = 0; i < count; i++) {
     const a = (start + Math.imul(i + 1, 0x6d2b79f5)) >>> 0;
     let t = Math.imul(a ^ (a >>> 15), a | 1);
     t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  });
+    drawn[i] = ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  }
+  return drawn;
 }
 
 function fnv1a(text: string): number {
