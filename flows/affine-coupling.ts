@@ -4,12 +4,18 @@ import { Bijector, type Mapped, sumEvent } from "./bijector.ts";
 import { type Conditioner, couple } from "./coupling.ts";
 import { halves, type Split } from "./split.ts";
 
+/** A layer whose log-scales are squashed into (−1, 1): near the ends they no longer follow their network. */
+export interface Squashed extends Bijector {
+  /** s at an input of `forward` or of `inverse`. */
+  logScale(x: Tensor, condition?: Tensor): Tensor;
+}
+
 /**
  * The affine coupling layer of RealNVP (arXiv:1605.08803, eq. 7 and 8), its log-scale squashed by tanh so that one layer
  * scales no entry by more than e:
  *   z₁ = x₁    z₂ = x₂ ⊙ eˢ + t    log |det J| = Σ s    with s = tanh(scale_net(x₁, c)), t = shift_net(x₁, c)
  */
-export class AffineCoupling extends Bijector {
+export class AffineCoupling extends Bijector implements Squashed {
   scale_net: Conditioner;
   shift_net: Conditioner;
   readonly split: Split;
@@ -29,6 +35,10 @@ export class AffineCoupling extends Bijector {
     return couple(z, this.split, (z2, z1) => unstretch(z2, ...this.#scaleShift(z1, condition)));
   }
 
+  logScale(x: Tensor, condition?: Tensor): Tensor {
+    return this.scale_net.forward(this.split.apart(x)[0], condition).tanh();
+  }
+
   #scaleShift(kept: Tensor, condition?: Tensor): [s: Tensor, t: Tensor] {
     return [this.scale_net.forward(kept, condition).tanh(), this.shift_net.forward(kept, condition)];
   }
@@ -40,7 +50,7 @@ export interface ScaleShiftNet extends Module {
 }
 
 /** The same layer with one network for scale and shift. */
-export class JointAffineCoupling extends Bijector {
+export class JointAffineCoupling extends Bijector implements Squashed {
   net: ScaleShiftNet;
   readonly split: Split;
 
@@ -56,6 +66,10 @@ export class JointAffineCoupling extends Bijector {
 
   inverse(z: Tensor, condition?: Tensor): Mapped {
     return couple(z, this.split, (z2, z1) => unstretch(z2, ...this.#scaleShift(z1, condition)));
+  }
+
+  logScale(x: Tensor, condition?: Tensor): Tensor {
+    return this.#scaleShift(this.split.apart(x)[0], condition)[0];
   }
 
   #scaleShift(kept: Tensor, condition?: Tensor): [s: Tensor, t: Tensor] {

@@ -1,8 +1,9 @@
 /** Normalizing flows: bijectors, distributions, and the laws they must satisfy. */
 export { ActNorm } from "./act-norm.ts";
 export { AdditiveCoupling } from "./additive-coupling.ts";
-export { AffineCoupling, JointAffineCoupling, type ScaleShiftNet } from "./affine-coupling.ts";
+export { AffineCoupling, JointAffineCoupling, type ScaleShiftNet, type Squashed } from "./affine-coupling.ts";
 export { Bijector, forBatch, type Mapped, sumEvent } from "./bijector.ts";
+export { type Certificate, type CertifyOptions, certify, type LayerReport } from "./certificate.ts";
 export { Chain } from "./chain.ts";
 export { MlpConditioner, type MlpConditionerConfig } from "./conditioner.ts";
 export { type Conditioner, couple } from "./coupling.ts";

@@ -122,23 +122,23 @@ function jacobianError(
   return finite(worst);
 }
 
+/** The largest of the `distances` of a batch. */
+const distance = (a: Tensor, b: Tensor): number => distances(a, b).reduce(larger, 0);
+
 /**
- * The largest difference between entries of a and b, each sample's relative to the largest entry of b there when
- * that is above 1; ∞ when something is not finite.
+ * Per sample, the largest difference between entries of a and b, relative to the largest entry of b when that is
+ * above 1; ∞ when something is not finite.
  */
-export function distance(a: Tensor, b: Tensor): number {
-  const B = b.shape[0];
-  const N = b.size / B;
-  let worst = 0;
-  for (let start = 0; start < b.size; start += N) {
+export function distances(a: Tensor, b: Tensor): Float64Array {
+  const N = b.size / b.shape[0];
+  return Float64Array.from({ length: b.shape[0] }, (_, sample) => {
     let [difference, scale] = [0, 1];
-    for (let i = start; i < start + N; i++) {
+    for (let i = sample * N; i < (sample + 1) * N; i++) {
       difference = larger(difference, Math.abs(a.data[i] - b.data[i]));
       scale = Math.max(scale, Math.abs(b.data[i]));
     }
-    worst = larger(worst, difference / scale);
-  }
-  return finite(worst);
+    return finite(difference / scale);
+  });
 }
 
 /** The larger of two errors; NaN stays. */

@@ -51,6 +51,41 @@ export function logAbsDet(matrix: ArrayLike<number>): number {
   return sum;
 }
 
+/**
+ * Singular values, largest first, by one-sided Jacobi rotations: columns are turned pairwise until they are orthogonal; then
+ * their lengths are the singular values.
+ */
+export function singularValues(matrix: ArrayLike<number>): Float64Array {
+  const N = sideOf(matrix);
+  // Columns as rows, so that each lies in one piece.
+  const columns = Array.from({ length: N }, (_, j) =>
+    Float64Array.from({ length: N }, (_, i) => matrix[i * N + j]),
+  );
+  for (let sweep = 0, turned = true; turned && sweep < 60; sweep++) {
+    turned = false;
+    for (let p = 0; p < N; p++) {
+      for (let q = p + 1; q < N; q++) {
+        const [a, b] = [columns[p], columns[q]];
+        const [aa, bb, ab] = [dot(a, a), dot(b, b), dot(a, b)];
+        if (Math.abs(ab) <= 1e-15 * Math.sqrt(aa * bb)) continue;
+        turned = true;
+        const tau = (bb - aa) / (2 * ab);
+        const t = (tau < 0 ? -1 : 1) / (Math.abs(tau) + Math.sqrt(1 + tau * tau));
+        const cosine = 1 / Math.sqrt(1 + t * t);
+        const sine = cosine * t;
+        for (let i = 0; i < N; i++) {
+          const [x, y] = [a[i], b[i]];
+          a[i] = cosine * x - sine * y;
+          b[i] = sine * x + cosine * y;
+        }
+      }
+    }
+  }
+  return Float64Array.from(columns, (column) => Math.sqrt(dot(column, column)))
+    .sort()
+    .reverse();
+}
+
 /** A random orthogonal matrix, uniformly distributed: normal columns made orthonormal (Gram and Schmidt, twice). */
 export function randomOrthogonal(N: number, random: Random): Matrix {
   const q = Float64Array.from({ length: N * N }, () => random.normal());
