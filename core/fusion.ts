@@ -1,5 +1,6 @@
 import { Expr } from "./expr.ts";
 import { elementwiseWasm } from "./kernels/wasm/elementwise.ts";
+import type { PackedWeights } from "./kernels/wasm/packed.ts";
 import { type Epilogue, prepare, type Ready, type Step, usesFastKernels } from "./op.ts";
 import { sameShape } from "./shape.ts";
 import type { Block, Tensor } from "./tensor.ts";
@@ -14,11 +15,15 @@ import type { Block, Tensor } from "./tensor.ts";
 export interface Call {
   readonly out: Tensor;
   readonly ins: readonly Tensor[];
-  ready(): Ready;
+  /** Weights that are packed for this call are added to `packed`. */
+  ready(packed: PackedWeights[]): Ready;
 }
 
 /** More streams than this through one loop, and the loads no longer hide behind the arithmetic. */
 const MAX_INPUTS = 6;
+
+/** A plan's packed copies of weights take no more than this: large models fill the heap with the weights themselves. */
+const PACKED_BYTES = 2 ** 28;
 
 /** A call while it may still be joined with others. */
 interface Draft {
@@ -31,8 +36,8 @@ interface Draft {
   epilogue: Epilogue;
 }
 
-/** Joins calls. `kept` are results that must exist as blocks of their own. */
-export function fuse(steps: readonly Step[], kept: readonly Tensor[]): Call[] {
+/** Joins calls. `changing` are blocks whose content differs from replay to replay; `kept` are results that must exist. */
+export function fuse(steps: readonly Step[], changing: ReadonlySet<Block>, kept: readonly Tensor[]): Call[] {
   const readers = new Map<Block, number>();
   for (const { ins } of steps) {
     for (const block of new Set(ins.map((x) => x.block))) readers.set(block, (readers.get(block) ?? 0) + 1);
@@ -60,7 +65,7 @@ export function fuse(steps: readonly Step[], kept: readonly Tensor[]): Call[] {
     }
     drafts.set(step.out.block, draft);
   }
-  return [...drafts.values()].map(callOf);
+  return [...drafts.values()].map((draft) => callOf(draft, changing));
 }
 
 function draftOf(step: Step): Draft {
@@ -115,19 +120,34 @@ function splitResidual(formula: Expr, ins: readonly Tensor[], x: Tensor): Epilog
   return null;
 }
 
-function callOf({ out, ins, formula, step, epilogue }: Draft): Call {
+function callOf({ out, ins, formula, step, epilogue }: Draft, changing: ReadonlySet<Block>): Call {
   return {
     out,
     ins,
-    ready() {
+    ready(packed) {
       if (formula) return elementwiseWasm(formula, ins.length, 0)(out, ins, []) as Ready;
       const { op, ins: own, attrs } = step as Step;
-      if (!epilogue.activation && !epilogue.residual) return prepare(op, out, own, attrs);
-      const ready = op.kernels.epilogue?.(out, own, attrs, epilogue);
+      const weights = usesFastKernels() ? packOnce(step as Step, changing, packed) : null;
+      if (!weights && !epilogue.activation && !epilogue.residual) return prepare(op, out, own, attrs);
+      const ready = op.kernels.epilogue?.(out, own, attrs, weights ? { ...epilogue, weights } : epilogue);
       if (!ready) throw new Error(`Plan: ${op.name} has no kernel for what follows it`);
       return ready;
     },
   };
+}
+
+/** Lays the weights of a product out for its kernel when they stay as they are and there is room. */
+function packOnce(
+  { op, out, ins, attrs }: Step,
+  changing: ReadonlySet<Block>,
+  packed: PackedWeights[],
+): PackedWeights | null {
+  const taken = packed.reduce((sum, weights) => sum + weights.bytes, 0);
+  const fits = () => taken + ins[1].block.bytes <= PACKED_BYTES;
+  if (!op.kernels.pack || out.dtype !== "float32" || changing.has(ins[1].block) || !fits()) return null;
+  const weights = op.kernels.pack(ins, attrs);
+  if (weights) packed.push(weights);
+  return weights;
 }
 
 /** Params become constants, rounded to float32 as kernels receive them. */

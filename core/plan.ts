@@ -1,4 +1,5 @@
 import { type Call, fuse } from "./fusion.ts";
+import type { PackedWeights } from "./kernels/wasm/packed.ts";
 import { allocate, release } from "./memory.ts";
 import { noGrad, type Ready, recorder, type Step } from "./op.ts";
 import { Scope, scopes } from "./scope.ts";
@@ -18,6 +19,7 @@ export class Plan implements Disposable {
   readonly #outputs: readonly Tensor[];
   readonly #calls: readonly Ready[];
   readonly #arena: { address: number; bytes: number };
+  readonly #packed: PackedWeights[] = [];
   readonly #scope: Scope;
 
   constructor(body: (...inputs: Tensor[]) => Tensor | readonly Tensor[], examples: readonly Tensor[]) {
@@ -33,9 +35,10 @@ export class Plan implements Disposable {
       this.#outputs = result instanceof Tensor ? [result] : result;
       recorder.steps = null;
 
-      const calls = fuse(withoutConstants(steps, this.#inputs), this.#outputs);
+      const { live, changing } = withoutConstants(steps, this.#inputs);
+      const calls = fuse(live, changing, this.#outputs);
       this.#arena = layOut(calls, this.#outputs);
-      this.#calls = calls.map((call) => call.ready());
+      this.#calls = calls.map((call) => call.ready(this.#packed));
     } finally {
       recorder.steps = null;
       scopes.current = open;
@@ -75,18 +78,23 @@ export class Plan implements Disposable {
     scopes.current = this.#scope;
     this.#scope[Symbol.dispose]();
     scopes.current = open;
+    for (const weights of this.#packed) weights.dispose();
     release(this.#arena.address, this.#arena.bytes);
   }
 }
 
 /** Leaves out the calls whose inputs never change from replay to replay. */
-function withoutConstants(steps: readonly Step[], inputs: readonly Tensor[]): Step[] {
+function withoutConstants(
+  steps: readonly Step[],
+  inputs: readonly Tensor[],
+): { live: Step[]; changing: Set<Block> } {
   const changing = new Set<Block>(inputs.map((x) => x.block));
-  return steps.filter((step) => {
+  const live = steps.filter((step) => {
     if (!step.ins.some((x) => changing.has(x.block))) return false;
     changing.add(step.out.block);
     return true;
   });
+  return { live, changing };
 }
 
 /**

@@ -1,4 +1,5 @@
 import { gemmWasm } from "../kernels/wasm/gemm.ts";
+import { PACKING_PAYS, packWeights } from "../kernels/wasm/packed.ts";
 import { apply, defineOp } from "../op.ts";
 import { showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -32,9 +33,23 @@ const op = defineOp({
       const [N, K] = weight.shape;
       return gemmWasm({ out, a: x, b: weight, M: x.size / K, N, K, transB: true, bias });
     },
-    epilogue(out, [x, weight, bias], _attrs, after) {
+    pack([x, weight]) {
       const [N, K] = weight.shape;
-      return gemmWasm({ out, a: x, b: weight, M: x.size / K, N, K, transB: true, bias, ...after });
+      return x.size / K <= PACKING_PAYS ? packWeights(weight, K, N, true) : null;
+    },
+    epilogue(out, [x, weight, bias], _attrs, { weights, ...after }) {
+      const [N, K] = weight.shape;
+      return gemmWasm({
+        out,
+        a: x,
+        b: weights ?? weight,
+        M: x.size / K,
+        N,
+        K,
+        transB: !weights,
+        bias,
+        ...after,
+      });
     },
   },
   backward(dy, [x, weight, bias], _out, _attrs, wants) {

@@ -1,4 +1,5 @@
 import { gemmWasm } from "../kernels/wasm/gemm.ts";
+import { PACKING_PAYS, packWeights } from "../kernels/wasm/packed.ts";
 import { apply, defineOp } from "../op.ts";
 import { broadcastShapes, sameShape, showShape } from "../shape.ts";
 import type { Tensor, TensorData } from "../tensor.ts";
@@ -45,11 +46,15 @@ const op = defineOp<Transposed>({
       const strides = { a: M * K, b: K * N, out: M * N };
       return gemmWasm({ out, a, b, M, N, K, batch, strides, transA: transposed.a, transB: transposed.b });
     },
-    epilogue(out, [a, b], transposed, after) {
+    pack([a, b], transposed) {
+      const { batch, M, K, N } = sizes(a, b, transposed);
+      return batch === 1 && M <= PACKING_PAYS ? packWeights(b, K, N, transposed.b) : null;
+    },
+    epilogue(out, [a, b], transposed, { weights, ...after }) {
       const { batch, M, K, N } = sizes(a, b, transposed);
       const strides = { a: M * K, b: K * N, out: M * N };
-      const { a: transA, b: transB } = transposed;
-      return gemmWasm({ out, a, b, M, N, K, batch, strides, transA, transB, ...after });
+      const [transA, transB] = [transposed.a, transposed.b && !weights];
+      return gemmWasm({ out, a, b: weights ?? b, M, N, K, batch, strides, transA, transB, ...after });
     },
   },
   backward(dy, [a, b], _out, transposed, wants) {

@@ -10,6 +10,9 @@ export type WeightFormat = "float32" | "bfloat16" | "int8";
 
 export const WEIGHT_BYTES: Readonly<Record<WeightFormat, number>> = { float32: 4, bfloat16: 2, int8: 1 };
 
+/** Rows of the other operand up to which packing on the fly costs more than a tenth of the product. */
+export const PACKING_PAYS = 32;
+
 /**
  * A weight matrix laid out for `gemmWasm`: panels of the tile's columns, [k][columns] contiguous, the last one filled
  * up with zeros. In bfloat16, neighbouring vectors are interleaved: a 32-bit lane holds a number of the first in its
@@ -39,6 +42,10 @@ export class PackedWeights {
     this.address = allocate(this.#bytes);
     this.scales = this.address + aligned;
     new Uint8Array(memory.buffer, this.address, this.#bytes).fill(0);
+  }
+
+  get bytes(): number {
+    return this.#bytes;
   }
 
   dispose(): void {
