@@ -13,6 +13,7 @@ export {
   type Values,
 } from "./cli.ts";
 export * from "./formats/index.ts";
+export { type FrozenFormat, FrozenWeights } from "./frozen-weights.ts";
 export { lazily, setHost, toHost } from "./host.ts";
 export { heapUsage } from "./memory.ts";
 export { isTracked, noGrad, plainKernels } from "./op.ts";

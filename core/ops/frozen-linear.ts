@@ -1,0 +1,147 @@
+import { FrozenWeights } from "../frozen-weights.ts";
+import { frozenLinearWasm } from "../kernels/wasm/frozen-linear.ts";
+import { apply, defineOp } from "../op.ts";
+import { showShape } from "../shape.ts";
+import { Tensor } from "../tensor.ts";
+
+export interface FrozenLinearOptions {
+  /** (≥ G, R, N): each of the R bias rows of a group serves M / R rows of it. */
+  readonly bias?: Tensor;
+  /** Which of the bias's groups goes with the first matrix; 0 unless given. */
+  readonly biasFrom?: number;
+  /** (G, M, N), added to the result. */
+  readonly residual?: Tensor;
+}
+
+interface Attrs {
+  readonly weights: FrozenWeights;
+  readonly bias: boolean;
+  readonly biasFrom: number;
+  readonly residual: boolean;
+}
+
+/** The optional inputs by name. */
+function named(ins: readonly Tensor[], { bias, residual }: Attrs) {
+  return {
+    x: ins[0],
+    bias: bias ? ins[1] : undefined,
+    residual: residual ? ins[bias ? 2 : 1] : undefined,
+  };
+}
+
+const op = defineOp<Attrs>({
+  name: "frozenLinear",
+  shape(ins, attrs) {
+    const { groups: G, inputs: K, outputs: N } = attrs.weights;
+    const { x, bias, residual } = named(ins, attrs);
+    const { G: given, M, W } = x.dims("G M W", "frozenLinear");
+    if ((given !== 1 && given !== G) || W < K) {
+      throw new Error(
+        `frozenLinear: expected (1 or ${G}, M, at least ${K}) for ${G} matrices of ${K} inputs, got ${showShape(x.shape)}`,
+      );
+    }
+    if (bias) {
+      const { B, R } = bias.dims(`B R ${N}`, "frozenLinear: bias");
+      if (B < attrs.biasFrom + G || R === 0 || M % R !== 0) {
+        throw new Error(
+          `frozenLinear: expected a bias of ${attrs.biasFrom + G} groups at least, its rows a divisor of ${M}, got ${showShape(bias.shape)}`,
+        );
+      }
+    }
+    residual?.dims(`${G} ${M} ${N}`, "frozenLinear: residual");
+    return [G, M, N];
+  },
+  kernels: {
+    js(out, ins, attrs) {
+      const { x, bias, residual } = named(ins, attrs);
+      const [G, M, N] = out.shape;
+      const W = x.shape[2];
+      const K = attrs.weights.inputs;
+      const values = attrs.weights.values();
+      const R = bias?.shape[1] ?? 1;
+      for (let g = 0; g < G; g++) {
+        for (let m = 0; m < M; m++) {
+          const row = ((x.shape[0] === 1 ? 0 : g * M) + m) * W;
+          const biasRow = ((attrs.biasFrom + g) * R + Math.floor((m * R) / M)) * N;
+          for (let n = 0; n < N; n++) {
+            let sum = 0;
+            for (let k = 0; k < K; k++) sum += x.data[row + k] * values[(g * N + n) * K + k];
+            const at = (g * M + m) * N + n;
+            out.data[at] = sum + (bias?.data[biasRow + n] ?? 0) + (residual?.data[at] ?? 0);
+          }
+        }
+      }
+    },
+    wasm(out, ins, attrs) {
+      const { x, bias, residual } = named(ins, attrs);
+      const { groups, packed } = attrs.weights;
+      const [, M, N] = out.shape;
+      if (!packed) return null;
+      return frozenLinearWasm({
+        ...{ out, x, weights: packed, groups, M, N },
+        ...{ bias, biasFrom: attrs.biasFrom, residual },
+      });
+    },
+  },
+  backward(dy, ins, _out, attrs, wants) {
+    const { x, bias } = named(ins, attrs);
+    const { groups: G, inputs: K, outputs: N } = attrs.weights;
+    const [, M] = dy.shape;
+    const dx = (): Tensor => {
+      const each = dy.matmul(Tensor.from(attrs.weights.values(), [G, N, K], dy.dtype));
+      return each.sumTo([x.shape[0], M, K]).pad(2, 0, x.shape[2] - K);
+    };
+    const dBias = (b: Tensor): Tensor => {
+      const R = b.shape[1];
+      const rows = dy.reshape([G, R, M / R, N]).sum([2]);
+      return rows.pad(0, attrs.biasFrom, b.shape[0] - attrs.biasFrom - G);
+    };
+    return [
+      wants[0] ? dx() : null,
+      ...(bias ? [wants[1] ? dBias(bias) : null] : []),
+      ...(attrs.residual ? [dy] : []),
+    ];
+  },
+  samples: [
+    {
+      ins: [[1, 3, 4]],
+      get attrs() {
+        return { weights: sampleWeights(1, 5, 4), bias: false, biasFrom: 0, residual: false };
+      },
+    },
+    {
+      // Rows longer than the matrix has inputs, one bias row for two rows of x.
+      ins: [
+        [2, 4, 5],
+        [3, 2, 9],
+        [2, 4, 9],
+      ],
+      get attrs() {
+        return { weights: sampleWeights(2, 9, 3), bias: true, biasFrom: 1, residual: true };
+      },
+    },
+  ],
+});
+
+const sampleWeights = (groups: number, outputs: number, inputs: number): FrozenWeights =>
+  new FrozenWeights(
+    Array.from({ length: groups }, (_, g) =>
+      Float64Array.from({ length: outputs * inputs }, (_unused, i) => Math.sin(7 * i + g)),
+    ),
+    outputs,
+    inputs,
+  );
+
+/**
+ * Products with frozen matrices, x Wᵀ + bias + residual for each of G groups, for inference: x (G, M, W), or (1, M, W)
+ * when all groups read the same, → (G, M, N). Rows of x may be longer than the matrices have inputs: their first numbers
+ * are read. Gradients flow to x, bias and residual; the weights have none.
+ */
+export function frozenLinear(
+  x: Tensor,
+  weights: FrozenWeights,
+  { bias, biasFrom = 0, residual }: FrozenLinearOptions = {},
+): Tensor {
+  const ins = [x, ...(bias ? [bias] : []), ...(residual ? [residual] : [])];
+  return apply(op, ins, { weights, bias: bias !== undefined, biasFrom, residual: residual !== undefined });
+}

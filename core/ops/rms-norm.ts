@@ -1,0 +1,75 @@
+import { rmsNormWasm } from "../kernels/wasm/rms-norm.ts";
+import { apply, defineOp } from "../op.ts";
+import { sameShape, showShape } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+
+const op = defineOp<number>({
+  name: "rmsNorm",
+  shape([x, gain, bias]) {
+    const C = x.shape.at(-1) as number;
+    const { G } = gain.dims(`G ${C}`, "rmsNorm: gain");
+    if (!sameShape(gain.shape, bias.shape) || (x.size / C) % G !== 0) {
+      throw new Error(
+        `rmsNorm: expected a bias like the gain ${showShape(gain.shape)} and rows that they divide, got bias ` +
+          `${showShape(bias.shape)} and x ${showShape(x.shape)}`,
+      );
+    }
+    return x.shape;
+  },
+  kernels: {
+    js(out, [x, gain, bias], eps) {
+      const [G, C] = gain.shape;
+      const rows = x.size / C;
+      for (let row = 0; row < rows; row++) {
+        const [at, from] = [row * C, Math.floor((row * G) / rows) * C];
+        let squares = 0;
+        for (let i = 0; i < C; i++) squares += x.data[at + i] ** 2;
+        const scale = 1 / Math.sqrt(squares / C + eps);
+        for (let i = 0; i < C; i++)
+          out.data[at + i] = x.data[at + i] * scale * gain.data[from + i] + bias.data[from + i];
+      }
+    },
+    wasm: (out, [x, gain, bias], eps) => rmsNormWasm(out, x, gain, bias, eps),
+  },
+  backward(dy, [x, gain, bias], _out, eps, wants) {
+    const [G, C] = gain.shape;
+    const grouped = [G, x.size / C / G, C];
+    const rows = x.reshape(grouped);
+    const size = rows.square().mean([-1], true).shift(eps).sqrt(); // (G, rows, 1)
+    const normal = rows.div(size); // x̂
+    const slope = dy.reshape(grouped);
+    const g = slope.mul(gain.reshape([G, 1, C]));
+    // dx = (g − x̂ mean(g ⊙ x̂)) / r
+    const dx = (): Tensor => g.sub(normal.mul(g.mul(normal).mean([-1], true))).div(size);
+    return [
+      wants[0] ? dx().reshape(x.shape) : null,
+      wants[1] ? slope.mul(normal).sum([1]) : null,
+      wants[2] ? slope.sum([1]).reshape(bias.shape) : null,
+    ];
+  },
+  samples: [
+    {
+      ins: [
+        [3, 5],
+        [1, 5],
+        [1, 5],
+      ],
+      attrs: 1e-5,
+    },
+    {
+      ins: [
+        [2, 3, 18],
+        [2, 18],
+        [2, 18],
+      ],
+      attrs: 1e-6,
+    },
+  ],
+});
+
+/**
+ * Root-mean-square normalisation over the last axis (arXiv:1910.07467), x / √(mean x² + eps) · gain + bias, with gain and
+ * bias (G, C): each of their G rows serves an equal part of the rows of x, in order.
+ */
+export const rmsNorm = (x: Tensor, gain: Tensor, bias: Tensor, eps: number): Tensor =>
+  apply(op, [x, gain, bias], eps);

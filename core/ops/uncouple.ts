@@ -1,0 +1,63 @@
+import { uncoupleWasm } from "../kernels/wasm/uncouple.ts";
+import { apply, defineOp } from "../op.ts";
+import { showShape } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+import { concat } from "./concat.ts";
+
+const op = defineOp({
+  name: "uncouple",
+  shape([z, terms]) {
+    const { B, N } = z.dims("B N", "uncouple");
+    if (N % 2 !== 0) throw new Error(`uncouple: expected rows with two halves, got ${showShape(z.shape)}`);
+    terms.dims(`2 ${B} ${N / 2}`, "uncouple: terms");
+    return z.shape;
+  },
+  kernels: {
+    js(out, [z, terms]) {
+      const [B, N] = z.shape;
+      const half = N / 2;
+      for (let b = 0; b < B; b++) {
+        for (let i = 0; i < half; i++) {
+          const [kept, changed] = [b * N + i, b * N + half + i];
+          const [s, t] = [terms.data[b * half + i], terms.data[(B + b) * half + i]];
+          out.data[kept] = z.data[kept];
+          out.data[changed] = (z.data[changed] - t) * Math.exp(-Math.tanh(s));
+        }
+      }
+    },
+    wasm: (out, [z, terms]) => uncoupleWasm(out, z, terms),
+  },
+  backward(dy, [z, terms], _out, _attrs, wants) {
+    const [dKept, dChanged] = dy.chunk(2, 1);
+    const [raw, shift] = terms.chunk(2, 0).map((x) => x.reshape(dKept.shape));
+    const s = raw.tanh();
+    const dz = dChanged.mul(s.neg().exp()); // x₂ = (z₂ − t) e⁻ˢ, so dz₂ = dx₂ e⁻ˢ, dt = −dz₂, ds = −dz₂ (z₂ − t)
+    const dTerms = (): Tensor => {
+      const ds = dz.mul(z.chunk(2, 1)[1].sub(shift)).neg();
+      const dRaw = ds.mul(s.square().neg().shift(1));
+      return concat([dRaw, dz.neg()], 0).reshape(terms.shape);
+    };
+    return [wants[0] ? concat([dKept, dz], 1) : null, wants[1] ? dTerms() : null];
+  },
+  samples: [
+    {
+      ins: [
+        [3, 6],
+        [2, 3, 3],
+      ],
+    },
+    {
+      ins: [
+        [1, 18],
+        [2, 1, 9],
+      ],
+      range: [-2, 2],
+    },
+  ],
+});
+
+/**
+ * The inverse of an affine coupling (arXiv:1605.08803, eq. 8) whose log-scale is squashed by tanh, in one pass:
+ * x₁ = z₁, x₂ = (z₂ − t) ⊙ exp(−tanh s), with z (B, N), terms = [s, t] (2, B, N/2) → (B, N).
+ */
+export const uncouple = (z: Tensor, terms: Tensor): Tensor => apply(op, [z, terms], undefined);
