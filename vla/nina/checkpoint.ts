@@ -8,15 +8,20 @@ import {
   writeFileAtomic,
   writeSafetensors,
 } from "../../core/index.ts";
+import type { Decoder } from "../decoder.ts";
 import type { FlorenceConfig } from "../florence2/config.ts";
 import type { Florence2 } from "../florence2/model.ts";
 import { loadTokenizer, type Tokenizer, type TokenizerJson } from "../florence2/tokenizer.ts";
 import { loadFlorence2 } from "../florence2/weights.ts";
-import type { Decoder } from "./decoder.ts";
 import { type MlpConfig, MlpDecoder } from "./mlp.ts";
+import { type MseConfig, MseDecoder } from "./mse.ts";
+import { type TransformerConfig, TransformerDecoder } from "./transformer.ts";
 
 /** A decoder's kind and its sizes. */
-export type DecoderConfig = { readonly kind: "mlp" } & MlpConfig;
+export type DecoderConfig =
+  | ({ readonly kind: "mlp" } & MlpConfig)
+  | ({ readonly kind: "transformer" } & TransformerConfig)
+  | ({ readonly kind: "mse" } & MseConfig);
 
 /** `config.json` of a checkpoint folder. */
 export interface PolicyConfig {
@@ -42,7 +47,14 @@ const ENCODER = "vlm.";
 
 /** Builds a decoder with undefined weights. */
 export function makeDecoder(config: DecoderConfig): Decoder {
-  return new MlpDecoder(config);
+  switch (config.kind) {
+    case "mlp":
+      return new MlpDecoder(config);
+    case "transformer":
+      return new TransformerDecoder(config);
+    case "mse":
+      return new MseDecoder(config);
+  }
 }
 
 /**
@@ -89,8 +101,11 @@ function readConfig(path: string): PolicyConfig {
       `${path}: expected florence, decoder, imageSize and untrained, found ${Object.keys(config).join(", ")}`,
     );
   }
-  if (decoder.kind !== "mlp")
-    throw new Error(`${path}: unknown decoder kind ${JSON.stringify(decoder.kind)}`);
+  const kinds: readonly string[] = ["mlp", "transformer", "mse"];
+  if (!kinds.includes(decoder.kind)) {
+    const found = JSON.stringify(decoder.kind);
+    throw new Error(`${path}: expected a decoder of kind ${kinds.join(", ")}, found ${found}`);
+  }
   return { florence, decoder, imageSize, untrained };
 }
 

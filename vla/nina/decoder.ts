@@ -1,7 +1,5 @@
 import type { Tensor } from "../../core/index.ts";
 
-export type { ChunkConfig, Decoder, Noise } from "../decoder.ts";
-
 /** The target of NinA's losses: actions moved by noise of deviation `deviation`, then clamped: clamp(a + deviation ε, −1, 1). */
 export const perturb = (actions: Tensor, noise: Tensor, deviation: number): Tensor =>
   actions.add(noise.scale(deviation)).clamp(-1, 1);

@@ -1,16 +1,13 @@
-import type { Random, Tensor } from "../../core/index.ts";
 import {
   AffineCoupling,
   type Bijector,
   Flow,
   InvertiblePLU,
-  type LogProbTerms,
   MlpConditioner,
   Permutation,
   StandardNormal,
 } from "../../flows/index.ts";
-import { Dropout, Linear, Module } from "../../nn/index.ts";
-import { type ChunkConfig, type Decoder, perturb, poolTokens } from "./decoder.ts";
+import { FlowDecoder, type NinaConfig } from "./flow-decoder.ts";
 
 export interface MlpFlowConfig {
   /** Actions per chunk, T. */
@@ -26,10 +23,7 @@ export interface MlpFlowConfig {
   readonly plu: boolean;
 }
 
-export interface MlpConfig extends MlpFlowConfig, ChunkConfig {
-  /** Standard deviation of the noise added to target actions in training. */
-  readonly actionNoise: number;
-}
+export interface MlpConfig extends MlpFlowConfig, NinaConfig {}
 
 /** The published configurations (arXiv:2508.16845; noise 0.03 is the paper's best, 0.05 what its repository ships). */
 export const mlpPresets = {
@@ -90,52 +84,8 @@ export function mlpFlow(config: MlpFlowConfig): Flow {
 }
 
 /** NinA with MLP coupling networks: an exact density over action chunks, sampled in one pass. */
-export class MlpDecoder extends Module implements Decoder<{ action: Tensor }> {
-  cond_proj: Linear;
-  nf: Flow;
-  readonly config: MlpConfig;
-  /** Training only: zeroes single feature numbers, not whole tokens. */
-  readonly tokenDropout = new Dropout(0.1);
-
+export class MlpDecoder extends FlowDecoder<MlpConfig> {
   constructor(config: MlpConfig) {
-    super();
-    this.config = config;
-    this.cond_proj = new Linear(config.features, config.condition);
-    this.nf = mlpFlow(config);
-  }
-
-  /** (B, S, H) → (B, C) */
-  condition(features: Tensor): Tensor {
-    features.dims(`B S ${this.config.features}`, "MlpDecoder.condition");
-    return this.cond_proj.forward(poolTokens(this.tokenDropout.forward(features)));
-  }
-
-  sample(z: Tensor, condition: Tensor): Tensor {
-    return this.nf.inverse(this.#flat(z), condition).out.clamp(-1, 1).reshape(z.shape);
-  }
-
-  logProb(actions: Tensor, condition: Tensor): Tensor {
-    return this.nf.logProb(this.#flat(actions), condition);
-  }
-
-  /** What each layer of the flow contributes to `logProb`. */
-  logProbTerms(actions: Tensor, condition: Tensor): LogProbTerms {
-    return this.nf.logProbTerms(this.#flat(actions), condition);
-  }
-
-  /** −mean log p(a′ | condition) with noisy, clamped targets a′. */
-  loss(actions: Tensor, condition: Tensor, noise: { action: Tensor }): Tensor {
-    const target = perturb(actions, noise.action, this.config.actionNoise);
-    return this.logProb(target, condition).mean().neg();
-  }
-
-  drawNoise(batch: number, random: Random): { action: Tensor } {
-    return { action: random.normals([batch, this.config.steps, this.config.actionWidth]) };
-  }
-
-  #flat(chunk: Tensor): Tensor {
-    const { steps, actionWidth } = this.config;
-    const { B } = chunk.dims(`B ${steps} ${actionWidth}`, "MlpDecoder");
-    return chunk.reshape([B, steps * actionWidth]);
+    super(config, mlpFlow(config));
   }
 }

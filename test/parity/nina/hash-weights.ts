@@ -1,4 +1,5 @@
-import { type HostTensor, type LazyTensor, Scope } from "../../../core/index.ts";
+import { type HostTensor, type LazyTensor, Scope, Tensor } from "../../../core/index.ts";
+import { InvertiblePLU } from "../../../flows/index.ts";
 import { inDType, type Module } from "../../../nn/index.ts";
 import type { ParityResult } from "../case.ts";
 import { Worst } from "../florence2/worst.ts";
@@ -34,14 +35,23 @@ export function hashWeightsCase(dir: string, one: HashCase): (() => ParityResult
       const head = golden.numbers("probe.weight_head");
       const made = state.get(one.probe)?.read() as Float32Array;
       worst.compare("weights made", made.subarray(0, head.length), head, Number.MIN_VALUE);
-      const permutation = golden.host("probe.perm0").data as BigInt64Array;
-      const perm = state.get("nf.layers.0.perm")?.read() as BigInt64Array;
-      worst.compare(
-        "permutation made",
-        Array.from(perm, Number),
-        Array.from(permutation, Number),
-        Number.MIN_VALUE,
-      );
+      if (golden.has("probe.perm0")) {
+        const [perm, expected] = [state.get("nf.layers.0.perm")?.read(), golden.host("probe.perm0").data];
+        const list = (values: Iterable<bigint>): number[] => Array.from(values, Number);
+        worst.compare(
+          "permutation made",
+          list(perm as BigInt64Array),
+          list(expected as BigInt64Array),
+          Number.MIN_VALUE,
+        );
+      }
+      const plu = flow.layers.find((layer) => layer instanceof InvertiblePLU);
+      if (plu && golden.has("probe.plu_W")) {
+        const N = plu.s.size;
+        const unit = Float64Array.from({ length: N * N }, (_, i) => (i % (N + 1) === 0 ? 1 : 0));
+        const matrix = plu.forward(Tensor.from(unit, [N, N], precision)).out;
+        worst.compare(`${precision} plu_W`, matrix.data, golden.numbers("probe.plu_W"), 1e-6);
+      }
       compareDirections(flow, golden, one, precision, worst, 2e-4);
       flow.dispose();
     }
