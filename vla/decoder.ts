@@ -1,4 +1,5 @@
 import type { Random, Tensor } from "../core/index.ts";
+import type { LogProbTerms } from "../flows/index.ts";
 import type { Module } from "../nn/index.ts";
 
 /** Random numbers that one evaluation of a decoder's loss needs, by name. */
@@ -26,6 +27,8 @@ export interface Decoder<N extends Noise = Noise> extends Module {
   sample(z: Tensor, condition: Tensor): Tensor;
   /** log p(actions | condition) in nats, (B). Absent where the decoder has no density. */
   logProb?(actions: Tensor, condition: Tensor): Tensor;
+  /** `logProb` taken apart into the base's share and each layer's. Present where `logProb` is. */
+  logProbTerms?(actions: Tensor, condition: Tensor): LogProbTerms;
   /** The training loss, a scalar. */
   loss(actions: Tensor, condition: Tensor, noise: N): Tensor;
   /** Draws what `loss` needs for a batch of B. */

@@ -9,6 +9,8 @@ export interface Plan {
   readonly actions: readonly ArrayLike<number>[];
   /** log p(actions | seen) in nats, where the policy has a density. */
   readonly logProb?: number;
+  /** Its terms, in nats: log p(z) of the noise the chunk maps to, and log |det J| of each layer of the flow. */
+  readonly logProbTerms?: { readonly base: number; readonly layers: readonly number[] };
 }
 
 /** Anything that turns what the robot sees and is told into a chunk of actions. */

@@ -1,4 +1,4 @@
-import { Random, Plan as Replay, Scope, Tensor } from "../../core/index.ts";
+import { concat, Random, Plan as Replay, Scope, Tensor } from "../../core/index.ts";
 import { processImage } from "../florence2/image-processor.ts";
 import { promptFor } from "../florence2/prompt.ts";
 import type { Image, Observation } from "../observation.ts";
@@ -35,11 +35,14 @@ export class NinaPolicy implements Policy {
       this.#prompt(instruction),
       this.#random.normals([1, steps, actionWidth]),
     ];
-    const [chunk, logProb] = this.#replay(inputs).run(...inputs);
+    const [chunk, terms] = this.#replay(inputs).run(...inputs);
     const actions = Array.from({ length: steps }, (_unused, t) =>
       Float64Array.from(chunk.data.subarray(t * actionWidth, (t + 1) * actionWidth)),
     );
-    return logProb ? { actions, logProb: logProb.item() } : { actions };
+    if (!terms) return { actions };
+    const [base, ...layers] = terms.data;
+    const logProb = layers.reduce((sum, logDet) => sum + logDet, base);
+    return { actions, logProb, logProbTerms: { base, layers } };
   }
 
   #pixels(image: Image, camera: string): Tensor {
@@ -70,7 +73,8 @@ export class NinaPolicy implements Policy {
       const forward = (agentview: Tensor, wrist: Tensor, ids: Tensor, z: Tensor): Tensor[] => {
         const condition = decoder.condition(florence.forward([agentview, wrist], ids));
         const actions = decoder.sample(z, condition);
-        return decoder.logProb ? [actions, decoder.logProb(actions, condition)] : [actions];
+        const terms = decoder.logProbTerms?.(actions, condition);
+        return terms ? [actions, concat([terms.base, ...terms.layers], 0)] : [actions];
       };
       replay = new Replay(forward, examples);
       this.#replays.set(length, replay);

@@ -33,7 +33,7 @@ describe("NinaPolicy", () => {
   it("plans ten actions in [−1, 1] and knows how likely they are", () => {
     const policy = new NinaPolicy("test", checkpoint);
     policy.reset(5);
-    const { actions, logProb } = policy.act(seen(picture(128, 3)), "push the drawer shut");
+    const { actions, logProb, logProbTerms } = policy.act(seen(picture(128, 3)), "push the drawer shut");
     expect(actions.length).toBe(10);
     for (const action of actions) {
       expect(action.length).toBe(7);
@@ -41,6 +41,12 @@ describe("NinaPolicy", () => {
     }
     expect(logProb).toBeTypeOf("number");
     expect(logProb).not.toBeNaN();
+    const { base, layers } = logProbTerms!;
+    expect(layers.length).toBe(3 * 6); // permutation, coupling and PLU in each of 6 blocks
+    expect(logProb).toBeCloseTo(
+      layers.reduce((sum, x) => sum + x, base),
+      9,
+    );
   });
 
   it("is a function of seed, pictures and words", () => {
