@@ -29,7 +29,7 @@ export class Ema {
     const share = 1 - emaDecay(step);
     for (const { weight, average } of this.#pairs) {
       const [w, a] = [weight.data, average.data];
-      if (weight.dtype === "int32") a.set(w);
+      if (weight.dtype === "int32" || share === 1) a.set(w);
       else for (let i = 0; i < a.length; i++) a[i] -= share * (a[i] - w[i]);
     }
   }

@@ -1,0 +1,156 @@
+import { fc, test } from "@fast-check/vitest";
+import { describe, expect } from "vitest";
+import { type HostTensor, Random, Tensor } from "../../core/index.ts";
+import { buffer, constant, inDType, Lambda, Linear, Module, parameter, Sequential } from "../../nn/index.ts";
+
+class Leaf extends Module {
+  scale = parameter([2], constant(1));
+}
+
+/** Every way to hold a branch. */
+class Tree extends Module {
+  child = new Leaf();
+  weight = parameter([2, 3], constant(0));
+  order = buffer([3], constant(2), "int32");
+  frozen = buffer([4], constant(5));
+  list = [new Leaf(), new Leaf()];
+  byName = { left: new Leaf(), right: parameter([1], constant(0)) };
+  readonly size = 3;
+  readonly config = { heads: 2, names: ["a"] };
+  readonly #secret = new Leaf();
+
+  get secret(): Leaf {
+    return this.#secret;
+  }
+}
+
+const names = (module: Module): string[] => [...module.namedTensors()].map(([name]) => name);
+const tree = (): Tree => new Tree().init(new Random(1));
+
+describe("names", () => {
+  test("are paths, a module's own tensors before its children's, in field order", () => {
+    expect(names(new Tree())).toEqual([
+      "weight",
+      "order",
+      "frozen",
+      "child.scale",
+      "list.0.scale",
+      "list.1.scale",
+      "byName.left.scale",
+      "byName.right",
+    ]);
+  });
+
+  test("of a Sequential are positions; functions take a place without adding names", () => {
+    const net = new Sequential(
+      new Linear(2, 3),
+      new Lambda((x) => x.tanh()),
+      new Linear(3, 1, { bias: false }),
+    );
+    expect(names(net)).toEqual(["0.weight", "0.bias", "2.weight"]);
+  });
+});
+
+describe("counting", () => {
+  test("parameters count, buffers on request, integers never", () => {
+    const trainable = 2 * 3 + 4 * 2 + 1;
+    expect(new Tree().countParameters()).toBe(trainable);
+    expect(new Tree().countParameters({ frozen: true })).toBe(trainable + 4);
+  });
+});
+
+describe("init", () => {
+  test("fills everything; before it numbers are NaN, so that a forgotten one shows", () => {
+    expect(new Tree().weight.toArray().every(Number.isNaN)).toBe(true);
+    const made = tree();
+    expect([...made.namedTensors()].every(([, t]) => t.toArray().every(Number.isFinite))).toBe(true);
+    expect(made.order.toArray()).toEqual([2, 2, 2]);
+  });
+
+  test.prop([fc.nat(1000)])("is a function of the seed", (seed) => {
+    const draw = (s: number) => new Linear(4, 3).init(new Random(s)).weight.toArray();
+    expect(draw(seed)).toEqual(draw(seed));
+    expect(draw(seed)).not.toEqual(draw(seed + 1));
+    expect(Math.max(...draw(seed).map(Math.abs))).toBeLessThanOrEqual(0.5);
+  });
+});
+
+describe("train and eval", () => {
+  test("reach the whole tree", () => {
+    const made = new Tree().train();
+    expect([...made.modules()].map((module) => module.training)).toEqual([true, true, true, true, true]);
+    expect(made.secret.training).toBe(false); // private: not part of the tree
+    expect([...made.eval().modules()].some((module) => module.training)).toBe(false);
+  });
+});
+
+describe("inDType", () => {
+  test("holds for what is built inside, integers excepted, and ends with it", () => {
+    const made = inDType("float64", () => new Tree());
+    expect(made.weight.dtype).toBe("float64");
+    expect(made.order.dtype).toBe("int32");
+    expect(() =>
+      inDType("float64", () => {
+        throw new Error("while building");
+      }),
+    ).toThrow("while building");
+    expect(new Tree().weight.dtype).toBe("float32");
+  });
+});
+
+describe("load", () => {
+  test("after stateDict changes nothing, with and without a prefix", () => {
+    const made = tree();
+    made.weight.data.set([1, 2, 3, 4, 5, 6]);
+    const dict = made.stateDict();
+    expect(tree().load(dict).stateDict()).toEqual(dict);
+    const prefixed = new Map([...dict].map(([name, tensor]) => [`net.${name}`, tensor]));
+    prefixed.set("elsewhere", { dtype: "F32", shape: [1], data: Float32Array.of(1) });
+    expect(tree().load(prefixed, { prefix: "net." }).stateDict()).toEqual(dict);
+  });
+
+  const entries = names(new Tree());
+  const damage = fc.record({
+    missing: fc.subarray(entries),
+    misshapen: fc.subarray(entries),
+    extra: fc.uniqueArray(fc.constantFrom("more", "weight.more", "list.2.scale"), { maxLength: 3 }),
+  });
+  test.prop([damage])(
+    "lists all that is missing, misshapen and extra in one error, and changes nothing",
+    (d) => {
+      const misshapen = d.misshapen.filter((name) => !d.missing.includes(name));
+      fc.pre(d.missing.length + misshapen.length + d.extra.length > 0);
+      const source = tree();
+      for (const [, tensor] of source.namedTensors()) tensor.data.fill(9);
+      const dict = source.stateDict();
+      const odd: HostTensor = { dtype: "F32", shape: [7, 1], data: new Float32Array(7) };
+      for (const name of d.missing) dict.delete(name);
+      for (const name of [...misshapen, ...d.extra]) dict.set(name, odd);
+
+      const made = tree();
+      const before = made.stateDict();
+      let message = "";
+      try {
+        made.load(dict);
+      } catch (error) {
+        message = (error as Error).message;
+      }
+      for (const [title, list] of Object.entries({ missing: d.missing, misshapen, extra: d.extra })) {
+        expect(message.includes(`${title} (`)).toBe(list.length > 0);
+        if (list.length > 0) expect(message).toContain(`${title} (${list.length})`);
+        for (const name of list) expect(message).toContain(name);
+      }
+      expect(made.stateDict()).toEqual(before);
+    },
+  );
+});
+
+describe("dispose", () => {
+  test("gives back the memory of the whole tree", () => {
+    const made = tree();
+    const inner: Tensor = made.list[1].scale;
+    made.dispose();
+    expect(() => inner.data).toThrow("freed");
+    expect(Tensor.zeros([1]).data[0]).toBe(0);
+  });
+});

@@ -1,0 +1,94 @@
+import { fc, test } from "@fast-check/vitest";
+import { describe, expect } from "vitest";
+import { Random } from "../../core/index.ts";
+import { buffer, constant, Ema, emaDecay, Module, oneStepLate, parameter, triStage } from "../../nn/index.ts";
+
+const config = {
+  peak: 2e-5,
+  totalSteps: 1000,
+  phases: [0.05, 0.1, 0.85],
+  startFactor: 0.1,
+  endFactor: 0.5,
+} as const;
+
+describe("triStage", () => {
+  const schedule = triStage(config);
+
+  test("begins and ends at its factors, and holds its peak", () => {
+    expect(schedule(0)).toBeCloseTo(2e-6, 18);
+    expect([50, 100, 150].map(schedule)).toEqual([2e-5, 2e-5, 2e-5]);
+    expect(schedule(1000)).toBeCloseTo(1e-5, 18);
+    expect(schedule(5000)).toBe(1e-5);
+    expect(schedule(575)).toBeCloseTo(1.5e-5, 12); // half way down
+  });
+
+  test.prop([fc.integer({ min: 0, max: 1200 })])("rises, then never rises again, in small steps", (step) => {
+    const change = schedule(step + 1) - schedule(step);
+    if (step < 50) expect(change).toBeGreaterThan(0);
+    else expect(change).toBeLessThanOrEqual(1e-20);
+    expect(Math.abs(change)).toBeLessThan(4e-7);
+  });
+
+  test("may lack phases", () => {
+    const flat = triStage({ ...config, phases: [0, 1, 0] });
+    expect([0, 500, 999].map(flat)).toEqual([2e-5, 2e-5, 2e-5]);
+  });
+});
+
+test("oneStepLate runs the first step at its own rate", () => {
+  const late = oneStepLate((step) => step, 7);
+  expect([0, 1, 2, 3].map(late)).toEqual([7, 0, 1, 2]);
+});
+
+class Pair extends Module {
+  weight = parameter([2], constant(1));
+  order = buffer([2], constant(3), "int32");
+}
+
+describe("Ema", () => {
+  test.prop([fc.integer({ min: 1, max: 1_000_000 })])(
+    "keeps more of the past at every step, at most 0.9999",
+    (step) => {
+      expect(emaDecay(step + 1)).toBeGreaterThanOrEqual(emaDecay(step));
+      expect(emaDecay(step)).toBeGreaterThanOrEqual(0);
+      expect(emaDecay(step)).toBeLessThanOrEqual(0.9999);
+    },
+  );
+
+  test.prop([fc.array(fc.double({ min: -3, max: 3, noNaN: true }), { minLength: 1, maxLength: 6 })])(
+    "starts as a copy and stays between the weights it has seen",
+    (values) => {
+      const pair = new Pair().init(new Random(0));
+      const ema = new Ema(pair);
+      values.forEach((value, i) => {
+        pair.weight.data.fill(value);
+        ema.update(i + 1);
+        const average = Number(ema.stateDict().get("weight")?.data[0]);
+        const seen = values.slice(0, i + 1).map(Math.fround);
+        if (i === 0) expect(average).toBe(Math.fround(value));
+        expect(average).toBeGreaterThanOrEqual(Math.min(...seen) - 1e-6);
+        expect(average).toBeLessThanOrEqual(Math.max(...seen) + 1e-6);
+      });
+      ema.dispose();
+      pair.dispose();
+    },
+  );
+
+  test("copies integers, swaps for validation and back, and goes on from its state", () => {
+    const pair = new Pair().init(new Random(0));
+    const ema = new Ema(pair);
+    pair.weight.data.fill(5);
+    pair.order.data.set([9, 8]);
+    ema.update(2);
+    const average = 1 + (1 - emaDecay(2)) * 4;
+    ema.swap();
+    expect(pair.weight.data[0]).toBeCloseTo(average, 6);
+    expect(pair.order.toArray()).toEqual([9, 8]);
+    ema.swap();
+    expect(pair.weight.toArray()).toEqual([5, 5]);
+    const other = new Ema(pair);
+    other.load(ema.stateDict());
+    expect(other.stateDict()).toEqual(ema.stateDict());
+    expect(() => other.load(new Map())).toThrow("expected an entry weight, got none");
+  });
+});
