@@ -1,3 +1,4 @@
+import { depthwiseConvWasm } from "../kernels/wasm/depthwise-conv.ts";
 import { apply, defineOp } from "../op.ts";
 import { showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -31,6 +32,7 @@ const op = defineOp({
             out.data.set(sum, ((b * H + row) * W + column) * C);
           }
     },
+    wasm: (out, [x, weight]) => depthwiseConvWasm(out, x, weight),
   },
   backward(dy, [x, weight], _out, _attrs, wants) {
     return [wants[0] ? dy.depthwiseConv(flipped(weight)) : null, wants[1] ? tapSums(x, dy) : null];
