@@ -1,8 +1,12 @@
 import { type PackedWeights, packWeights, type WeightFormat } from "./kernels/wasm/packed.ts";
-import { gemmTile } from "./kernels/wasm/tile.ts";
+import { TILES, withTile } from "./kernels/wasm/tile.ts";
 import { memory } from "./memory.ts";
 import { Scope } from "./scope.ts";
 import { Tensor } from "./tensor.ts";
+
+/** Narrow panels: with few rows, more of them share one pass over the weights. */
+const PANELS = TILES[0];
+const WIDTH = 4 * PANELS.vectors;
 
 /** How frozen weights are kept. float64 runs on the plain kernels and serves verification. */
 export type FrozenFormat = WeightFormat | "float64";
@@ -19,6 +23,8 @@ export class FrozenWeights {
   readonly format: FrozenFormat;
   /** ‖kept − given‖ / ‖given‖ over all numbers (Frobenius). */
   readonly error: number;
+  /** ‖given‖ */
+  readonly norm: number;
   /** For the WASM kernels: all groups side by side, each filled up to whole panels; null for float64. */
   readonly packed: PackedWeights | null;
   #values: Float64Array | null;
@@ -53,6 +59,7 @@ export class FrozenWeights {
       difference += (kept[i] - given[i]) ** 2;
       total += given[i] ** 2;
     }
+    this.norm = Math.sqrt(total);
     this.error = total === 0 ? 0 : Math.sqrt(difference / total);
   }
 
@@ -79,19 +86,17 @@ export class FrozenWeights {
     for (let g = 0; g < groups; g++) {
       padded.data.set(given.subarray(g * N * K, (g + 1) * N * K), g * columns * K);
     }
-    return packWeights(padded, K, groups * columns, true, format);
+    return withTile(PANELS, () => packWeights(padded, K, groups * columns, true, format));
   }
 
   /** Outputs of one group, filled up to whole panels. */
   #columns(): number {
-    const width = 4 * (this.packed?.tile ?? gemmTile()).vectors;
-    return Math.ceil(this.outputs / width) * width;
+    return Math.ceil(this.outputs / WIDTH) * WIDTH;
   }
 
   /** Reads the packed layout back. */
-  #unpack({ address, scales, tile, format }: PackedWeights): Float64Array {
+  #unpack({ address, scales, format }: PackedWeights): Float64Array {
     const { groups, inputs: K, outputs: N } = this;
-    const width = 4 * tile.vectors;
     const [columns, total] = [this.#columns(), groups * this.#columns()];
     const out = new Float64Array(groups * N * K);
     const { buffer } = memory;
@@ -103,11 +108,11 @@ export class FrozenWeights {
     const bits = new Uint32Array(wide.buffer);
     for (let row = 0; row < groups * N; row++) {
       const n = Math.floor(row / N) * columns + (row % N);
-      const j = n % width;
-      const panel = Math.floor(n / width) * K * width;
+      const j = n % WIDTH;
+      const panel = Math.floor(n / WIDTH) * K * WIDTH;
       const place = panel + (format === "bfloat16" ? (j & ~7) + 2 * (j & 3) + ((j >> 2) & 1) : j);
       for (let k = 0; k < K; k++) {
-        const at = place + k * width;
+        const at = place + k * WIDTH;
         if (format === "float32") out[row * K + k] = floats[at];
         else if (format === "int8") out[row * K + k] = bytes[at] * scale[n];
         else {

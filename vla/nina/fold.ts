@@ -1,0 +1,133 @@
+/** Weights multiplied out ahead of inference, in float64 on the host. Matrices are row-major, (outputs, inputs). */
+import { Tensor, tidy } from "../../core/index.ts";
+import { type Bijector, InvertiblePLU, Permutation } from "../../flows/index.ts";
+import { inDType, type Module } from "../../nn/index.ts";
+import type { Constants } from "../fused.ts";
+
+export type Numbers = Float64Array;
+
+/** The tensors of a module by name, as float64 numbers. Throws for a name it does not have. */
+export function numbersOf(module: Module): (name: string) => Numbers {
+  const tensors = new Map(module.namedTensors());
+  return (name) => {
+    const tensor = tensors.get(name);
+    if (!tensor) throw new Error(`${module.constructor.name}: has no tensor ${name}`);
+    return Float64Array.from(tensor.data);
+  };
+}
+
+/** A B for A (M, K) and B (K, N). */
+export function product(a: Numbers, b: Numbers, K: number): Numbers {
+  const [M, N] = [a.length / K, b.length / K];
+  const out = new Float64Array(M * N);
+  for (let m = 0; m < M; m++) {
+    const row = out.subarray(m * N, (m + 1) * N);
+    for (let k = 0; k < K; k++) {
+      const x = a[m * K + k];
+      const from = k * N;
+      for (let n = 0; n < N; n++) row[n] += x * b[from + n];
+    }
+  }
+  return out;
+}
+
+/** A x + b */
+export function affine(a: Numbers, x: Numbers, b: Numbers): Numbers {
+  return product(a, x, x.length).map((value, i) => value + b[i]);
+}
+
+/** Columns `from` to `to` of a matrix of `width` columns. */
+export function columns(a: Numbers, width: number, from: number, to: number): Numbers {
+  const out = new Float64Array((a.length / width) * (to - from));
+  for (let row = 0; row * width < a.length; row++)
+    out.set(a.subarray(row * width + from, row * width + to), row * (to - from));
+  return out;
+}
+
+/** The matrix (R, C) as (C, R). */
+export function transposed(a: Numbers, C: number): Numbers {
+  const R = a.length / C;
+  return a.map((_, i) => a[(i % R) * C + Math.floor(i / R)]);
+}
+
+/** Every column less its mean: outputs that LayerNorm would centre anyway. */
+export function centred(a: Numbers, width: number): Numbers {
+  const rows = a.length / width;
+  const means = new Float64Array(width);
+  for (let i = 0; i < a.length; i++) means[i % width] += a[i] / rows;
+  return a.map((value, i) => value - means[i % width]);
+}
+
+/** Column j times factors[j]: a LayerNorm's gain moved into the matrix that reads its output. */
+export function scaledColumns(a: Numbers, factors: Numbers): Numbers {
+  return a.map((value, i) => value * factors[i % factors.length]);
+}
+
+/** A map of chunks (B, N) → (B, N) without a condition. */
+export type ChunkMap = (x: Tensor) => Tensor;
+
+/** A flow in the order of sampling: a map before each coupling, and one after the last. */
+export interface Unfolded<C> {
+  readonly couplings: readonly C[];
+  readonly maps: readonly ChunkMap[];
+}
+
+/**
+ * Takes the layers of a flow apart, last first. Matrices and the permutations beside them become one matrix: what the
+ * layers' own inverses, in float64, make of the unit vectors. Permutations without a matrix stay index maps.
+ */
+export function unfold<C extends Bijector>(
+  layers: readonly Bijector[],
+  isCoupling: (layer: Bijector) => layer is C,
+  event: readonly number[],
+  constants: Constants,
+): Unfolded<C> {
+  const couplings: C[] = [];
+  const runs: (InvertiblePLU | Permutation)[][] = [[]];
+  for (const layer of layers.toReversed()) {
+    if (isCoupling(layer)) {
+      couplings.push(layer);
+      runs.push([]);
+    } else if (layer instanceof InvertiblePLU || layer instanceof Permutation) runs.at(-1)?.push(layer);
+    else throw new Error(`unfold: cannot fold a layer of kind ${layer.constructor.name}`);
+  }
+  return { couplings, maps: runs.map((run) => mapOf(run, event, constants)) };
+}
+
+function mapOf(
+  run: readonly (InvertiblePLU | Permutation)[],
+  event: readonly number[],
+  constants: Constants,
+): ChunkMap {
+  const N = event.reduce((a, b) => a * b, 1);
+  if (!run.some((layer) => layer instanceof InvertiblePLU)) {
+    // Copies of the index buffers: the decoder may go.
+    const own = run.map((layer) => {
+      const copy = new Permutation(layer instanceof Permutation ? layer.perm.size : 0);
+      return copy.load(layer.stateDict());
+    });
+    return (x) =>
+      own.reduce((y, layer) => layer.inverse(y).out, x.reshape([x.shape[0], ...event])).reshape(x.shape);
+  }
+  const unit = Float64Array.from({ length: N * N }, (_, i) => (i % (N + 1) === 0 ? 1 : 0));
+  const image = tidy(() =>
+    run.reduce(
+      (x, layer) => {
+        const exact = layer instanceof InvertiblePLU ? inDType("float64", () => new InvertiblePLU(N)) : layer;
+        if (exact !== layer) exact.load(layer.stateDict());
+        const out = exact.inverse(x).out;
+        if (exact !== layer) exact.dispose();
+        return out;
+      },
+      Tensor.from(unit, [N, ...event], "float64"),
+    ),
+  );
+  // Row i is what unit vector i becomes; a weight has outputs as rows.
+  const weights = constants.exactWeights([transposed(Float64Array.from(image.data), N)], N, N);
+  image.dispose();
+  return (x) =>
+    x
+      .reshape([1, ...x.shape])
+      .frozenLinear(weights)
+      .reshape(x.shape);
+}
