@@ -28,14 +28,17 @@ function eachRun(
   let patch = 0;
   for (let b = 0; b < B; b++)
     for (let r = 0; r < rows; r++)
-      for (let c = 0; c < columns; c++)
-        for (let ky = 0; ky < w.kernel; ky++)
-          for (let kx = 0; kx < w.kernel; kx++, patch += C) {
-            const y = r * w.stride + ky - w.padding;
-            const x = c * w.stride + kx - w.padding;
-            const inside = y >= 0 && y < H && x >= 0 && x < W;
-            if (inside) visit(patch, ((b * H + y) * W + x) * C, C);
-          }
+      for (let c = 0; c < columns; c++) {
+        // Pixels of a window's row lie side by side in the map as well, as far as they are inside.
+        const x = c * w.stride - w.padding;
+        const first = Math.max(0, -x);
+        const count = Math.min(w.kernel, W - x) - first;
+        for (let ky = 0; ky < w.kernel; ky++, patch += w.kernel * C) {
+          const y = r * w.stride + ky - w.padding;
+          if (y >= 0 && y < H && count > 0)
+            visit(patch + first * C, ((b * H + y) * W + x + first) * C, count * C);
+        }
+      }
 }
 
 const op = defineOp<Window>({
@@ -47,7 +50,9 @@ const op = defineOp<Window>({
   kernels: {
     js(out, [x], w) {
       const [X, Y] = [x.data, out.data.fill(0)];
-      eachRun(x.shape, w, (patch, map, count) => Y.set(X.subarray(map, map + count), patch));
+      eachRun(x.shape, w, (patch, map, count) => {
+        for (let i = 0; i < count; i++) Y[patch + i] = X[map + i];
+      });
     },
   },
   backward: (dy, [x], _out, w) => [apply(fold, [dy], { ...w, H: x.shape[1], W: x.shape[2] })],
