@@ -1,5 +1,7 @@
-import { isTracked, noGrad } from "./op.ts";
-import { showShape } from "./shape.ts";
+import { isTracked, noGrad, recorder } from "./op.ts";
+import { addInto } from "./ops/add.ts";
+import { Scope } from "./scope.ts";
+import { sameShape, showShape } from "./shape.ts";
 import { Tensor } from "./tensor.ts";
 
 export interface GradOptions {
@@ -14,37 +16,17 @@ export interface GradOptions {
  * null where y does not depend on x. Throws if y is not a scalar and `dy` is not given.
  */
 export function grad(y: Tensor, xs: readonly Tensor[], options: GradOptions = {}): (Tensor | null)[] {
-  const seed = options.dy ?? oneLike(y);
-  if (showShape(seed.shape) !== showShape(y.shape)) {
-    throw new Error(`grad: expected dy of y's shape ${showShape(y.shape)}, got ${showShape(seed.shape)}`);
+  const { dy = oneLike(y), createGraph = false } = options;
+  if (!sameShape(dy.shape, y.shape)) {
+    throw new Error(`grad: expected dy of y's shape ${showShape(y.shape)}, got ${showShape(dy.shape)}`);
   }
-  const order = ancestry(y);
-  const needed = new Set<Tensor>(xs);
-  for (const tensor of order) if (tensor.node?.inputs.some((input) => needed.has(input))) needed.add(tensor);
-
-  const walk = (): (Tensor | null)[] => {
-    const gradients = new Map<Tensor, Tensor>([[y, seed]]);
-    for (const tensor of order.toReversed()) {
-      const dy = gradients.get(tensor);
-      if (!dy || !tensor.node || !needed.has(tensor)) continue;
-      const { inputs, name } = tensor.node;
-      const wants = inputs.map((input) => needed.has(input));
-      const contributions = tensor.node.backward(dy, wants);
-      inputs.forEach((input, i) => {
-        const part = contributions[i];
-        if (!wants[i] || !part) return;
-        if (showShape(part.shape) !== showShape(input.shape)) {
-          throw new Error(
-            `grad: ${name} returned ${showShape(part.shape)} for input ${i} ${showShape(input.shape)}`,
-          );
-        }
-        const sum = gradients.get(input);
-        gradients.set(input, sum ? sum.add(part) : part);
-      });
-    }
-    return xs.map((x) => gradients.get(x) ?? null);
-  };
-  return options.createGraph ? walk() : noGrad(walk);
+  const { visits, order } = history(y, xs);
+  // The gradient's own history and plans need all of its tensors. Otherwise those that are used up are freed at once:
+  // the next ones take their place, which is still in the cache.
+  if (createGraph) walkBack(order, visits, dy);
+  else if (recorder.steps) noGrad(() => walkBack(order, visits, dy));
+  else noGrad(() => walkBackFreeing(order, visits, dy));
+  return xs.map((x) => visits.get(x)?.gradient ?? null);
 }
 
 function oneLike(y: Tensor): Tensor {
@@ -52,24 +34,103 @@ function oneLike(y: Tensor): Tensor {
   return Tensor.ones(y.shape, y.dtype);
 }
 
-/** All tracked tensors y was computed from, inputs before outputs. No recursion: chains can be long. */
-function ancestry(y: Tensor): Tensor[] {
-  const order: Tensor[] = [];
-  const seen = new Set<Tensor>();
-  const stack: { tensor: Tensor; next: number }[] = [{ tensor: y, next: 0 }];
-  seen.add(y);
+/** What is known of a tensor on the way back. */
+interface Visit {
+  readonly tensor: Tensor;
+  /** Its gradient is asked for. */
+  readonly wanted: boolean;
+  /** Wanted, or computed from a tensor that is. */
+  needed: boolean;
+  /** Sum of the contributions so far. */
+  gradient: Tensor | null;
+}
+
+type Visits = ReadonlyMap<Tensor, Visit>;
+
+/** How y was computed: its tracked ancestors, inputs before outputs, y last. No recursion: chains can be long. */
+function history(y: Tensor, xs: readonly Tensor[]): { visits: Visits; order: readonly Visit[] } {
+  const visits = new Map<Tensor, Visit>();
+  const order: Visit[] = [];
+  for (const x of xs) visits.set(x, { tensor: x, wanted: true, needed: true, gradient: null });
+  const seen = new Set<Tensor>([y]);
+  const stack: { tensor: Tensor; needed: boolean; next: number }[] = [{ tensor: y, needed: false, next: 0 }];
   while (stack.length > 0) {
     const top = stack[stack.length - 1];
-    const input = top.tensor.node?.inputs[top.next++];
-    if (!input) {
-      order.push(top.tensor);
-      stack.pop();
-    } else if (isTracked(input) && !seen.has(input)) {
-      seen.add(input);
-      stack.push({ tensor: input, next: 0 });
+    const inputs = top.tensor.node?.inputs;
+    if (inputs && top.next < inputs.length) {
+      const input = inputs[top.next++];
+      if (isTracked(input) && !seen.has(input)) {
+        seen.add(input);
+        stack.push({ tensor: input, needed: false, next: 0 });
+      }
+      continue;
     }
+    stack.pop();
+    let visit = visits.get(top.tensor);
+    if (!visit) {
+      const needed = inputs?.some((input) => visits.get(input)?.needed) ?? false;
+      visit = { tensor: top.tensor, wanted: false, needed, gradient: null };
+      visits.set(top.tensor, visit);
+    }
+    order.push(visit);
   }
-  return order;
+  return { visits, order };
+}
+
+/** Gives the inputs of every needed tensor their gradients, keeping all tensors made on the way. */
+function walkBack(order: readonly Visit[], visits: Visits, dy: Tensor): void {
+  order[order.length - 1].gradient = dy;
+  for (let at = order.length - 1; at >= 0; at--) {
+    contributions(order[at], visits, (part, target) => {
+      target.gradient = target.gradient ? target.gradient.add(part) : part;
+    });
+  }
+}
+
+/** The same; of the tensors made on the way only the wanted gradients remain. */
+function walkBackFreeing(order: readonly Visit[], visits: Visits, dy: Tensor): void {
+  // Each visit holds a tensor object of its own, so that it can be disposed; blocks may be shared.
+  order[order.length - 1].gradient = dy.detach();
+  for (let at = order.length - 1; at >= 0; at--) {
+    const visit = order[at];
+    {
+      using scope = new Scope();
+      contributions(visit, visits, (part, target) => {
+        const sum = target.gradient;
+        if (!sum) target.gradient = scope.keep(part.detach());
+        else if (sum.block.owners === 1) addInto(sum, part);
+        else {
+          target.gradient = scope.keep(sum.add(part));
+          sum.dispose();
+        }
+      });
+    }
+    if (visit.wanted) continue;
+    visit.gradient?.dispose();
+    visit.gradient = null;
+  }
+}
+
+/** Calls `take` with what a tensor's gradient contributes to the gradient of each of its inputs that needs one. */
+function contributions(
+  { tensor, needed, gradient }: Visit,
+  visits: Visits,
+  take: (part: Tensor, target: Visit) => void,
+): void {
+  if (!gradient || !needed || !tensor.node) return;
+  const { op, inputs, attrs } = tensor.node;
+  const targets = inputs.map((input) => visits.get(input));
+  const wants = targets.map((target) => target?.needed ?? false);
+  const parts = op.backward(gradient, inputs, tensor, attrs, wants);
+  for (let i = 0; i < inputs.length; i++) {
+    const [part, target] = [parts[i], targets[i]];
+    if (!part || !target?.needed) continue;
+    if (!sameShape(part.shape, inputs[i].shape)) {
+      const shapes = `${showShape(part.shape)} for input ${i} ${showShape(inputs[i].shape)}`;
+      throw new Error(`grad: ${op.name} returned ${shapes}`);
+    }
+    take(part, target);
+  }
 }
 
 /** A fresh leaf with x's numbers that gradients are wanted for. */

@@ -30,7 +30,11 @@ export function defineElementwise(spec: Elementwise): Op<Params> {
   const wasm = elementwiseWasm(formula, inputs, params);
   return defineOp<Params>({
     name,
-    shape: (ins) => ins.map((x) => x.shape).reduce((a, b) => broadcastShapes(a, b, name)),
+    shape(ins) {
+      let shape = ins[0].shape;
+      for (let i = 1; i < inputs; i++) shape = broadcastShapes(shape, ins[i].shape, name);
+      return shape;
+    },
     kernels: {
       js(out, ins, values) {
         const strides = ins.map((x) => broadcastStrides(x.shape, out.shape));

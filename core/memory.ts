@@ -34,10 +34,10 @@ let peak = 0;
 
 /** Rounds a request up to the size that is really reserved. */
 function reserved(bytes: number): number {
-  if (bytes > SMALL) return Math.ceil(bytes / ALIGN) * ALIGN;
-  if (bytes <= 4 * ALIGN) return Math.max(ALIGN, Math.ceil(bytes / ALIGN) * ALIGN);
-  const step = 2 ** (Math.floor(Math.log2(bytes - 1)) - 2); // four steps per power of two, 64 bytes at least
-  return Math.ceil(bytes / step) * step;
+  if (bytes === 0) return ALIGN;
+  if (bytes > SMALL || bytes <= 4 * ALIGN) return Math.ceil(bytes / ALIGN) * ALIGN;
+  const step = 1 << (29 - Math.clz32(bytes - 1)); // four steps per power of two, 64 bytes at least
+  return (bytes + step - 1) & -step;
 }
 
 function takeRange(bytes: number): number {

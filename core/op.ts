@@ -1,4 +1,5 @@
 import type { Expr } from "./expr.ts";
+import type { PackedWeights } from "./kernels/wasm/packed.ts";
 import { type Shape, showShape } from "./shape.ts";
 import { type DType, Tensor } from "./tensor.ts";
 
@@ -20,6 +21,8 @@ export interface Op<A> {
     js(out: Tensor, ins: readonly Tensor[], attrs: A): void;
     /** float32 on emitted WASM SIMD code; null for blocks it does not serve, which then run `js`. */
     wasm?(out: Tensor, ins: readonly Tensor[], attrs: A): Ready | null;
+    /** The second input laid out for the kernel, where that pays: a plan does it once for weights that stay as they are. */
+    pack?(ins: readonly Tensor[], attrs: A): PackedWeights | null;
     /** The WASM kernel with what a plan has joined to it; for ops that can end with more than their own result. */
     epilogue?(out: Tensor, ins: readonly Tensor[], attrs: A, after: Epilogue): Ready | null;
   };
@@ -40,12 +43,14 @@ export interface Op<A> {
   readonly samples: readonly Sample<A>[];
 }
 
-/** What a kernel does to its result before it is stored. */
+/** How a plan changes a kernel: what is done to the result before it is stored, and how the weights lie. */
 export interface Epilogue {
   /** A formula of one input. */
   readonly activation?: Expr;
   /** Added last; of the output's shape. */
   readonly residual?: Tensor;
+  /** What `pack` made; read in place of the second input. */
+  readonly weights?: PackedWeights;
 }
 
 export interface Sample<A> {
@@ -100,12 +105,19 @@ export const isTracked = (x: Tensor): boolean => x.requiresGrad || x.node !== nu
 
 /** Runs an op: allocates the output, chooses the kernel, records history and, when one is being made, the plan. */
 export function apply<A>(op: Op<A>, ins: readonly Tensor[], attrs: A): Tensor {
-  const out = Tensor.empty(op.shape(ins, attrs), outputType(op, ins, attrs));
+  const out = Tensor.reserve(op.shape(ins, attrs), outputType(op, ins, attrs));
   if (out.size > 0) {
-    prepare(op, out, ins, attrs)();
+    applyInto(op, out, ins, attrs);
     recorder.steps?.push({ op: op as Op<unknown>, out, ins, attrs });
   }
   return record(op, out, ins, attrs);
+}
+
+/** Runs an op's kernel alone: the result goes to `out`, which must fit. Neither history nor a plan knows of it. */
+export function applyInto<A>(op: Op<A>, out: Tensor, ins: readonly Tensor[], attrs: A): void {
+  const ready = prepare(op, out, ins, attrs);
+  if (watcher.watch) timed(watcher.watch, ready, { op: op as Op<unknown>, out, ins, attrs });
+  else ready();
 }
 
 /** One kernel call, as a plan records it. */
@@ -119,6 +131,28 @@ export interface Step {
 /** Where kernel calls are written down while a plan is made. */
 export const recorder: { steps: Step[] | null } = { steps: null };
 
+/** Told of each kernel call and the milliseconds it took. */
+export type Watch = (call: Step, ms: number) => void;
+
+const watcher: { watch: Watch | null } = { watch: null };
+
+/** Runs `body` and reports its kernel calls while it runs, for profiles. */
+export function watchKernels<T>(watch: Watch, body: () => T): T {
+  const before = watcher.watch;
+  watcher.watch = watch;
+  try {
+    return body();
+  } finally {
+    watcher.watch = before;
+  }
+}
+
+function timed(watch: Watch, ready: Ready, call: Step): void {
+  const start = performance.now();
+  ready();
+  watch(call, performance.now() - start);
+}
+
 /** Chooses the kernel: the WASM one for float32 when it serves these blocks, else the plain one. */
 export function prepare<A>(op: Op<A>, out: Tensor, ins: readonly Tensor[], attrs: A): Ready {
   const fast = mode.plain || out.dtype === "float64" ? null : op.kernels.wasm?.(out, ins, attrs);
@@ -127,12 +161,11 @@ export function prepare<A>(op: Op<A>, out: Tensor, ins: readonly Tensor[], attrs
 
 /** Writes the history of an output into it. Ops that only rename axes use it after making an alias. */
 export function record<A>(op: Op<A>, out: Tensor, ins: readonly Tensor[], attrs: A): Tensor {
-  if (mode.gradients && ins.some(isTracked)) {
-    out.node = {
-      name: op.name,
-      inputs: ins,
-      backward: (dy, wants) => op.backward(dy, ins, out, attrs, wants),
-    };
+  if (!mode.gradients) return out;
+  for (const x of ins) {
+    if (!isTracked(x)) continue;
+    out.node = { op: op as Op<unknown>, inputs: ins, attrs };
+    break;
   }
   return out;
 }

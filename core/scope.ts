@@ -13,7 +13,7 @@ export const scopes: { current: Scope | null } = { current: null };
  */
 export class Scope implements Disposable {
   readonly #parent: Scope | null = scopes.current;
-  readonly #tensors = new Set<Tensor>();
+  readonly #tensors: Tensor[] = [];
 
   constructor() {
     scopes.current = this;
@@ -28,19 +28,22 @@ export class Scope implements Disposable {
 
   /** Called by tensors. */
   add(tensor: Tensor): void {
-    this.#tensors.add(tensor);
+    tensor.place = this.#tensors.push(tensor) - 1;
   }
 
-  /** Called by tensors. */
+  /** Called by tensors. The last one takes the place that becomes free. */
   remove(tensor: Tensor): void {
-    this.#tensors.delete(tensor);
+    const last = this.#tensors.pop() as Tensor;
+    if (last === tensor) return;
+    this.#tensors[tensor.place] = last;
+    last.place = tensor.place;
   }
 
   [Symbol.dispose](): void {
     if (scopes.current !== this)
       throw new Error("Scope: scopes must end in the opposite order of their start");
     scopes.current = this.#parent;
-    for (const tensor of this.#tensors) tensor.dispose();
+    while (this.#tensors.length > 0) this.#tensors[this.#tensors.length - 1].dispose();
   }
 }
 

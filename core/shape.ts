@@ -9,7 +9,10 @@ export function sizeOf(shape: Shape): number {
 }
 
 export function sameShape(a: Shape, b: Shape): boolean {
-  return a.length === b.length && a.every((length, i) => length === b[i]);
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 /** "(2, 3)" */
@@ -19,22 +22,26 @@ export function showShape(shape: Shape): string {
 
 /** Throws unless every length is a non-negative integer. */
 export function checkShape(shape: Shape, who: string): void {
-  if (!shape.every((length) => Number.isSafeInteger(length) && length >= 0)) {
-    throw new Error(`${who}: expected a shape of non-negative integers, got ${showShape(shape)}`);
+  for (const length of shape) {
+    if (!Number.isSafeInteger(length) || length < 0)
+      throw new Error(`${who}: expected a shape of non-negative integers, got ${showShape(shape)}`);
   }
 }
 
 /** The shape two operands take together: axes are matched from the last, and length 1 stretches. */
 export function broadcastShapes(a: Shape, b: Shape, who: string): Shape {
+  if (sameShape(a, b)) return a;
   const rank = Math.max(a.length, b.length);
-  return Array.from({ length: rank }, (_, i) => {
-    const x = a[a.length - rank + i] ?? 1;
-    const y = b[b.length - rank + i] ?? 1;
+  const shape = new Array<number>(rank);
+  for (let i = 0; i < rank; i++) {
+    const x = i + a.length < rank ? 1 : a[a.length - rank + i];
+    const y = i + b.length < rank ? 1 : b[b.length - rank + i];
     if (x !== y && x !== 1 && y !== 1) {
       throw new Error(`${who}: shapes ${showShape(a)} and ${showShape(b)} do not broadcast`);
     }
-    return x === 1 ? y : x;
-  });
+    shape[i] = x === 1 ? y : x;
+  }
+  return shape;
 }
 
 /** Row-major strides in elements. */
@@ -49,11 +56,14 @@ export function stridesOf(shape: Shape): number[] {
 
 /** Strides that walk a block of shape `from` as if it had shape `to`: 0 along stretched axes. */
 export function broadcastStrides(from: Shape, to: Shape): number[] {
-  const own = stridesOf(from);
   const missing = to.length - from.length;
-  return to.map((length, axis) =>
-    axis < missing || (from[axis - missing] === 1 && length !== 1) ? 0 : own[axis - missing],
-  );
+  const strides = new Array<number>(to.length);
+  for (let axis = to.length - 1, stride = 1; axis >= 0; axis--) {
+    const length = axis < missing ? 1 : from[axis - missing];
+    strides[axis] = axis < missing || (length === 1 && to[axis] !== 1) ? 0 : stride;
+    stride *= length;
+  }
+  return strides;
 }
 
 /** Turns an axis counted from the end (−1 is the last) into one counted from the start. */

@@ -1,4 +1,5 @@
 import { allocate, memory, release } from "./memory.ts";
+import type { Op } from "./op.ts";
 import type { Methods } from "./ops/index.ts";
 import { type Scope, scopes } from "./scope.ts";
 import { checkShape, type Shape, showShape, sizeOf } from "./shape.ts";
@@ -10,7 +11,6 @@ import { checkShape, type Shape, showShape, sizeOf } from "./shape.ts";
 export type DType = "float32" | "float64" | "int32";
 export type TensorData = Float32Array | Float64Array | Int32Array;
 
-const BYTES: Record<DType, number> = { float32: 4, float64: 8, int32: 4 };
 const VIEWS = { float32: Float32Array, float64: Float64Array, int32: Int32Array };
 
 /** A reserved piece of the heap, shared by all tensors that look at it. */
@@ -25,10 +25,9 @@ export interface Block {
 
 /** How a tensor was computed: what `grad` walks back along. */
 export interface Node {
-  readonly name: string;
+  readonly op: Op<unknown>;
   readonly inputs: readonly Tensor[];
-  /** Gradients for the inputs, given the gradient of the output; null where there is none. */
-  backward(dy: Tensor, wants: readonly boolean[]): readonly (Tensor | null)[];
+  readonly attrs: unknown;
 }
 
 // The ops of core/ops/ that take a tensor first are also its methods: x.softmax() is softmax(x).
@@ -49,14 +48,16 @@ export class Tensor {
   requiresGrad = false;
   /** How it was computed, when a gradient may be asked for. */
   node: Node | null = null;
+  /** Where in its scope's list it stands; scopes write it. */
+  place = 0;
   #block: Block | null;
   #view: TensorData | null = null;
   #scope: Scope | null;
 
-  private constructor(shape: Shape, dtype: DType, block: Block) {
+  private constructor(shape: Shape, size: number, dtype: DType, block: Block) {
     this.shape = shape;
     this.dtype = dtype;
-    this.size = sizeOf(shape);
+    this.size = size;
     this.#block = block;
     block.owners++;
     this.#scope = scopes.current;
@@ -66,8 +67,14 @@ export class Tensor {
   /** A tensor with undefined content. */
   static empty(shape: Shape, dtype: DType = "float32"): Tensor {
     checkShape(shape, "Tensor.empty");
-    const bytes = sizeOf(shape) * BYTES[dtype];
-    return new Tensor([...shape], dtype, { address: allocate(bytes), bytes, owners: 0, planned: false });
+    return Tensor.reserve([...shape], dtype);
+  }
+
+  /** The same for a shape that is known to be one and that nobody will change: what ops make their results with. */
+  static reserve(shape: Shape, dtype: DType): Tensor {
+    const size = sizeOf(shape);
+    const bytes = dtype === "float64" ? 8 * size : 4 * size;
+    return new Tensor(shape, size, dtype, { address: allocate(bytes), bytes, owners: 0, planned: false });
   }
 
   /** A tensor filled with one value. */
@@ -135,7 +142,7 @@ export class Tensor {
 
   /** The same block under another shape and no history. Used by ops that only rename axes. */
   alias(shape: Shape): Tensor {
-    return new Tensor([...shape], this.dtype, this.block);
+    return new Tensor([...shape], this.size, this.dtype, this.block);
   }
 
   /** The same numbers, cut off from how they were computed. */
@@ -148,12 +155,19 @@ export class Tensor {
    * A name that is a number, as in "B 3", must match.
    */
   dims<Names extends string>(names: Names, who: string): Record<Split<Names>, number> {
-    const list = names.split(" ");
-    const fits =
-      list.length === this.shape.length &&
-      list.every((name, i) => !/^\d+$/.test(name) || Number(name) === this.shape[i]);
-    if (!fits) throw new Error(`${who}: expected shape (${list.join(", ")}), got ${showShape(this.shape)}`);
-    return Object.fromEntries(list.map((name, i) => [name, this.shape[i]])) as Record<Split<Names>, number>;
+    const list = parseNames(names);
+    const { shape } = this;
+    const dims: Record<string, number> = {};
+    let fits = list.length === shape.length;
+    for (let i = 0; fits && i < list.length; i++) {
+      dims[list[i].name] = shape[i];
+      fits = list[i].length === null || list[i].length === shape[i];
+    }
+    if (!fits) {
+      const expected = list.map(({ name }) => name).join(", ");
+      throw new Error(`${who}: expected shape (${expected}), got ${showShape(shape)}`);
+    }
+    return dims as Record<Split<Names>, number>;
   }
 
   /** Marks a leaf that gradients are wanted for. */
@@ -180,6 +194,24 @@ export class Tensor {
     this.node = null;
     if (--block.owners === 0 && !block.planned) release(block.address, block.bytes);
   }
+}
+
+interface AxisName {
+  readonly name: string;
+  /** The length it must have, when the name is a number. */
+  readonly length: number | null;
+}
+
+const parsedNames = new Map<string, readonly AxisName[]>();
+
+/** "B 3" → names of axes. Kept: layers ask for the same few at every call. */
+function parseNames(names: string): readonly AxisName[] {
+  let parsed = parsedNames.get(names);
+  if (!parsed) {
+    parsed = names.split(" ").map((name) => ({ name, length: /^\d+$/.test(name) ? Number(name) : null }));
+    parsedNames.set(names, parsed);
+  }
+  return parsed;
 }
 
 type Split<S extends string> = S extends `${infer Head} ${infer Tail}` ? Head | Split<Tail> : S;

@@ -1,5 +1,5 @@
 import { defineElementwise, unbroadcast } from "../elementwise.ts";
-import { apply } from "../op.ts";
+import { apply, applyInto } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 const op = defineElementwise({
@@ -27,3 +27,6 @@ const op = defineElementwise({
 
 /** a + b */
 export const add = (a: Tensor, b: Tensor): Tensor => apply(op, [a, b], []);
+
+/** sum ← sum + x, in place and without history, for blocks of one shape that nobody else reads. */
+export const addInto = (sum: Tensor, x: Tensor): void => applyInto(op, sum, [sum, x], []);

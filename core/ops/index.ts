@@ -1,6 +1,6 @@
 /** Every op that takes a tensor first; each is also a method of Tensor. */
 export * from "./abs.ts";
-export * from "./add.ts";
+export { add } from "./add.ts";
 export * from "./broadcast-to.ts";
 export * from "./clamp.ts";
 export * from "./cos.ts";

@@ -1,11 +1,11 @@
 /** Elementwise kernels: one formula, any broadcasting. */
 import type { Expr } from "../../expr.ts";
 import type { Ready } from "../../op.ts";
-import { broadcastStrides, type Shape } from "../../shape.ts";
+import { broadcastStrides, type Shape, sameShape } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { Func, Local } from "./assembler.ts";
 import { wasmCall } from "./call.ts";
-import { type KernelCode, kernel } from "./engine.ts";
+import { type KernelCode, KernelFamily } from "./engine.ts";
 import { emitFormula, formulaCost, formulaKey } from "./formula.ts";
 import { loadTail, storeTail } from "./lanes.ts";
 import { F32x4, I32, load, loadSplat } from "./values.ts";
@@ -29,42 +29,62 @@ export function elementwiseWasm(
   inputs: number,
   params: number,
 ): (out: Tensor, ins: readonly Tensor[], values?: readonly number[]) => Ready | null {
-  const key = formulaKey(formula);
-  const cost = formulaCost(formula) / 1e6;
+  const cost = formulaCost(formula) / 1e6 + 0.0002 * (1 + inputs);
+  // A variant: number of outer loops, then one bit for each input that walks along a row.
+  const everyWalk = (1 << inputs) - 1;
+  const walksOf = (variant: number) => Array.from({ length: inputs }, (_, i) => ((variant >> i) & 1) === 1);
+  const kernels = new KernelFamily(
+    (variant) => {
+      const walks = walksOf(variant).map((walk) => (walk ? "walk" : "stay"));
+      return `elementwise ${variant >> inputs} ${walks.join(" ")} ${formulaKey(formula)}`;
+    },
+    (variant) => 2 + inputs + params + (variant >> inputs) * (1 + inputs),
+    (code, variant) => elementwiseCode(code, formula, walksOf(variant), params, variant >> inputs),
+  );
+
   return (out, ins, values = []) => {
     if (ins.length !== inputs || values.length !== params) {
       throw new Error(
         `elementwiseWasm: expected ${inputs} inputs and ${params} params, got ${ins.length} and ${values.length}`,
       );
     }
-    if (out.size === 0 || [out, ...ins].some((x) => x.dtype !== "float32")) return null;
+    if (out.size === 0 || out.dtype !== "float32") return null;
+    let alike = true;
+    for (const x of ins) {
+      if (x.dtype !== "float32") return null;
+      alike &&= sameShape(x.shape, out.shape);
+    }
+    const args = [out.address, out.size];
+    for (const x of ins) args.push(x.address);
+    for (const value of values) args.push(bitsOfOne(value));
+    // Blocks of one shape are one row, whatever the shape.
+    if (alike) return wasmCall(kernels.get(everyWalk), args, Math.ceil(out.size / CHUNK), out.size * cost);
+
     const axes = mergedAxes(
       out.shape,
       ins.map((x) => broadcastStrides(x.shape, out.shape)),
     );
     const row = axes.pop() as Axis;
-    const walks = row.strides.map((stride) => stride !== 0);
-    const name = `elementwise ${axes.length} ${walks.map((walk) => (walk ? "walk" : "stay")).join(" ")} ${key}`;
-    const code = kernel(name, 2 + inputs + params + axes.length * (1 + inputs), (k) =>
-      elementwiseCode(k, formula, walks, params, axes.length),
+    const variant = row.strides.reduce(
+      (bits, stride, i) => (stride === 0 ? bits : bits | (1 << i)),
+      axes.length << inputs,
     );
-    const rows = axes.reduce((product, axis) => product * axis.length, 1);
-    const args = [
-      out.address,
-      row.length,
-      ...ins.map((x) => x.address),
-      ...bitsOf(values),
-      ...axisArgs(axes),
-    ];
-    const tiles = axes.length === 0 ? Math.ceil(row.length / CHUNK) : rows;
-    return wasmCall(code, args, tiles, out.size * (cost + 0.0002 * (1 + inputs)));
+    args[1] = row.length;
+    const tiles = axes.length === 0 ? Math.ceil(row.length / CHUNK) : out.size / row.length;
+    return wasmCall(kernels.get(variant), args.concat(axisArgs(axes)), tiles, out.size * cost);
   };
 }
 
-/** Params travel as the bits of float32 numbers: kernel arguments are integers. */
-export function bitsOf(values: readonly number[]): number[] {
-  return [...new Int32Array(Float32Array.from(values).buffer)];
+const oneFloat = new Float32Array(1);
+const itsBits = new Int32Array(oneFloat.buffer);
+
+function bitsOfOne(value: number): number {
+  oneFloat[0] = value;
+  return itsBits[0];
 }
+
+/** Params travel as the bits of float32 numbers: kernel arguments are integers. */
+export const bitsOf = (values: readonly number[]): number[] => values.map(bitsOfOne);
 
 /**
  * The loops over an output of that shape, outermost first, with neighbours merged where every input allows it;
@@ -72,14 +92,15 @@ export function bitsOf(values: readonly number[]): number[] {
  */
 export function mergedAxes(shape: Shape, strides: readonly (readonly number[])[]): Axis[] {
   const axes: Axis[] = [];
-  shape.forEach((length, i) => {
-    if (length === 1) return;
+  for (let i = 0; i < shape.length; i++) {
+    const length = shape[i];
+    if (length === 1) continue;
     const own = strides.map((list) => list[i]);
     const outer = axes.at(-1);
     if (outer?.strides.every((stride, j) => stride === own[j] * length)) {
       axes[axes.length - 1] = { length: outer.length * length, strides: own };
     } else axes.push({ length, strides: own });
-  });
+  }
   return axes.length > 0 ? axes : [{ length: 1, strides: strides.map(() => 0) }];
 }
 

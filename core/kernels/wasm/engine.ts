@@ -15,7 +15,8 @@ export interface Kernel {
   /** Number by which worker threads know it. */
   readonly id: number;
   readonly module: WebAssembly.Module;
-  readonly run: (...args: number[]) => void;
+  /** Does the tiles from `begin` to `end` with those arguments. */
+  readonly run: (args: readonly number[], begin: number, end: number) => void;
 }
 
 /** Bytes of scratch memory each thread has to itself. */
@@ -87,12 +88,18 @@ function compile(bytes: Uint8Array<ArrayBuffer>, params: number): Pick<Kernel, "
   v8.setFlagsFromString("--no-liftoff");
   try {
     const module = new WebAssembly.Module(bytes);
-    const run = instantiate(module);
-    run(...new Array<number>(params + 2).fill(0));
+    const run = caller(instantiate(module), params);
+    run(new Array<number>(params).fill(0), 0, 0);
     return { module, run };
   } finally {
     v8.setFlagsFromString("--liftoff");
   }
+}
+
+/** Calls `f(args[0], …, args[params − 1], begin, end)`, written out: spreading an array costs more than a small kernel. */
+function caller(f: (...args: number[]) => void, params: number): Kernel["run"] {
+  const list = Array.from({ length: params }, (_, i) => `args[${i}], `).join("");
+  return new Function("f", `return (args, begin, end) => f(${list}begin, end);`)(f);
 }
 
 /** Whether kernels fetched now use fused multiply-add. */
@@ -126,6 +133,35 @@ export function kernel(key: string, params: number, build: (code: KernelCode) =>
     kernels.set(full, found);
   }
   return found;
+}
+
+/**
+ * Variants of one kernel told apart by a small number, fetched without making a string each time. `build` gets the
+ * variant and must depend on nothing else but what `key` names.
+ */
+export class KernelFamily {
+  readonly #key: (variant: number) => string;
+  readonly #params: (variant: number) => number;
+  readonly #build: (code: KernelCode, variant: number) => void;
+  readonly #fused: (Kernel | undefined)[] = [];
+  readonly #split: (Kernel | undefined)[] = [];
+
+  constructor(
+    key: (variant: number) => string,
+    params: (variant: number) => number,
+    build: (code: KernelCode, variant: number) => void,
+  ) {
+    this.#key = key;
+    this.#params = params;
+    this.#build = build;
+  }
+
+  get(variant: number): Kernel {
+    const known = usesFma() ? this.#fused : this.#split;
+    return (known[variant] ??= kernel(this.#key(variant), this.#params(variant), (code) =>
+      this.#build(code, variant),
+    ));
+  }
 }
 
 function assemble(

@@ -121,10 +121,11 @@ function wake(control: Int32Array): void {
  * this one. Throws when the kernel fails on any thread, and when a worker is gone; `setThreads` then starts a new pool.
  */
 export function runTiles(kernel: Kernel, args: readonly number[], tiles: number, cost: number): void {
-  const worth = pool.control[word.spin] === 1 ? WORTH_SPINNING : WORTH_WAKING;
-  if (pool.hands.length === 0 || tiles < 2 || cost < worth) kernel.run(...args, 0, tiles);
+  if (pool.hands.length === 0 || tiles < 2 || cost < worthSharing()) kernel.run(args, 0, tiles);
   else share(kernel, args, tiles);
 }
+
+const worthSharing = (): number => (pool.control[word.spin] === 1 ? WORTH_SPINNING : WORTH_WAKING);
 
 function share(kernel: Kernel, args: readonly number[], tiles: number): void {
   const { control, hands, text } = pool;
@@ -153,7 +154,7 @@ function share(kernel: Kernel, args: readonly number[], tiles: number): void {
     if (left <= 0) break;
     const begin = (chunks - left) * chunkSize;
     try {
-      kernel.run(...args, begin, Math.min(begin + chunkSize, tiles));
+      kernel.run(args, begin, Math.min(begin + chunkSize, tiles));
     } catch (error) {
       failure ??= error; // the others are still at work: all chunks end before the call does
     }
