@@ -1,6 +1,7 @@
 /** Every op that takes a tensor first; each is also a method of Tensor. */
 export * from "./abs.ts";
 export { add } from "./add.ts";
+export * from "./attention.ts";
 export * from "./broadcast-to.ts";
 export * from "./clamp.ts";
 export * from "./cos.ts";
