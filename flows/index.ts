@@ -15,7 +15,7 @@ export { Logit } from "./logit.ts";
 export { type Base, DiagonalNormal, StandardNormal } from "./normal.ts";
 export { Permutation } from "./permutation.ts";
 export { InvertiblePLU } from "./plu.ts";
-export { integrate, type Quadrature, type QuadratureOptions } from "./quadrature.ts";
+export { integrate, type Quadrature, type QuadratureOptions, samplingError } from "./quadrature.ts";
 export { SplineCoupling, type SplineOptions } from "./spline-coupling.ts";
 export { alternating, halves, keeping, type Split } from "./split.ts";
 export { Tanh } from "./tanh.ts";

@@ -4,17 +4,21 @@ import { grad, Random, Scope, Tensor } from "../../core/index.ts";
 import {
   ActNorm,
   AffineCoupling,
+  Chain,
   DiagonalNormal,
   ElementwiseAffine,
   Flow,
   InvertiblePLU,
   integrate,
+  JointAffineCoupling,
   keeping,
+  laws,
   MlpConditioner,
   Permutation,
+  type ScaleShiftNet,
   StandardNormal,
 } from "../../flows/index.ts";
-import { inDType } from "../../nn/index.ts";
+import { inDType, Linear, Module } from "../../nn/index.ts";
 
 const N = 4;
 const net = () => new MlpConditioner({ kept: 2, condition: 3, width: 8, outputs: 2 });
@@ -75,6 +79,32 @@ describe("Flow", () => {
       flow.parameters(),
     );
     expect(gradients.every((g) => g?.data.some((v) => v !== 0))).toBe(true);
+  });
+});
+
+describe("events of any shape", () => {
+  test("are permuted along their first axis, multiplied flattened, coupled in halves: the laws hold", () => {
+    using _ = new Scope();
+    const event = [4, 3];
+    class Tokens extends Module implements ScaleShiftNet {
+      net = new Linear(3, 6);
+      forward(kept: Tensor): [Tensor, Tensor] {
+        const [scale, shift] = this.net.forward(kept).chunk(2, 2);
+        return [scale, shift];
+      }
+    }
+    const layers = inDType("float64", () => [
+      new Permutation(4),
+      new JointAffineCoupling(new Tokens()),
+      new InvertiblePLU(12),
+      new ElementwiseAffine(event),
+      new ActNorm(3),
+    ]);
+    const chain = new Chain(layers).init(new Random(3));
+    const [x, z] = [1, 2].map((stream) => new Random(1, stream).normals([2, ...event], "float64"));
+    for (const { name, error } of Object.values(laws))
+      expect({ name, error: error(chain, { x, z }) }).toEqual({ name, error: expect.closeTo(0, 11) });
+    chain.dispose();
   });
 });
 

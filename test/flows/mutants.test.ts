@@ -6,6 +6,7 @@ import {
   AdditiveCoupling,
   AffineCoupling,
   type Bijector,
+  conditionEffect,
   ElementwiseAffine,
   Flow,
   Inverse,
@@ -17,10 +18,11 @@ import {
   Permutation,
   SplineCoupling,
   StandardNormal,
+  samplingError,
   sumEvent,
   Tanh,
 } from "../../flows/index.ts";
-import { build, type Kit } from "../laws/bijector.ts";
+import { type Blindfold, build, type Kit } from "../laws/bijector.ts";
 
 const D = 6;
 const C = 4;
@@ -196,5 +198,47 @@ describe("mistakes that are easily made", () => {
     const right = flow.base.logProb.bind(flow.base);
     flow.base.logProb = (z) => right(z).shift(0.5 * Math.log(2 * Math.PI));
     expect(Math.abs(integrate(flow).total - 1)).toBeGreaterThan(1);
+  });
+
+  test("samples from noise that is too wide disagree with the integrals", () => {
+    using _ = new Scope();
+    const flow = new Flow([build(healthy.ElementwiseAffine, 1, 0, 2)], new StandardNormal([1]));
+    const integrals = integrate(flow);
+    expect(samplingError(flow, integrals, new Random(4))).toBeLessThan(4.5);
+    const right = flow.base.shape.bind(flow.base);
+    flow.base.shape = (noise, temperature) => right(noise, 1.2 * temperature);
+    expect(samplingError(flow, integrals, new Random(4))).toBeGreaterThan(6);
+  });
+});
+
+describe("conditions", () => {
+  const effectOf = (coupling: Bijector): number => {
+    using _ = new Scope();
+    const random = new Random(3);
+    const condition = random.normals([2, C], "float64");
+    const [x, z] = [random.normals([2, D], "float64"), random.normals([2, D], "float64")];
+    return conditionEffect(coupling, { x, z, condition }, condition.shift(1));
+  };
+
+  test("that a coupling ignores have no effect; those it uses have one, until its conditioner is blind", () => {
+    const nets: Blindfold[] = [];
+    const coupling = build(healthy.AffineCoupling, D, C, 1, nets);
+    expect(effectOf(coupling)).toBeGreaterThan(1e-3);
+    for (const net of nets) net.blind = true;
+    expect(effectOf(coupling)).toBe(0);
+  });
+
+  test("that leak past the conditioner show when it is blind", () => {
+    const nets: Blindfold[] = [];
+    const leaking = spoil(
+      build(healthy.AffineCoupling, D, C, 1, nets),
+      "forward",
+      (right, _x, condition) => ({
+        out: right.out.add(condition!.mean([1], true)),
+        logDet: right.logDet,
+      }),
+    );
+    for (const net of nets) net.blind = true;
+    expect(effectOf(leaking)).toBeGreaterThan(0.1);
   });
 });

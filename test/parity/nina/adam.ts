@@ -2,7 +2,7 @@ import { grad, type Tensor } from "../../../core/index.ts";
 import { AdamW } from "../../../nn/index.ts";
 import { isDecayed } from "../../../vla/nina/training.ts";
 import type { Worst } from "../florence2/worst.ts";
-import { FLOAT64, type Golden, type Precision, STORED_AS_FLOAT32 } from "./golden.ts";
+import { FLOAT64, type Golden, type Precision, STORED_AS_FLOAT32, scaled } from "./golden.ts";
 
 /** Optimiser steps on one batch, as the manifest describes them. */
 export interface AdamBlock {
@@ -54,7 +54,7 @@ export function compareAdam(
     const clear = entries.filter((i) => Math.abs(gradient[i]) > 1e-6);
     const noisy = entries.filter((i) => Math.abs(gradient[i]) <= 1e-6);
     const pick = (values: ArrayLike<number>, at: number[]): number[] => at.map((i) => values[i]);
-    const exact = precision === "float64" ? STORED_AS_FLOAT32 : 2e-6;
+    const exact = precision === "float64" ? scaled(STORED_AS_FLOAT32, expected) : 2e-6;
     worst.compare(`${precision} adam ${name}`, pick(parameter.data, clear), pick(expected, clear), exact);
     worst.compare(`${precision} adam ~0 ${name}`, pick(parameter.data, noisy), pick(expected, noisy), travel);
   }
