@@ -133,12 +133,12 @@ function checkPacked({ M, N, K, transA, transB, accumulate, batch = 1 }: Gemm, b
   if (accumulate && b.format === "int8") throw new Error("gemmWasm: int8 weights cannot accumulate");
 }
 
-/** Rows per tile: as many as the cache likes, but enough tiles for some threads. */
+/** Rows per tile: as many as the cache likes, but enough tiles for some threads, and all about equally large. */
 function tileRows(tile: Tile, M: number, depth: number, columnTiles: number): number {
   const cached = Math.floor(A_BYTES / (4 * depth));
   const shared = Math.max(48, Math.ceil((M * columnTiles) / 8));
-  const rows = Math.min(cached, shared, M);
-  return Math.ceil(rows / tile.rows) * tile.rows;
+  const tiles = Math.ceil(M / Math.min(cached, shared, M));
+  return Math.ceil(M / tiles / tile.rows) * tile.rows;
 }
 
 /**
