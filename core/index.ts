@@ -2,6 +2,7 @@
 import * as ops from "./ops/index.ts";
 import { Tensor } from "./tensor.ts";
 
+export { type AdamWStep, adamWStep } from "./adamw-step.ts";
 export { type GradOptions, grad, jacobian, jvp, vjp } from "./autograd.ts";
 export {
   type CliOption,
@@ -16,7 +17,7 @@ export * from "./formats/index.ts";
 export { type FrozenFormat, FrozenWeights } from "./frozen-weights.ts";
 export { lazily, setHost, toHost } from "./host.ts";
 export { heapUsage } from "./memory.ts";
-export { isTracked, noGrad, plainKernels } from "./op.ts";
+export { isTracked, noGrad, plainKernels, type Step, type Watch, watchKernels } from "./op.ts";
 export { concat } from "./ops/concat.ts";
 export type { Triangle } from "./ops/triangular-solve.ts";
 export type { Window } from "./ops/unfold.ts";

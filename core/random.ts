@@ -10,23 +10,47 @@ const W1 = 0xbb67ae85;
 
 /** The high 32 bits of a · b for unsigned 32-bit numbers. */
 function highProduct(a: number, b: number): number {
-  const [al, ah, bl, bh] = [a & 0xffff, a >>> 16, b & 0xffff, b >>> 16];
+  const al = a & 0xffff;
+  const ah = a >>> 16;
+  const bl = b & 0xffff;
+  const bh = b >>> 16;
   const middle = ah * bl + ((al * bl) >>> 16);
   const low = al * bh + (middle & 0xffff);
-  return (ah * bh + Math.floor(middle / 65_536) + Math.floor(low / 65_536)) >>> 0;
+  return (ah * bh + (middle - (middle & 0xffff)) / 65_536 + (low - (low & 0xffff)) / 65_536) | 0;
 }
 
-/** Philox4x32-10: four 32-bit numbers from a 128-bit counter and a 64-bit key. */
-export function philox(counter: readonly number[], key: readonly number[]): [number, number, number, number] {
-  let [c0, c1, c2, c3] = counter;
-  let [k0, k1] = key;
+/** Philox4x32-10: four 32-bit numbers from a 128-bit counter and a 64-bit key, written to `out`. */
+export function philox(out: Uint32Array, counter: readonly number[], key: readonly number[]): void {
+  let c0 = counter[0] | 0;
+  let c1 = counter[1] | 0;
+  let c2 = counter[2] | 0;
+  let c3 = counter[3] | 0;
+  let k0 = key[0] | 0;
+  let k1 = key[1] | 0;
   for (let round = 0; round < 10; round++) {
-    const [h0, l0] = [highProduct(M0, c0), Math.imul(M0, c0) >>> 0];
-    const [h1, l1] = [highProduct(M1, c2), Math.imul(M1, c2) >>> 0];
-    [c0, c1, c2, c3] = [(h1 ^ c1 ^ k0) >>> 0, l1, (h0 ^ c3 ^ k1) >>> 0, l0];
-    [k0, k1] = [(k0 + W0) >>> 0, (k1 + W1) >>> 0];
+    const high0 = highProduct(M0, c0 >>> 0);
+    const high1 = highProduct(M1, c2 >>> 0);
+    const low0 = Math.imul(M0, c0);
+    const low1 = Math.imul(M1, c2);
+    c0 = high1 ^ c1 ^ k0;
+    c1 = low1;
+    c2 = high0 ^ c3 ^ k1;
+    c3 = low0;
+    k0 = (k0 + W0) | 0;
+    k1 = (k1 + W1) | 0;
   }
-  return [c0, c1, c2, c3];
+  out[0] = c0;
+  out[1] = c1;
+  out[2] = c2;
+  out[3] = c3;
+}
+
+/** Where a stretch of a stream lies: `first`, `first + 1`, … are the counters' lowest words. */
+export interface Stretch {
+  readonly key: readonly [number, number];
+  readonly first: number;
+  /** The other three words of the counters. */
+  readonly rest: readonly [number, number, number];
 }
 
 /**
@@ -37,7 +61,9 @@ export class Random {
   readonly #key: readonly [number, number];
   readonly #stream: number;
   #block = 0;
-  #ready: number[] = [];
+  readonly #numbers = new Uint32Array(4);
+  /** How many of the numbers are still to be given. */
+  #ready = 0;
 
   /** `seed` and `stream` are integers in [0, 2⁵³) and [0, 2³²). */
   constructor(seed: number, stream = 0) {
@@ -49,12 +75,27 @@ export class Random {
 
   /** A uniform integer in [0, 2³²). */
   uint32(): number {
-    if (this.#ready.length === 0) {
+    if (this.#ready === 0) {
       const counter = [this.#block >>> 0, Math.floor(this.#block / 2 ** 32), this.#stream, 0];
-      this.#ready = philox(counter, this.#key).reverse();
+      philox(this.#numbers, counter, this.#key);
       this.#block++;
+      this.#ready = 4;
     }
-    return this.#ready.pop() as number;
+    return this.#numbers[4 - this.#ready--];
+  }
+
+  /**
+   * Sets the next `blocks` blocks of four numbers aside for a kernel, which computes them itself. They never cross a
+   * multiple of 2³² blocks.
+   */
+  take(blocks: number): Stretch {
+    const LINE = 2 ** 32;
+    const left = LINE - (this.#block % LINE);
+    if (left < blocks) this.#block += left;
+    const first = this.#block;
+    this.#block += blocks;
+    this.#ready = 0;
+    return { key: this.#key, first: first % LINE, rest: [Math.floor(first / LINE), this.#stream, 0] };
   }
 
   /** Uniform in [0, 1), a multiple of 2⁻⁵³. */

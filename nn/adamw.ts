@@ -1,4 +1,5 @@
 import {
+  adamWStep,
   type HostTensor,
   type LazyTensor,
   setHost,
@@ -76,17 +77,15 @@ export class AdamW {
       const [expected, got] = [showShape(parameter.shape), showShape(gradient.shape)];
       throw new Error(`AdamW: ${slot.name}: expected a gradient of shape ${expected}, got ${got}`);
     }
-    const [beta1, beta2] = this.#options.betas;
-    const n = ++slot.steps;
-    const rate = lr / (1 - beta1 ** n);
-    const root = 1 / Math.sqrt(1 - beta2 ** n);
-    const kept = 1 - lr * decay;
-    const [p, m, v, g] = [parameter.data, slot.m.data, slot.v.data, gradient.data];
-    for (let i = 0; i < p.length; i++) {
-      m[i] += (1 - beta1) * (g[i] - m[i]);
-      v[i] = beta2 * v[i] + (1 - beta2) * g[i] * g[i];
-      p[i] = kept * p[i] - (rate * m[i]) / (Math.sqrt(v[i]) * root + this.#options.eps);
-    }
+    const { betas, eps } = this.#options;
+    adamWStep({
+      parameter,
+      gradient,
+      firstMoment: slot.m,
+      secondMoment: slot.v,
+      learningRate: lr,
+      ...{ beta1: betas[0], beta2: betas[1], eps, weightDecay: decay, step: ++slot.steps },
+    });
   }
 
   /** What a later run needs to go on: `NAME.m`, `NAME.v` and `NAME.steps` for each parameter. */

@@ -1,4 +1,4 @@
-import { Random, Tensor } from "../core/index.ts";
+import { Random, type Tensor } from "../core/index.ts";
 import { Module } from "./module.ts";
 
 /** The stream that dropout masks are drawn from while training. */
@@ -9,7 +9,10 @@ export function seedDropout(seed: number): void {
   masks.random = new Random(seed);
 }
 
-/** Zeroes elements with probability p and scales the rest by 1/(1 − p) while training; does nothing otherwise. */
+/**
+ * Zeroes numbers with probability p (rounded to a multiple of 2⁻¹⁶) and scales the rest by 1/(1 − p) while training;
+ * does nothing otherwise.
+ */
 export class Dropout extends Module {
   readonly p: number;
 
@@ -21,9 +24,6 @@ export class Dropout extends Module {
 
   forward(x: Tensor): Tensor {
     if (!this.training || this.p === 0) return x;
-    const mask = Tensor.empty(x.shape, x.dtype);
-    const kept = 1 / (1 - this.p);
-    for (let i = 0; i < mask.size; i++) mask.data[i] = masks.random.uniform() < this.p ? 0 : kept;
-    return x.mul(mask);
+    return x.dropout(this.p, masks.random);
   }
 }

@@ -7,6 +7,7 @@ export * from "./clamp.ts";
 export * from "./cos.ts";
 export * from "./depthwise-conv.ts";
 export * from "./div.ts";
+export * from "./dropout.ts";
 export * from "./exp.ts";
 export * from "./frozen-linear.ts";
 export * from "./gather-rows.ts";

@@ -22,7 +22,9 @@ describe("philox", () => {
       [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1],
     ],
   ])("counter %j with key %j", (counter, key, expected) => {
-    expect(philox(counter, key)).toEqual(expected);
+    const out = new Uint32Array(4);
+    philox(out, counter, key);
+    expect([...out]).toEqual(expected);
   });
 });
 
@@ -51,6 +53,14 @@ describe("Random", () => {
   test.prop([fc.nat(), fc.integer({ min: 0, max: 40 })])("permutes", (seed, n) => {
     const order = new Random(seed).permutation(n);
     expect([...order].sort((a, b) => a - b)).toEqual(Array.from({ length: n }, (_, i) => i));
+  });
+
+  it("sets numbers aside: what comes next is the same as if they had been drawn", () => {
+    const [whole, split] = [new Random(4, 2), new Random(4, 2)];
+    for (let i = 0; i < 4 * (1 + 5); i++) whole.uint32();
+    split.uint32(); // a block that has been begun is left
+    expect(split.take(5)).toEqual({ key: [4, 0], first: 1, rest: [0, 2, 0] });
+    expect(split.uint32()).toBe(whole.uint32());
   });
 
   it("refuses a bad seed", () => {

@@ -202,6 +202,14 @@ export class I32x4 extends V128 {
   sub(b: I32x4): I32x4 {
     return this.same(0xb1, b);
   }
+  /** The 64-bit products of the unsigned lanes 0 and 1: low word, high word, low word, high word. */
+  lowProducts(b: I32x4): I32x4 {
+    return this.same(0xde, b);
+  }
+  /** Those of lanes 2 and 3. */
+  highProducts(b: I32x4): I32x4 {
+    return this.same(0xdf, b);
+  }
   shl(bits: number): I32x4 {
     return this.same(0xab, int(bits));
   }
