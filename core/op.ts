@@ -53,6 +53,9 @@ export interface Epilogue {
   readonly weights?: PackedWeights;
 }
 
+/** What `grad` needs of an op. */
+export type Differentiable<A> = Pick<Op<A>, "name" | "backward">;
+
 export interface Sample<A> {
   readonly ins: readonly Shape[];
   readonly attrs?: A;
@@ -81,6 +84,14 @@ const mode = { gradients: true, plain: false };
 export function noGrad<T>(body: () => T): T {
   return withMode("gradients", false, body);
 }
+
+/** Runs `body` recording history, also inside `noGrad`. */
+export function withGradients<T>(body: () => T): T {
+  return withMode("gradients", true, body);
+}
+
+/** False inside `noGrad`. */
+export const tracksGradients = (): boolean => mode.gradients;
 
 /** Runs `body` on the plain kernels only: the oracle for the fast ones. */
 export function plainKernels<T>(body: () => T): T {
@@ -160,11 +171,11 @@ export function prepare<A>(op: Op<A>, out: Tensor, ins: readonly Tensor[], attrs
 }
 
 /** Writes the history of an output into it. Ops that only rename axes use it after making an alias. */
-export function record<A>(op: Op<A>, out: Tensor, ins: readonly Tensor[], attrs: A): Tensor {
+export function record<A>(op: Differentiable<A>, out: Tensor, ins: readonly Tensor[], attrs: A): Tensor {
   if (!mode.gradients) return out;
   for (const x of ins) {
     if (!isTracked(x)) continue;
-    out.node = { op: op as Op<unknown>, inputs: ins, attrs };
+    out.node = { op: op as Differentiable<unknown>, inputs: ins, attrs };
     break;
   }
   return out;

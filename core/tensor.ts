@@ -1,5 +1,5 @@
 import { allocate, memory, release } from "./memory.ts";
-import type { Op } from "./op.ts";
+import type { Differentiable } from "./op.ts";
 import type { Methods } from "./ops/index.ts";
 import { type Scope, scopes } from "./scope.ts";
 import { checkShape, type Shape, showShape, sizeOf } from "./shape.ts";
@@ -25,7 +25,7 @@ export interface Block {
 
 /** How a tensor was computed: what `grad` walks back along. */
 export interface Node {
-  readonly op: Op<unknown>;
+  readonly op: Differentiable<unknown>;
   readonly inputs: readonly Tensor[];
   readonly attrs: unknown;
 }

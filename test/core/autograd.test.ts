@@ -1,6 +1,17 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
-import { grad, jacobian, jvp, noGrad, Random, Scope, Tensor, vjp } from "../../core/index.ts";
+import {
+  checkpoint,
+  grad,
+  heapUsage,
+  jacobian,
+  jvp,
+  noGrad,
+  Random,
+  Scope,
+  Tensor,
+  vjp,
+} from "../../core/index.ts";
 
 const f = (x: Tensor): Tensor => x.matmul(x.tanh(), { transposeB: true }).softmax().exp();
 
@@ -47,6 +58,49 @@ describe("autograd", () => {
     let y = x;
     for (let i = 0; i < 10_000; i++) y = y.shift(1);
     expect(grad(y.sum(), [x])[0]?.item()).toBe(1);
+  });
+
+  describe("checkpoint", () => {
+    const chain = (x: Tensor, w: Tensor, wrap: (f: (h: Tensor) => Tensor, h: Tensor) => Tensor): Tensor => {
+      let h = x;
+      for (let i = 0; i < 8; i++) h = wrap((y) => y.matmul(w).tanh().add(y.sin()).mul(y).gelu(), h);
+      return h.square().sum();
+    };
+    const plain = (f: (h: Tensor) => Tensor, h: Tensor): Tensor => f(h);
+
+    it("gives the gradients and second derivatives of what it wraps", () => {
+      using _ = new Scope();
+      const random = new Random(1);
+      const [x, w] = [
+        random.normals([3, 4], "float64").tracked(),
+        random.normals([4, 4], "float64").tracked(),
+      ];
+      const wrapped = (f: (h: Tensor) => Tensor, h: Tensor): Tensor => checkpoint(f, [h], [w]);
+      for (const createGraph of [false, true]) {
+        const [a, b] = [plain, wrapped].map((wrap) => {
+          const first = grad(chain(x, w, wrap), [x, w], { createGraph }) as Tensor[];
+          if (!createGraph) return first.map((g) => g.toArray());
+          return grad(first[0].square().sum().add(first[1].sum()), [x, w]).map((g) =>
+            (g as Tensor).toArray(),
+          );
+        });
+        // Sums are taken in another order: equal up to float64 rounding, relative to the largest number.
+        a.flat().forEach((value, i) => {
+          expect(Math.abs(b.flat()[i] - value)).toBeLessThan(1e-12 * Math.max(...a.flat().map(Math.abs)));
+        });
+      }
+    });
+
+    it("holds less memory", () => {
+      const [x, w] = [Tensor.ones([64, 64]).tracked(), Tensor.full([64, 64], 0.01).tracked()];
+      const held = (wrap: (f: (h: Tensor) => Tensor, h: Tensor) => Tensor): number => {
+        using _ = new Scope();
+        const before = heapUsage().live;
+        chain(x, w, wrap);
+        return heapUsage().live - before;
+      };
+      expect(held((f, h) => checkpoint(f, [h], [w]))).toBeLessThan(held(plain) / 4); // one block per piece, not six
+    });
   });
 
   it("records nothing under noGrad", () => {

@@ -1,0 +1,43 @@
+import { grad } from "./autograd.ts";
+import { type Differentiable, noGrad, record, tracksGradients, withGradients } from "./op.ts";
+import { tidy } from "./scope.ts";
+import type { Tensor } from "./tensor.ts";
+
+interface Body {
+  readonly f: (...inputs: Tensor[]) => Tensor;
+  /** How many of the node's inputs f takes; the rest are the parameters it reads. */
+  readonly arity: number;
+}
+
+/**
+ * f(...inputs), without keeping what f computes on the way: the gradient runs f a second time (gradient checkpointing,
+ * arXiv:1604.06174). A chain of n equal pieces then needs memory for n results and one piece, for a third more time.
+ *
+ * `parameters` are the tracked tensors that f reads beside its inputs; those left out get no gradient. f must compute the
+ * same each time: draw random numbers outside.
+ */
+export function checkpoint(
+  f: (...inputs: Tensor[]) => Tensor,
+  inputs: readonly Tensor[],
+  parameters: readonly Tensor[] = [],
+): Tensor {
+  const y = noGrad(() => tidy(() => f(...inputs)));
+  return record(op, y, [...inputs, ...parameters], { f, arity: inputs.length });
+}
+
+const op: Differentiable<Body> = {
+  name: "checkpoint",
+  backward(dy, ins, _out, { f, arity }) {
+    // Copies end the recomputed history: what led to the inputs is not this node's to follow.
+    const inputs = ins.slice(0, arity).map((x) => x.detach().tracked());
+    const y = withGradients(() => f(...inputs));
+    const gradients = grad(y, [...inputs, ...ins.slice(arity)], { dy, createGraph: tracksGradients() });
+    // A gradient of this gradient goes on from the copies to the inputs.
+    inputs.forEach((copy, i) => {
+      record(same, copy, [ins[i]], undefined);
+    });
+    return gradients;
+  },
+};
+
+const same: Differentiable<undefined> = { name: "same", backward: (dy) => [dy] };
