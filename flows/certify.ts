@@ -2,7 +2,8 @@
  * Tries the laws of bijectors on a flow in a checkpoint, and prints a certificate: `npx tsx flows/certify.ts --help`.
  * Exits with 0 when every law holds, 1 when one does not or the checkpoint cannot be read, 2 for wrong arguments.
  */
-import { resolve } from "node:path";
+import { existsSync, statSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import {
   type CliSchema,
@@ -14,6 +15,7 @@ import {
   parseCli,
   runMain,
   stateDict,
+  UsageError,
 } from "../core/index.ts";
 import { type Certificate, certify } from "./certificate.ts";
 import { type FlowPlan, flowFromNames } from "./from-names.ts";
@@ -22,11 +24,18 @@ const schema = {
   usage: "npx tsx flows/certify.ts CHECKPOINT [options]",
   description:
     "Round trips, log-determinants against the autograd Jacobian, batch independence, condition numbers and saturation of a normalizing flow.",
-  positionals: { CHECKPOINT: "a .safetensors file, or a PyTorch .ckpt, .pt or .bin" },
+  positionals: {
+    CHECKPOINT:
+      "a .safetensors file, a folder with a model.safetensors, or a PyTorch .ckpt, .pt, .pth or .bin",
+  },
   options: {
     flow: {
       type: "string",
-      help: "module whose default export takes the checkpoint's tensors and gives { make, prefix, condition }; without it the flow is read off the tensors' names",
+      help: "module whose default export takes the checkpoint's tensors and path and gives { make, prefix, condition }; without it the flow is read off the tensors' names",
+    },
+    prefix: {
+      type: "string",
+      help: "what stands before layers.0 in the names, where several flows are found",
     },
     weights: {
       type: "string",
@@ -35,20 +44,44 @@ const schema = {
       help: "which weights of a PyTorch training checkpoint",
     },
     seed: { type: "number", default: 0, help: "of the points at which the laws are tried" },
+    points: {
+      type: "number",
+      default: 6,
+      help: "at which determinants are computed; round trips take 32 times as many",
+    },
     json: { type: "boolean", help: "print the certificate as JSON" },
   },
 } as const satisfies CliSchema;
 
 await runMain(async () => {
   const args = parseCli(schema, process.argv.slice(2));
-  using checkpoint = openCheckpoint(args.positionals.CHECKPOINT, args.weights);
-  const { make, prefix, condition } = await planOf(checkpoint.tensors, args.flow);
-  const certificate = certify(make, { state: checkpoint.tensors, prefix, condition, seed: args.seed });
+  for (const [name, least] of [
+    ["seed", 0],
+    ["points", 1],
+  ] as const) {
+    if (!Number.isSafeInteger(args[name]) || args[name] < least)
+      throw new UsageError(`--${name}: expected a whole number from ${least}, got ${args[name]}`);
+  }
+  const path = fileIn(args.positionals.CHECKPOINT);
+  using checkpoint = openCheckpoint(path, args.weights);
+  const { tensors } = checkpoint;
+  const plan = args.flow ? (await planFrom(args.flow))(tensors, path) : flowFromNames(tensors, args.prefix);
+  const certificate = certify(plan.make, {
+    state: tensors,
+    prefix: plan.prefix,
+    condition: plan.condition,
+    seed: args.seed,
+    points: args.points,
+  });
   console.log(args.json ? JSON.stringify(certificate) : describe(certificate));
   if (!certificate.holds) process.exitCode = 1;
 });
 
 type Tensors = ReadonlyMap<string, HostTensor | LazyTensor>;
+
+function fileIn(path: string): string {
+  return existsSync(path) && statSync(path).isDirectory() ? join(path, "model.safetensors") : path;
+}
 
 function openCheckpoint(path: string, weights: "model" | "ema"): Disposable & { readonly tensors: Tensors } {
   if (!/\.(ckpt|pt|pth|bin)$/.test(path)) {
@@ -65,13 +98,10 @@ function openCheckpoint(path: string, weights: "model" | "ema"): Disposable & { 
   return { tensors, [Symbol.dispose]: () => file[Symbol.dispose]() };
 }
 
-async function planOf(tensors: Tensors, module: string | undefined): Promise<FlowPlan> {
-  if (module === undefined) return flowFromNames(tensors);
-  const { default: plan } = (await import(pathToFileURL(resolve(module)).href)) as {
-    default?: (tensors: Tensors) => FlowPlan;
-  };
+async function planFrom(module: string): Promise<(tensors: Tensors, path: string) => FlowPlan> {
+  const { default: plan } = (await import(pathToFileURL(resolve(module)).href)) as { default?: unknown };
   if (typeof plan !== "function") throw new Error(`${module}: expected a function as default export`);
-  return plan(tensors);
+  return plan as (tensors: Tensors, path: string) => FlowPlan;
 }
 
 /** The certificate for a reader: laws, then layers by kind, then the worst input. */

@@ -19,6 +19,7 @@ export interface FlowPlan {
 }
 
 type Shapes = ReadonlyMap<string, Shape>;
+type Tensors = ReadonlyMap<string, { readonly dtype: DTypeName; readonly shape: Shape }>;
 
 /** A kind of layer that its tensors' names give away. */
 interface LayerKind {
@@ -79,24 +80,44 @@ const KINDS: readonly LayerKind[] = [
 /**
  * Reads a flow over vectors off the names and shapes of a checkpoint's tensors, `PREFIXlayers.NUMBER.REST`. Knows
  * permutations, PLU, ActNorm, and affine and additive couplings of halves with `MlpConditioner`s: NinA's MLP flow
- * among others. Throws for anything else.
+ * among others. Other tensors may stand beside it. Throws when no flow is found, or several and no `prefix` is given.
  */
-export function flowFromNames(
-  tensors: ReadonlyMap<string, { readonly dtype: DTypeName; readonly shape: Shape }>,
-): FlowPlan {
-  const first = [...tensors.keys()].find((name) => /(^|\.)layers\.0\./.test(name));
-  if (first === undefined) throw new Error("flowFromNames: expected tensors named …layers.0.…, found none");
-  const prefix = first.slice(0, first.search(/layers\.0\./));
+export function flowFromNames(tensors: Tensors, prefix?: string): FlowPlan {
+  if (prefix !== undefined) return planUnder(tensors, prefix);
+  const candidates = new Set<string>();
+  for (const name of tensors.keys()) {
+    const start = name.search(/(?<![^.])layers\.0\./);
+    if (start >= 0) candidates.add(name.slice(0, start));
+  }
+  const plans: FlowPlan[] = [];
+  const reasons: string[] = [];
+  for (const candidate of candidates) {
+    try {
+      plans.push(planUnder(tensors, candidate));
+    } catch (error) {
+      reasons.push((error as Error).message); // not a flow, such as the layers of a text encoder; told if none is one
+    }
+  }
+  if (plans.length === 1) return plans[0];
+  if (plans.length > 1) {
+    const list = plans.map((plan) => JSON.stringify(plan.prefix)).join(", ");
+    throw new Error(`flowFromNames: expected one flow, found several; choose one of the prefixes ${list}`);
+  }
+  throw new Error(reasons[0] ?? "flowFromNames: expected tensors named …layers.0.…, found none");
+}
+
+function planUnder(tensors: Tensors, prefix: string): FlowPlan {
   const layers: Map<string, Shape>[] = [];
   for (const [name, { shape }] of tensors) {
-    const parts = name.startsWith(prefix) ? name.slice(prefix.length).match(/^layers\.(\d+)\.(.+)$/) : null;
-    if (name.startsWith(prefix) && !parts)
-      throw new Error(`flowFromNames: ${name}: expected ${prefix}layers.NUMBER.…`);
-    if (!parts) continue;
+    if (!name.startsWith(`${prefix}layers.`)) continue;
+    const parts = name.slice(prefix.length).match(/^layers\.(\d+)\.(.+)$/);
+    if (!parts) throw new Error(`flowFromNames: ${name}: expected ${prefix}layers.NUMBER.…`);
     const index = Number(parts[1]);
     if (index > tensors.size) throw new Error(`flowFromNames: ${name}: layers are missing before it`);
     (layers[index] ??= new Map()).set(parts[2], shape);
   }
+  if (layers.length === 0)
+    throw new Error(`flowFromNames: expected tensors named ${prefix}layers.0.…, found none`);
   const plans = Array.from(layers, (shapes, i) => planLayer(shapes, `${prefix}layers.${i}`));
   const N = plans[0].event;
   const odd = plans.find(({ event }) => event !== N);
@@ -123,7 +144,10 @@ function planLayer(
   );
   if (!shapes || !kind) {
     const some = names.slice(0, 6).map((n) => `${n} ${showShape(shapes?.get(n) ?? [])}`);
-    throw new Error(`flowFromNames: ${name}: no known layer has the tensors ${some.join(", ") || "(none)"}`);
+    throw new Error(
+      `flowFromNames: ${name}: no known layer has the tensors ${some.join(", ") || "(none)"}; ` +
+        "build the flow yourself where names do not tell it",
+    );
   }
   const shape = (of: string): Shape => shapes.get(of) as Shape;
   return {

@@ -93,6 +93,17 @@ describe("flowFromNames", () => {
     expect([...flow.stateDict().keys()]).toEqual([...healthy.keys()]);
   });
 
+  test("finds the flow among other layers; of several it takes the one that is named", () => {
+    const dict = new Map([...healthy].map(([name, tensor]) => [`nf.${name}`, tensor]));
+    const other: HostTensor = { dtype: "F32", shape: [2], data: new Float32Array(2) };
+    dict.set("encoder.layers.0.self_attn.bias", other);
+    expect(flowFromNames(dict).prefix).toBe("nf.");
+    for (const [name, tensor] of healthy) dict.set(`ema.${name}`, tensor);
+    expect(() => flowFromNames(dict)).toThrow('found several; choose one of the prefixes "nf.", "ema."');
+    expect(flowFromNames(dict, "ema.").prefix).toBe("ema.");
+    expect(() => flowFromNames(dict, "no.")).toThrow("expected tensors named no.layers.0.…, found none");
+  });
+
   test.each<[string, string, (dict: Map<string, HostTensor>) => void]>([
     ["without layers", "expected tensors named …layers.0.…", (dict) => dict.clear()],
     [
@@ -163,8 +174,11 @@ describe("the certify command", () => {
     expect(status).toBe(0);
   });
 
-  test("says what is wrong with its arguments", () => {
+  test("reads a folder, and says what is wrong with its arguments", () => {
+    saved("model.safetensors", healthy);
+    expect(run(dir, "--points", "1")).toMatchObject({ status: 0 });
     expect(run()).toMatchObject({ status: 2 });
+    expect(run(dir, "--points", "0.5")).toMatchObject({ status: 2 });
     const absent = run(join(dir, "absent.safetensors"));
     expect(absent.status).toBe(1);
     expect(absent.stderr).toContain("absent.safetensors");
