@@ -1,11 +1,10 @@
 /**
  * Products of some rows with frozen weights, several matrices in one call: what inference is made of.
  *
- * With few rows every weight is read once and used little, so the order of the weights in memory is the order of the
- * loop: a chunk of columns (one panel of the packed layout for several rows, some panels together for one row, so that
- * enough sums are under way) runs along all of k, its sums in registers, and ends with the bias and the residual.
- * Tiles, which threads share, are chunks. Every element is one sum in the order of k: the same bits for any number of
- * rows beside it and any number of threads.
+ * Weights come in panels, [k][8 columns]. Four rows at a time run along all of k through one panel, their sums in
+ * registers, and end with the bias and the residual; the rows that are left go through several panels at once, so that
+ * as many sums are under way. Tiles, which threads share, are chunks of some panels. Every element is one sum in the
+ * order of k: the same bits for any number of rows beside it and any number of threads.
  */
 import type { Ready } from "../../op.ts";
 import type { Tensor } from "../../tensor.ts";
@@ -14,7 +13,7 @@ import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { loadLanes, storeLanes } from "./lanes.ts";
 import { type PackedWeights, WEIGHT_BYTES } from "./packed.ts";
-import { F32x4, I32, I32x4, load, loadBytes, loadSplat } from "./values.ts";
+import { F32x4, I32, I32x4, int, load, loadBytes, loadSplat } from "./values.ts";
 
 /** All blocks are contiguous float32, row-major. */
 export interface FrozenLinear {
@@ -42,27 +41,23 @@ interface Spec {
   readonly vectors: number;
   readonly format: PackedWeights["format"];
   readonly rowLength: number;
-  /** Rows that share one pass over a panel, and rows left after all such passes. */
-  readonly rows: number;
+  /** Rows that do not fill a group of ROWS. */
   readonly rowsLeft: number;
-  /** Panels per chunk. */
-  readonly together: number;
   /** Bias rows: none, one for all rows of a group, or several. */
   readonly bias: "none" | "one" | "some";
   readonly residual: boolean;
 }
 
-/** Sums kept in registers at once: two short of what V8 can hold beside a row of weights and an input. */
-const SUMS = 10;
+/** Rows that share one pass over a panel. With two vectors a panel that makes 8 sums, 2 weights and 4 inputs: 14 registers. */
+const ROWS = 4;
+/** Columns of a tile, in panels, unless the whole matrix has hardly more. */
+const CHUNK = 8;
 
 /** Makes the product ready to run; null where K is 0. */
 export function frozenLinearWasm(task: FrozenLinear): Ready | null {
   const { out, x, weights, groups, M, N, bias, biasFrom = 0, residual } = task;
   const { K, format, tile } = weights;
   if (K === 0 || out.size === 0 || x.dtype !== "float32") return null;
-  const width = 4 * tile.vectors;
-  const panels = Math.ceil(N / width);
-  const rows = Math.min(M, rowsTogether(M, tile.vectors));
   const biasRows = bias ? bias.shape[1] : 1;
   const spec: Spec = {
     K,
@@ -70,13 +65,11 @@ export function frozenLinearWasm(task: FrozenLinear): Ready | null {
     vectors: tile.vectors,
     format,
     rowLength: x.shape[2],
-    rows,
-    rowsLeft: M % rows,
-    together: panelsTogether(panels, rows * tile.vectors),
+    rowsLeft: M % ROWS,
     bias: bias ? (biasRows === 1 ? "one" : "some") : "none",
     residual: residual !== undefined,
   };
-  const chunks = Math.ceil(panels / spec.together);
+  const { chunks } = chunksOf(spec);
   const code = kernel(`frozen linear ${Object.values(spec).join(" ")}`, 11, (k) => build(k, spec));
   const args = [
     ...[out.address, x.address, weights.address, weights.scales],
@@ -88,55 +81,83 @@ export function frozenLinearWasm(task: FrozenLinear): Ready | null {
   return wasmCall(code, args, groups * chunks, cost);
 }
 
-/** The number of rows up to SUMS / vectors that leaves the fewest passes over the weights, five before four. */
-function rowsTogether(M: number, vectors: number): number {
-  const most = Math.max(1, Math.floor(SUMS / vectors));
-  const passes = Math.ceil(M / most);
-  return Math.ceil(M / passes);
+/** How the columns are cut: panels per chunk, and chunks per matrix. */
+function chunksOf({ N, vectors }: Spec): { panels: number; perChunk: number; chunks: number } {
+  const panels = Math.ceil(N / (4 * vectors));
+  const perChunk = panels <= CHUNK + 1 ? panels : CHUNK;
+  return { panels, perChunk, chunks: Math.ceil(panels / perChunk) };
 }
 
-/** Panels per chunk so that chunks are even and their sums fit. */
-function panelsTogether(panels: number, sumsPerPanel: number): number {
-  const most = Math.max(1, Math.floor(SUMS / sumsPerPanel));
+/**
+ * Panels that few rows go through at once, in even portions: as many sums as hide the latency of multiply-add, while they,
+ * the weights as they are loaded and the inputs fit V8's 15 registers.
+ */
+function panelsTogether(panels: number, rows: number, format: Spec["format"]): number {
+  const most = { 1: format === "float32" ? 3 : 4, 2: 2 }[rows] ?? 1;
   return Math.ceil(panels / Math.ceil(panels / most));
 }
 
 function build(code: KernelCode, spec: Spec): void {
   const { f, tileBegin, tileEnd } = code;
-  const { N, vectors, together, rows, rowsLeft } = spec;
+  const { N, vectors, rowsLeft } = spec;
   const [M, xGroup, rowsPerBias, biasGroup, chunks] = code.args.slice(6);
   const [out, x, weights, scales, bias, residual] = code.args;
   const width = 4 * vectors;
-  const panels = Math.ceil(N / width);
+  const { panels, perChunk } = chunksOf(spec);
   const panelBytes = width * spec.K * WEIGHT_BYTES[spec.format];
 
   const [tile, group, column, row] = f.locals(I32, 4);
+  const [atOut, atX, atPanel, atScales, atBias, atResidual, panel] = f.locals(I32, 7);
   const at: Places = {
-    out: f.local(I32),
-    x: f.local(I32),
-    panel: f.local(I32),
-    scales: f.local(I32),
-    bias: f.local(I32),
-    residual: f.local(I32),
-    row,
-    rowsPerBias,
+    ...{ out: atOut, x: atX, panel: atPanel, scales: atScales, bias: atBias, residual: atResidual },
+    ...{ row, rowsPerBias },
   };
   const whole = f.let(M.sub(rowsLeft));
-  const chunk = (columns: number): void => {
-    f.range(row, 0, whole, rows, () => micro(code, spec, at, rows, columns));
-    if (rowsLeft > 0) {
-      f.set(row, whole);
-      micro(code, spec, at, rowsLeft, columns);
+  /** Moves all places to the next portion of columns. */
+  const advance = (portion: number): void => {
+    f.bump(at.panel, portion * panelBytes);
+    for (const place of [at.out, at.scales, at.bias, at.residual]) f.bump(place, 4 * width * portion);
+    f.bump(panel, portion);
+  };
+  /** Runs `columns` columns in portions of some panels, the last portion as it comes. */
+  const portions = (columns: number, together: number, body: (columns: number) => void): void => {
+    const full = Math.floor(columns / (width * together));
+    const rest = columns - full * width * together;
+    f.set(panel, int(0));
+    if (full > 0) {
+      const end = f.let(int(full * together));
+      f.repeatWhile(
+        () => {
+          body(width * together);
+          advance(together);
+        },
+        () => panel.ne(end),
+      );
     }
+    if (rest > 0) body(rest);
+    // Back to the chunk's first column.
+    f.bump(at.panel, -full * together * panelBytes);
+    for (const place of [at.out, at.scales, at.bias, at.residual])
+      f.bump(place, -4 * width * together * full);
+  };
+  const chunk = (columns: number): void => {
+    f.if(whole, () =>
+      portions(columns, 1, (wide) => f.range(row, 0, whole, ROWS, () => micro(code, spec, at, ROWS, wide))),
+    );
+    if (rowsLeft === 0) return;
+    f.set(row, whole);
+    portions(columns, panelsTogether(Math.ceil(columns / width), rowsLeft, spec.format), (wide) =>
+      micro(code, spec, at, rowsLeft, wide),
+    );
   };
   f.range(tile, tileBegin, tileEnd, 1, () => {
     f.set(group, tile.div(chunks));
-    const index = f.let(tile.rem(chunks));
-    f.set(column, index.mul(width * together));
+    const number = f.let(tile.rem(chunks));
+    f.set(column, number.mul(width * perChunk));
     f.set(at.x, x.add(group.mul(xGroup)));
     f.set(at.out, out.add(group.mul(M).mul(N).add(column).shl(2)));
     f.set(at.residual, residual.add(group.mul(M).mul(N).add(column).shl(2)));
-    f.set(at.panel, weights.add(group.mul(panels).add(index.mul(together)).mul(panelBytes)));
+    f.set(at.panel, weights.add(group.mul(panels).add(number.mul(perChunk)).mul(panelBytes)));
     f.set(
       at.scales,
       scales.add(
@@ -147,13 +168,13 @@ function build(code: KernelCode, spec: Spec): void {
       ),
     );
     f.set(at.bias, bias.add(group.mul(biasGroup)).add(column.shl(2)));
-    const last = N - width * together * (Math.ceil(panels / together) - 1);
-    if (last === width * together) chunk(last);
+    const last = N - width * perChunk * (Math.ceil(panels / perChunk) - 1);
+    if (last === width * perChunk) chunk(last);
     else {
       f.if(
-        f.let(index.add(1)).eq(chunks),
+        f.let(number.add(1)).eq(chunks),
         () => chunk(last),
-        () => chunk(width * together),
+        () => chunk(width * perChunk),
       );
     }
   });
