@@ -1,5 +1,6 @@
 import { type Call, fuse } from "./fusion.ts";
 import type { PackedWeights } from "./kernels/wasm/packed.ts";
+import { spinning } from "./kernels/wasm/threads.ts";
 import { allocate, release } from "./memory.ts";
 import { noGrad, type Ready, recorder, type Step } from "./op.ts";
 import { Scope, scopes } from "./scope.ts";
@@ -69,7 +70,9 @@ export class Plan implements Disposable {
       }
       slot.data.set(x.data);
     });
-    for (const call of this.#calls) call();
+    spinning(() => {
+      for (const call of this.#calls) call();
+    });
     return this.#outputs;
   }
 

@@ -12,20 +12,27 @@ export function numbersOf(module: Module): (name: string) => Numbers {
   return (name) => {
     const tensor = tensors.get(name);
     if (!tensor) throw new Error(`${module.constructor.name}: has no tensor ${name}`);
-    return Float64Array.from(tensor.data);
+    return new Float64Array(tensor.data);
   };
 }
 
-/** A B for A (M, K) and B (K, N). */
+/** A B for A (M, K) and B (K, N): four rows of B at a time, so that sums are stored a quarter as often. */
 export function product(a: Numbers, b: Numbers, K: number): Numbers {
   const [M, N] = [a.length / K, b.length / K];
   const out = new Float64Array(M * N);
+  const fours = K - (K % 4);
   for (let m = 0; m < M; m++) {
-    const row = out.subarray(m * N, (m + 1) * N);
-    for (let k = 0; k < K; k++) {
-      const x = a[m * K + k];
-      const from = k * N;
-      for (let n = 0; n < N; n++) row[n] += x * b[from + n];
+    const [to, from] = [m * N, m * K];
+    for (let k = 0; k < fours; k += 4) {
+      const [x0, x1, x2, x3] = [a[from + k], a[from + k + 1], a[from + k + 2], a[from + k + 3]];
+      const b0 = k * N;
+      const [b1, b2, b3] = [b0 + N, b0 + 2 * N, b0 + 3 * N];
+      for (let n = 0; n < N; n++)
+        out[to + n] += x0 * b[b0 + n] + x1 * b[b1 + n] + x2 * b[b2 + n] + x3 * b[b3 + n];
+    }
+    for (let k = fours; k < K; k++) {
+      const x = a[from + k];
+      for (let n = 0; n < N; n++) out[to + n] += x * b[k * N + n];
     }
   }
   return out;
