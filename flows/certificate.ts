@@ -27,6 +27,7 @@ export interface CertifyOptions {
 /** One law, tried at many inputs. */
 export interface LawReport {
   readonly law: string;
+  /** ∞ when something is not finite (null in JSON). */
   readonly error: number;
   readonly tolerance: number;
   readonly holds: boolean;

@@ -5,7 +5,7 @@ import { AffineCoupling } from "./affine-coupling.ts";
 import type { Bijector } from "./bijector.ts";
 import { MlpConditioner, type MlpConditionerConfig } from "./conditioner.ts";
 import { Flow } from "./flow.ts";
-import { StandardNormal } from "./normal.ts";
+import { type Base, DiagonalNormal, StandardNormal } from "./normal.ts";
 import { Permutation } from "./permutation.ts";
 import { InvertiblePLU } from "./plu.ts";
 
@@ -79,8 +79,8 @@ const KINDS: readonly LayerKind[] = [
 
 /**
  * Reads a flow over vectors off the names and shapes of a checkpoint's tensors, `PREFIXlayers.NUMBER.REST`. Knows
- * permutations, PLU, ActNorm, and affine and additive couplings of halves with `MlpConditioner`s: NinA's MLP flow
- * among others. Other tensors may stand beside it. Throws when no flow is found, or several and no `prefix` is given.
+ * permutations, PLU, ActNorm, affine and additive couplings of halves with `MlpConditioner`s, and both bases: NinA's
+ * MLP flow among others. Other tensors may stand beside it. Throws when no flow is found, or several and no `prefix` is given.
  */
 export function flowFromNames(tensors: Tensors, prefix?: string): FlowPlan {
   if (prefix !== undefined) return planUnder(tensors, prefix);
@@ -123,11 +123,13 @@ function planUnder(tensors: Tensors, prefix: string): FlowPlan {
   const odd = plans.find(({ event }) => event !== N);
   if (odd)
     throw new Error(`flowFromNames: ${odd.name} works on ${odd.event} entries, the first layer on ${N}`);
+  const base = (): Base =>
+    tensors.has(`${prefix}base.log_std`) ? new DiagonalNormal([N]) : new StandardNormal([N]);
   return {
     make: () =>
       new Flow(
         plans.map(({ make }) => make()),
-        new StandardNormal([N]),
+        base(),
       ),
     prefix,
     condition: Math.max(...plans.map(({ condition }) => condition)),

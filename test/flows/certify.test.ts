@@ -7,8 +7,11 @@ import { afterAll, describe, expect, test } from "vitest";
 import { type HostTensor, Random, writeSafetensors } from "../../core/index.ts";
 import { flowFromNames } from "../../flows/from-names.ts";
 import {
+  ActNorm,
+  AdditiveCoupling,
   AffineCoupling,
   certify,
+  DiagonalNormal,
   Flow,
   InvertiblePLU,
   Logit,
@@ -91,6 +94,15 @@ describe("flowFromNames", () => {
     expect(condition).toBe(3);
     const flow = found().load(named, { prefix });
     expect([...flow.stateDict().keys()]).toEqual([...healthy.keys()]);
+  });
+
+  test("reads both bases and all kinds of layers that names tell", () => {
+    const net = new MlpConditioner({ kept: 2, condition: 0, width: 4, outputs: 2 });
+    const flow = new Flow([new ActNorm(4), new AdditiveCoupling(net)], new DiagonalNormal([4]));
+    const state = flow.init(new Random(2)).stateDict();
+    const { make: found, condition } = flowFromNames(state);
+    expect(condition).toBe(0);
+    expect(certify(found, { state, points: 1 })).toMatchObject({ holds: true, conditionEffect: null });
   });
 
   test("finds the flow among other layers; of several it takes the one that is named", () => {
