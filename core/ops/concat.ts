@@ -1,3 +1,4 @@
+import { copyRowsWasm, inTurn } from "../kernels/wasm/copy-rows.ts";
 import { apply, defineOp } from "../op.ts";
 import { resolveAxis, sameShape, showShape, sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -32,6 +33,19 @@ const op = defineOp<number>({
         }
         column += count;
       }
+    },
+    wasm(out, ins, axis) {
+      const inner = sizeOf(out.shape.slice(axis + 1));
+      const pitch = out.shape[axis] * inner;
+      let address = out.address;
+      return inTurn(
+        ins.map((x) => {
+          const count = x.shape[axis] * inner;
+          const to = { address, pitch };
+          address += 4 * count;
+          return copyRowsWasm(to, { address: x.address, pitch: count }, out.size / pitch, count);
+        }),
+      );
     },
   },
   backward(dy, ins, _out, axis) {

@@ -1,4 +1,4 @@
-import { gatherRowsWasm } from "../kernels/wasm/gather.ts";
+import { gatherRowsWasm, scatterRowsWasm } from "../kernels/wasm/gather.ts";
 import { apply, defineOp } from "../op.ts";
 import { type Shape, showShape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
@@ -73,6 +73,14 @@ const scatter = defineOp<Scatter>({
       ids.data.forEach((id, i) => {
         if (id !== padding) for (let c = 0; c < C; c++) to[id * C + c] += from[i * C + c];
       });
+    },
+    wasm(out, [rows, ids], { count, padding }) {
+      const scatter = scatterRowsWasm(out, rows, ids, padding);
+      if (!scatter) return null;
+      return () => {
+        checkIds(ids, count, "scatterRows");
+        scatter();
+      };
     },
   },
   backward(dy, [, ids], _out, { count, padding }) {

@@ -1,3 +1,4 @@
+import { copyRowsWasm, inTurn, type Rows } from "../kernels/wasm/copy-rows.ts";
 import { apply, defineOp } from "../op.ts";
 import { resolveAxis, showShape, sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -24,6 +25,18 @@ const op = defineOp<Margins>({
       for (let o = 0, at = 0; at < x.size; o++, at += count) {
         out.data.set(x.data.subarray(at, at + count), o * stride + before * inner);
       }
+    },
+    wasm(out, [x], { axis, before, after }) {
+      const inner = sizeOf(x.shape.slice(axis + 1));
+      const [count, pitch] = [x.shape[axis] * inner, out.shape[axis] * inner];
+      const rows = out.size / pitch;
+      const at = (element: number): Rows => ({ address: out.address + 4 * element, pitch });
+      const end = before * inner + count;
+      return inTurn([
+        copyRowsWasm(at(0), null, rows, before * inner),
+        copyRowsWasm(at(before * inner), { address: x.address, pitch: count }, rows, count),
+        copyRowsWasm(at(end), null, rows, after * inner),
+      ]);
     },
   },
   backward: (dy, [x], _out, { axis, before }) => [dy.slice(axis, before, before + x.shape[axis])],

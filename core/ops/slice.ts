@@ -1,3 +1,4 @@
+import { copyRowsWasm } from "../kernels/wasm/copy-rows.ts";
 import { apply, defineOp } from "../op.ts";
 import { resolveAxis, showShape, sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -24,6 +25,12 @@ const op = defineOp<Range>({
       for (let o = 0, at = 0; at < out.size; o++, at += count) {
         out.data.set(x.data.subarray(o * from + start * inner, o * from + end * inner), at);
       }
+    },
+    wasm(out, [x], { axis, start, end }) {
+      const inner = sizeOf(x.shape.slice(axis + 1));
+      const count = (end - start) * inner;
+      const from = { address: x.address + 4 * start * inner, pitch: x.shape[axis] * inner };
+      return copyRowsWasm({ address: out.address, pitch: count }, from, out.size / count, count);
     },
   },
   backward: (dy, [x], _out, { axis, start, end }) => [dy.pad(axis, start, x.shape[axis] - end)],

@@ -1,3 +1,4 @@
+import { triangleWasm } from "../kernels/wasm/triangle.ts";
 import { apply, defineOp } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -21,6 +22,7 @@ const op = defineOp<Side>({
         out.data.set(x.data.subarray(from, to), from);
       }
     },
+    wasm: (out, [x], { lower }) => triangleWasm(out, x, lower),
   },
   backward: (dy, _ins, _out, side) => [triangle(dy, side)],
   samples: [

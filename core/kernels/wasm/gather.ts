@@ -1,6 +1,7 @@
 import type { Ready } from "../../op.ts";
 import type { Tensor } from "../../tensor.ts";
 import { wasmCall } from "./call.ts";
+import { copyRowsWasm, inTurn } from "./copy-rows.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { loadTail, storeTail } from "./lanes.ts";
 import { alongRow } from "./rows.ts";
@@ -32,6 +33,38 @@ function gatherCode({ f, args, tileBegin, tileEnd }: KernelCode): void {
       slots: 4,
       vector: (offset) => f.store(write, load(F32x4, read, offset), offset),
       tail: (lanes) => storeTail(f, write, loadTail(f, read, lanes), lanes),
+    });
+  });
+}
+
+/**
+ * out[ids[i]] += rows[i] over zeros, in the order of i; rows of C numbers whose id is `padding` are left out. One tile:
+ * rows may go to the same place. The ids (int32) must lie inside `out`: the op checks them.
+ */
+export function scatterRowsWasm(out: Tensor, rows: Tensor, ids: Tensor, padding: number): Ready | null {
+  if (rows.size === 0 || rows.dtype !== "float32") return null;
+  const C = out.shape[1];
+  const args = [out.address, rows.address, ids.address, ids.size, padding, C];
+  const scatter = wasmCall(kernel("scatter rows", 6, scatterCode), args, 1, rows.size * 0.0005);
+  return inTurn([copyRowsWasm({ address: out.address, pitch: C }, null, out.shape[0], C), scatter]);
+}
+
+function scatterCode({ f, args, tileBegin, tileEnd }: KernelCode): void {
+  const [out, rows, ids, total, padding, count] = args;
+  const [row, read, write] = f.locals(I32, 3);
+  f.range(row, tileBegin.mul(total), f.let(tileEnd.mul(total)), 1, () => {
+    const id = f.let(load(I32, ids.add(row.shl(2))));
+    f.if(id.ne(padding), () => {
+      f.set(read, rows.add(row.mul(count).shl(2)));
+      f.set(write, out.add(id.mul(count).shl(2)));
+      alongRow(f, {
+        pointers: [write, read],
+        count,
+        slots: 1,
+        vector: (offset) => f.store(write, load(F32x4, write, offset).add(load(F32x4, read, offset)), offset),
+        tail: (lanes) =>
+          storeTail(f, write, f.let(loadTail(f, write, lanes).add(loadTail(f, read, lanes))), lanes),
+      });
     });
   });
 }
