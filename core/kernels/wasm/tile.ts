@@ -7,7 +7,7 @@
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { cpus, homedir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { usesFma } from "./engine.ts";
 
 /** Rows and vectors of the sums held in registers, and steps of k per block. */
@@ -64,6 +64,13 @@ export function withTile<T>(tile: Tile, body: () => T): T {
   }
 }
 
+/** No such file, or no right to it. */
+function isOutOfReach(error: unknown): boolean {
+  return ["ENOENT", "ENOTDIR", "EACCES", "EPERM", "EROFS"].includes(
+    (error as NodeJS.ErrnoException).code ?? "",
+  );
+}
+
 /** Where choices are kept: one line per processor, engine and flavour of multiply-add. */
 function cacheFile(): string {
   return join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "nina-ts", "tiles.json");
@@ -72,14 +79,21 @@ function cacheFile(): string {
 const machine = (fma: boolean): string => `${cpus()[0]?.model} | V8 ${process.versions.v8} | fma ${fma}`;
 
 function choices(): Record<string, string> {
+  const file = cacheFile();
   let text: string;
   try {
-    text = readFileSync(cacheFile(), "utf8");
+    text = readFileSync(file, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return {};
+    if (isOutOfReach(error)) return {};
     throw error;
   }
-  return JSON.parse(text);
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new Error(`${file}: expected JSON with the tiles chosen so far; delete the file to choose anew`, {
+      cause,
+    });
+  }
 }
 
 const remembered = (fma: boolean): Tile | null => tileNamed(choices()[machine(fma)]);
@@ -105,10 +119,16 @@ function tried(fma: boolean): Tile {
   return TILES[winner];
 }
 
+/** Keeps a choice. Where the cache folder cannot be written, the next process tries again, and a warning says so. */
 function remember(fma: boolean, tile: Tile): void {
   const file = cacheFile();
-  mkdirSync(join(file, ".."), { recursive: true });
   const draft = `${file}.${process.pid}.tmp`;
-  writeFileSync(draft, `${JSON.stringify({ ...choices(), [machine(fma)]: tileName(tile) }, null, 2)}\n`);
-  renameSync(draft, file);
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(draft, `${JSON.stringify({ ...choices(), [machine(fma)]: tileName(tile) }, null, 2)}\n`);
+    renameSync(draft, file);
+  } catch (error) {
+    if (!isOutOfReach(error)) throw error;
+    process.emitWarning(`the tile chosen for matrix products cannot be kept: ${(error as Error).message}`);
+  }
 }

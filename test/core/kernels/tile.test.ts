@@ -31,5 +31,7 @@ it("the tile is tried once, kept in the cache folder, and overridden by NINA_TIL
   expect(choice({})).toBe(first);
   const other = names.find((name) => name !== first) as string;
   expect(choice({ NINA_TILE: other })).toBe(other);
+  // A cache folder that cannot be made does not stop the product.
+  expect(names).toContain(choice({ XDG_CACHE_HOME: join(folder, "nina-ts", "tiles.json") }));
   expect(() => choice({ NINA_TILE: "3x3" })).toThrow(/NINA_TILE: expected one of 4x8x512.*got 3x3/);
 });
