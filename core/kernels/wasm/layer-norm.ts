@@ -1,4 +1,4 @@
-/** Layer normalisation over rows (arXiv:1607.06450), alone or after a residual sum, and its gradient. */
+/** Layer normalisation over rows (arXiv:1607.06450), alone or after a residual sum. */
 import type { Ready } from "../../op.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { Local } from "./assembler.ts";
@@ -39,7 +39,7 @@ export function layerNormWasm({ out, x, residual, sum, gain, bias, eps }: LayerN
 }
 
 /** Mean and 1 / √(variance + eps) of the row at `start`, in all lanes. */
-function statistics(
+export function rowStatistics(
   { f, madd }: KernelCode,
   start: I32,
   count: I32,
@@ -104,7 +104,7 @@ function layerNormCode(code: KernelCode, withResidual: boolean): void {
       });
     }
     const start = rowStart(withResidual ? sum : x);
-    const { mean, scale } = statistics(code, start, count, eps);
+    const { mean, scale } = rowStatistics(code, start, count, eps);
     f.set(read, start);
     f.set(write, rowStart(out));
     f.set(readGain, gain);
@@ -121,97 +121,6 @@ function layerNormCode(code: KernelCode, withResidual: boolean): void {
         const normal = f.let(loadTail(f, read, lanes).sub(mean).mul(scale));
         const y = madd(normal, loadTail(f, readGain, lanes), loadTail(f, readBias, lanes));
         storeTail(f, write, f.let(y), lanes);
-      },
-    });
-  });
-}
-
-export interface LayerNormGrad {
-  /** Gradient for x. */
-  readonly dx: Tensor;
-  /** x̂ ⊙ dy, shaped like x: its sum over the leading axes is the gradient of the gain. (That of the bias is the sum of dy.) */
-  readonly gainTerms: Tensor;
-  readonly x: Tensor;
-  readonly dy: Tensor;
-  /** (C) */
-  readonly gain: Tensor;
-  readonly eps: number;
-}
-
-/** With g = dy ⊙ gain and x̂ the normalised row: dx = (g − mean g − x̂ · mean(g ⊙ x̂)) · scale. */
-export function layerNormGradWasm({ dx, gainTerms, x, dy, gain, eps }: LayerNormGrad): Ready | null {
-  if (dx.size === 0 || [x, dy, gain].some((t) => t.dtype !== "float32")) return null;
-  const C = x.shape.at(-1) ?? 1;
-  const args = [dx, gainTerms, x, dy, gain].map((t) => t.address);
-  const code = kernel("layer norm gradient", 7, layerNormGradCode);
-  return wasmCall(code, [...args, C, ...bitsOf([eps])], dx.size / C, dx.size * 0.002);
-}
-
-function layerNormGradCode(code: KernelCode): void {
-  const { f, args, tileBegin, tileEnd, madd, nmadd } = code;
-  const [dx, gainTerms, x, dy, gain, count, epsBits] = args;
-  const eps = f.let(epsBits.asF32().splat());
-  const rowBytes = f.let(count.shl(2));
-  const [row, readX, readDy, readGain, write, writeTerms] = f.locals(I32, 6);
-  f.range(row, tileBegin, tileEnd, 1, () => {
-    const offset = f.let(row.mul(rowBytes));
-    const { mean, scale } = statistics(code, x.add(offset), count, eps);
-    const length = f.let(count.toF32().splat());
-    const rewind = () => {
-      f.set(readX, x.add(offset));
-      f.set(readDy, dy.add(offset));
-      f.set(readGain, gain);
-      f.set(write, dx.add(offset));
-      f.set(writeTerms, gainTerms.add(offset));
-    };
-    // Lanes past a row's end hold dy = 0 and gain = 0, so they add nothing.
-    const pick = (at: number | null, lanes: I32 | null) => {
-      const of = (pointer: Local<I32>) =>
-        f.let(lanes ? loadTail(f, pointer, lanes) : load(F32x4, pointer, at ?? 0));
-      const slope = of(readDy);
-      return { slope, g: f.let(slope.mul(of(readGain))), normal: f.let(of(readX).sub(mean).mul(scale)) };
-    };
-
-    rewind();
-    const [sums, products] = [accumulators(f, 2, f.constant(0)), accumulators(f, 2, f.constant(0))];
-    const gather = (slot: number, { g, normal }: { g: F32x4; normal: F32x4 }) => {
-      f.set(sums[slot], sums[slot].add(g));
-      f.set(products[slot], madd(g, normal, products[slot]));
-    };
-    alongRow(f, {
-      pointers: [readX, readDy, readGain],
-      count,
-      slots: 2,
-      vector: (at, slot) => gather(slot, pick(at, null)),
-      tail: (lanes) => gather(0, pick(null, lanes)),
-    });
-    const average = (parts: readonly F32x4[]) =>
-      f.let(
-        sumLanes(
-          f,
-          combined(f, parts, (a, b) => a.add(b)),
-        ).div(length),
-      );
-    const [meanG, meanProduct] = [average(sums), average(products)];
-
-    rewind();
-    const finish = ({ slope, g, normal }: ReturnType<typeof pick>) => ({
-      terms: f.let(slope.mul(normal)),
-      result: f.let(nmadd(normal, meanProduct, g.sub(meanG)).mul(scale)),
-    });
-    alongRow(f, {
-      pointers: [write, writeTerms, readX, readDy, readGain],
-      count,
-      slots: 1,
-      vector(at) {
-        const { terms, result } = finish(pick(at, null));
-        f.store(writeTerms, terms, at);
-        f.store(write, result, at);
-      },
-      tail(lanes) {
-        const { terms, result } = finish(pick(null, lanes));
-        storeTail(f, writeTerms, terms, lanes);
-        storeTail(f, write, result, lanes);
       },
     });
   });

@@ -1,0 +1,146 @@
+/** The gradient of layer normalisation. x̂ is the normalised row: (x − mean x) · scale with scale = 1 / √(variance + eps). */
+import type { Ready } from "../../op.ts";
+import type { Tensor } from "../../tensor.ts";
+import { wasmCall } from "./call.ts";
+import { bitsOf } from "./elementwise.ts";
+import { type KernelCode, kernel } from "./engine.ts";
+import { loadTail, storeTail, sumLanes } from "./lanes.ts";
+import { rowStatistics } from "./layer-norm.ts";
+import { accumulators, alongRow, combined } from "./rows.ts";
+import { F32x4, I32, load } from "./values.ts";
+
+/** With g = dy ⊙ gain: dx = (g − mean g − x̂ · mean(g ⊙ x̂)) · scale. dx may be the block of dy. */
+export function layerNormGradWasm(
+  dx: Tensor,
+  dy: Tensor,
+  x: Tensor,
+  gain: Tensor,
+  eps: number,
+): Ready | null {
+  if (dx.size === 0 || dx.dtype !== "float32") return null;
+  const C = gain.size;
+  const args = [dx.address, dy.address, x.address, gain.address, C, ...bitsOf([eps])];
+  return wasmCall(kernel("layer norm gradient", 6, gradCode), args, dx.size / C, dx.size * 0.001);
+}
+
+function gradCode(code: KernelCode): void {
+  const { f, args, tileBegin, tileEnd, madd, nmadd } = code;
+  const [dx, dy, x, gain, count, epsBits] = args;
+  const eps = f.let(epsBits.asF32().splat());
+  const rowBytes = f.let(count.shl(2));
+  const length = f.let(count.toF32().splat());
+  const [row, readX, readDy, readGain, write] = f.locals(I32, 5);
+  f.range(row, tileBegin, tileEnd, 1, () => {
+    const offset = f.let(row.mul(rowBytes));
+    const { mean, scale } = rowStatistics(code, x.add(offset), count, eps);
+    const rewind = () => {
+      f.set(readX, x.add(offset));
+      f.set(readDy, dy.add(offset));
+      f.set(readGain, gain);
+      f.set(write, dx.add(offset));
+    };
+    // Lanes past a row's end hold dy = 0 and gain = 0, so they add nothing.
+    const whole = (at: number) => ({
+      g: f.let(load(F32x4, readDy, at).mul(load(F32x4, readGain, at))),
+      normal: f.let(load(F32x4, readX, at).sub(mean).mul(scale)),
+    });
+    const part = (lanes: I32) => ({
+      g: f.let(loadTail(f, readDy, lanes).mul(loadTail(f, readGain, lanes))),
+      normal: f.let(loadTail(f, readX, lanes).sub(mean).mul(scale)),
+    });
+
+    rewind();
+    const [sums, products] = [accumulators(f, 4, f.constant(0)), accumulators(f, 4, f.constant(0))];
+    const gather = (slot: number, { g, normal }: { g: F32x4; normal: F32x4 }) => {
+      f.set(sums[slot], sums[slot].add(g));
+      f.set(products[slot], madd(g, normal, products[slot]));
+    };
+    alongRow(f, {
+      pointers: [readX, readDy, readGain],
+      count,
+      slots: 4,
+      vector: (at, slot) => gather(slot, whole(at)),
+      tail: (lanes) => gather(0, part(lanes)),
+    });
+    const average = (parts: readonly F32x4[]) => {
+      const total = combined(f, parts, (a, b) => a.add(b));
+      return f.let(sumLanes(f, total).div(length));
+    };
+    const [meanG, meanProduct] = [average(sums), average(products)];
+
+    rewind();
+    const slope = ({ g, normal }: { g: F32x4; normal: F32x4 }) =>
+      f.let(nmadd(normal, meanProduct, g.sub(meanG)).mul(scale));
+    alongRow(f, {
+      pointers: [write, readX, readDy, readGain],
+      count,
+      slots: 2,
+      vector: (at) => f.store(write, slope(whole(at)), at),
+      tail: (lanes) => storeTail(f, write, slope(part(lanes)), lanes),
+    });
+  });
+}
+
+/**
+ * Gradients of gain and bias, side by side in `out` (2, C): Σ dy ⊙ x̂ and Σ dy over all rows. One tile: every row adds to
+ * the same sums.
+ */
+export function layerNormSumsWasm(out: Tensor, dy: Tensor, x: Tensor, eps: number): Ready | null {
+  if (x.size === 0 || out.dtype !== "float32") return null;
+  const C = out.size / 2;
+  const args = [out.address, dy.address, x.address, C, x.size / C, ...bitsOf([eps])];
+  return wasmCall(kernel("layer norm sums", 6, sumsCode), args, 1, x.size * 0.001);
+}
+
+function sumsCode(code: KernelCode): void {
+  const { f, args, tileBegin, tileEnd, madd } = code;
+  const [out, dy, x, count, rows, epsBits] = args;
+  const eps = f.let(epsBits.asF32().splat());
+  const zero = f.constant(0);
+  const rowBytes = f.let(count.shl(2));
+  const [row, readX, readDy, gains, biases] = f.locals(I32, 5);
+  const rewind = () => {
+    f.set(gains, out);
+    f.set(biases, out.add(rowBytes));
+  };
+  f.if(tileBegin.lt(tileEnd), () => {
+    rewind();
+    alongRow(f, {
+      pointers: [gains, biases],
+      count,
+      slots: 2,
+      vector(at) {
+        f.store(gains, zero, at);
+        f.store(biases, zero, at);
+      },
+      tail(lanes) {
+        storeTail(f, gains, zero, lanes);
+        storeTail(f, biases, zero, lanes);
+      },
+    });
+    f.range(row, 0, rows, 1, () => {
+      const offset = f.let(row.mul(rowBytes));
+      const { mean, scale } = rowStatistics(code, x.add(offset), count, eps);
+      f.set(readX, x.add(offset));
+      f.set(readDy, dy.add(offset));
+      rewind();
+      alongRow(f, {
+        pointers: [readX, readDy, gains, biases],
+        count,
+        slots: 2,
+        vector(at) {
+          const slope = f.let(load(F32x4, readDy, at));
+          const normal = load(F32x4, readX, at).sub(mean).mul(scale);
+          f.store(gains, madd(slope, normal, load(F32x4, gains, at)), at);
+          f.store(biases, load(F32x4, biases, at).add(slope), at);
+        },
+        tail(lanes) {
+          const slope = loadTail(f, readDy, lanes);
+          const normal = f.let(loadTail(f, readX, lanes).sub(mean).mul(scale));
+          storeTail(f, gains, f.let(madd(slope, normal, loadTail(f, gains, lanes))), lanes);
+          storeTail(f, biases, f.let(loadTail(f, biases, lanes).add(slope)), lanes);
+        },
+      });
+    });
+  });
+}
