@@ -6,34 +6,48 @@ const op = defineElementwise({
   name: "gelu",
   inputs: 1,
   formula: ([x]) => x.mul(0.5).mul(x.mul(Math.SQRT1_2).erf().add(1)),
-  backward: (dy, [x]) => [dy.mul(geluSlope(x))],
+  backward: (dy, [x]) => [slope(dy, x)],
   samples: [{ ins: [[2, 5]], range: [-3, 3] }],
 });
 
-const slope = defineElementwise({
+const slopeOp = defineElementwise({
   name: "geluSlope",
-  inputs: 1,
-  // Φ(x) + x φ(x)
-  formula: ([x]) =>
-    x
-      .mul(Math.SQRT1_2)
-      .erf()
-      .add(1)
-      .mul(0.5)
-      .add(x.mul(x.mul(x).mul(-0.5).exp()).mul(1 / Math.sqrt(2 * Math.PI))),
-  // d/dx = φ(x) (2 − x²)
-  backward(dy, [x]) {
-    const square = x.square();
-    const density = square
-      .scale(-0.5)
-      .exp()
-      .scale(1 / Math.sqrt(2 * Math.PI));
-    return [dy.mul(density.mul(square.neg().shift(2)))];
+  inputs: 2,
+  // dy (Φ(x) + x φ(x))
+  formula: ([dy, x]) =>
+    dy.mul(
+      x
+        .mul(Math.SQRT1_2)
+        .erf()
+        .add(1)
+        .mul(0.5)
+        .add(x.mul(x.mul(x).mul(-0.5).exp()).mul(1 / Math.sqrt(2 * Math.PI))),
+    ),
+  backward(r, [dy, x], _out, _attrs, wants) {
+    // ∂/∂x = dy φ(x) (2 − x²)
+    const dx = (): Tensor => {
+      const square = x.square();
+      const density = square
+        .scale(-0.5)
+        .exp()
+        .scale(1 / Math.sqrt(2 * Math.PI));
+      return r.mul(dy).mul(density.mul(square.neg().shift(2)));
+    };
+    return [wants[0] ? slope(r, x) : null, wants[1] ? dx() : null];
   },
-  samples: [{ ins: [[2, 5]], range: [-3, 3] }],
+  samples: [
+    {
+      ins: [
+        [2, 5],
+        [2, 5],
+      ],
+      range: [-3, 3],
+    },
+  ],
 });
 
-const geluSlope = (x: Tensor): Tensor => apply(slope, [x], []);
+/** The gradient for GELU's input. */
+const slope = (dy: Tensor, x: Tensor): Tensor => apply(slopeOp, [dy, x], []);
 
 /** x Φ(x) with the normal distribution function Φ: the exact (erf) form of arXiv:1606.08415. */
 export const gelu = (x: Tensor): Tensor => apply(op, [x], []);

@@ -1,5 +1,5 @@
-import { softmaxWasm } from "../kernels/wasm/softmax.ts";
-import { apply, defineOp } from "../op.ts";
+import { softmaxGradWasm, softmaxWasm } from "../kernels/wasm/softmax.ts";
+import { apply, defineOp, type Op } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 const op = defineOp({
@@ -20,12 +20,55 @@ const op = defineOp({
     },
     wasm: (out, [x]) => softmaxWasm(out, x),
   },
-  backward(dy, _ins, y) {
-    // dx = y ⊙ (dy − Σ dy ⊙ y)
-    return [dy.sub(dy.mul(y).sum([-1], true)).mul(y)];
-  },
+  backward: (dy, _ins, y) => [slope(dy, y)],
   samples: [{ ins: [[2, 5]] }, { ins: [[2, 3, 4]], range: [-4, 4] }],
 });
+
+/** The gradient for softmax's input from the one for its output y: dx = y ⊙ (dy − Σ dy ⊙ y). */
+const slopeOp: Op<void> = defineOp({
+  name: "softmaxSlope",
+  shape: ([dy]) => dy.shape,
+  kernels: {
+    js(out, [dy, y]) {
+      const N = y.shape.at(-1) ?? 1;
+      const [D, Y, X] = [dy.data, y.data, out.data];
+      for (let row = 0; row < y.size; row += N) {
+        let dot = 0;
+        for (let i = 0; i < N; i++) dot += D[row + i] * Y[row + i];
+        for (let i = 0; i < N; i++) X[row + i] = Y[row + i] * (D[row + i] - dot);
+      }
+    },
+    wasm: (out, [dy, y]) => softmaxGradWasm(out, y, dy),
+  },
+  backward(r, [dy, y], _out, _attrs, wants) {
+    const dot = (a: Tensor, b: Tensor): Tensor => a.mul(b).sum([-1], true);
+    return [
+      wants[0] ? slope(r, y) : null, // linear and symmetric in dy
+      wants[1]
+        ? r
+            .mul(dy)
+            .sub(r.mul(dot(dy, y)))
+            .sub(dy.mul(dot(r, y)))
+        : null,
+    ];
+  },
+  samples: [
+    {
+      ins: [
+        [2, 5],
+        [2, 5],
+      ],
+    },
+    {
+      ins: [
+        [2, 3, 4],
+        [2, 3, 4],
+      ],
+    },
+  ],
+});
+
+const slope = (dy: Tensor, y: Tensor): Tensor => apply(slopeOp, [dy, y], undefined);
 
 /** Softmax over the last axis: rows are positive and sum to 1. */
 export const softmax = (x: Tensor): Tensor => apply(op, [x], undefined);
