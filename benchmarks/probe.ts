@@ -2,7 +2,7 @@
 
 import { Expr } from "../core/expr.ts";
 import { elementwiseWasm } from "../core/kernels/wasm/elementwise.ts";
-import { kernel, usesFma } from "../core/kernels/wasm/engine.ts";
+import { kernel } from "../core/kernels/wasm/engine.ts";
 import { runTiles } from "../core/kernels/wasm/threads.ts";
 import { F32x4, I32, load } from "../core/kernels/wasm/values.ts";
 import { Tensor } from "../core/tensor.ts";
@@ -64,5 +64,3 @@ export function copyLimit(numbers: number): () => void {
   const [from, to] = [Tensor.zeros([numbers]), Tensor.empty([numbers])];
   return elementwiseWasm(Expr.input(0), 1, 0)(to, [from]) as () => void;
 }
-
-export const multiplyAdd = (): string => (usesFma() ? "fused multiply-add" : "multiply and add");

@@ -56,9 +56,6 @@ export class I32 extends Value {
   and(b: I32 | number): I32 {
     return this.#op(0x71, b);
   }
-  or(b: I32 | number): I32 {
-    return this.#op(0x72, b);
-  }
   shl(b: I32 | number): I32 {
     return b === 0 ? this : this.#op(0x74, b);
   }
@@ -77,14 +74,8 @@ export class I32 extends Value {
   gt(b: I32 | number): I32 {
     return this.#op(0x4b, b);
   }
-  le(b: I32 | number): I32 {
-    return this.#op(0x4d, b);
-  }
   ge(b: I32 | number): I32 {
     return this.#op(0x4f, b);
-  }
-  isZero(): I32 {
-    return new I32(join([0x45], this));
   }
   /** this ≠ 0 ? a : b; both are computed. */
   select(a: I32 | number, b: I32 | number): I32 {
@@ -110,24 +101,6 @@ export class F32 extends Value {
   static readonly type = 0x7d;
   static readonly memory = { load: [0x2a], store: [0x38], align: 2 };
 
-  #op(op: number, b: F32): F32 {
-    return new F32(join([op], this, b));
-  }
-  add(b: F32): F32 {
-    return this.#op(0x92, b);
-  }
-  sub(b: F32): F32 {
-    return this.#op(0x93, b);
-  }
-  mul(b: F32): F32 {
-    return this.#op(0x94, b);
-  }
-  div(b: F32): F32 {
-    return this.#op(0x95, b);
-  }
-  sqrt(): F32 {
-    return new F32(join([0x91], this));
-  }
   toF64(): F64 {
     return new F64(join([0xbb], this));
   }
@@ -175,16 +148,10 @@ export abstract class V128 extends Value {
   xor(b: V128): this {
     return this.same(0x51, b);
   }
-  /** The 16 bytes picked from those of this (0 to 15) and b (16 to 31). */
-  shuffleBytes(b: V128, bytes: readonly number[]): this {
-    return this.same(simd(0x0d, ...bytes), b);
-  }
   /** The four 32-bit lanes picked from those of this (0 to 3) and b (4 to 7). */
   shuffle(b: V128, lanes: readonly [number, number, number, number]): this {
-    return this.shuffleBytes(
-      b,
-      lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => 4 * lane + byte)),
-    );
+    const bytes = lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => 4 * lane + byte));
+    return this.same(simd(0x0d, ...bytes), b);
   }
 }
 
@@ -291,17 +258,11 @@ export class F32x4 extends V128 {
   eq(b: F32x4): I32x4 {
     return this.same(0x41, b).as(I32x4);
   }
-  ne(b: F32x4): I32x4 {
-    return this.same(0x42, b).as(I32x4);
-  }
   lt(b: F32x4): I32x4 {
     return this.same(0x43, b).as(I32x4);
   }
   gt(b: F32x4): I32x4 {
     return this.same(0x44, b).as(I32x4);
-  }
-  ge(b: F32x4): I32x4 {
-    return this.same(0x46, b).as(I32x4);
   }
   lane(lane: number): F32 {
     return new F32(join(simd(0x1f, lane), this));
