@@ -24,7 +24,7 @@ function triangleCode({ f, args, tileBegin, tileEnd }: KernelCode, lower: boolea
     f.set(columns, I32x4.of(0, 1, 2, 3));
     const diagonal = f.let(row.splat());
     const kept = (value: F32x4): F32x4 =>
-      value.and(lower ? columns.lt(diagonal) : columns.gt(diagonal)) as F32x4;
+      value.and(lower ? columns.lt(diagonal) : diagonal.lt(columns)) as F32x4;
     alongRow(f, {
       pointers: [write, read],
       count: N,
