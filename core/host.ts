@@ -22,15 +22,20 @@ export function toHost(tensor: Tensor): HostTensor {
   }
 }
 
-/** Overwrites a tensor with what a file holds, rounded to the tensor's dtype. Throws for another shape or kind of number. */
-export function setHost(tensor: Tensor, from: HostTensor | LazyTensor, who: string): void {
+/** Why a tensor cannot take what a file holds, or null: another shape, or integers for numbers. */
+export function misfit(tensor: Tensor, from: HostTensor | LazyTensor): string | null {
   if (!sameShape(tensor.shape, from.shape)) {
-    throw new Error(`${who}: expected shape ${showShape(tensor.shape)}, got ${showShape(from.shape)}`);
+    return `expected ${showShape(tensor.shape)}, got ${showShape(from.shape)}`;
   }
   const integer = tensor.dtype === "int32";
   const kinds: readonly DTypeName[] = integer ? ["I64", "I32"] : ["F32", "F64", "BF16", "F16"];
-  if (!kinds.includes(from.dtype))
-    throw new Error(`${who}: expected one of ${kinds.join(", ")}, got ${from.dtype}`);
+  return kinds.includes(from.dtype) ? null : `expected one of ${kinds.join(", ")}, got ${from.dtype}`;
+}
+
+/** Overwrites a tensor with what a file holds, rounded to the tensor's dtype. Throws for another shape or kind of number. */
+export function setHost(tensor: Tensor, from: HostTensor | LazyTensor, who: string): void {
+  const problem = misfit(tensor, from);
+  if (problem) throw new Error(`${who}: ${problem}`);
   const data = "data" in from ? from.data : from.read();
   if (from.dtype === "BF16") tensor.data.set(bf16ToF32(data as Uint16Array));
   else if (from.dtype === "F16") tensor.data.set(f16ToF32(data as Uint16Array));

@@ -16,7 +16,7 @@ export {
 } from "./cli.ts";
 export * from "./formats/index.ts";
 export { type FrozenFormat, FrozenWeights } from "./frozen-weights.ts";
-export { lazily, setHost, toHost } from "./host.ts";
+export { lazily, misfit, setHost, toHost } from "./host.ts";
 export { heapUsage } from "./memory.ts";
 export { isTracked, noGrad, plainKernels, type Step, type Watch, watchKernels } from "./op.ts";
 export { concat } from "./ops/concat.ts";

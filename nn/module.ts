@@ -1,10 +1,9 @@
 import {
   type HostTensor,
   type LazyTensor,
+  misfit,
   type Random,
-  sameShape,
   setHost,
-  showShape,
   Tensor,
   toHost,
 } from "../core/index.ts";
@@ -74,7 +73,8 @@ export abstract class Module {
 
   /**
    * Fills the tree from a state dict. `prefix` is cut off the dict's names and names without it are left alone.
-   * Throws one error that lists every missing, extra and misshapen tensor; then nothing has been changed.
+   * Throws one error that lists every missing, extra and misshapen tensor (another shape, or integers for numbers);
+   * then nothing has been changed.
    */
   load(dict: ReadonlyMap<string, HostTensor | LazyTensor>, { prefix = "" } = {}): this {
     const own = new Map(this.namedTensors());
@@ -82,12 +82,9 @@ export abstract class Module {
     const misshapen: string[] = [];
     for (const [name, tensor] of own) {
       const given = dict.get(prefix + name);
+      const problem = given && misfit(tensor, given);
       if (!given) missing.push(prefix + name);
-      else if (!sameShape(given.shape, tensor.shape)) {
-        misshapen.push(
-          `${prefix}${name}: expected ${showShape(tensor.shape)}, got ${showShape(given.shape)}`,
-        );
-      }
+      else if (problem) misshapen.push(`${prefix}${name}: ${problem}`);
     }
     const extra = [...dict.keys()].filter(
       (name) => name.startsWith(prefix) && !own.has(name.slice(prefix.length)),

@@ -145,6 +145,17 @@ describe("load", () => {
   );
 });
 
+test("integers are no numbers: refused before anything has changed", () => {
+  const made = tree();
+  const before = made.stateDict();
+  const dict = tree().stateDict();
+  const { shape } = dict.get("list.1.scale") as HostTensor;
+  const data = new BigInt64Array(shape.reduce((a, b) => a * b, 1));
+  dict.set("list.1.scale", { dtype: "I64", shape, data });
+  expect(() => made.load(dict)).toThrow("list.1.scale: expected one of F32, F64, BF16, F16, got I64");
+  expect(made.stateDict()).toEqual(before);
+});
+
 describe("dispose", () => {
   test("gives back the memory of the whole tree", () => {
     const made = tree();
