@@ -36,7 +36,7 @@ export class Constants {
   readonly dtype: "float32" | "float64";
   readonly #format: FrozenFormat;
   readonly #weights: FrozenWeights[] = [];
-  readonly #tensors: Tensor[] = [];
+  readonly #owned: { dispose(): void }[] = [];
 
   constructor(dtype: Tensor["dtype"], format: WeightFormat) {
     this.dtype = dtype === "float64" ? "float64" : "float32";
@@ -54,9 +54,13 @@ export class Constants {
   }
 
   tensor(values: ArrayLike<number>, shape: Shape): Tensor {
-    const tensor = unscoped(() => Tensor.from(values, shape, this.dtype));
-    this.#tensors.push(tensor);
-    return tensor;
+    return this.own(unscoped(() => Tensor.from(values, shape, this.dtype)));
+  }
+
+  /** Anything else that goes with them. */
+  own<T extends { dispose(): void }>(owned: T): T {
+    this.#owned.push(owned);
+    return owned;
   }
 
   #add(
@@ -67,7 +71,7 @@ export class Constants {
   ): FrozenWeights {
     const weights = unscoped(() => new FrozenWeights(matrices, outputs, inputs, format));
     this.#weights.push(weights);
-    return weights;
+    return this.own(weights);
   }
 
   /** ‖kept − exact‖ / ‖exact‖ over all weights. */
@@ -89,6 +93,6 @@ export class Constants {
   }
 
   dispose(): void {
-    for (const owned of [...this.#weights, ...this.#tensors]) owned.dispose();
+    for (const owned of this.#owned) owned.dispose();
   }
 }

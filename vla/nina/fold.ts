@@ -51,12 +51,6 @@ export function columns(a: Numbers, width: number, from: number, to: number): Nu
   return out;
 }
 
-/** The matrix (R, C) as (C, R). */
-export function transposed(a: Numbers, C: number): Numbers {
-  const R = a.length / C;
-  return a.map((_, i) => a[(i % R) * C + Math.floor(i / R)]);
-}
-
 /** Every column less its mean: outputs that LayerNorm would centre anyway. */
 export function centred(a: Numbers, width: number): Numbers {
   const rows = a.length / width;
@@ -106,35 +100,34 @@ function mapOf(
   event: readonly number[],
   constants: Constants,
 ): ChunkMap {
-  const N = event.reduce((a, b) => a * b, 1);
-  if (!run.some((layer) => layer instanceof InvertiblePLU)) {
+  const permutations = run.filter((layer) => layer instanceof Permutation);
+  if (permutations.length === run.length) {
     // Copies of the index buffers: the decoder may go.
-    const own = run.map((layer) => {
-      const copy = new Permutation(layer instanceof Permutation ? layer.perm.size : 0);
-      return copy.load(layer.stateDict());
-    });
+    const own = permutations.map((layer) =>
+      constants.own(new Permutation(layer.perm.size).load(layer.stateDict())),
+    );
     return (x) =>
       own.reduce((y, layer) => layer.inverse(y).out, x.reshape([x.shape[0], ...event])).reshape(x.shape);
   }
-  const unit = Float64Array.from({ length: N * N }, (_, i) => (i % (N + 1) === 0 ? 1 : 0));
-  const image = tidy(() =>
-    run.reduce(
-      (x, layer) => {
-        const exact = layer instanceof InvertiblePLU ? inDType("float64", () => new InvertiblePLU(N)) : layer;
-        if (exact !== layer) exact.load(layer.stateDict());
-        const out = exact.inverse(x).out;
-        if (exact !== layer) exact.dispose();
-        return out;
-      },
-      Tensor.from(unit, [N, ...event], "float64"),
-    ),
-  );
-  // Row i is what unit vector i becomes; a weight has outputs as rows.
-  const weights = constants.exactWeights([transposed(Float64Array.from(image.data), N)], N, N);
-  image.dispose();
+  const N = event.reduce((a, b) => a * b, 1);
+  const matrix = tidy(() => {
+    const unit = Float64Array.from({ length: N * N }, (_, i) => (i % (N + 1) === 0 ? 1 : 0));
+    const image = run.reduce(inverseInFloat64, Tensor.from(unit, [N, ...event], "float64"));
+    return image.reshape([N, N]).t(); // row i was what unit vector i becomes; a weight has outputs as rows
+  });
+  const weights = constants.exactWeights([matrix.data], N, N);
+  matrix.dispose();
   return (x) =>
     x
       .reshape([1, ...x.shape])
       .frozenLinear(weights)
       .reshape(x.shape);
+}
+
+function inverseInFloat64(z: Tensor, layer: InvertiblePLU | Permutation): Tensor {
+  if (layer instanceof Permutation) return layer.inverse(z).out;
+  const exact = inDType("float64", () => new InvertiblePLU(layer.s.size)).load(layer.stateDict());
+  const { out } = exact.inverse(z);
+  exact.dispose();
+  return out;
 }

@@ -1,0 +1,163 @@
+import { fc } from "@fast-check/vitest";
+import { expect, it } from "vitest";
+import { heapUsage, Plan, plainKernels, Random, Scope, Tensor } from "../../core/index.ts";
+import { inDType } from "../../nn/index.ts";
+import type { Decoder } from "../../vla/decoder.ts";
+import { fuse } from "../../vla/fuse.ts";
+
+/** A decoder to try, and what it conditions on. */
+export interface FusedCase {
+  make(): Decoder;
+  /** Tokens per observation. */
+  readonly tokens: number;
+  /** Observations, 1 to 64. */
+  readonly batch: number;
+  /** Weights are multiplied by it and moved by noise: at 3 many scales are near ±1, at 30 nearly all are. */
+  readonly gain: number;
+  readonly seed: number;
+}
+
+/** Batch, gain and seed of a case, to be joined with its sizes. */
+export const anyRun = {
+  tokens: fc.integer({ min: 1, max: 5 }),
+  batch: fc.oneof(fc.integer({ min: 1, max: 9 }), fc.constantFrom(16, 63, 64)),
+  gain: fc.constantFrom(1, 3, 30),
+  seed: fc.nat(),
+};
+
+const PLU = /\.(P|P_inv|U|L|s)$/;
+
+/** What every fused decoder must satisfy. `cases` are small: each is run in float64 too, on the plain kernels. */
+export function fusedLaws(cases: fc.Arbitrary<FusedCase>): void {
+  it("computes what the decoder computes: the algebra is exact", () => {
+    check(cases, 25, (c) => {
+      const { decoder, features, z } = build(c, "float64");
+      const fused = fuse(decoder, { weights: "float32" }); // a float64 decoder keeps float64 weights
+      const [condition, fusedCondition] = [decoder.condition(features), fused.condition(features)];
+      expect(furthest(fusedCondition, condition)).toBeLessThan(1e-12);
+      // Measured below 1e-12; couplings in a row may stretch rounding errors by e each.
+      expect(furthest(fused.sample(z, condition), decoder.sample(z, condition))).toBeLessThan(1e-9);
+      fused.dispose();
+    });
+  });
+
+  it("is as near to exact in float32 as the decoder is", () => {
+    check(cases, 25, (c) => {
+      const { decoder, condition, z, exact } = build(c, "float32");
+      const fused = fuse(decoder, { weights: "float32" });
+      const own = furthest(decoder.sample(z, condition), exact);
+      // Two paths of the same length round differently: measured within twice the other's error, or below 1e-5.
+      expect(furthest(fused.sample(z, condition), exact)).toBeLessThan(1e-5 + 10 * own);
+      fused.dispose();
+    });
+  });
+
+  it.each(["bfloat16", "int8"] as const)("with %s weights differs by their rounding alone", (weights) => {
+    check(cases, 12, (c) => {
+      const { decoder, condition, z, exact } = build({ ...c, gain: 1 }, "float32");
+      const fused = fuse(decoder, { weights });
+      const out = fused.sample(z, condition);
+      // The plain kernels read the same rounded weights.
+      const plain = plainKernels(() => fused.sample(z, condition));
+      expect(furthest(out, plain)).toBeLessThan(2e-4);
+      // Half a unit of 8 bits (2⁻⁹), or of a 127th of the largest weight, at most; uniform rounding errors give less.
+      expect(fused.weightError).toBeLessThan(weights === "bfloat16" ? 2 ** -9 : 2e-2);
+      // How much of it reaches the actions depends on the flow; measured at most 70 times the error of the weights.
+      expect(furthest(out, exact)).toBeLessThan(200 * fused.weightError + 1e-4);
+      fused.dispose();
+    });
+  });
+
+  it("treats a batch as its rows", () => {
+    check(cases, 12, (c) => {
+      const { decoder, condition, z } = build(c, "float32");
+      const fused = fuse(decoder, { weights: "bfloat16" });
+      const all = fused.sample(z, condition);
+      const row = c.seed % c.batch;
+      const one = (x: Tensor): Tensor => x.slice(0, row, row + 1);
+      // Kernels sum in the order of k whatever the rows beside it; elementwise code treats lanes alike.
+      expect(furthest(fused.sample(one(z), one(condition)), one(all))).toBe(0);
+      fused.dispose();
+    });
+  });
+
+  it("replays from a plan bit for bit, and gives back all memory", () => {
+    check(cases, 8, (c) => {
+      const { decoder, condition, z } = build(c, "float32");
+      fuse(decoder, { weights: "bfloat16" }).dispose(); // kernels and lazily made constants
+      const { live } = heapUsage();
+      const fused = fuse(decoder, { weights: "bfloat16" });
+      {
+        using plan = new Plan((noise, seen) => fused.sample(noise, seen), [z, condition]);
+        using _ = new Scope();
+        const eager = fused.sample(z, condition);
+        for (let i = 0; i < 2; i++) expect(furthest(plan.run(z, condition)[0], eager)).toBe(0);
+      }
+      fused.dispose();
+      expect(heapUsage().live).toBe(live);
+    });
+  });
+
+  it("stays as it was when the decoder changes or goes", () => {
+    check(cases, 4, (c) => {
+      const { decoder, condition, z } = build(c, "float32");
+      const fused = fuse(decoder, { weights: "float32" });
+      const before = fused.sample(z, condition);
+      for (const [, tensor] of decoder.namedTensors()) tensor.data.fill(0);
+      decoder.dispose();
+      expect(furthest(fused.sample(z, condition), before)).toBe(0);
+      fused.dispose();
+    });
+  });
+
+  it("refuses inputs of other shapes", () => {
+    check(cases, 2, (c) => {
+      const { decoder, condition, z, features } = build(c, "float32");
+      const fused = fuse(decoder, { weights: "float32" });
+      expect(() => fused.sample(z.slice(1, 0, z.shape[1] - 1), condition)).toThrow(/expected shape/);
+      expect(() => fused.condition(features.slice(2, 1, features.shape[2]))).toThrow(/expected shape/);
+      fused.dispose();
+    });
+  });
+}
+
+function check(cases: fc.Arbitrary<FusedCase>, numRuns: number, body: (c: FusedCase) => void): void {
+  const property = fc.property(cases, (c) => {
+    using _ = new Scope();
+    body(c);
+  });
+  fc.assert(property, { numRuns });
+}
+
+function build(c: FusedCase, dtype: "float32" | "float64") {
+  const random = new Random(c.seed);
+  const decoder = c.make().init(random);
+  for (const [name, tensor] of decoder.namedTensors()) {
+    if (tensor.dtype === "int32" || PLU.test(name)) continue;
+    tensor.data.forEach((value, i) => {
+      tensor.data[i] = c.gain * value + 0.3 * random.normal();
+    });
+  }
+  const wide = inDType("float64", () => c.make()).load(decoder.stateDict());
+  const { steps, actionWidth, features: H } = decoder.config;
+  const features = random.normals([c.batch, c.tokens, H]);
+  const z = random.normals([c.batch, steps, actionWidth]).scale(0.5);
+  const condition = decoder.condition(features);
+  const widen = (x: Tensor): Tensor => Tensor.from(x.data, x.shape, "float64");
+  const exact = wide.sample(widen(z), widen(condition));
+  return dtype === "float32"
+    ? { decoder, features, z, condition, exact }
+    : { decoder: wide, features: widen(features), z: widen(z), condition: widen(condition), exact };
+}
+
+/** The largest difference; Infinity when one is not a number. */
+function furthest(a: Tensor, b: Tensor): number {
+  expect(a.shape).toEqual(b.shape);
+  let most = 0;
+  const other = b.data;
+  a.data.forEach((x, i) => {
+    const difference = Math.abs(x - other[i]);
+    if (!(difference <= most)) most = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference;
+  });
+  return most;
+}

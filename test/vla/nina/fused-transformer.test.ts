@@ -1,0 +1,32 @@
+import { fc } from "@fast-check/vitest";
+import { describe } from "vitest";
+import { TransformerDecoder } from "../../../vla/nina/transformer.ts";
+import { anyRun, fusedLaws } from "../../laws/fused.ts";
+
+const sizes = fc.record({
+  half: fc.integer({ min: 1, max: 4 }),
+  actionWidth: fc.integer({ min: 1, max: 5 }),
+  features: fc.integer({ min: 2, max: 9 }),
+  condition: fc.integer({ min: 1, max: 9 }),
+  blocks: fc.integer({ min: 1, max: 3 }),
+  heads: fc.integer({ min: 1, max: 3 }),
+  headWidth: fc.oneof(fc.integer({ min: 2, max: 9 }), fc.constantFrom(4, 8)),
+  depth: fc.integer({ min: 1, max: 3 }),
+  plu: fc.boolean(),
+});
+
+describe("FusedTransformer", () => {
+  fusedLaws(
+    fc.record({ ...anyRun, sizes }).map(({ sizes: { half, headWidth, ...config }, ...run }) => ({
+      ...run,
+      make: () =>
+        new TransformerDecoder({
+          ...config,
+          steps: 2 * half,
+          width: config.heads * headWidth,
+          dropout: 0.1,
+          actionNoise: 0,
+        }),
+    })),
+  );
+});

@@ -1,0 +1,13 @@
+import type { Decoder } from "./decoder.ts";
+import type { FusedDecoder, FuseOptions } from "./fused.ts";
+import { FusedMlp } from "./nina/fused-mlp.ts";
+import { FusedTransformer } from "./nina/fused-transformer.ts";
+import { MlpDecoder } from "./nina/mlp.ts";
+import { TransformerDecoder } from "./nina/transformer.ts";
+
+/** Makes a trained decoder ready for inference: see `FusedDecoder`. Throws for a decoder without a fused form. */
+export function fuse(decoder: Decoder, options: FuseOptions): FusedDecoder {
+  if (decoder instanceof MlpDecoder) return new FusedMlp(decoder, options);
+  if (decoder instanceof TransformerDecoder) return new FusedTransformer(decoder, options);
+  throw new Error(`fuse: ${decoder.constructor.name} has no fused form`);
+}
