@@ -19,11 +19,11 @@ import type { Ready } from "../../op.ts";
 import { Tensor } from "../../tensor.ts";
 import type { Local } from "./assembler.ts";
 import { wasmCall } from "./call.ts";
-import { type Kernel, type KernelCode, kernel, SCRATCH_BYTES } from "./engine.ts";
+import { type Kernel, type KernelCode, kernel, SCRATCH_BYTES, usesFma } from "./engine.ts";
 import { emitFormula, formulaKey } from "./formula.ts";
 import { loadLanes, storeLanes } from "./lanes.ts";
 import { PackedWeights, WEIGHT_BYTES, type WeightFormat } from "./packed.ts";
-import { gemmTile, type Tile, tileName, trial, withTile } from "./tile.ts";
+import { gemmTile, TILES, type Tile, tileName, trial, withTile } from "./tile.ts";
 import { F32x4, I32, I32x4, load, loadBytes, loadLane, loadOne, loadSplat } from "./values.ts";
 
 /** What to multiply. All matrices are contiguous float32 blocks, row-major. */
@@ -94,10 +94,11 @@ export function gemmWasm(task: Gemm): Ready | null {
   const groups = Math.ceil(N / TILE_COLUMNS);
   const rows = tileRows(tile, M, Math.min(K, tile.depth), groups * batch);
   const rowTiles = Math.ceil(M / rows);
-  const step = { a: 4 * (strides?.a ?? 0), b: 4 * (strides?.b ?? 0), out: 4 * (strides?.out ?? 0) };
+  // biome-ignore format: one line for the matrices, one for the sizes, one for the steps
   const args = [
-    ...[a.address, b.address, out.address, bias?.address ?? 0, residual?.address ?? 0],
-    ...[packed?.scales ?? 0, M, N, K, depth, rows, rowTiles, groups, step.a, step.b, step.out],
+    a.address, b.address, out.address, bias?.address ?? 0, residual?.address ?? 0, packed?.scales ?? 0,
+    M, N, K, depth, rows, rowTiles, groups,
+    4 * (strides?.a ?? 0), 4 * (strides?.b ?? 0), 4 * (strides?.out ?? 0),
   ];
   const bytes = K * N * (packed ? WEIGHT_BYTES[packed.format] : 4);
   const cost = Math.max((2 * batch * M * N * K) / 40_000, bytes / 20_000);
@@ -151,7 +152,28 @@ function panelsTogether(rows: number, { tile, b }: Spec): number {
   return [4, 3, 2].find(fits) ?? 1;
 }
 
+/** Kernels without an activation by what `specCode` makes of their Spec: found without making a string. */
+const kernels = new Map<number, Kernel>();
+const LAYOUTS: readonly Spec["b"][] = ["rows", "columns", "float32", "bfloat16", "int8"];
+
+function specCode({ tile, lda, b, ragged, bias, residual, accumulate }: Spec): number {
+  let code = 1 + (lda ?? -1);
+  code = 64 * code + ragged;
+  code = LAYOUTS.length * code + LAYOUTS.indexOf(b);
+  code = (TILES.length + 1) * code + TILES.indexOf(tile);
+  for (const flag of [bias, residual, accumulate, usesFma()]) code = 2 * code + (flag ? 1 : 0);
+  return code;
+}
+
 function gemmKernel(spec: Spec): Kernel {
+  if (spec.activation) return namedKernel(spec);
+  const code = specCode(spec);
+  let found = kernels.get(code);
+  if (!found) kernels.set(code, (found = namedKernel(spec)));
+  return found;
+}
+
+function namedKernel(spec: Spec): Kernel {
   const { tile, activation } = spec;
   const name = [
     ...["gemm", tileName(tile), spec.b, `lda ${spec.lda ?? "columns"}`],
