@@ -32,16 +32,24 @@ export class Plan implements Disposable {
       this.#inputs = examples.map((x) => Tensor.from(x.data, x.shape, x.dtype));
       const steps: Step[] = [];
       recorder.steps = steps;
+      scopes.capturing = this.#scope;
       const result = noGrad(() => body(...this.#inputs));
       this.#outputs = result instanceof Tensor ? [result] : result;
       recorder.steps = null;
+      scopes.capturing = null;
 
       const { live, changing } = withoutConstants(steps, this.#inputs);
       const calls = fuse(live, changing, this.#outputs);
       this.#arena = layOut(calls, this.#outputs);
       this.#calls = calls.map((call) => call.ready(this.#packed));
+    } catch (error) {
+      scopes.capturing = null;
+      scopes.current = this.#scope;
+      this.#scope[Symbol.dispose]();
+      throw error;
     } finally {
       recorder.steps = null;
+      scopes.capturing = null;
       scopes.current = open;
     }
   }

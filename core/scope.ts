@@ -1,7 +1,10 @@
 import type { Tensor } from "./tensor.ts";
 
-/** The innermost open scope; tensors are made in it. */
-export const scopes: { current: Scope | null } = { current: null };
+/**
+ * The innermost open scope; tensors are made in it. While a plan is captured, `capturing` is its scope: it takes what
+ * other scopes would free, since the plan's calls refer to it.
+ */
+export const scopes: { current: Scope | null; capturing: Scope | null } = { current: null, capturing: null };
 
 /**
  * Frees what is made while it is open:
@@ -43,7 +46,12 @@ export class Scope implements Disposable {
     if (scopes.current !== this)
       throw new Error("Scope: scopes must end in the opposite order of their start");
     scopes.current = this.#parent;
-    while (this.#tensors.length > 0) this.#tensors[this.#tensors.length - 1].dispose();
+    const heir = scopes.capturing === this ? null : scopes.capturing;
+    while (this.#tensors.length > 0) {
+      const tensor = this.#tensors[this.#tensors.length - 1];
+      if (heir) tensor.moveTo(heir);
+      else tensor.dispose();
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
-import { heapUsage, Plan, Random, Scope, Tensor } from "../../core/index.ts";
+import { heapUsage, Plan, Random, Scope, Tensor, tidy } from "../../core/index.ts";
 
 function network(random: Random): (x: Tensor) => Tensor {
   const [w, v, bias] = [random.normals([6, 6]), random.normals([6, 6]), random.normals([6])];
@@ -79,6 +79,14 @@ describe("Plan", () => {
     expect(plan.length).toBe(4); // linear with gelu, matmul with residual, softmax, mul with add; t and exp are folded
   });
 
+  it("captures bodies that open scopes of their own", () => {
+    using _ = new Scope();
+    const x = new Random(3).normals([4, 6]);
+    const body = (y: Tensor): Tensor => tidy(() => y.exp().softmax()).add(tidy(() => y.square()));
+    using plan = new Plan(body, [x]);
+    expect(plan.run(x)[0].toArray()).toEqual(body(x).toArray());
+  });
+
   it("gives a block's place to others after its last reader", () => {
     using plan = new Plan(
       (x) => {
@@ -98,6 +106,17 @@ describe("Plan", () => {
     const body = network(new Random(2));
     const before = heapUsage().live;
     new Plan(body, [x])[Symbol.dispose]();
+    expect(heapUsage().live).toBe(before);
+  });
+
+  it("leaves nothing behind when the body throws", () => {
+    const before = heapUsage().live;
+    const broken = (x: Tensor): Tensor => x.exp().add(Tensor.zeros([3]));
+    {
+      using _ = new Scope();
+      expect(() => new Plan(broken, [Tensor.zeros([2])])).toThrow("do not broadcast");
+      Tensor.zeros([5]); // in the scope that was open before
+    }
     expect(heapUsage().live).toBe(before);
   });
 
