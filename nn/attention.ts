@@ -1,4 +1,4 @@
-import type { Tensor } from "../core/index.ts";
+import { Tensor } from "../core/index.ts";
 import { Dropout } from "./dropout.ts";
 import { Linear } from "./linear.ts";
 import { Module } from "./module.ts";
@@ -55,16 +55,35 @@ export class MultiheadAttention extends Module {
 
   /** x (B, T, E) attends to memory (B, S, E) → (B, T, E) */
   forward(x: Tensor, memory: Tensor = x): Tensor {
-    const { E } = x.dims("B T E", "MultiheadAttention");
-    const rows = (part: number): [Tensor, Tensor] => [
-      this.in_proj_weight.slice(0, part * E, (part + 1) * E),
-      this.in_proj_bias.slice(0, part * E, (part + 1) * E),
-    ];
-    const q = splitHeads(x.linear(...rows(0)), this.heads); // (B, H, T, D)
-    const k = splitHeads(memory.linear(...rows(1)), this.heads); // (B, H, S, D)
-    const v = splitHeads(memory.linear(...rows(2)), this.heads);
+    const { T, E } = x.dims("B T E", "MultiheadAttention");
+    if (memory.shape[1] === 1) return this.#toOneKey(T, memory);
+    const q = splitHeads(x.linear(...this.#rows(0, E)), this.heads); // (B, H, T, D)
+    const k = splitHeads(memory.linear(...this.#rows(1, E)), this.heads); // (B, H, S, D)
+    const v = splitHeads(memory.linear(...this.#rows(2, E)), this.heads);
     return this.out_proj.forward(
       joinHeads(attend(q, k, v, Math.sqrt(this.heads / E), { dropout: this.dropout })),
     );
+  }
+
+  /**
+   * Softmax over one key is 1, whatever the query: the result is that key's value, and neither queries nor keys are
+   * computed. Their gradients are zero, as they would be.
+   */
+  #toOneKey(queries: number, memory: Tensor): Tensor {
+    const { B, E } = memory.dims("B 1 E", "MultiheadAttention");
+    const value = memory.linear(...this.#rows(2, E)); // (B, 1, E)
+    const { p, training } = this.dropout;
+    if (!training || p === 0) return this.out_proj.forward(value).broadcastTo([B, queries, E]);
+    const weights = this.dropout.forward(Tensor.ones([B, queries, this.heads, 1], memory.dtype));
+    const seen = weights.mul(value.reshape([B, 1, this.heads, E / this.heads])); // (B, T, H, D)
+    return this.out_proj.forward(seen.reshape([B, queries, E]));
+  }
+
+  /** Weight and bias of the queries (0), keys (1) or values (2). */
+  #rows(part: number, E: number): [weight: Tensor, bias: Tensor] {
+    return [
+      this.in_proj_weight.slice(0, part * E, (part + 1) * E),
+      this.in_proj_bias.slice(0, part * E, (part + 1) * E),
+    ];
   }
 }

@@ -157,6 +157,24 @@ describe("MultiheadAttention", () => {
     },
   );
 
+  test("drops whole heads of single queries when there is one key", () => {
+    using _ = new Scope();
+    const [B, T, H, D] = [3, 4, 2, 3];
+    const attention = layer(() => new MultiheadAttention(H * D, H, { dropout: 0.5 }), 1);
+    // The output projection made the identity: what is left are the values, weighted by 0 or 2 per query and head.
+    attention.out_proj.weight.data.forEach((_, i) => {
+      attention.out_proj.weight.data[i] = i % (H * D + 1) === 0 ? 1 : 0;
+    });
+    attention.out_proj.bias!.data.fill(0);
+    const memory = input([B, 1, H * D], 2);
+    const values = attention.forward(input([B, T, H * D], 3), memory);
+    const dropped = attention.train().forward(input([B, T, H * D], 3), memory);
+    const weights = dropped.div(values).reshape([B * T * H, D]);
+    const rows = range(B * T * H).map((row) => weights.slice(0, row, row + 1).toArray());
+    for (const row of rows) for (const w of row) expect(w).toBeCloseTo(row[0] > 1 ? 2 : 0, 9);
+    expect(new Set(rows.map((row) => Math.round(row[0]))).size).toBe(2);
+  });
+
   test("refuses heads that do not divide the features", () => {
     expect(() => new MultiheadAttention(6, 4)).toThrow("4 heads do not divide 6 features");
   });

@@ -134,9 +134,9 @@ export class TransformerNet extends Module implements ScaleShiftNet {
 }
 
 /**
- * h ← h + SA(LN₁ h), then h ← h + CA(LN₂ h; the condition's token). One key gives every query the weight 1, so the
- * second term is the same for all tokens and `norm2` and the query and key rows of `cross_attn` change nothing. They are
- * computed all the same: their gradients are exactly zero, not absent, so training decays them as the reference does.
+ * h ← h + SA(LN₁ h), then h ← h + CA(LN₂ h; the condition's token). One key gives every query the weight 1, so `norm2` and
+ * the query and key rows of `cross_attn` change nothing, and nothing is computed of them. The rows' gradients are zero, so
+ * training decays them as the reference does; `norm2`, which is never decayed, gets none where the reference gets zeros.
  */
 class SubBlock extends Module {
   self_attn: MultiheadAttention;
@@ -160,7 +160,7 @@ class SubBlock extends Module {
   forward(h: Tensor, condition: Tensor): Tensor {
     const seen = h.add(this.dropout.forward(this.self_attn.forward(this.norm1.forward(h))));
     const token = this.cond_proj.forward(condition); // (B, 1, E)
-    return seen.add(this.dropout.forward(this.cross_attn.forward(this.norm2.forward(seen), token)));
+    return seen.add(this.dropout.forward(this.cross_attn.forward(seen, token)));
   }
 }
 
