@@ -1,0 +1,179 @@
+/**
+ * How long does a training step take: loss, gradients, AdamW?
+ *
+ *     npx tsx benchmarks/training.ts            a table
+ *     npx tsx benchmarks/training.ts --json     one object per line
+ *
+ * NinA's decoders at the paper's sizes, dropout active, on a batch of 80 chunks with features that are pooled already
+ * (one token each). Beside each the machine's limit: as many multiply-adds as the step's matrix products, in registers
+ * and in turns with the steps. Shares and rates of the products come from steps whose kernel calls are timed one by one.
+ */
+import { grad, parseCli, Random, runMain, Scope, type Step, watchKernels } from "../core/index.ts";
+import { setThreads, spinning } from "../core/kernels/wasm/threads.ts";
+import { AdamW, seedDropout } from "../nn/index.ts";
+import type { FlowDecoder } from "../vla/nina/flow-decoder.ts";
+import { MlpDecoder, mlpPresets } from "../vla/nina/mlp.ts";
+import { adamWOptions } from "../vla/nina/training.ts";
+import { TransformerDecoder, transformerPresets } from "../vla/nina/transformer.ts";
+import { interleaved, machine, type Result } from "./measure.ts";
+import { fmaLimit } from "./probe.ts";
+
+const BATCH = 80;
+const LEARNING_RATE = 2e-5;
+const PHASES = ["forward_ms", "backward_ms", "adamw_ms"] as const;
+
+const DECODERS = {
+  "nina-mlp 28x64": () => new MlpDecoder(mlpPresets.paper),
+  "nina-transformer 18x256": () => new TransformerDecoder(transformerPresets.paper),
+};
+
+interface Training {
+  /** One step; its phases' milliseconds. */
+  step(): number[];
+  dispose(): void;
+}
+
+function startTraining(make: () => MlpDecoder | TransformerDecoder): Training {
+  const random = new Random(1);
+  seedDropout(1);
+  const decoder: Pick<FlowDecoder<never>, "loss" | "condition"> & ReturnType<typeof make> = make();
+  decoder.init(random).train();
+  const { steps, actionWidth, features } = decoder.config;
+  const optimizer = new AdamW(decoder.namedParameters(), adamWOptions);
+  const parameters = optimizer.parameters;
+  const seen = random.normals([BATCH, 1, features]);
+  const actions = random.uniforms([BATCH, steps, actionWidth], -1, 1);
+  const noise = decoder.drawNoise(BATCH, random);
+  return {
+    step() {
+      using _ = new Scope();
+      const times = [performance.now()];
+      const loss = decoder.loss(actions, decoder.condition(seen), noise);
+      times.push(performance.now());
+      const gradients = grad(loss, parameters);
+      times.push(performance.now());
+      optimizer.step(gradients, LEARNING_RATE);
+      times.push(performance.now());
+      return PHASES.map((_phase, i) => times[i + 1] - times[i]);
+    },
+    dispose() {
+      optimizer.dispose();
+      decoder.dispose();
+      for (const tensor of [seen, actions, noise.action]) tensor.dispose();
+    },
+  };
+}
+
+/** Operations of a matrix product, a multiply-add being two; 0 for every other call. */
+function flopsOf({ op, out, ins, attrs }: Step): number {
+  if (op.name === "linear") return 2 * out.size * ins[1].shape[1];
+  if (op.name !== "matmul") return 0;
+  return 2 * out.size * (ins[0].shape.at((attrs as { a: boolean }).a ? -2 : -1) as number);
+}
+
+interface Profile {
+  readonly flops: number;
+  /** Milliseconds in matrix products, in all kernels, and of the whole step. */
+  readonly products: number;
+  readonly kernels: number;
+  readonly total: number;
+}
+
+/** One step with its kernel calls timed. */
+function profile(training: Training): Profile {
+  let [flops, products, kernels] = [0, 0, 0];
+  const phases = watchKernels(
+    (call, ms) => {
+      const own = flopsOf(call);
+      flops += own;
+      kernels += ms;
+      if (own > 0) products += ms;
+    },
+    () => training.step(),
+  );
+  return { flops, products, kernels, total: phases.reduce((a, b) => a + b, 0) };
+}
+
+const median = (xs: readonly number[]): number => xs.toSorted((a, b) => a - b)[xs.length >> 1];
+const round = (x: number): number => Number(x.toPrecision(3));
+
+/** The step and the limit in turns, on that many threads; what the timed calls showed. */
+async function measure(name: string, training: Training, threads: number, rounds: number): Promise<Result[]> {
+  setThreads(threads);
+  if (threads > 1) await new Promise((resolve) => setTimeout(resolve, 200)); // workers start
+  const around = threads > 1 ? spinning : (calls: () => void): void => calls();
+  const profiles: Profile[] = [];
+  around(() => {
+    for (let i = 0; i < 5; i++) profiles.push(profile(training));
+  });
+  const best = profiles.reduce((a, b) => (b.products / b.total < 1 && b.total < a.total ? b : a));
+  const phases: number[][] = [];
+  const results = await interleaved(
+    "training",
+    `${name} batch ${BATCH}`,
+    [
+      { who: "limit", threads, dtype: "multiply-add", run: fmaLimit(best.flops), around },
+      { who: "ours", threads, dtype: "float32", run: () => void phases.push(training.step()), around },
+    ],
+    { rounds, slice: 1 },
+  );
+  setThreads(1);
+  const limit = results[0];
+  return results.map((result) => {
+    const gflops = round(best.flops / result.median_ms / 1e6);
+    if (result.who === "limit") return { ...result, gflops };
+    const timed = phases.slice(-rounds);
+    return {
+      ...result,
+      gflops,
+      of_limit: round(limit.median_ms / result.median_ms),
+      of_limit_min: round(limit.min_ms / result.min_ms),
+      ...Object.fromEntries(PHASES.map((phase, i) => [phase, round(median(timed.map((times) => times[i])))])),
+      gemm_share: round(best.products / best.total),
+      gemm_gflops: round(best.flops / best.products / 1e6),
+      kernel_share: round(best.kernels / best.total),
+    };
+  });
+}
+
+function show(r: Result): void {
+  const who = `${r.who} ×${r.threads}`.padEnd(10);
+  const times = [r.min_ms, r.median_ms, r.cpu_ms].map((ms) => ms.toFixed(1).padStart(8)).join(" ");
+  console.log(`  ${who} ${times} ms (min, median, processor)   ${r.gflops} GFLOP/s`);
+  if (r.who === "limit") return;
+  const phases = PHASES.map((phase) => `${phase.replace("_ms", "")} ${r[phase]}`).join(", ");
+  console.log(`    ${phases} ms; ${r.of_limit} of the limit (${r.of_limit_min} of minima)`);
+  console.log(
+    `    matrix products: ${r.gemm_share} of the time at ${r.gemm_gflops} GFLOP/s; kernels: ${r.kernel_share}`,
+  );
+}
+
+await runMain(async () => {
+  const options = parseCli(
+    {
+      usage: "npx tsx benchmarks/training.ts [options]",
+      description:
+        "Times training steps (loss, gradients, AdamW) of NinA's decoders beside the machine's multiply-add limit.",
+      options: {
+        only: { type: "string", default: "", help: "cases whose name contains this" },
+        rounds: { type: "number", default: 9, help: "timed steps per case" },
+        threads: { type: "number", default: 2, help: "a second row with this many threads; 1 for none" },
+        json: { type: "boolean", help: "one JSON object per line" },
+      },
+    },
+    process.argv.slice(2),
+  );
+  if (!options.json) console.log(machine());
+  for (const [name, make] of Object.entries(DECODERS)) {
+    if (!name.includes(options.only)) continue;
+    if (!options.json) console.log(`\n${name}, batch ${BATCH}`);
+    const training = startTraining(make);
+    for (const threads of new Set([1, options.threads])) {
+      for (const result of await measure(name, training, threads, options.rounds)) {
+        if (options.json) console.log(JSON.stringify(result));
+        else show(result);
+      }
+    }
+    training.dispose();
+  }
+});
