@@ -20,13 +20,13 @@ export function grad(y: Tensor, xs: readonly Tensor[], options: GradOptions = {}
   if (!sameShape(dy.shape, y.shape)) {
     throw new Error(`grad: expected dy of y's shape ${showShape(y.shape)}, got ${showShape(dy.shape)}`);
   }
-  const { visits, order } = history(y, xs);
+  const { order, wanted } = history(y, xs);
   // The gradient's own history and plans need all of its tensors. Otherwise those that are used up are freed at once:
   // the next ones take their place, which is still in the cache.
-  if (createGraph) walkBack(order, visits, dy);
-  else if (recorder.steps) noGrad(() => walkBack(order, visits, dy));
-  else noGrad(() => walkBackFreeing(order, visits, dy));
-  return xs.map((x) => visits.get(x)?.gradient ?? null);
+  if (createGraph) walkBack(order, dy);
+  else if (recorder.steps) noGrad(() => walkBack(order, dy));
+  else noGrad(() => walkBackFreeing(order, dy));
+  return wanted.map((visit) => visit.gradient);
 }
 
 function oneLike(y: Tensor): Tensor {
@@ -41,61 +41,61 @@ interface Visit {
   readonly wanted: boolean;
   /** Wanted, or computed from a tensor that is. */
   needed: boolean;
+  /** Those of the inputs it was computed from, as far as they have been seen. */
+  readonly inputs: Visit[];
   /** Sum of the contributions so far. */
   gradient: Tensor | null;
 }
 
-type Visits = ReadonlyMap<Tensor, Visit>;
-
-/** How y was computed: its tracked ancestors, inputs before outputs, y last. No recursion: chains can be long. */
-function history(y: Tensor, xs: readonly Tensor[]): { visits: Visits; order: readonly Visit[] } {
+/** How y was computed from `xs`: every tensor between them, inputs before outputs; y, if it depends on any, is the last. */
+function history(y: Tensor, xs: readonly Tensor[]): { order: readonly Visit[]; wanted: readonly Visit[] } {
   const visits = new Map<Tensor, Visit>();
+  const visit = (tensor: Tensor, wanted: boolean): Visit => {
+    let known = visits.get(tensor);
+    if (!known) {
+      known = { tensor, wanted, needed: wanted, inputs: [], gradient: null };
+      visits.set(tensor, known);
+    }
+    return known;
+  };
+  const wanted = xs.map((x) => visit(x, true));
   const order: Visit[] = [];
-  for (const x of xs) visits.set(x, { tensor: x, wanted: true, needed: true, gradient: null });
-  const seen = new Set<Tensor>([y]);
-  const stack: { tensor: Tensor; needed: boolean; next: number }[] = [{ tensor: y, needed: false, next: 0 }];
+  const stack = [visit(y, false)]; // no recursion: chains can be long
   while (stack.length > 0) {
     const top = stack[stack.length - 1];
-    const inputs = top.tensor.node?.inputs;
-    if (inputs && top.next < inputs.length) {
-      const input = inputs[top.next++];
-      if (isTracked(input) && !seen.has(input)) {
-        seen.add(input);
-        stack.push({ tensor: input, needed: false, next: 0 });
-      }
-      continue;
+    const sources = top.tensor.node?.inputs ?? [];
+    if (top.inputs.length < sources.length) {
+      const input = visit(sources[top.inputs.length], false);
+      top.inputs.push(input);
+      if (input.tensor.node && input.inputs.length === 0) stack.push(input);
+    } else {
+      stack.pop();
+      for (const input of top.inputs) if (input.needed) top.needed = true;
+      if (top.needed) order.push(top);
     }
-    stack.pop();
-    let visit = visits.get(top.tensor);
-    if (!visit) {
-      const needed = inputs?.some((input) => visits.get(input)?.needed) ?? false;
-      visit = { tensor: top.tensor, wanted: false, needed, gradient: null };
-      visits.set(top.tensor, visit);
-    }
-    order.push(visit);
   }
-  return { visits, order };
+  return { order, wanted };
 }
 
 /** Gives the inputs of every needed tensor their gradients, keeping all tensors made on the way. */
-function walkBack(order: readonly Visit[], visits: Visits, dy: Tensor): void {
-  order[order.length - 1].gradient = dy;
+function walkBack(order: readonly Visit[], dy: Tensor): void {
   for (let at = order.length - 1; at >= 0; at--) {
-    contributions(order[at], visits, (part, target) => {
+    if (at === order.length - 1) order[at].gradient = dy;
+    contributions(order[at], (part, target) => {
       target.gradient = target.gradient ? target.gradient.add(part) : part;
     });
   }
 }
 
 /** The same; of the tensors made on the way only the wanted gradients remain. */
-function walkBackFreeing(order: readonly Visit[], visits: Visits, dy: Tensor): void {
-  // Each visit holds a tensor object of its own, so that it can be disposed; blocks may be shared.
-  order[order.length - 1].gradient = dy.detach();
+function walkBackFreeing(order: readonly Visit[], dy: Tensor): void {
   for (let at = order.length - 1; at >= 0; at--) {
     const visit = order[at];
+    // Each visit holds a tensor object of its own, so that it can be disposed; blocks may be shared.
+    if (at === order.length - 1) visit.gradient = dy.detach();
     {
       using scope = new Scope();
-      contributions(visit, visits, (part, target) => {
+      contributions(visit, (part, target) => {
         const sum = target.gradient;
         if (!sum) target.gradient = scope.keep(part.detach());
         else if (sum.block.owners === 1) addInto(sum, part);
@@ -113,23 +113,21 @@ function walkBackFreeing(order: readonly Visit[], visits: Visits, dy: Tensor): v
 
 /** Calls `take` with what a tensor's gradient contributes to the gradient of each of its inputs that needs one. */
 function contributions(
-  { tensor, needed, gradient }: Visit,
-  visits: Visits,
+  { tensor, inputs, gradient }: Visit,
   take: (part: Tensor, target: Visit) => void,
 ): void {
-  if (!gradient || !needed || !tensor.node) return;
-  const { op, inputs, attrs } = tensor.node;
-  const targets = inputs.map((input) => visits.get(input));
-  const wants = targets.map((target) => target?.needed ?? false);
-  const parts = op.backward(gradient, inputs, tensor, attrs, wants);
+  if (!gradient || !tensor.node) return;
+  const { op, inputs: sources, attrs } = tensor.node;
+  const wants = inputs.map((input) => input.needed);
+  const parts = op.backward(gradient, sources, tensor, attrs, wants);
   for (let i = 0; i < inputs.length; i++) {
-    const [part, target] = [parts[i], targets[i]];
-    if (!part || !target?.needed) continue;
-    if (!sameShape(part.shape, inputs[i].shape)) {
-      const shapes = `${showShape(part.shape)} for input ${i} ${showShape(inputs[i].shape)}`;
+    const part = parts[i];
+    if (!part || !wants[i]) continue;
+    if (!sameShape(part.shape, sources[i].shape)) {
+      const shapes = `${showShape(part.shape)} for input ${i} ${showShape(sources[i].shape)}`;
       throw new Error(`grad: ${op.name} returned ${shapes}`);
     }
-    take(part, target);
+    take(part, inputs[i]);
   }
 }
 
