@@ -1,4 +1,6 @@
 import type { Decoder } from "./decoder.ts";
+import { FlowerDecoder } from "./flower/flower.ts";
+import { FusedFlower } from "./flower/fused.ts";
 import type { FusedDecoder, FuseOptions } from "./fused.ts";
 import { FusedMlp } from "./nina/fused-mlp.ts";
 import { FusedTransformer } from "./nina/fused-transformer.ts";
@@ -9,5 +11,6 @@ import { TransformerDecoder } from "./nina/transformer.ts";
 export function fuse(decoder: Decoder, options: FuseOptions): FusedDecoder {
   if (decoder instanceof MlpDecoder) return new FusedMlp(decoder, options);
   if (decoder instanceof TransformerDecoder) return new FusedTransformer(decoder, options);
+  if (decoder instanceof FlowerDecoder) return new FusedFlower(decoder, options);
   throw new Error(`fuse: ${decoder.constructor.name} has no fused form`);
 }

@@ -21,10 +21,10 @@ export interface FusedDecoder {
   readonly config: ChunkConfig;
   /** The rounding error of the format over all weights, ‖kept − exact‖ / ‖exact‖. */
   readonly weightError: number;
-  /** Bytes of weights that one sample reads, for any batch. */
+  /** Bytes of weights that one call of `sample` reads, for any batch; twice what is read twice. */
   readonly weightBytes: number;
-  /** Multiplications of one sample with a weight, per chunk in the batch. */
-  readonly weightProducts: number;
+  /** Multiplications with a weight for one chunk; some decoders see all of the `tokens` tokens of the features. */
+  weightProducts(tokens: number): number;
   condition(features: Tensor): Tensor;
   sample(z: Tensor, condition: Tensor): Tensor;
   dispose(): void;

@@ -7,17 +7,21 @@ import { fuse } from "../../vla/fuse.ts";
 
 /** A decoder to try, and what it conditions on. */
 export interface FusedCase {
+  /** What `make` builds, for the report of a failure. */
+  readonly config: object;
   make(): Decoder;
   /** Tokens per observation. */
   readonly tokens: number;
   /** Observations, 1 to 64. */
   readonly batch: number;
-  /** Weights are multiplied by it and moved by noise: at 3 many scales are near ±1, at 30 nearly all are. */
+  /** Weights are multiplied by it: in NinA's flows at 3 many scales are near ±1, at 30 nearly all are. */
   readonly gain: number;
+  /** Standard deviation of what is added to every weight, so that none keeps a special starting value. */
+  readonly noise: number;
   readonly seed: number;
 }
 
-/** Batch, gain and seed of a case, to be joined with its sizes. */
+/** What cases have besides sizes. */
 export const anyRun = {
   tokens: fc.integer({ min: 1, max: 5 }),
   batch: fc.oneof(fc.integer({ min: 1, max: 9 }), fc.constantFrom(16, 63, 64)),
@@ -135,7 +139,7 @@ function build(c: FusedCase, dtype: "float32" | "float64") {
   for (const [name, tensor] of decoder.namedTensors()) {
     if (tensor.dtype === "int32" || PLU.test(name)) continue;
     tensor.data.forEach((value, i) => {
-      tensor.data[i] = c.gain * value + 0.3 * random.normal();
+      tensor.data[i] = c.gain * value + c.noise * random.normal();
     });
   }
   const wide = inDType("float64", () => c.make()).load(decoder.stateDict());

@@ -1,8 +1,8 @@
 import type { FrozenWeights, Tensor } from "../../core/index.ts";
 import { AffineCoupling, type Bijector } from "../../flows/index.ts";
+import { centred, columns, numbersOf, type Unfolded, unfold } from "../fold.ts";
 import { Constants, type FusedDecoder, type FuseOptions } from "../fused.ts";
 import { poolTokens } from "./decoder.ts";
-import { centred, columns, numbersOf, type Unfolded, unfold } from "./fold.ts";
 import type { MlpConfig, MlpDecoder } from "./mlp.ts";
 
 /**
@@ -88,7 +88,7 @@ export class FusedMlp implements FusedDecoder {
     return this.#constants.bytes - this.#projection.bytes;
   }
 
-  get weightProducts(): number {
+  weightProducts(): number {
     return this.#constants.products - this.#projection.inputs * this.#projection.outputs;
   }
 

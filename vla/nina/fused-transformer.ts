@@ -1,7 +1,5 @@
 import type { FrozenWeights, Tensor } from "../../core/index.ts";
 import { type Bijector, JointAffineCoupling } from "../../flows/index.ts";
-import { Constants, type FusedDecoder, type FuseOptions } from "../fused.ts";
-import { poolTokens } from "./decoder.ts";
 import {
   affine,
   centred,
@@ -11,7 +9,9 @@ import {
   scaledColumns,
   type Unfolded,
   unfold,
-} from "./fold.ts";
+} from "../fold.ts";
+import { Constants, type FusedDecoder, type FuseOptions } from "../fused.ts";
+import { poolTokens } from "./decoder.ts";
 import type { TransformerConfig, TransformerDecoder } from "./transformer.ts";
 
 /** nn.LayerNorm's, which the networks use. */
@@ -81,7 +81,7 @@ export class FusedTransformer implements FusedDecoder {
     return this.#constants.bytes - this.#projection.bytes;
   }
 
-  get weightProducts(): number {
+  weightProducts(): number {
     const { condition: C, features, depth, width, actionWidth, steps, blocks, plu } = this.config;
     const total = this.#constants.products - C * features;
     const once = blocks * (depth * width * C + (plu ? (steps * actionWidth) ** 2 : 0));
@@ -122,7 +122,7 @@ export class FusedTransformer implements FusedDecoder {
       const rows = this.#normal(h)
         .frozenLinear(qkv, { bias: qkvBias })
         .reshape([B, L, 3 * E]);
-      const seen = rows.attention(rows, { heads, width: E, queries: 0, keys: E, values: 2 * E });
+      const seen = rows.attention(rows, rows, { heads, width: E, keysAt: E, valuesAt: 2 * E });
       h = seen
         .reshape([1, B * L, E])
         .frozenLinear(out, { bias: conditions, biasFrom: from + j, residual: h });

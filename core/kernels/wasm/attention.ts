@@ -10,14 +10,10 @@ import { F32x4, I32, load, loadSplat } from "./values.ts";
 export interface Attention {
   /** (B, T, E) */
   readonly out: Tensor;
-  /** (B, T, …): E numbers of each row, from `queries` on, are the queries of all heads. */
-  readonly from: Tensor;
-  /** (B, S, …): keys and values likewise. */
-  readonly to: Tensor;
+  /** Queries (B, T, …), keys and values (B, S, …): of each row, E numbers from `at` on are those of all heads. */
+  readonly ins: readonly [queries: Tensor, keys: Tensor, values: Tensor];
+  readonly at: readonly [queries: number, keys: number, values: number];
   readonly heads: number;
-  readonly queries: number;
-  readonly keys: number;
-  readonly values: number;
   /** Query t sees keys 0 to t only. */
   readonly causal: boolean;
 }
@@ -27,38 +23,32 @@ const MAX_HEAD = 32;
 
 /** softmax(q kᵀ) v for every head; null for heads that are no whole vectors, or wide, and for very many keys. */
 export function attentionWasm(task: Attention): Ready | null {
-  const { out, from, to, heads, queries, keys, values, causal } = task;
+  const { out, ins, at, heads, causal } = task;
   const [B, T, E] = out.shape;
-  const S = to.shape[1];
+  const S = ins[1].shape[1];
   const d = E / heads;
   const fits = d % 4 === 0 && d <= MAX_HEAD && S > 0 && 4 * S + 16 <= SCRATCH_BYTES;
-  if (!fits || out.size === 0 || from.dtype !== "float32" || to.dtype !== "float32") return null;
-  const [rowFrom, rowTo] = [4 * from.shape[2], 4 * to.shape[2]];
-  const name = `attention ${heads} heads of ${d}, steps ${rowFrom} ${rowTo}${causal ? ", causal" : ""}`;
-  const code = kernel(name, 6, (k) => attentionCode(k, { heads, d, rowFrom, rowTo, causal }));
-  const args = [
-    out.address,
-    from.address + 4 * queries,
-    to.address + 4 * keys,
-    to.address + 4 * values,
-    T,
-    S,
-  ];
+  if (!fits || out.size === 0 || ins.some((x) => x.dtype !== "float32")) return null;
+  const rows = ins.map((x) => 4 * x.shape[2]);
+  const name = `attention ${heads} heads of ${d}, rows of ${rows.join(" ")} bytes${causal ? ", causal" : ""}`;
+  const code = kernel(name, 6, (k) => attentionCode(k, { heads, d, rows, causal }));
+  const args = [out.address, ...ins.map((x, i) => x.address + 4 * at[i]), T, S];
   return wasmCall(code, args, B * heads, B * heads * T * S * d * 0.0005);
 }
 
 interface Sizes {
   readonly heads: number;
   readonly d: number;
-  readonly rowFrom: number;
-  readonly rowTo: number;
+  /** Bytes from row to row of queries, keys, values. */
+  readonly rows: readonly number[];
   readonly causal: boolean;
 }
 
-function attentionCode(code: KernelCode, { heads, d, rowFrom, rowTo, causal }: Sizes): void {
+function attentionCode(code: KernelCode, { heads, d, rows, causal }: Sizes): void {
   const { f, args, tileBegin, tileEnd, scratch, madd } = code;
   const [out, queries, keys, values, T, S] = args;
   const vectors = d / 4;
+  const [queryRow, keyRow, valueRow] = rows;
   const [tile, t, j] = f.locals(I32, 3);
   const [q, k, v, o, count, at, end] = f.locals(I32, 7);
   const query = f.locals(F32x4, vectors);
@@ -69,10 +59,10 @@ function attentionCode(code: KernelCode, { heads, d, rowFrom, rowTo, causal }: S
   f.range(tile, tileBegin, tileEnd, 1, () => {
     const sample = f.let(tile.div(heads));
     const column = f.let(tile.rem(heads).mul(4 * d));
-    f.set(q, queries.add(sample.mul(T).mul(rowFrom)).add(column));
+    f.set(q, queries.add(sample.mul(T).mul(queryRow)).add(column));
     f.set(o, out.add(sample.mul(T).mul(4 * heads * d)).add(column));
-    const firstKey = f.let(keys.add(sample.mul(S).mul(rowTo)).add(column));
-    const firstValue = f.let(values.add(sample.mul(S).mul(rowTo)).add(column));
+    const firstKey = f.let(keys.add(sample.mul(S).mul(keyRow)).add(column));
+    const firstValue = f.let(values.add(sample.mul(S).mul(valueRow)).add(column));
     f.range(t, 0, T, 1, () => {
       f.set(count, causal ? f.let(t.add(1)).min(S) : S);
       query.forEach((vector, i) => {
@@ -82,11 +72,11 @@ function attentionCode(code: KernelCode, { heads, d, rowFrom, rowTo, causal }: S
       // Scores, four keys at a time; past the last one it is repeated, and masked.
       const most = f.let(lowest);
       f.set(k, firstKey);
-      const lastKey = f.let(firstKey.add(count.sub(1).mul(rowTo)));
+      const lastKey = f.let(firstKey.add(count.sub(1).mul(keyRow)));
       f.set(at, scores);
       f.range(j, 0, count, 4, () => {
         const dots = [0, 1, 2, 3].map((i) => {
-          const row = i === 0 ? k : f.let(f.let(k.add(i * rowTo)).min(lastKey));
+          const row = i === 0 ? k : f.let(f.let(k.add(i * keyRow)).min(lastKey));
           const dot = f.let(query[0].mul(load(F32x4, row)));
           for (let n = 1; n < vectors; n++) f.set(dot, madd(query[n], load(F32x4, row, 16 * n), dot));
           return dot;
@@ -101,7 +91,7 @@ function attentionCode(code: KernelCode, { heads, d, rowFrom, rowTo, causal }: S
         f.store(at, four);
         f.set(most, most.pmax(four));
         f.bump(at, 16);
-        f.bump(k, 4 * rowTo);
+        f.bump(k, 4 * keyRow);
       });
 
       // Weights, not yet divided by their sum.
@@ -131,7 +121,7 @@ function attentionCode(code: KernelCode, { heads, d, rowFrom, rowTo, causal }: S
             f.set(sum, madd(weight, load(F32x4, v, 16 * n), sum));
           });
           f.bump(at, 4);
-          f.bump(v, rowTo);
+          f.bump(v, valueRow);
         },
         () => at.ne(end),
       );
@@ -139,7 +129,7 @@ function attentionCode(code: KernelCode, { heads, d, rowFrom, rowTo, causal }: S
       sums.forEach((sum, n) => {
         f.store(o, sum.mul(factor), 16 * n);
       });
-      f.bump(q, rowFrom);
+      f.bump(q, queryRow);
       f.bump(o, 4 * heads * d);
     });
   });

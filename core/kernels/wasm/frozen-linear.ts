@@ -77,7 +77,7 @@ export function frozenLinearWasm(task: FrozenLinear): Ready | null {
     ...[M, x.shape[0] === 1 ? 0 : 4 * M * spec.rowLength, M / biasRows, 4 * biasRows * N, chunks],
   ];
   const size = groups * K * N;
-  const cost = Math.max((2 * M * size) / 40_000, (size * WEIGHT_BYTES[format]) / 20_000);
+  const cost = Math.max((2 * M * size) / 30_000, (size * WEIGHT_BYTES[format]) / 20_000);
   return wasmCall(code, args, groups * chunks, cost);
 }
 

@@ -20,6 +20,8 @@ describe("FusedMlp", () => {
       .filter(({ sizes: { steps, actionWidth } }) => (steps * actionWidth) % 2 === 0 && steps > 1)
       .map(({ sizes: config, ...run }) => ({
         ...run,
+        config,
+        noise: 0.3,
         make: () => new MlpDecoder({ ...config, actionNoise: 0 }),
       })),
   );

@@ -19,6 +19,8 @@ describe("FusedTransformer", () => {
   fusedLaws(
     fc.record({ ...anyRun, sizes }).map(({ sizes: { half, headWidth, ...config }, ...run }) => ({
       ...run,
+      config: { half, headWidth, ...config },
+      noise: 0.3,
       make: () =>
         new TransformerDecoder({
           ...config,
