@@ -93,6 +93,11 @@ export function withGradients<T>(body: () => T): T {
 /** False inside `noGrad`. */
 export const tracksGradients = (): boolean => mode.gradients;
 
+/** Runs `body` with history again inside `noGrad`, for gradients that are found by differentiating other ops. */
+export function withGrad<T>(body: () => T): T {
+  return withMode("gradients", true, body);
+}
+
 /** Runs `body` on the plain kernels only: the oracle for the fast ones. */
 export function plainKernels<T>(body: () => T): T {
   return withMode("plain", true, body);

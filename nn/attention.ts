@@ -56,13 +56,17 @@ export class MultiheadAttention extends Module {
   /** x (B, T, E) attends to memory (B, S, E) → (B, T, E) */
   forward(x: Tensor, memory: Tensor = x): Tensor {
     const { T, E } = x.dims("B T E", "MultiheadAttention");
+    const scale = Math.sqrt(this.heads / E);
+    if (memory === x) {
+      const packed = x.linear(this.in_proj_weight, this.in_proj_bias); // (B, T, 3 E)
+      const dropout = this.dropout.active ?? undefined;
+      return this.out_proj.forward(packed.selfAttention({ heads: this.heads, scale, dropout }));
+    }
     if (memory.shape[1] === 1) return this.#toOneKey(T, memory);
     const q = splitHeads(x.linear(...this.#rows(0, E)), this.heads); // (B, H, T, D)
     const k = splitHeads(memory.linear(...this.#rows(1, E)), this.heads); // (B, H, S, D)
     const v = splitHeads(memory.linear(...this.#rows(2, E)), this.heads);
-    return this.out_proj.forward(
-      joinHeads(attend(q, k, v, Math.sqrt(this.heads / E), { dropout: this.dropout })),
-    );
+    return this.out_proj.forward(joinHeads(attend(q, k, v, scale, { dropout: this.dropout })));
   }
 
   /**
@@ -72,8 +76,7 @@ export class MultiheadAttention extends Module {
   #toOneKey(queries: number, memory: Tensor): Tensor {
     const { B, E } = memory.dims("B 1 E", "MultiheadAttention");
     const value = memory.linear(...this.#rows(2, E)); // (B, 1, E)
-    const { p, training } = this.dropout;
-    if (!training || p === 0) return this.out_proj.forward(value).broadcastTo([B, queries, E]);
+    if (!this.dropout.active) return this.out_proj.forward(value).broadcastTo([B, queries, E]);
     const weights = this.dropout.forward(Tensor.ones([B, queries, this.heads, 1], memory.dtype));
     const seen = weights.mul(value.reshape([B, 1, this.heads, E / this.heads])); // (B, T, H, D)
     return this.out_proj.forward(seen.reshape([B, queries, E]));

@@ -22,8 +22,13 @@ export class Dropout extends Module {
     this.p = p;
   }
 
+  /** What is dropped, and with which random numbers; null while nothing is. */
+  get active(): { readonly p: number; readonly random: Random } | null {
+    return this.training && this.p > 0 ? { p: this.p, random: masks.random } : null;
+  }
+
   forward(x: Tensor): Tensor {
-    if (!this.training || this.p === 0) return x;
-    return x.dropout(this.p, masks.random);
+    const { active } = this;
+    return active ? x.dropout(active.p, active.random) : x;
   }
 }

@@ -26,6 +26,7 @@ export * from "./permute.ts";
 export * from "./reshape.ts";
 export * from "./rms-norm.ts";
 export * from "./scale.ts";
+export * from "./self-attention.ts";
 export * from "./shift.ts";
 export * from "./sigmoid.ts";
 export * from "./sign.ts";
