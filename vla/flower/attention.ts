@@ -32,8 +32,8 @@ export interface AttentionConfig {
 
 /** Attention of the action tokens to themselves and what came before them; queries and keys are normalised per head. */
 export class CausalSelfAttention extends Module {
-  declare cos?: Tensor; // (length, D / heads / 2)
-  declare sin?: Tensor;
+  cos: Tensor | null = null; // (length, D / heads / 2)
+  sin: Tensor | null = null;
   qkv: Linear;
   proj: Linear;
   q_norm: RMSNorm;

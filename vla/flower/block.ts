@@ -30,9 +30,9 @@ const BOTTLENECK = 256;
 export class DitBlock extends Module {
   norm1: RMSNorm;
   norm2: RMSNorm;
-  declare norm3?: RMSNorm;
+  norm3: RMSNorm | null;
   self_attn: CausalSelfAttention;
-  declare cross_attn?: CrossAttention;
+  cross_attn: CrossAttention | null;
   mlp: SwiGlu;
   adaLN_modulation: Sequential;
 
@@ -41,9 +41,9 @@ export class DitBlock extends Module {
     const { width, norm, crossAttention, rotary, dropout } = config;
     this.norm1 = makeNorm(norm, width);
     this.norm2 = makeNorm(norm, width);
-    if (crossAttention) this.norm3 = makeNorm(norm, width);
+    this.norm3 = crossAttention ? makeNorm(norm, width) : null;
     this.self_attn = new CausalSelfAttention(config, rotary);
-    if (crossAttention) this.cross_attn = new CrossAttention(config);
+    this.cross_attn = crossAttention ? new CrossAttention(config) : null;
     this.mlp = new SwiGlu(width, hiddenWidth(width), { dropout });
     this.adaLN_modulation = new Sequential(
       new Lambda((g) => g.silu()),

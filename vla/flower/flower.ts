@@ -68,7 +68,7 @@ export type FlowerNoise = { readonly z1: Tensor; readonly t: Tensor };
  * It sees every token of the features. The action space is the one whose width is `actionWidth`.
  */
 export class FlowerDecoder extends Module implements Decoder<FlowerNoise> {
-  declare positional_encoding?: Tensor; // (1, T, D)
+  positional_encoding: Tensor | null; // (1, T, D)
   action_encoders: Record<string, ActionEncoder>;
   action_decoders: Record<string, Linear>;
   adaln: Record<string, AdaLNController>;
@@ -96,7 +96,7 @@ export class FlowerDecoder extends Module implements Decoder<FlowerNoise> {
 
     this.config = config;
     this.#space = spaceOf(config.actionWidth);
-    if (!rotary) this.positional_encoding = parameter([1, steps, width], gaussian(0.1));
+    this.positional_encoding = rotary ? null : parameter([1, steps, width], gaussian(0.1));
     this.action_encoders = forSpaces((actionWidth) => new ActionEncoder(actionWidth, width));
     this.action_decoders = forSpaces((actionWidth) => new Linear(width, actionWidth));
     this.adaln = forSpaces(() => new AdaLNController(width, crossAttention ? 9 : 6));
