@@ -92,10 +92,11 @@ export function unfold<C extends Bijector>(
     } else if (layer instanceof InvertiblePLU || layer instanceof Permutation) runs.at(-1)?.push(layer);
     else throw new Error(`unfold: cannot fold a layer of kind ${layer.constructor.name}`);
   }
-  return { couplings, maps: runs.map((run) => mapOf(run, event, constants)) };
+  return { couplings, maps: runs.map((run) => inverseMap(run, event, constants)) };
 }
 
-function mapOf(
+/** The layers' inverses, first one first, as one map: a matrix when one of them is, else the permutations. */
+export function inverseMap(
   run: readonly (InvertiblePLU | Permutation)[],
   event: readonly number[],
   constants: Constants,

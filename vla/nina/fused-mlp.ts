@@ -1,8 +1,8 @@
 import type { FrozenWeights, Tensor } from "../../core/index.ts";
 import { AffineCoupling, type Bijector } from "../../flows/index.ts";
 import { centred, columns, numbersOf, type Unfolded, unfold } from "../fold.ts";
-import { Constants, type FusedDecoder, type FuseOptions } from "../fused.ts";
-import { poolTokens } from "./decoder.ts";
+import type { FuseOptions } from "../fused.ts";
+import { FusedNina } from "./fused-decoder.ts";
 import type { MlpConfig, MlpDecoder } from "./mlp.ts";
 
 /**
@@ -13,27 +13,19 @@ import type { MlpConfig, MlpDecoder } from "./mlp.ts";
  * V c + b is one product for all blocks and both networks. LayerNorm's centring is part of W₁, V, b and W₂, so that only
  * its division is left.
  */
-export class FusedMlp implements FusedDecoder {
-  readonly config: MlpConfig;
-  readonly #constants: Constants;
-  readonly #projection: FrozenWeights;
-  readonly #projectionBias: Tensor;
+export class FusedMlp extends FusedNina<MlpConfig> {
   readonly #flow: Unfolded<AffineCoupling>;
   /** (2 blocks, E, C): scale and shift network of the first block sampled, of the second, … */
   readonly #conditionWeights: FrozenWeights;
   readonly #conditionBias: Tensor;
   readonly #nets: readonly NetPair[];
 
-  constructor(decoder: MlpDecoder, { weights }: FuseOptions) {
-    const { config, cond_proj, nf } = decoder;
-    const { condition: C, width: E, features } = config;
+  constructor(decoder: MlpDecoder, options: FuseOptions) {
+    super(decoder, options);
+    const { config, nf } = decoder;
+    const { constants } = this;
+    const { condition: C, width: E } = config;
     const half = (config.steps * config.actionWidth) / 2;
-    const constants = new Constants(cond_proj.weight.dtype, weights);
-    this.config = config;
-    this.#constants = constants;
-    const own = numbersOf(cond_proj);
-    this.#projection = constants.weights([own("weight")], C, features);
-    this.#projectionBias = constants.tensor(own("bias"), [1, 1, C]);
 
     this.#flow = unfold(nf.layers, isCoupling, nf.base.event, constants);
     const nets = this.#flow.couplings.flatMap((coupling) =>
@@ -80,29 +72,14 @@ export class FusedMlp implements FusedDecoder {
     });
   }
 
-  get weightError(): number {
-    return this.#constants.error;
-  }
-
-  get weightBytes(): number {
-    return this.#constants.bytes - this.#projection.bytes;
-  }
-
   weightProducts(): number {
-    return this.#constants.products - this.#projection.inputs * this.#projection.outputs;
-  }
-
-  condition(features: Tensor): Tensor {
-    const { B } = features.dims(`B S ${this.config.features}`, "FusedMlp.condition");
-    const pooled = poolTokens(features).reshape([1, B, this.config.features]);
-    const bias = this.#projectionBias;
-    return pooled.frozenLinear(this.#projection, { bias }).reshape([B, this.config.condition]);
+    const { condition: C, features } = this.config;
+    return this.constants.products - C * features;
   }
 
   sample(z: Tensor, condition: Tensor): Tensor {
     const { steps, actionWidth, condition: C } = this.config;
-    const { B } = z.dims(`B ${steps} ${actionWidth}`, "FusedMlp.sample");
-    condition.dims(`${B} ${C}`, "FusedMlp.sample: condition");
+    const B = this.batch(z, condition);
     const { maps } = this.#flow;
     const conditions = condition
       .reshape([1, B, C])
@@ -113,10 +90,6 @@ export class FusedMlp implements FusedDecoder {
       x = x.uncouple(scaleShift(net, x, conditions, 2 * block));
     });
     return maps[this.#nets.length](x).clamp(-1, 1).reshape(z.shape);
-  }
-
-  dispose(): void {
-    this.#constants.dispose();
   }
 }
 

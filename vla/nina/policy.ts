@@ -1,6 +1,8 @@
 import { concat, Random, Plan as Replay, Scope, Tensor } from "../../core/index.ts";
 import { processImage } from "../florence2/image-processor.ts";
 import { promptFor } from "../florence2/prompt.ts";
+import { fuse } from "../fuse.ts";
+import type { FusedDecoder } from "../fused.ts";
 import type { Image, Observation } from "../observation.ts";
 import type { Plan, Policy } from "../policy.ts";
 import type { Checkpoint } from "./checkpoint.ts";
@@ -12,6 +14,8 @@ import type { Checkpoint } from "./checkpoint.ts";
 export class NinaPolicy implements Policy {
   readonly name: string;
   readonly #checkpoint: Checkpoint;
+  /** Samples; densities come from the checkpoint's own decoder. */
+  readonly #fused: FusedDecoder;
   /** One captured forward pass per prompt length. */
   readonly #replays = new Map<number, Replay>();
   readonly #prompts = new Map<string, Tensor>();
@@ -20,6 +24,7 @@ export class NinaPolicy implements Policy {
   constructor(name: string, checkpoint: Checkpoint) {
     this.name = name;
     this.#checkpoint = checkpoint;
+    this.#fused = fuse(checkpoint.decoder, { weights: "float32" });
   }
 
   reset(seed: number): void {
@@ -71,8 +76,8 @@ export class NinaPolicy implements Policy {
     if (!replay) {
       const { florence, decoder } = this.#checkpoint;
       const forward = (agentview: Tensor, wrist: Tensor, ids: Tensor, z: Tensor): Tensor[] => {
-        const condition = decoder.condition(florence.forward([agentview, wrist], ids));
-        const actions = decoder.sample(z, condition);
+        const condition = this.#fused.condition(florence.forward([agentview, wrist], ids));
+        const actions = this.#fused.sample(z, condition);
         const terms = decoder.logProbTerms?.(actions, condition);
         return terms ? [actions, concat([terms.base, ...terms.layers], 0)] : [actions];
       };

@@ -1,5 +1,6 @@
 import { fc } from "@fast-check/vitest";
 import { describe } from "vitest";
+import { MseDecoder } from "../../../vla/nina/mse.ts";
 import { TransformerDecoder } from "../../../vla/nina/transformer.ts";
 import { anyRun, fusedLaws } from "../../laws/fused.ts";
 
@@ -15,14 +16,14 @@ const sizes = fc.record({
   plu: fc.boolean(),
 });
 
-describe("FusedTransformer", () => {
+describe.each([TransformerDecoder, MseDecoder])("fused %o", (Decoder) => {
   fusedLaws(
     fc.record({ ...anyRun, sizes }).map(({ sizes: { half, headWidth, ...config }, ...run }) => ({
       ...run,
       config: { half, headWidth, ...config },
       noise: 0.3,
       make: () =>
-        new TransformerDecoder({
+        new Decoder({
           ...config,
           steps: 2 * half,
           width: config.heads * headWidth,
