@@ -15,3 +15,9 @@ export interface ParityCase {
   /** undefined: the product does not compute this yet. */
   readonly run: (() => Promise<ParityResult> | ParityResult) | undefined;
 }
+
+/** Where cases find what is not in their folder: clones of LIBERO and robosuite. */
+export interface ParityOptions {
+  readonly libero: string | undefined;
+  readonly robosuite: string | undefined;
+}

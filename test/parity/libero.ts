@@ -3,7 +3,7 @@
  * controller, observations, predicates), `expert/` (whole episodes), `settle_2.3.2.json` (where objects come to rest).
  *
  * Scenes of the folders are those they bring; expert episodes and settling use scenes composed here. Both read assets
- * from the clones that LIBERO_ROOT and ROBOSUITE_ROOT name.
+ * from clones of LIBERO and robosuite.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -19,11 +19,11 @@ import { findTask, loadSuite, type Task } from "../../vla/libero/suites.ts";
 import type { Image } from "../../vla/observation.ts";
 import { goldenScene, posesOf, type Roots } from "../vla/libero/golden-scene.ts";
 import { compareWithPng } from "../vla/libero/render/golden-scene.ts";
-import type { ParityCase, ParityResult } from "./case.ts";
+import type { ParityCase, ParityOptions, ParityResult } from "./case.ts";
 
-/** All cases that the files in `dir` describe. */
-export async function cases(dir: string): Promise<ParityCase[]> {
-  const roots = rootsFromEnvironment();
+/** All cases that the files in `dir` describe. Throws when a clone is missing. */
+export async function cases(dir: string, clones: ParityOptions): Promise<ParityCase[]> {
+  const roots = checkClones(clones);
   const found: ParityCase[] = [];
   for (const name of readdirSync(dir).sort()) {
     const path = join(dir, name);
@@ -35,11 +35,18 @@ export async function cases(dir: string): Promise<ParityCase[]> {
   return found;
 }
 
-function rootsFromEnvironment(): Roots {
-  const { LIBERO_ROOT, ROBOSUITE_ROOT } = process.env;
-  if (!LIBERO_ROOT || !ROBOSUITE_ROOT)
-    throw new Error("expected LIBERO_ROOT and ROBOSUITE_ROOT to name clones of LIBERO and robosuite");
-  return { libero: LIBERO_ROOT, robosuite: ROBOSUITE_ROOT };
+function checkClones({ libero, robosuite }: ParityOptions): Roots {
+  if (!libero || !robosuite)
+    throw new Error(
+      "scenes are drawn with the assets of clones: name them with --libero and --robosuite, or in LIBERO_ROOT and ROBOSUITE_ROOT",
+    );
+  for (const [root, marker] of [
+    [libero, "libero/libero/assets"],
+    [robosuite, "robosuite/models/assets"],
+  ])
+    if (!existsSync(join(root, marker)))
+      throw new Error(`expected ${marker} in ${root}, found no such folder`);
+  return { libero, robosuite };
 }
 
 // ---------------------------------------------------------------------------------------------- recorded rollouts
