@@ -18,7 +18,7 @@ export * from "./formats/index.ts";
 export { type FrozenFormat, FrozenWeights } from "./frozen-weights.ts";
 export { lazily, misfit, setHost, toHost } from "./host.ts";
 export { heapUsage } from "./memory.ts";
-export { isTracked, noGrad, plainKernels, type Step, type Watch, watchKernels } from "./op.ts";
+export { isTracked, noGrad, plainKernels, type Step, type Watch, watchKernels, withGradients } from "./op.ts";
 export { concat } from "./ops/concat.ts";
 export type { Triangle } from "./ops/triangular-solve.ts";
 export type { Window } from "./ops/unfold.ts";

@@ -26,6 +26,8 @@ export interface Op<A> {
     /** The WASM kernel with what a plan has joined to it; for ops that can end with more than their own result. */
     epilogue?(out: Tensor, ins: readonly Tensor[], attrs: A, after: Epilogue): Ready | null;
   };
+  /** True when equal inputs may give different results from call to call: a plan never takes such a result for a constant. */
+  readonly volatile?: boolean;
   /** The formula of an elementwise op, whose attributes are its params: plans join such ops. */
   readonly formula?: Expr;
   /**

@@ -23,7 +23,15 @@ export class Plan implements Disposable {
   readonly #packed: PackedWeights[] = [];
   readonly #scope: Scope;
 
-  constructor(body: (...inputs: Tensor[]) => Tensor | readonly Tensor[], examples: readonly Tensor[]) {
+  /**
+   * `variables` are tensors that `body` reads beside its inputs and whose content changes between replays, such as the
+   * parameters of a training step: what depends on them is computed at each replay. All other tensors are constants.
+   */
+  constructor(
+    body: (...inputs: Tensor[]) => Tensor | readonly Tensor[],
+    examples: readonly Tensor[],
+    variables: readonly Tensor[] = [],
+  ) {
     if (recorder.steps) throw new Error("Plan: a plan cannot be captured inside another");
     const open = scopes.current;
     scopes.current = null;
@@ -38,7 +46,7 @@ export class Plan implements Disposable {
       recorder.steps = null;
       scopes.capturing = null;
 
-      const { live, changing } = withoutConstants(steps, this.#inputs);
+      const { live, changing } = withoutConstants(steps, [...this.#inputs, ...variables]);
       const calls = fuse(live, changing, this.#outputs);
       this.#arena = layOut(calls, this.#outputs);
       this.#calls = calls.map((call) => call.ready(this.#packed));
@@ -101,7 +109,7 @@ function withoutConstants(
 ): { live: Step[]; changing: Set<Block> } {
   const changing = new Set<Block>(inputs.map((x) => x.block));
   const live = steps.filter((step) => {
-    if (!step.ins.some((x) => changing.has(x.block))) return false;
+    if (!step.op.volatile && !step.ins.some((x) => changing.has(x.block))) return false;
     changing.add(step.out.block);
     return true;
   });

@@ -49,7 +49,7 @@ export function philox(out: Uint32Array, counter: readonly number[], key: readon
 export interface Stretch {
   readonly key: readonly [number, number];
   readonly first: number;
-  /** The other three words of the counters. */
+  /** The other three words of the counters; the last is the stream's round. */
   readonly rest: readonly [number, number, number];
 }
 
@@ -61,6 +61,7 @@ export class Random {
   readonly #key: readonly [number, number];
   readonly #stream: number;
   #block = 0;
+  #round = 0;
   readonly #numbers = new Uint32Array(4);
   /** How many of the numbers are still to be given. */
   #ready = 0;
@@ -76,7 +77,7 @@ export class Random {
   /** A uniform integer in [0, 2³²). */
   uint32(): number {
     if (this.#ready === 0) {
-      const counter = [this.#block >>> 0, Math.floor(this.#block / 2 ** 32), this.#stream, 0];
+      const counter = [this.#block >>> 0, Math.floor(this.#block / 2 ** 32), this.#stream, this.#round];
       philox(this.#numbers, counter, this.#key);
       this.#block++;
       this.#ready = 4;
@@ -95,7 +96,24 @@ export class Random {
     const first = this.#block;
     this.#block += blocks;
     this.#ready = 0;
-    return { key: this.#key, first: first % LINE, rest: [Math.floor(first / LINE), this.#stream, 0] };
+    const round = (): number => this.#round;
+    const stream = this.#stream;
+    return {
+      key: this.#key,
+      first: first % LINE,
+      get rest(): [number, number, number] {
+        return [Math.floor(first / LINE), stream, round()];
+      },
+    };
+  }
+
+  /**
+   * Turns to other numbers: stretches that were taken before stand for new ones from now on. A plan that holds
+   * stretches so draws anew at each replay.
+   */
+  nextRound(): void {
+    this.#round = (this.#round + 1) % 2 ** 32;
+    this.#ready = 0;
   }
 
   /** Uniform in [0, 1), a multiple of 2⁻⁵³. */

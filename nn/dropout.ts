@@ -9,6 +9,9 @@ export function seedDropout(seed: number): void {
   masks.random = new Random(seed);
 }
 
+/** The stream in use, for a captured training step that draws new masks at each replay. */
+export const dropoutStream = (): Random => masks.random;
+
 /**
  * Zeroes numbers with probability p (rounded to a multiple of 2⁻¹⁶) and scales the rest by 1/(1 − p) while training;
  * does nothing otherwise.

@@ -2,7 +2,7 @@ export { AdamW, type AdamWOptions } from "./adamw.ts";
 export { attend, joinHeads, MultiheadAttention, splitHeads } from "./attention.ts";
 export { Conv2d, DepthwiseConv2d } from "./conv.ts";
 export { DropPath } from "./drop-path.ts";
-export { Dropout, seedDropout } from "./dropout.ts";
+export { Dropout, dropoutStream, seedDropout } from "./dropout.ts";
 export { Ema, emaDecay } from "./ema.ts";
 export { Embedding } from "./embedding.ts";
 export { LayerNorm } from "./layer-norm.ts";
@@ -26,3 +26,4 @@ export { oneStepLate, type Schedule, type TriStage, triStage } from "./schedule.
 export { Lambda, type Layer, Sequential } from "./sequential.ts";
 export { sinusoids } from "./sinusoids.ts";
 export { SwiGlu } from "./swiglu.ts";
+export { TrainingStep } from "./training-step.ts";

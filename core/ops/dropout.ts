@@ -39,6 +39,7 @@ const op = defineOp<Mask>({
     },
     wasm: (out, [x], { p, stretch }) => dropoutWasm(out, x, thresholdOf(p), 1 / (1 - p), stretch),
   },
+  volatile: true,
   backward: (dy, _ins, _out, mask) => [masked(dy, mask)], // linear: the same mask again
   samples: [
     { ins: [[5, 7]], attrs: { p: 0.5, stretch: { key: [1, 2], first: 3, rest: [4, 5, 6] } } },

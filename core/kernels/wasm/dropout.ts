@@ -3,10 +3,10 @@ import type { Ready } from "../../op.ts";
 import type { Stretch } from "../../random.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { Local } from "./assembler.ts";
-import { wasmCall } from "./call.ts";
 import { bitsOf } from "./elementwise.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { loadTail, storeTail } from "./lanes.ts";
+import { runTiles } from "./threads.ts";
 import { F32x4, I32, I32x4, load } from "./values.ts";
 
 /** Numbers that four Philox blocks decide about, 16 bits for each. */
@@ -21,12 +21,14 @@ export function dropoutWasm(
   x: Tensor,
   threshold: number,
   factor: number,
-  { key, first, rest }: Stretch,
+  stretch: Stretch,
 ): Ready | null {
   if (x.dtype !== "float32") return null;
   const code = kernel("dropout", 11, dropoutCode);
-  const args = [out.address, x.address, x.size, threshold, ...bitsOf([factor]), ...key, first, ...rest];
-  return wasmCall(code, args, Math.ceil(x.size / (GROUP * GROUPS)), x.size * 0.0015);
+  const { key, first } = stretch;
+  const args = [out.address, x.address, x.size, threshold, ...bitsOf([factor]), ...key, first];
+  const tiles = Math.ceil(x.size / (GROUP * GROUPS));
+  return () => runTiles(code, [...args, ...stretch.rest], tiles, x.size * 0.0015); // each round has a mask of its own
 }
 
 function dropoutCode(code: KernelCode): void {
