@@ -8,7 +8,7 @@ export function fnv1a(text: string): number {
   return hash >>> 0;
 }
 
-export function mix(x: number): number {
+function mix(x: number): number {
   let y = x;
   y = Math.imul(y ^ (y >>> 16), 0x7feb352d);
   y = Math.imul(y ^ (y >>> 15), 0x846ca68b);

@@ -2,6 +2,7 @@ import { type HostTensor, type LazyTensor, Scope, Tensor } from "../../../core/i
 import { InvertiblePLU } from "../../../flows/index.ts";
 import { inDType, type Module } from "../../../nn/index.ts";
 import type { ParityResult } from "../case.ts";
+import { fnv1a } from "../florence2/generated-weights.ts";
 import { Worst } from "../florence2/worst.ts";
 import { type FlowConfig, netOf } from "./builders.ts";
 import { compareDirections } from "./flow.ts";
@@ -122,12 +123,6 @@ export function uniforms(name: string, seed: number, count: number): Float64Arra
     drawn[i] = ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   }
   return drawn;
-}
-
-function fnv1a(text: string): number {
-  let hash = 0x811c9dc5;
-  for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01000193);
-  return hash >>> 0;
 }
 
 /** Indices that sort the list, equal ones in order. */
