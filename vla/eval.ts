@@ -1,5 +1,5 @@
 /** Evaluates a policy on LIBERO tasks, in this process: `npx tsx vla/eval.ts --help`. */
-import { runMain } from "../core/index.ts";
+import { runMain, UsageError } from "../core/index.ts";
 import { INTERRUPTED, Interrupt } from "./eval/interrupt.ts";
 import { Journal } from "./eval/journal.ts";
 import { readOptions } from "./eval/options.ts";
@@ -14,22 +14,26 @@ import { readInitStates } from "./libero/init-states.ts";
 import { MUJOCO_VERSION } from "./libero/mujoco.ts";
 import { maxSteps } from "./libero/protocols.ts";
 import { createRenderer } from "./libero/render/renderer.ts";
-import { findTask, loadSuite } from "./libero/suites.ts";
+import { findTasks, loadSuite } from "./libero/suites.ts";
 import { loadPolicy } from "./policies/index.ts";
 
 await runMain(async () => {
   const options = readOptions(process.argv.slice(2), process.env);
   const { protocol, seed } = options;
   const suite = loadSuite(options.libero, options.suite);
-  const tasks = options.tasks?.map((task) => findTask(suite, task)) ?? suite.tasks;
+  const tasks = options.tasks === null ? suite.tasks : findTasks(suite, options.tasks);
   const limit = maxSteps(protocol, suite.name);
   const policies = await loadPolicy(options.policy, options);
 
   // Whatever can be refused is refused before the first step of the first task.
   const plan = tasks.map((task) => {
     const states = readInitStates(task.initPath);
+    const last = options.first + options.episodes - 1;
+    // One that is played twice is the same episode twice, and no further evidence.
+    if (last >= states.length)
+      throw new UsageError(`${task.name} has ${states.length} initial states, no number ${last}`);
     const episodes = Array.from({ length: options.episodes }, (_, i) => {
-      const init = (options.first + i) % states.length;
+      const init = options.first + i;
       const key = { suite: suite.name, task: task.name, init, seed, protocol };
       const policySeed = episodeSeed(seed, suite.name, task.name, init);
       const start = { init, state: states[init], seed, policySeed, instruction: task.instruction };
@@ -67,7 +71,7 @@ await runMain(async () => {
           frame: await journal.frames(task.name, start.init),
         });
         if (played === null) break;
-        progress.episodeDone();
+        progress.episodeDone(`${task.name} ${start.init}  ${played.episode.outcome}`);
         tally.add(played.episode);
         await journal.append(task, played.episode, played.actions);
         journal.save(tally);

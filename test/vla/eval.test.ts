@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
+import { readSafetensors, writeSafetensors } from "../../core/index.ts";
 import type { EpisodeResult, Results } from "../../vla/eval/results.ts";
 import { composeScene } from "../../vla/libero/compose/scene.ts";
 import { LiberoEnv } from "../../vla/libero/env.ts";
@@ -95,7 +96,11 @@ describe("vla/eval.ts", () => {
         out,
       ],
     );
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(code).toBe(0);
+    // Not on a terminal: a line per episode, and nothing else.
+    expect(stderr).toMatch(
+      new RegExp(`^episode 1/2  ${task} 0  failure  ETA .+\\nepisode 2/2  ${task} 1  failure  ETA 0 s\\n$`),
+    );
     expect(stdout).toMatch(
       new RegExp(`^${task} +2 +0 +0 +0\\.0 \\[0\\.0, 65\\.8\\] +520\\.0( +\\d+\\.\\d\\d){3}$`, "m"),
     );
@@ -127,11 +132,11 @@ describe("vla/eval.ts", () => {
 
   test("repeats an episode bit for bit, whatever ran before it, from its recording", EPISODES, async () => {
     const again = join(folder, "again.json");
-    const { code, stderr } = await run(
+    const { code } = await run(
       ...["--policy", "replay", join(out, "episodes.jsonl"), "--json", again],
       ...["--tasks", task, "--first", "1", "--episodes", "1", "--seed", "7"],
     );
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(code).toBe(0);
     expect(readResults(again).tasks[0].episodes.map(lasting)).toEqual([
       lasting(readResults(json).tasks[0].episodes[1]),
     ]);
@@ -142,11 +147,11 @@ describe("vla/eval.ts", () => {
     const path = join(folder, "expert.json");
     writeFileSync(path, JSON.stringify(recording));
     const files = { json: join(folder, "success.json"), out: join(folder, "success") };
-    const { code, stdout, stderr } = await run(
+    const { code, stdout } = await run(
       ...["--policy", "replay", path, "--tasks", recording.task, "--first", "3", "--episodes", "1"],
       ...["--json", files.json, "--out", files.out, "--frames"],
     );
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(code).toBe(0);
     expect(stdout).toContain("100.0 [20.7, 100.0]");
     const [episode] = readResults(files.json).tasks[0].episodes;
     expect(episode).toMatchObject({ init: 3, outcome: "success", steps: recording.actions.length });
@@ -185,6 +190,25 @@ describe("vla/eval.ts", () => {
     expect(stdout).toContain(`broke off after ${results.tasks[0].episodes.length} of 9 episodes`);
   });
 
+  test("marks episodes of a policy that plans NaN as errors, and exits with 1", EPISODES, async () => {
+    const checkpoint = join(folder, "checkpoint");
+    cpSync(join(SUITES, "checkpoint"), checkpoint, { recursive: true });
+    const weights = join(checkpoint, "model.safetensors");
+    const tensors = readSafetensors(weights);
+    (tensors.get("cond_proj.bias")!.data as Float32Array).fill(Number.NaN);
+    writeSafetensors(weights, tensors);
+
+    const broken = join(folder, "broken.json");
+    const { code, stdout } = await run(
+      ...["--checkpoint", checkpoint, "--tasks", task, "--episodes", "1", "--json", broken],
+    );
+    expect(code).toBe(1);
+    expect(stdout).toContain("1 of 1 episodes ended in an error of the policy");
+    expect(readResults(broken).tasks[0].episodes).toMatchObject([
+      { outcome: "error", steps: 0, error: expect.stringMatching(/finite|NaN/) },
+    ]);
+  });
+
   test("names a missing asset and the root it was looked for in", async () => {
     const clone = join(folder, "LIBERO");
     cpSync(MINI.libero, clone, { recursive: true });
@@ -212,6 +236,8 @@ describe("vla/eval.ts", () => {
       join(ROOT, "libero", "libero", "bddl_files"),
     ],
     ["an unknown task", ["--tasks", "7"], 1, "mini has no task 7"],
+    ["a task named twice", ["--tasks", "0,push_the_drawer_shut"], 1, "got 0 push_the_drawer_shut twice"],
+    ["an initial state that is not stored", ["--first", "49"], 2, "has 50 initial states, no number 50"],
     ["an unknown task name", ["--tasks", "fly"], 1, "mini has no task fly"],
     ["a recording that is not there", ["--policy", "replay", "absent.json"], 1, "absent.json"],
     ["a replay of nothing", ["--policy", "replay"], 1, "expected the file of recorded actions"],
@@ -247,12 +273,12 @@ describe.skipIf(!LIBERO_ROOT || !ROBOSUITE_ROOT || !NINA_GOLDENS)(
       const path = join(NINA_GOLDENS!, "libero", "expert", "libero_spatial__00_init00.json");
       const expert = JSON.parse(readFileSync(path, "utf8"));
       const json = join(folder, "expert.json");
-      const { code, stderr } = await run(
+      const { code } = await run(
         ...["--suite", "libero_spatial", "--tasks", "0", "--episodes", "1", "--policy", "replay", path],
         // The recording comes from plain MuJoCo 3.14.
         ...["--contacts", "native", "--json", json],
       );
-      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      expect(code).toBe(0);
       const [episode] = readResults(json).tasks[0].episodes;
       expect(episode.outcome).toBe("success");
       // Contact amplifies the last digit: success comes at the same step or a little off it.

@@ -107,6 +107,8 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
     throw new UsageError(
       `only --policy nina takes --checkpoint, got ${given.checkpoint} for ${given.policy}`,
     );
+  if (embedded && given.robosuite !== undefined)
+    throw new UsageError(`--robosuite needs --libero for suite ${given.suite}, which otherwise is embedded`);
   if (given.frames && given.out === undefined)
     throw new UsageError("--frames needs --out, the folder to write into");
 

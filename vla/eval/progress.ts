@@ -1,4 +1,7 @@
-/** One line on a terminal that tells how far the run is and when it will end; silent where nobody watches. */
+/**
+ * Tells how far the run is and when it will end: on a terminal one line that is drawn again and again, elsewhere
+ * (a file, a pipe) one line per finished episode.
+ */
 export class Progress {
   readonly #stream: NodeJS.WriteStream;
   readonly #episodes: number;
@@ -11,19 +14,24 @@ export class Progress {
     this.#stream = stream;
   }
 
-  /** Within an episode: `label` says which, `part` in [0, 1] how far it is. Draws at most ten times a second. */
+  /** Within an episode: `label` says which, `part` in (0, 1] how far it is. Draws at most ten times a second. */
   step(label: string, part: number): void {
     const now = performance.now();
     if (!this.#stream.isTTY || now - this.#drawn < 100) return;
     this.#drawn = now;
-    const done = this.#finished + part;
-    const eta = formatDuration(((now - this.#start) / done) * (this.#episodes - done));
-    const line = `episode ${this.#finished + 1}/${this.#episodes}  ${label}  ETA ${eta}`;
+    const line = this.#line(this.#finished + 1, label, this.#finished + part);
     this.#stream.write(`\r\x1b[K${line.slice(0, this.#stream.columns - 1)}`);
   }
 
-  episodeDone(): void {
+  /** After an episode: `label` says which, and how it ended. */
+  episodeDone(label: string): void {
     this.#finished++;
+    if (!this.#stream.isTTY) this.#stream.write(`${this.#line(this.#finished, label, this.#finished)}\n`);
+  }
+
+  #line(episode: number, label: string, done: number): string {
+    const eta = formatDuration(((performance.now() - this.#start) / done) * (this.#episodes - done));
+    return `episode ${episode}/${this.#episodes}  ${label}  ETA ${eta}`;
   }
 
   /** Takes the line away, so that what is printed next starts on a clean one. */

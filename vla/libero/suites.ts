@@ -64,6 +64,15 @@ export function findTask(suite: Suite, task: number | string): Task {
   return found;
 }
 
+/** Several tasks in the order asked for. Throws for a task that does not exist, or is asked for twice. */
+export function findTasks(suite: Suite, tasks: readonly (number | string)[]): Task[] {
+  const found = tasks.map((task) => findTask(suite, task));
+  const twice = found.find((task, i) => found.indexOf(task) < i);
+  if (twice !== undefined)
+    throw new Error(`findTasks: expected each task once, got ${twice.index} ${twice.name} twice`);
+  return found;
+}
+
 /** `KITCHEN_SCENE10_close_the_top_drawer` → `close the top drawer`. */
 export function instructionOf(name: string): string {
   return name.replace(/^[A-Z].*?SCENE\d+_/, "").replaceAll("_", " ");

@@ -57,6 +57,8 @@ describe("readOptions", () => {
     [["--contacts", "soft"], "--contacts"],
     [["--policy", "human"], "--policy"],
     [["--policy", "zero", "actions.json"], "only --policy replay takes a file, got actions.json"],
+    [["--policy", "zero", "--checkpoint", "mine"], "only --policy nina takes --checkpoint, got mine"],
+    [["--robosuite", "/robots"], "--robosuite needs --libero for suite mini"],
     [["--frames"], "--frames needs --out"],
   ])("refuses %j", (argv, message) => {
     expect(() => readOptions(argv, {})).toThrow(UsageError);
