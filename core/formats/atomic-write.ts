@@ -9,7 +9,7 @@ let serial = 0;
  */
 export function writeFileAtomic(path: string, content: Uint8Array | string | Iterable<Uint8Array>): void {
   const temporary = `${path}.${process.pid}.${serial++}.tmp`;
-  const fd = openSync(temporary, "wx");
+  const fd = openTemporary(temporary, path);
   try {
     try {
       for (const chunk of chunksOf(content)) {
@@ -23,6 +23,15 @@ export function writeFileAtomic(path: string, content: Uint8Array | string | Ite
   } catch (error) {
     rmSync(temporary, { force: true });
     throw error;
+  }
+}
+
+/** The caller knows the file by its own name. */
+function openTemporary(temporary: string, path: string): number {
+  try {
+    return openSync(temporary, "wx");
+  } catch (cause) {
+    throw new Error(`${path}: cannot be written: ${(cause as Error).message}`, { cause });
   }
 }
 

@@ -8,7 +8,7 @@
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type CliSchema, parseCli, runMain, writeFileAtomic } from "../../../core/index.ts";
+import { type CliSchema, parseCli, runMain, UsageError, writeFileAtomic } from "../../../core/index.ts";
 import { composeScene } from "../../libero/compose/scene.ts";
 import { LiberoEnv } from "../../libero/env.ts";
 import { readInitStates } from "../../libero/init-states.ts";
@@ -30,10 +30,13 @@ const cli = {
 
 async function main(): Promise<void> {
   const { episodes, seed, record } = parseCli(cli, process.argv.slice(2));
+  if (!Number.isInteger(episodes) || episodes < 1)
+    throw new UsageError(`--episodes: expected a whole number from 1, got ${episodes}`);
   for (const task of loadSuite(miniRoots.libero, MINI).tasks) {
     using env = await LiberoEnv.open(composeScene({ ...miniRoots, task }));
     const lengths: number[] = [];
-    for (const [init, state] of readInitStates(task.initPath).slice(0, episodes).entries()) {
+    const states = readInitStates(task.initPath).slice(0, episodes);
+    for (const [init, state] of states.entries()) {
       const start = { task: task.name, state, seed, expertSeed: seed + init };
       const { success, actions } = demonstrate(env, start, MAX_STEPS);
       if (!success) {
@@ -49,9 +52,10 @@ async function main(): Promise<void> {
     }
     const { simulate, steps } = env.times;
     const mean = lengths.reduce((sum, length) => sum + length, 0) / lengths.length;
+    const spread =
+      lengths.length === 0 ? "" : `, ${mean.toFixed(0)} steps on average, ${Math.max(...lengths)} at most`;
     console.log(
-      `${task.name}: ${lengths.length} of ${episodes}, ${mean.toFixed(0)} steps on average, ` +
-        `${Math.max(...lengths)} at most; ${(simulate / steps).toFixed(2)} ms per step`,
+      `${task.name}: ${lengths.length} of ${states.length}${spread}; ${(simulate / steps).toFixed(2)} ms per step`,
     );
   }
 }
