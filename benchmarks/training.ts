@@ -111,7 +111,7 @@ const round = (x: number): number => Number(x.toPrecision(3));
 /** The step and the limit in turns, on that many threads; what the timed calls showed. */
 async function measure(name: string, training: Training, threads: number, rounds: number): Promise<Result[]> {
   setThreads(threads);
-  if (threads > 1) await new Promise((resolve) => setTimeout(resolve, 200)); // workers start
+  if (threads > 1) await new Promise((resolve) => setTimeout(resolve, 1000)); // workers start
   const around = threads > 1 ? spinning : (calls: () => void): void => calls();
   const profiles: Profile[] = [];
   around(() => {
