@@ -27,6 +27,7 @@ await runMain(async () => {
 
   // Whatever can be refused is refused before the first step of the first task.
   const plan = tasks.map((task) => {
+    const scene = composeScene({ ...options, task });
     const states = readInitStates(task.initPath);
     const last = options.first + options.episodes - 1;
     // One that is played twice is the same episode twice, and no further evidence.
@@ -39,7 +40,7 @@ await runMain(async () => {
       const start = { init, state: states[init], seed, policySeed, instruction: task.instruction };
       return { start, policy: policies.forEpisode(key) };
     });
-    return { task, episodes };
+    return { task, scene, episodes };
   });
 
   const run: RunInfo = {
@@ -56,10 +57,10 @@ await runMain(async () => {
   using interrupt = new Interrupt();
 
   try {
-    for (const { task, episodes } of plan) {
+    for (const { task, scene, episodes } of plan) {
       if (interrupt.requested) break;
       tally.open(task.name, task.instruction);
-      using env = await LiberoEnv.open(composeScene({ ...options, task }), {
+      using env = await LiberoEnv.open(scene, {
         contacts: options.contacts,
         renderer: createRenderer,
         imageSize: protocol.image.rendered,

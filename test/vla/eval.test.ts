@@ -221,6 +221,19 @@ describe("vla/eval.ts", () => {
     expect(stderr).toContain(assets);
   });
 
+  test("finds what the last task lacks before the first one starts", async () => {
+    const clone = join(folder, "incomplete");
+    cpSync(MINI.libero, clone, { recursive: true });
+    const assets = join(clone, "libero", "libero", "assets");
+    rmSync(join(assets, "mini_objects", "red_block", "red_block.xml"));
+    const { code, stdout, stderr } = await run(
+      ...["--libero", clone, "--robosuite", MINI.robosuite, "--policy", "zero"],
+    );
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toContain("red_block.xml");
+    expect(stderr).toContain(assets);
+  });
+
   test.each([
     ["an unknown flag", ["--speed", "9"], 2, "--speed"],
     [
