@@ -51,11 +51,17 @@ describe("the parity command", () => {
   test("lists a kind it does not know, counts it as failed and exits with 1", () => {
     const dir = mkdtempSync(join(tmpdir(), "nina-parity-"));
     try {
-      const cases = [{ name: "one", kind: "telepathy", file: "one.safetensors" }];
+      const cases = [
+        { name: "one", kind: "telepathy", file: "one.safetensors" },
+        { name: "two", kind: "flow", file: "two.safetensors" },
+        { name: "three", kind: "constructor" },
+      ];
       writeFileSync(join(dir, "manifest.json"), JSON.stringify({ cases }));
       const { status, stdout, stderr } = command({}, "nina", dir);
       expect({ status, stderr }).toEqual({ status: 1, stderr: "" });
-      expect(stdout).toMatch(/^one +telepathy +- +- +not implemented\n0 passed, 1 failed\n$/);
+      expect(stdout).toMatch(
+        /^one +telepathy +- +- +not implemented\ntwo +flow +- +- +FAIL .+\nthree +constructor +- +- +not implemented\n0 passed, 3 failed\n$/,
+      );
     } finally {
       rmSync(dir, { recursive: true });
     }

@@ -22,6 +22,8 @@ export function readManifest(dir: string): readonly GoldenCase[] {
   const manifest: unknown = JSON.parse(readFileSync(join(dir, "manifest.json"), "utf8"));
   const cases = (manifest as { cases?: unknown }).cases;
   if (!Array.isArray(cases)) throw new Error(`${dir}/manifest.json: expected a list "cases"`);
+  const nameless = cases.findIndex((one) => typeof one?.name !== "string" || typeof one?.kind !== "string");
+  if (nameless !== -1) throw new Error(`${dir}/manifest.json: expected name and kind of case ${nameless}`);
   return cases as GoldenCase[];
 }
 
