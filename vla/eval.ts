@@ -72,7 +72,7 @@ await runMain(async () => {
           frame: await journal.frames(task.name, start.init),
         });
         if (played === null) break;
-        progress.episodeDone(`${task.name} ${start.init}  ${played.episode.outcome}`);
+        progress.episodeDone();
         tally.add(played.episode);
         await journal.append(task, played.episode, played.actions);
         journal.save(tally);

@@ -1,7 +1,4 @@
-/**
- * Tells how far the run is and when it will end: on a terminal one line that is drawn again and again, elsewhere
- * (a file, a pipe) one line per finished episode.
- */
+/** One line on a terminal that tells how far the run is and when it will end; silent where nobody watches. */
 export class Progress {
   readonly #stream: NodeJS.WriteStream;
   readonly #episodes: number;
@@ -19,19 +16,14 @@ export class Progress {
     const now = performance.now();
     if (!this.#stream.isTTY || now - this.#drawn < 100) return;
     this.#drawn = now;
-    const line = this.#line(this.#finished + 1, label, this.#finished + part);
+    const done = this.#finished + part;
+    const eta = formatDuration(((now - this.#start) / done) * (this.#episodes - done));
+    const line = `episode ${this.#finished + 1}/${this.#episodes}  ${label}  ETA ${eta}`;
     this.#stream.write(`\r\x1b[K${line.slice(0, this.#stream.columns - 1)}`);
   }
 
-  /** After an episode: `label` says which, and how it ended. */
-  episodeDone(label: string): void {
+  episodeDone(): void {
     this.#finished++;
-    if (!this.#stream.isTTY) this.#stream.write(`${this.#line(this.#finished, label, this.#finished)}\n`);
-  }
-
-  #line(episode: number, label: string, done: number): string {
-    const eta = formatDuration(((performance.now() - this.#start) / done) * (this.#episodes - done));
-    return `episode ${episode}/${this.#episodes}  ${label}  ETA ${eta}`;
   }
 
   /** Takes the line away, so that what is printed next starts on a clean one. */
