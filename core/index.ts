@@ -17,6 +17,8 @@ export {
 export * from "./formats/index.ts";
 export { type FrozenFormat, FrozenWeights } from "./frozen-weights.ts";
 export { lazily, misfit, setHost, toHost } from "./host.ts";
+export { engineInfo } from "./kernels/wasm/engine.ts";
+export { setThreads, spinning, threads } from "./kernels/wasm/threads.ts";
 export { heapUsage } from "./memory.ts";
 export { isTracked, noGrad, plainKernels, type Step, type Watch, watchKernels, withGradients } from "./op.ts";
 export { concat } from "./ops/concat.ts";

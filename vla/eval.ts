@@ -1,5 +1,5 @@
 /** Evaluates a policy on LIBERO tasks, in this process: `npx tsx vla/eval.ts --help`. */
-import { runMain, UsageError } from "../core/index.ts";
+import { engineInfo, runMain, UsageError } from "../core/index.ts";
 import { INTERRUPTED, Interrupt } from "./eval/interrupt.ts";
 import { Journal } from "./eval/journal.ts";
 import { readOptions } from "./eval/options.ts";
@@ -49,7 +49,12 @@ await runMain(async () => {
     untrained: policies.untrained,
     seed,
     protocol: protocol.name,
-    engine: { node: process.versions.node, mujoco: MUJOCO_VERSION, contacts: options.contacts },
+    engine: {
+      node: process.versions.node,
+      mujoco: MUJOCO_VERSION,
+      contacts: options.contacts,
+      fma: engineInfo().fma,
+    },
   };
   const journal = await Journal.open(options, run);
   const tally = new Tally(tasks.length * options.episodes);

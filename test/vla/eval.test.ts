@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
-import { readSafetensors, writeSafetensors } from "../../core/index.ts";
+import { engineInfo, readSafetensors, writeSafetensors } from "../../core/index.ts";
 import type { EpisodeResult, Results } from "../../vla/eval/results.ts";
 import { composeScene } from "../../vla/libero/compose/scene.ts";
 import { LiberoEnv } from "../../vla/libero/env.ts";
@@ -110,7 +110,12 @@ describe("vla/eval.ts", () => {
       protocol: "nina",
       complete: true,
     });
-    expect(results.engine).toEqual({ node: process.versions.node, mujoco: "3.14.0", contacts: "mujoco-2.3" });
+    expect(results.engine).toEqual({
+      node: process.versions.node,
+      mujoco: "3.14.0",
+      contacts: "mujoco-2.3",
+      fma: engineInfo().fma,
+    });
     expect(results.tasks).toHaveLength(1);
     expect(results.tasks[0]).toMatchObject({ task, instruction: "put the red block on the plate" });
     const { episodes } = results.tasks[0];

@@ -36,6 +36,8 @@ export interface Engine {
   readonly mujoco: string;
   /** Which MuJoCo's contacts the simulation reproduces. */
   readonly contacts: string;
+  /** Whether the policy's kernels round a product and a sum once (fused multiply-add) or twice: last digits differ. */
+  readonly fma: boolean;
 }
 
 /** Everything about a run but its tasks. */

@@ -49,12 +49,12 @@ export class Tally {
   report(run: RunInfo): string {
     const all = this.#episodes();
     const rows = this.#tasks.map(({ task, episodes }) => [task, ...summarise(episodes)]);
-    const { node, mujoco, contacts } = run.engine;
+    const { node, mujoco, contacts, fma } = run.engine;
     const lines = [
       renderTable(columns, rows, ["all tasks", ...summarise(all)]),
       "",
       `suite ${run.suite}, policy ${run.policy}, protocol ${run.protocol}, seed ${run.seed}`,
-      `node ${node}, mujoco ${mujoco}, contacts ${contacts}`,
+      `node ${node}, mujoco ${mujoco}, contacts ${contacts}, ${fma ? "fused" : "separate"} multiply-add`,
     ];
     if (run.untrained)
       lines.push("The policy is UNTRAINED (random weights): its rate says nothing about the method.");

@@ -8,7 +8,7 @@ const run: RunInfo = {
   untrained: false,
   seed: 4,
   protocol: "nina",
-  engine: { node: "20.20.2", mujoco: "3.14.0", contacts: "mujoco-2.3" },
+  engine: { node: "20.20.2", mujoco: "3.14.0", contacts: "mujoco-2.3", fma: true },
 };
 
 const episode = (change: Partial<EpisodeResult>): EpisodeResult => ({
