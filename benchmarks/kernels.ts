@@ -13,8 +13,9 @@ import { Expr } from "../core/expr.ts";
 import { elementwiseWasm } from "../core/kernels/wasm/elementwise.ts";
 import { gemmWasm } from "../core/kernels/wasm/gemm.ts";
 import { layerNormWasm } from "../core/kernels/wasm/layer-norm.ts";
-import { packWeights, WEIGHT_BYTES, type WeightFormat } from "../core/kernels/wasm/packed.ts";
+import { packWeights, streamWeights } from "../core/kernels/wasm/packed.ts";
 import { softmaxWasm } from "../core/kernels/wasm/softmax.ts";
+import { WEIGHT_BYTES, type WeightFormat } from "../core/kernels/wasm/streamed.ts";
 import { setThreads, spinning } from "../core/kernels/wasm/threads.ts";
 import { Scope } from "../core/scope.ts";
 import { Tensor } from "../core/tensor.ts";
@@ -89,7 +90,8 @@ function ours(work: Work, format: WeightFormat): { run: () => void; out: Tensor 
     const { M, K, N } = work;
     const [a, out] = [Tensor.from(work.x, [M, K]), Tensor.empty([M, N])];
     const weight = Tensor.from(work.weight, [K, N]);
-    const b = packWeights(weight, K, N, false, format);
+    const b =
+      format === "float32" ? packWeights(weight, K, N, false, M) : streamWeights(weight, K, N, false, format);
     weight.dispose();
     return { out, run: gemmWasm({ out, a, b, M, K, N }) as () => void };
   }

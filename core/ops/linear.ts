@@ -35,7 +35,8 @@ const op = defineOp({
     },
     pack([x, weight]) {
       const [N, K] = weight.shape;
-      return x.size / K <= PACKING_PAYS ? packWeights(weight, K, N, true) : null;
+      const rows = x.size / K;
+      return rows <= PACKING_PAYS ? packWeights(weight, K, N, true, rows) : null;
     },
     epilogue(out, [x, weight, bias], _attrs, { weights, ...after }) {
       const [N, K] = weight.shape;

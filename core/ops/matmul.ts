@@ -48,7 +48,7 @@ const op = defineOp<Transposed>({
     },
     pack([a, b], transposed) {
       const { batch, M, K, N } = sizes(a, b, transposed);
-      return batch === 1 && M <= PACKING_PAYS ? packWeights(b, K, N, transposed.b) : null;
+      return batch === 1 && M <= PACKING_PAYS ? packWeights(b, K, N, transposed.b, M) : null;
     },
     epilogue(out, [a, b], transposed, { weights, ...after }) {
       const { batch, M, K, N } = sizes(a, b, transposed);

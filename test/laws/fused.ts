@@ -63,9 +63,10 @@ export function fusedLaws(cases: fc.Arbitrary<FusedCase>): void {
       const out = fused.sample(z, condition);
       // The plain kernels read the same rounded weights.
       const plain = plainKernels(() => fused.sample(z, condition));
-      expect(furthest(out, plain)).toBeLessThan(2e-4);
-      // Half a unit of 8 bits (2⁻⁹), or of a 127th of the largest weight, at most; uniform rounding errors give less.
-      expect(fused.weightError).toBeLessThan(weights === "bfloat16" ? 2 ** -9 : 2e-2);
+      // With int8 weights each product rounds what it reads to a 32767th of the row's largest number.
+      expect(furthest(out, plain)).toBeLessThan(weights === "bfloat16" ? 2e-4 : 2e-3);
+      // Half a unit of 8 bits (at most 2⁻⁸ of a number), or of a 127th of the largest weight; usually less, on average.
+      expect(fused.weightError).toBeLessThan(weights === "bfloat16" ? 2 ** -8 : 2e-2);
       // How much of it reaches the actions depends on the decoder: in 1200 random ones about as much as the error of the
       // weights (the median of the ratio is 1), ten times as much in one of a hundred, 48 times at worst.
       expect(apart(out, exact)).toBeLessThan(200 * fused.weightError + 1e-4);

@@ -17,14 +17,17 @@
 import type { Expr } from "../../expr.ts";
 import type { Ready } from "../../op.ts";
 import { Tensor } from "../../tensor.ts";
+import { activateBlock } from "./activate.ts";
 import type { Local } from "./assembler.ts";
 import { wasmCall } from "./call.ts";
 import { type Kernel, type KernelCode, kernel, SCRATCH_BYTES, usesFma } from "./engine.ts";
-import { emitFormula, formulaKey } from "./formula.ts";
+import { formulaKey } from "./formula.ts";
 import { loadLanes, storeLanes } from "./lanes.ts";
-import { PackedWeights, WEIGHT_BYTES, type WeightFormat } from "./packed.ts";
+import { type PackedWeights, PanelWeights } from "./packed.ts";
+import { streamWasm } from "./stream.ts";
+import { StreamedWeights } from "./streamed.ts";
 import { gemmTile, TILES, type Tile, tileName, trial, withTile } from "./tile.ts";
-import { F32x4, I32, I32x4, load, loadBytes, loadLane, loadOne, loadSplat } from "./values.ts";
+import { F32x4, I32, load, loadLane, loadOne, loadSplat } from "./values.ts";
 
 /** What to multiply. All matrices are contiguous float32 blocks, row-major. */
 export interface Gemm {
@@ -56,8 +59,8 @@ interface Spec {
   readonly tile: Tile;
   /** Row length of A in floats, an immediate of the code; null when A is transposed. */
   readonly lda: number | null;
-  /** How B is given: packed in some format, or as its rows or columns. */
-  readonly b: WeightFormat | "rows" | "columns";
+  /** How B is given: packed, or as its rows or columns. */
+  readonly b: "packed" | "rows" | "columns";
   /** Columns of the last panel when it is not full, or 0. */
   readonly ragged: number;
   readonly bias: boolean;
@@ -75,8 +78,12 @@ const A_BYTES = 1 << 19;
 export function gemmWasm(task: Gemm): Ready | null {
   const { out, a, b, M, N, K, batch = 1, strides, bias, residual } = task;
   if (K === 0 || M * N * batch === 0) return null;
-  const packed = b instanceof PackedWeights ? b : null;
-  if (packed) checkPacked(task, packed);
+  if (!(b instanceof Tensor)) checkPacked(task, b);
+  if (b instanceof StreamedWeights) {
+    const { activation } = task;
+    return streamWasm({ out, x: a, rowLength: K, weights: b, M, bias, activation, residual });
+  }
+  const packed = b instanceof PanelWeights ? b : null;
   const tile = packed?.tile ?? gemmTile();
   // Without many rows to use a block of B for, it need not fit the cache.
   const depth = packed && M < 12 ? K : Math.min(K, tile.depth);
@@ -84,7 +91,7 @@ export function gemmWasm(task: Gemm): Ready | null {
   const code = gemmKernel({
     tile,
     lda: task.transA ? null : K,
-    b: packed?.format ?? (task.transB ? "columns" : "rows"),
+    b: packed ? "packed" : task.transB ? "columns" : "rows",
     ragged: N % width,
     bias: bias !== undefined,
     residual: residual !== undefined,
@@ -96,12 +103,11 @@ export function gemmWasm(task: Gemm): Ready | null {
   const rowTiles = Math.ceil(M / rows);
   // biome-ignore format: one line for the matrices, one for the sizes, one for the steps
   const args = [
-    a.address, b.address, out.address, bias?.address ?? 0, residual?.address ?? 0, packed?.scales ?? 0,
+    a.address, b.address, out.address, bias?.address ?? 0, residual?.address ?? 0,
     M, N, K, depth, rows, rowTiles, groups,
     4 * (strides?.a ?? 0), 4 * (strides?.b ?? 0), 4 * (strides?.out ?? 0),
   ];
-  const bytes = K * N * (packed ? WEIGHT_BYTES[packed.format] : 4);
-  const cost = Math.max((2 * batch * M * N * K) / 40_000, bytes / 20_000);
+  const cost = Math.max((2 * batch * M * N * K) / 40_000, (4 * K * N) / 20_000);
   return wasmCall(code, args, batch * rowTiles * groups, cost);
 }
 
@@ -131,7 +137,8 @@ function checkPacked({ M, N, K, transA, transB, accumulate, batch = 1 }: Gemm, b
   if (transA || transB)
     throw new Error("gemmWasm: packed weights go with an A that is not transposed, and have their layout");
   if (batch > 1) throw new Error("gemmWasm: packed weights serve one product, not a batch");
-  if (accumulate && b.format === "int8") throw new Error("gemmWasm: int8 weights cannot accumulate");
+  if (accumulate && b instanceof StreamedWeights)
+    throw new Error("gemmWasm: streamed weights cannot accumulate");
 }
 
 /** Rows per tile: as many as the cache likes, but enough tiles for some threads, and all about equally large. */
@@ -144,17 +151,16 @@ function tileRows(tile: Tile, M: number, depth: number, columnTiles: number): nu
 
 /**
  * Panels that few rows take at a time: about eight sums hide the latency of multiply-add, and the sums, what is loaded
- * of B (half as many vectors when they are widened) and a number of A must fit 15 registers.
+ * of B and a number of A must fit 15 registers.
  */
-function panelsTogether(rows: number, { tile, b }: Spec): number {
-  const loads = b === "bfloat16" || b === "int8" ? tile.vectors / 2 : tile.vectors;
-  const fits = (n: number) => n * rows * tile.vectors <= 8 && n * (rows * tile.vectors + loads) + 1 <= 15;
+function panelsTogether(rows: number, { vectors }: Tile): number {
+  const fits = (n: number) => n * rows * vectors <= 8 && n * (rows + 1) * vectors + 1 <= 15;
   return [4, 3, 2].find(fits) ?? 1;
 }
 
 /** Kernels without an activation by what `specCode` makes of their Spec: found without making a string. */
 const kernels = new Map<number, Kernel>();
-const LAYOUTS: readonly Spec["b"][] = ["rows", "columns", "float32", "bfloat16", "int8"];
+const LAYOUTS: readonly Spec["b"][] = ["rows", "columns", "packed"];
 
 function specCode({ tile, lda, b, ragged, bias, residual, accumulate }: Spec): number {
   let code = 1 + (lda ?? -1);
@@ -180,7 +186,7 @@ function namedKernel(spec: Spec): Kernel {
     ...[`ragged ${spec.ragged}`, spec.bias ? "bias" : "", spec.residual ? "residual" : ""],
     ...[spec.accumulate ? "accumulate" : "", activation ? formulaKey(activation) : ""],
   ];
-  return kernel(name.join(" "), 16, (code) => new GemmCode(spec, code).build());
+  return kernel(name.join(" "), 15, (code) => new GemmCode(spec, code).build());
 }
 
 /** Writes the code of one product kernel. */
@@ -212,8 +218,8 @@ class GemmCode {
     this.#spec = spec;
     this.#code = code;
     this.#width = 4 * spec.tile.vectors;
-    this.#packed = spec.b !== "rows" && spec.b !== "columns";
-    this.#rowBytes = this.#width * (spec.b === "rows" || spec.b === "columns" ? 4 : WEIGHT_BYTES[spec.b]);
+    this.#packed = spec.b === "packed";
+    this.#rowBytes = 4 * this.#width;
     this.#panelBytes = this.#rowBytes * (this.#packed ? (spec.lda as number) : spec.tile.depth);
     if (TILE_COLUMNS * spec.tile.depth * 4 > SCRATCH_BYTES) {
       throw new Error(
@@ -226,10 +232,9 @@ class GemmCode {
   }
 
   get #args() {
-    const [a, b, c, bias, residual, scales, M, N, K, depth, rows, rowTiles, groups, ...steps] =
-      this.#code.args;
+    const [a, b, c, bias, residual, M, N, K, depth, rows, rowTiles, groups, ...steps] = this.#code.args;
     const [stepA, stepB, stepC] = steps;
-    return { a, b, c, bias, residual, scales, M, N, K, depth, rows, rowTiles, groups, stepA, stepB, stepC };
+    return { a, b, c, bias, residual, M, N, K, depth, rows, rowTiles, groups, stepA, stepB, stepC };
   }
 
   build(): void {
@@ -261,10 +266,7 @@ class GemmCode {
     const { f, scratch } = this.#code;
     if (this.#packed) {
       // The panel of a column starts behind the K numbers of each column before it.
-      const start = this.#column
-        .mul(this.#args.K)
-        .mul(this.#rowBytes / this.#width)
-        .add(this.#k.mul(this.#rowBytes));
+      const start = this.#column.mul(this.#args.K).shl(2).add(this.#k.mul(this.#rowBytes));
       f.set(this.#panels, this.#b.add(start));
       return;
     }
@@ -362,7 +364,7 @@ class GemmCode {
       this.#whileRowsLeft(row, rows, () => {
         f.set(panel, this.#panels);
         f.set(column, this.#column);
-        const together = panelsTogether(rows, this.#spec);
+        const together = panelsTogether(rows, tile);
         for (const panels of [4, 3, 2, 1].filter(
           (n) => n === 1 || n === together || (n === 2 && together === 3),
         )) {
@@ -451,8 +453,10 @@ class GemmCode {
     const x = f.local(F32x4);
     f.repeatWhile(
       () => {
-        for (let p = 0; p < panels; p++)
-          this.#loadRow(bs.slice(p * vectors, (p + 1) * vectors), b, p * this.#panelBytes);
+        bs.forEach((value, j) => {
+          const [p, v] = [Math.floor(j / vectors), j % vectors];
+          f.set(value, load(F32x4, b, p * this.#panelBytes + 16 * v));
+        });
         for (let r = 0; r < rows; r++) {
           f.set(x, loadSplat(a, r * aRow));
           for (const cell of cells) {
@@ -465,14 +469,11 @@ class GemmCode {
       () => b.ne(end),
     );
 
-    const scaled = this.#spec.b === "int8";
-    if (scaled || bias || (residual && !activation)) {
+    if (bias || (residual && !activation)) {
       f.if(this.#k.add(this.#depth).eq(K), () => {
         const biasAt = f.let(this.#args.bias.add(column.shl(2)));
-        const scaleAt = f.let(this.#args.scales.add(column.shl(2)));
         const residualRows = residual && !activation ? rowsOf(this.#residual) : null;
         for (const { r, at, lanes, sum } of cells) {
-          if (scaled) f.set(sum, sum.mul(load(F32x4, scaleAt, at)));
           if (bias) f.set(sum, sum.add(loadLanes(biasAt, lanes, at)));
           if (residualRows) f.set(sum, sum.add(loadLanes(residualRows[r], lanes, at)));
         }
@@ -481,51 +482,17 @@ class GemmCode {
     for (const { r, at, lanes, sum } of cells) storeLanes(f, c[r], sum, lanes, at);
   }
 
-  /** Reads vectors of one row of a panel, `offset` bytes behind `b`, as floats. */
-  #loadRow(vectors: readonly Local<F32x4>[], b: I32, offset: number): void {
-    const { f } = this.#code;
-    for (let v = 0; v < vectors.length; v += 2) {
-      const pair = vectors.slice(v, v + 2);
-      if (this.#spec.b === "bfloat16") {
-        const both = f.let(load(I32x4, b, offset + 8 * v));
-        const halves = [both.shl(16), both.and(f.constantInt(-0x1_0000))];
-        pair.forEach((value, i) => {
-          f.set(value, halves[i].as(F32x4));
-        });
-      } else if (this.#spec.b === "int8") {
-        const both = f.let(loadBytes(b, offset + 4 * v));
-        const halves = [both.lowToI32x4(), both.highToI32x4()];
-        pair.forEach((value, i) => {
-          f.set(value, halves[i].toF32x4());
-        });
-      } else {
-        pair.forEach((value, i) => {
-          f.set(value, load(F32x4, b, offset + 16 * (v + i)));
-        });
-      }
-    }
-  }
-
-  /** C = activation(C) + residual over the finished tile, which is still in the cache. */
-  #activate(first: I32, activation: Expr): void {
+  #activate(row: I32, activation: Expr): void {
     const { f } = this.#code;
     const { N } = this.#args;
-    const [row, column] = f.locals(I32, 2);
-    const lanesLeft = this.#spec.ragged % 4;
-    const fours = f.let(lanesLeft ? this.#columnEnd.and(-4) : this.#columnEnd);
-    const apply = (place: I32, lanes: number) => {
-      const c = f.let(this.#c.add(place));
-      const active = emitFormula(this.#code, activation, [f.let(loadLanes(c, lanes))], []);
-      const out = this.#spec.residual
-        ? active.add(loadLanes(f.let(this.#residual.add(place)), lanes))
-        : active;
-      storeLanes(f, c, f.let(out), lanes);
-    };
-    f.range(row, first, this.#rowEnd, 1, () => {
-      f.range(column, this.#column, fours, 4, () => apply(f.let(row.mul(N).add(column).shl(2)), 4));
-      if (lanesLeft) {
-        f.if(column.lt(this.#columnEnd), () => apply(f.let(row.mul(N).add(column).shl(2)), lanesLeft));
-      }
+    const place = f.let(row.mul(N).add(this.#column).shl(2));
+    activateBlock(this.#code, activation, {
+      out: f.let(this.#c.add(place)),
+      residual: this.#spec.residual ? f.let(this.#residual.add(place)) : null,
+      N,
+      rows: this.#rowEnd.sub(row),
+      columns: this.#columnEnd.sub(this.#column),
+      lanesLeft: this.#spec.ragged % 4,
     });
   }
 }

@@ -1,114 +1,81 @@
 import { allocate, memory, release } from "../../memory.ts";
 import type { Tensor } from "../../tensor.ts";
+import { StreamedWeights, type WeightFormat } from "./streamed.ts";
 import { gemmTile, type Tile } from "./tile.ts";
 
-/**
- * How packed weights are stored; sums are float32 in every case. Where memory is the limit, time follows the bytes.
- * bfloat16 keeps 8 bits of precision. int8 keeps 7, relative to the largest weight of the column.
- */
-export type WeightFormat = "float32" | "bfloat16" | "int8";
-
-export const WEIGHT_BYTES: Readonly<Record<WeightFormat, number>> = { float32: 4, bfloat16: 2, int8: 1 };
-
-/** Rows of the other operand up to which packing on the fly costs more than a tenth of the product. */
+/** Rows of the other operand up to which a product follows the weights' way from memory, and streams them. */
+const STREAM_ROWS = 9;
+/** Rows up to which packing on the fly costs more than a tenth of the product. */
 export const PACKING_PAYS = 32;
 
-/**
- * A weight matrix laid out for `gemmWasm`: panels of the tile's columns, [k][columns] contiguous, the last one filled
- * up with zeros. In bfloat16, neighbouring vectors are interleaved: a 32-bit lane holds a number of the first in its
- * lower half and one of the second in its upper half. int8 weights are followed by the float32 scales of the columns.
- * Lives on the heap until `dispose`.
- */
-export class PackedWeights {
+/** A float32 matrix, K × N, laid out for one kind of product. Lives on the heap until `dispose`. */
+export type PackedWeights = PanelWeights | StreamedWeights;
+
+/** For products of many rows: panels of the tile's columns, [k][columns] contiguous, the last one filled up with zeros. */
+export class PanelWeights {
   readonly K: number;
   readonly N: number;
-  readonly format: WeightFormat;
   readonly tile: Tile;
   readonly address: number;
-  /** Address of the column scales (int8). */
-  readonly scales: number;
-  readonly #bytes: number;
+  readonly bytes: number;
 
-  constructor(K: number, N: number, format: WeightFormat, tile: Tile) {
+  constructor(K: number, N: number, tile: Tile) {
     const width = 4 * tile.vectors;
-    const columns = Math.ceil(N / width) * width;
-    const weights = K * columns * WEIGHT_BYTES[format];
     this.K = K;
     this.N = N;
-    this.format = format;
     this.tile = tile;
-    const aligned = Math.ceil(weights / 4) * 4;
-    this.#bytes = format === "int8" ? aligned + 4 * columns : aligned;
-    this.address = allocate(this.#bytes);
-    this.scales = this.address + aligned;
-    new Uint8Array(memory.buffer, this.address, this.#bytes).fill(0);
+    this.bytes = 4 * K * Math.ceil(N / width) * width;
+    this.address = allocate(this.bytes);
+    new Uint8Array(memory.buffer, this.address, this.bytes).fill(0);
   }
 
-  get bytes(): number {
-    return this.#bytes;
+  setColumn(n: number, column: Float32Array): void {
+    const width = 4 * this.tile.vectors;
+    const to = new Float32Array(memory.buffer, this.address);
+    const start = (n - (n % width)) * this.K + (n % width);
+    for (let k = 0; k < this.K; k++) to[start + k * width] = column[k];
   }
 
   dispose(): void {
-    release(this.address, this.#bytes);
+    release(this.address, this.bytes);
   }
 }
 
-/** Packs B, which is (K, N), or (N, K) with `transB`. */
-export function packWeights(
+/** Packs B, which is (K, N), or (N, K) with `transB`, for products with `rows` rows. */
+export function packWeights(b: Tensor, K: number, N: number, transB: boolean, rows: number): PackedWeights {
+  if (rows <= STREAM_ROWS) return streamWeights(b, K, N, transB, "float32");
+  const packed = new PanelWeights(K, N, gemmTile());
+  eachColumn(b, K, N, transB, (n, column) => packed.setColumn(n, column));
+  return packed;
+}
+
+/** Packs B, which is (K, N), or (N, K) with `transB`, in a format of its own. */
+export function streamWeights(
   b: Tensor,
   K: number,
   N: number,
   transB: boolean,
-  format: WeightFormat = "float32",
-): PackedWeights {
+  format: WeightFormat,
+): StreamedWeights {
+  const packed = new StreamedWeights(1, K, N, format);
+  eachColumn(b, K, N, transB, (n, column) => packed.setColumn(0, n, column));
+  return packed;
+}
+
+function eachColumn(
+  b: Tensor,
+  K: number,
+  N: number,
+  transB: boolean,
+  body: (n: number, column: Float32Array) => void,
+): void {
   if (b.dtype !== "float32" || b.size !== K * N) {
     throw new Error(`packWeights: expected ${K} × ${N} float32 numbers, got ${b.size} of ${b.dtype}`);
   }
-  const packed = new PackedWeights(K, N, format, gemmTile());
-  const width = 4 * packed.tile.vectors;
-  const put = writer(packed);
   const [stepK, stepN] = transB ? [1, K] : [N, 1];
   const column = new Float32Array(K);
   for (let n = 0; n < N; n++) {
     for (let k = 0; k < K; k++) column[k] = b.data[k * stepK + n * stepN];
-    put(column, n, Math.floor(n / width) * K * width, n % width, width);
+    body(n, column);
   }
-  return packed;
-}
-
-/** Writes column n of B into its panel, which starts at element `panel`; `j` is its place among the panel's columns. */
-type ColumnWriter = (column: Float32Array, n: number, panel: number, j: number, width: number) => void;
-
-function writer({ format, address, scales, K, N }: PackedWeights): ColumnWriter {
-  switch (format) {
-    case "float32": {
-      const to = new Float32Array(memory.buffer, address);
-      return (column, _n, panel, j, width) => {
-        for (let k = 0; k < K; k++) to[panel + k * width + j] = column[k];
-      };
-    }
-    case "bfloat16": {
-      const to = new Uint16Array(memory.buffer, address);
-      return (column, _n, panel, j, width) => {
-        const raw = new Uint32Array(column.buffer);
-        const place = (j & ~7) + 2 * (j & 3) + ((j >> 2) & 1);
-        for (let k = 0; k < K; k++) to[panel + k * width + place] = toBfloat16(raw[k]);
-      };
-    }
-    case "int8": {
-      const to = new Int8Array(memory.buffer, address);
-      const scale = new Float32Array(memory.buffer, scales, N);
-      return (column, n, panel, j, width) => {
-        const largest = column.reduce((max, x) => Math.max(max, Math.abs(x)), 0);
-        scale[n] = largest / 127;
-        for (let k = 0; k < K; k++) to[panel + k * width + j] = Math.round((column[k] / largest || 0) * 127);
-      };
-    }
-  }
-}
-
-/** The upper half of a float32's bits, rounded to nearest, ties to even; NaN stays NaN. */
-export function toBfloat16(bits: number): number {
-  const notANumber = (bits & 0x7fff_ffff) > 0x7f80_0000;
-  return notANumber ? (bits >>> 16) | 0x40 : (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
 }

@@ -207,6 +207,10 @@ export class I32x4 extends V128 {
   toF32x4(): F32x4 {
     return new F32x4(join(simd(0xfa), this));
   }
+  /** These and those of b as 16-bit integers, the nearest there are. */
+  narrow(b: I32x4): I16x8 {
+    return new I16x8(join(simd(0x85), this, b));
+  }
 }
 
 /** Four 32-bit floats. */
@@ -320,6 +324,10 @@ export class I16x8 extends V128 {
   /** The upper four. */
   highToI32x4(): I32x4 {
     return new I32x4(join(simd(0xa8), this));
+  }
+  /** Signed products of neighbours added: this₀ b₀ + this₁ b₁, … */
+  dot(b: I16x8): I32x4 {
+    return new I32x4(join(simd(0xba), this, b));
   }
 }
 

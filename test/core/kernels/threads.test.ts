@@ -6,6 +6,7 @@ import { elementwiseWasm } from "../../../core/kernels/wasm/elementwise.ts";
 import { kernel } from "../../../core/kernels/wasm/engine.ts";
 import { gemmWasm } from "../../../core/kernels/wasm/gemm.ts";
 import { layerNormWasm } from "../../../core/kernels/wasm/layer-norm.ts";
+import { streamWeights } from "../../../core/kernels/wasm/packed.ts";
 import { sumToWasm } from "../../../core/kernels/wasm/reduce.ts";
 import { softmaxWasm } from "../../../core/kernels/wasm/softmax.ts";
 import { runTiles, setThreads, spinning, threads } from "../../../core/kernels/wasm/threads.ts";
@@ -27,6 +28,16 @@ const JOBS: Record<string, (out: Tensor) => void> = {
       transB: true,
     })?.();
   },
+  ...Object.fromEntries(
+    (["float32", "bfloat16", "int8"] as const).map((format) => [
+      `streamed ${format} weights`,
+      (out: Tensor) => {
+        const b = streamWeights(numbers([300, 257], 2), 300, 257, false, format);
+        gemmWasm({ out, a: numbers([203, 300], 1), b, M: 203, K: 300, N: 257 })?.();
+        b.dispose();
+      },
+    ]),
+  ),
   elementwise: (out) => elementwiseWasm(Expr.input(0).tanh(), 1, 0)(out, [numbers(out.shape, 3)])?.(),
   softmax: (out) => softmaxWasm(out, numbers(out.shape, 4))?.(),
   "layer norm": (out) => {

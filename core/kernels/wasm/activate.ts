@@ -1,0 +1,39 @@
+import type { Expr } from "../../expr.ts";
+import type { KernelCode } from "./engine.ts";
+import { emitFormula } from "./formula.ts";
+import { loadLanes, storeLanes } from "./lanes.ts";
+import { I32 } from "./values.ts";
+
+/** A block of rows and columns of a row-major matrix. */
+export interface Block {
+  /** Address of its first number. */
+  readonly out: I32;
+  /** Address of the number that goes with it, when a residual is added. */
+  readonly residual: I32 | null;
+  /** Columns of the whole matrix. */
+  readonly N: I32;
+  readonly rows: I32;
+  readonly columns: I32;
+  /** Columns behind the last whole vector, when there are any. */
+  readonly lanesLeft: number;
+}
+
+/** block = activation(block) + residual, of a product's tile that is finished and still in the cache. */
+export function activateBlock(code: KernelCode, activation: Expr, block: Block): void {
+  const { f } = code;
+  const { out, residual, N, rows, lanesLeft } = block;
+  const [row, column] = f.locals(I32, 2);
+  const columns = f.let(block.columns);
+  const fours = f.let(lanesLeft ? columns.and(-4) : columns);
+  const apply = (lanes: number): void => {
+    const place = f.let(row.mul(N).add(column).shl(2));
+    const at = f.let(out.add(place));
+    const active = emitFormula(code, activation, [f.let(loadLanes(at, lanes))], []);
+    const value = residual ? active.add(loadLanes(f.let(residual.add(place)), lanes)) : active;
+    storeLanes(f, at, f.let(value), lanes);
+  };
+  f.range(row, 0, f.let(rows), 1, () => {
+    f.range(column, 0, fours, 4, () => apply(4));
+    if (lanesLeft) f.if(column.lt(columns), () => apply(lanesLeft));
+  });
+}

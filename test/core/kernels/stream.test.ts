@@ -1,0 +1,180 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { Expr } from "../../../core/expr.ts";
+import { gemmWasm } from "../../../core/kernels/wasm/gemm.ts";
+import { streamWeights } from "../../../core/kernels/wasm/packed.ts";
+import { levels } from "../../../core/kernels/wasm/quantize.ts";
+import { StreamedWeights } from "../../../core/kernels/wasm/streamed.ts";
+import { Scope } from "../../../core/scope.ts";
+import { Tensor } from "../../../core/tensor.ts";
+import { bits, flavours, length, numbers } from "./support.ts";
+
+const formats = ["float32", "bfloat16", "int8"] as const;
+
+const cases = fc.record({
+  M: fc.integer({ min: 1, max: 13 }),
+  // One panel or several, the last one with every number of columns.
+  N: fc.oneof(length, fc.integer({ min: 41, max: 80 })),
+  // Past 516 there are fewer levels.
+  K: fc.oneof(length, fc.integer({ min: 500, max: 600 })),
+  format: fc.constantFrom(...formats),
+  transB: fc.boolean(),
+  bias: fc.boolean(),
+  residual: fc.boolean(),
+  activation: fc.boolean(),
+  /** Rows of x are as large as this to the power of their number: each must have a scale of its own. */
+  spread: fc.constantFrom(1, 10, 1e-3),
+  seed: fc.nat(),
+});
+
+describe.each(flavours)("streamed weights $name", ({ run: flavour }) => {
+  it("agree with float64 within the error their format allows", () => {
+    fc.assert(
+      fc.property(cases, ({ M, N, K, format, transB, spread, seed, ...c }) => {
+        using _ = new Scope();
+        const a = numbers([M, K], seed);
+        for (let i = 0; i < a.size; i++) a.data[i] *= spread ** Math.floor(i / K);
+        const b = streamWeights(numbers([K, N], seed + 1), K, N, transB, format);
+        const bias = c.bias ? numbers([N], seed + 2) : undefined;
+        const residual = c.residual ? numbers([M, N], seed + 3) : undefined;
+        const activation = c.activation ? Expr.input(0).tanh() : undefined;
+        const out = Tensor.empty([M, N]);
+        flavour(() => gemmWasm({ out, a, b, M, N, K, bias, residual, activation }))?.();
+        for (let n = 0; n < N; n++) {
+          const column = b.column(0, n);
+          const weight = column.reduce((sum, w) => sum + Math.abs(w), 0);
+          for (let m = 0; m < M; m++) {
+            const row = Float64Array.from(a.data.subarray(m * K, (m + 1) * K));
+            const largest = row.reduce((max, x) => Math.max(max, Math.abs(x)), 0);
+            let sum = column.reduce((total, w, k) => total + w * row[k], bias?.data[n] ?? 0);
+            if (activation) sum = Math.tanh(sum);
+            sum += residual?.data[m * N + n] ?? 0;
+            // Levels of x: half of one and its own rounding. Otherwise K roundings of a partial sum.
+            const step = format === "int8" ? 0.51 / levels(K) : 2 ** -24 * Math.sqrt(K);
+            const bound = largest * weight * step + 1e-6 * (1 + Math.abs(sum));
+            expect(Math.abs(out.data[m * N + n] - sum)).toBeLessThan(bound);
+          }
+        }
+        b.dispose();
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
+
+/** x W for integers: the weights' scales and the scale of x are 1 when both have their largest level. */
+function integers(K: number, x: (k: number) => number, w: (k: number, n: number) => number): Tensor {
+  const N = 27;
+  const a = Tensor.from(
+    Float32Array.from({ length: K }, (_, k) => x(k)),
+    [1, K],
+  );
+  const b = new StreamedWeights(1, K, N, "int8");
+  for (let n = 0; n < N; n++)
+    b.setColumn(
+      0,
+      n,
+      Float32Array.from({ length: K }, (_, k) => w(k, n)),
+    );
+  const out = Tensor.empty([1, N]);
+  gemmWasm({ out, a, b, M: 1, N, K })?.();
+  b.dispose();
+  return out;
+}
+
+describe("int8 weights", () => {
+  it.each([1, 2, 3, 515, 516, 517, 518, 4096, 8191])("sum %i integers exactly, up to the largest", (K) => {
+    using _ = new Scope();
+    const L = levels(K);
+    expect(127 * L * K).toBeLessThan(2 ** 31);
+    const random = (k: number, n: number): number => Math.imul(k + 977, 7919 + 31 * n) >>> 3;
+    const [x, w] = [
+      (k: number) => (k === 0 ? L : (random(k, 1) % (2 * L + 1)) - L),
+      (k: number, n: number) => (k === 0 ? 127 : (random(k, n) % 255) - 127),
+    ];
+    const mixed = integers(K, x, w);
+    for (let n = 0; n < mixed.size; n++) {
+      let sum = 0;
+      for (let k = 0; k < K; k++) sum += x(k) * w(k, n);
+      expect(mixed.data[n]).toBe(Math.fround(sum));
+    }
+    const extreme = integers(
+      K,
+      () => -L,
+      (_k, n) => (n % 2 ? 127 : -127),
+    );
+    extreme.data.forEach((sum, n) => {
+      expect(sum).toBe(Math.fround((n % 2 ? -127 : 127) * L * K));
+    });
+  });
+
+  it("give the same bits with and without fused multiply-add", () => {
+    using _ = new Scope();
+    const [M, K, N] = [7, 130, 61];
+    const [a, bias] = [numbers([M, K], 1), numbers([N], 3)];
+    const b = streamWeights(numbers([K, N], 2), K, N, false, "int8");
+    const [fused, split] = flavours.map(({ run }) => {
+      const out = Tensor.empty([M, N]);
+      run(() => gemmWasm({ out, a, b, M, N, K, bias })?.());
+      return bits(out);
+    });
+    expect(split).toEqual(fused);
+    b.dispose();
+  });
+
+  it("keep rows apart: zeros, tiny and huge numbers, infinities and NaN", () => {
+    using _ = new Scope();
+    const K = 9;
+    const b = streamWeights(Tensor.ones([K, 5]), K, 5, false, "int8");
+    const at = (k: number, value: number) => Array.from({ length: K }, (_, i) => (i === k ? value : 1));
+    const rows = [
+      ...[new Array<number>(K).fill(0), new Array<number>(K).fill(1e-44), new Array<number>(K).fill(3e37)],
+      ...Array.from({ length: K }, (_, k) => at(k, Number.NaN)),
+      ...[at(2, Number.POSITIVE_INFINITY), at(8, Number.NEGATIVE_INFINITY), at(0, 1)],
+    ];
+    const a = Tensor.from(rows.flat(), [rows.length, K]);
+    const out = Tensor.empty([rows.length, 5]);
+    gemmWasm({ out, a, b, M: rows.length, N: 5, K })?.();
+    const row = (m: number): number[] => [...out.data.slice(5 * m, 5 * m + 5)];
+    expect(row(0)).toEqual([0, 0, 0, 0, 0]);
+    for (const x of row(1)) expect(Math.abs(x)).toBeLessThan(2 ** -100);
+    for (const x of row(2)) expect(x / 27e37).toBeCloseTo(1, 5);
+    // A row with a number that is none, or with an infinity, gives no finite result.
+    for (let m = 3; m < rows.length - 1; m++) expect(row(m).filter(Number.isFinite)).toEqual([]);
+    for (const x of row(rows.length - 1)) expect(x).toBeCloseTo(9, 5);
+    b.dispose();
+  });
+});
+
+describe("every format", () => {
+  it.each(formats)("%s gives a row the same bits whatever rows stand beside it", (format) => {
+    using _ = new Scope();
+    const [M, K, N] = [23, 101, 53];
+    const a = numbers([M, K], 1);
+    const b = streamWeights(numbers([K, N], 2), K, N, false, format);
+    const whole = Tensor.empty([M, N]);
+    gemmWasm({ out: whole, a, b, M, N, K })?.();
+    for (const rows of [1, 2, 3, 4, 7]) {
+      const some = Tensor.empty([rows, N]);
+      gemmWasm({ out: some, a: Tensor.from(a.data.slice((M - rows) * K), [rows, K]), b, M: rows, N, K })?.();
+      expect(bits(some)).toEqual(bits(whole).slice((M - rows) * N));
+    }
+    b.dispose();
+  });
+
+  it("float32 gives the bits of products that are not streamed", () => {
+    using _ = new Scope();
+    const [M, K, N] = [9, 700, 85];
+    const [a, weight] = [numbers([M, K], 1), numbers([K, N], 2)];
+    const b = streamWeights(weight, K, N, false, "float32");
+    for (const { run } of flavours) {
+      const [streamed, plain] = [b, weight].map((right) => {
+        const out = Tensor.empty([M, N]);
+        run(() => gemmWasm({ out, a, b: right, M, N, K })?.());
+        return bits(out);
+      });
+      expect(streamed).toEqual(plain);
+    }
+    b.dispose();
+  });
+});
