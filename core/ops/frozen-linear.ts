@@ -1,5 +1,5 @@
 import { FrozenWeights } from "../frozen-weights.ts";
-import { streamWasm } from "../kernels/wasm/stream.ts";
+import { frozenLinearWasm } from "../kernels/wasm/frozen-linear.ts";
 import { apply, defineOp } from "../op.ts";
 import { showShape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
@@ -74,12 +74,12 @@ const op = defineOp<Attrs>({
     },
     wasm(out, ins, attrs) {
       const { x, bias, residual } = named(ins, attrs);
-      const { packed } = attrs.weights;
-      const [, M] = out.shape;
-      if (!packed || x.dtype !== "float32") return null;
-      return streamWasm({
-        ...{ out, x, rowLength: x.shape[2], weights: packed, M },
-        ...{ bias, biasRows: bias?.shape[1], biasFrom: attrs.biasFrom, residual },
+      const { groups, packed } = attrs.weights;
+      const [, M, N] = out.shape;
+      if (!packed) return null;
+      return frozenLinearWasm({
+        ...{ out, x, weights: packed, groups, M, N },
+        ...{ bias, biasFrom: attrs.biasFrom, residual },
       });
     },
   },

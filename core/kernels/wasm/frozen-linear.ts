@@ -1,0 +1,282 @@
+/**
+ * Products of some rows with frozen weights, several matrices in one call: what inference is made of.
+ *
+ * Weights come in panels, [k][8 columns]. Four rows at a time run along all of k through one panel, their sums in
+ * registers, and end with the bias and the residual; the rows that are left go through several panels at once, so that
+ * as many sums are under way. Tiles, which threads share, are chunks of some panels. Every element is one sum in the
+ * order of k: the same bits for any number of rows beside it and any number of threads.
+ */
+import type { Ready } from "../../op.ts";
+import type { Tensor } from "../../tensor.ts";
+import type { Local } from "./assembler.ts";
+import { wasmCall } from "./call.ts";
+import { type KernelCode, kernel } from "./engine.ts";
+import { loadLanes, storeLanes } from "./lanes.ts";
+import { WEIGHT_BYTES } from "./streamed.ts";
+import type { TiledWeights } from "./tiled.ts";
+import { F32x4, I32, I32x4, int, load, loadBytes, loadSplat } from "./values.ts";
+
+/** All blocks are contiguous float32, row-major. */
+export interface FrozenLinear {
+  /** (G, M, N) */
+  readonly out: Tensor;
+  /** (G, M, rowLength), or (1, M, rowLength) for all groups; of each row the first K numbers count. */
+  readonly x: Tensor;
+  /** G matrices of K × N side by side, each filled up to whole panels. */
+  readonly weights: TiledWeights;
+  readonly groups: number;
+  readonly M: number;
+  readonly N: number;
+  /** (…, R, N): R is a divisor of M, each bias row serves M / R rows; the first group's is number `biasFrom`. */
+  readonly bias?: Tensor;
+  readonly biasFrom?: number;
+  /** (G, M, N) */
+  readonly residual?: Tensor;
+}
+
+/** Everything the code depends on. */
+interface Spec {
+  readonly K: number;
+  readonly N: number;
+  /** Vectors per panel. */
+  readonly vectors: number;
+  readonly format: TiledWeights["format"];
+  readonly rowLength: number;
+  /** Rows that do not fill a group of ROWS. */
+  readonly rowsLeft: number;
+  /** Bias rows: none, one for all rows of a group, or several. */
+  readonly bias: "none" | "one" | "some";
+  readonly residual: boolean;
+}
+
+/** Rows that share one pass over a panel. With two vectors a panel that makes 8 sums, 2 weights and 4 inputs: 14 registers. */
+const ROWS = 4;
+/** Columns of a tile, in panels, unless the whole matrix has hardly more. */
+const CHUNK = 8;
+
+/** Makes the product ready to run; null where K is 0. */
+export function frozenLinearWasm(task: FrozenLinear): Ready | null {
+  const { out, x, weights, groups, M, N, bias, biasFrom = 0, residual } = task;
+  const { K, format, tile } = weights;
+  if (K === 0 || out.size === 0 || x.dtype !== "float32") return null;
+  const biasRows = bias ? bias.shape[1] : 1;
+  const spec: Spec = {
+    K,
+    N,
+    vectors: tile.vectors,
+    format,
+    rowLength: x.shape[2],
+    rowsLeft: M % ROWS,
+    bias: bias ? (biasRows === 1 ? "one" : "some") : "none",
+    residual: residual !== undefined,
+  };
+  const { chunks } = chunksOf(spec);
+  const code = kernel(`frozen linear ${Object.values(spec).join(" ")}`, 11, (k) => build(k, spec));
+  const args = [
+    ...[out.address, x.address, weights.address, weights.scales],
+    ...[(bias?.address ?? 0) + 4 * biasFrom * biasRows * N, residual?.address ?? 0],
+    ...[M, x.shape[0] === 1 ? 0 : 4 * M * spec.rowLength, M / biasRows, 4 * biasRows * N, chunks],
+  ];
+  const size = groups * K * N;
+  const cost = Math.max((2 * M * size) / 30_000, (size * WEIGHT_BYTES[format]) / 20_000);
+  return wasmCall(code, args, groups * chunks, cost);
+}
+
+/** How the columns are cut: panels per chunk, and chunks per matrix. */
+function chunksOf({ N, vectors }: Spec): { panels: number; perChunk: number; chunks: number } {
+  const panels = Math.ceil(N / (4 * vectors));
+  const perChunk = panels <= CHUNK + 1 ? panels : CHUNK;
+  return { panels, perChunk, chunks: Math.ceil(panels / perChunk) };
+}
+
+/**
+ * Panels that few rows go through at once, in even portions: as many sums as hide the latency of multiply-add, while they,
+ * the weights as they are loaded and the inputs fit V8's 15 registers.
+ */
+function panelsTogether(panels: number, rows: number, format: Spec["format"]): number {
+  const most = { 1: format === "float32" ? 3 : 4, 2: 2 }[rows] ?? 1;
+  return Math.ceil(panels / Math.ceil(panels / most));
+}
+
+function build(code: KernelCode, spec: Spec): void {
+  const { f, tileBegin, tileEnd } = code;
+  const { N, vectors, rowsLeft } = spec;
+  const [M, xGroup, rowsPerBias, biasGroup, chunks] = code.args.slice(6);
+  const [out, x, weights, scales, bias, residual] = code.args;
+  const width = 4 * vectors;
+  const { panels, perChunk } = chunksOf(spec);
+  const panelBytes = width * spec.K * WEIGHT_BYTES[spec.format];
+
+  const [tile, group, column, row] = f.locals(I32, 4);
+  const [atOut, atX, atPanel, atScales, atBias, atResidual, panel] = f.locals(I32, 7);
+  const at: Places = {
+    ...{ out: atOut, x: atX, panel: atPanel, scales: atScales, bias: atBias, residual: atResidual },
+    ...{ row, rowsPerBias },
+  };
+  const whole = f.let(M.sub(rowsLeft));
+  /** Moves all places to the next portion of columns. */
+  const advance = (portion: number): void => {
+    f.bump(at.panel, portion * panelBytes);
+    for (const place of [at.out, at.scales, at.bias, at.residual]) f.bump(place, 4 * width * portion);
+    f.bump(panel, portion);
+  };
+  /** Runs `columns` columns in portions of some panels, the last portion as it comes. */
+  const portions = (columns: number, together: number, body: (columns: number) => void): void => {
+    const full = Math.floor(columns / (width * together));
+    const rest = columns - full * width * together;
+    f.set(panel, int(0));
+    if (full > 0) {
+      const end = f.let(int(full * together));
+      f.repeatWhile(
+        () => {
+          body(width * together);
+          advance(together);
+        },
+        () => panel.ne(end),
+      );
+    }
+    if (rest > 0) body(rest);
+    // Back to the chunk's first column.
+    f.bump(at.panel, -full * together * panelBytes);
+    for (const place of [at.out, at.scales, at.bias, at.residual])
+      f.bump(place, -4 * width * together * full);
+  };
+  const chunk = (columns: number): void => {
+    f.if(whole, () =>
+      portions(columns, 1, (wide) => f.range(row, 0, whole, ROWS, () => micro(code, spec, at, ROWS, wide))),
+    );
+    if (rowsLeft === 0) return;
+    f.set(row, whole);
+    portions(columns, panelsTogether(Math.ceil(columns / width), rowsLeft, spec.format), (wide) =>
+      micro(code, spec, at, rowsLeft, wide),
+    );
+  };
+  f.range(tile, tileBegin, tileEnd, 1, () => {
+    f.set(group, tile.div(chunks));
+    const number = f.let(tile.rem(chunks));
+    f.set(column, number.mul(width * perChunk));
+    f.set(at.x, x.add(group.mul(xGroup)));
+    f.set(at.out, out.add(group.mul(M).mul(N).add(column).shl(2)));
+    f.set(at.residual, residual.add(group.mul(M).mul(N).add(column).shl(2)));
+    f.set(at.panel, weights.add(group.mul(panels).add(number.mul(perChunk)).mul(panelBytes)));
+    f.set(
+      at.scales,
+      scales.add(
+        group
+          .mul(panels * width)
+          .add(column)
+          .shl(2),
+      ),
+    );
+    f.set(at.bias, bias.add(group.mul(biasGroup)).add(column.shl(2)));
+    const last = N - width * perChunk * (Math.ceil(panels / perChunk) - 1);
+    if (last === width * perChunk) chunk(last);
+    else {
+      f.if(
+        f.let(number.add(1)).eq(chunks),
+        () => chunk(last),
+        () => chunk(width * perChunk),
+      );
+    }
+  });
+}
+
+/** Where a chunk stands: its first column in each block, the row at work. */
+interface Places {
+  readonly out: Local<I32>;
+  readonly x: Local<I32>;
+  readonly panel: Local<I32>;
+  readonly scales: Local<I32>;
+  readonly bias: Local<I32>;
+  readonly residual: Local<I32>;
+  readonly row: Local<I32>;
+  readonly rowsPerBias: Local<I32>;
+}
+
+/** `rows` rows by `columns` columns of the result, from the first step of k to the epilogue. */
+function micro(code: KernelCode, spec: Spec, at: Places, rows: number, columns: number): void {
+  const { f, madd } = code;
+  const { K, N, format, rowLength } = spec;
+  const width = 4 * spec.vectors;
+  const rowBytes = width * WEIGHT_BYTES[format];
+  const vectors = Math.ceil(columns / 4);
+  const sums = Array.from({ length: rows }, () => f.locals(F32x4, vectors));
+  for (const sum of sums.flat()) f.set(sum, F32x4.zero());
+
+  const x = f.let(at.x.add(at.row.mul(4 * rowLength)));
+  const panel = f.let(at.panel);
+  const end = f.let(x.add(4 * K));
+  const w = f.locals(F32x4, Math.min(vectors, rows === 1 ? 2 : vectors));
+  const splats = f.locals(F32x4, rows === 1 ? 1 : 0);
+  f.repeatWhile(
+    () => {
+      if (rows === 1) f.set(splats[0], loadSplat(x));
+      // With one row a weight is used once: pairs of vectors are read as they are needed.
+      for (let v = 0; v < vectors; v += 2) {
+        const offset = Math.floor((4 * v) / width) * rowBytes * K;
+        const pair = Math.min(2, vectors - v);
+        const into = rows === 1 ? w.slice(0, pair) : w.slice(v, v + pair);
+        readPair(code, format, into, panel, offset + ((4 * v) % width) * WEIGHT_BYTES[format]);
+        if (rows === 1) {
+          for (const [i, weight] of into.entries()) {
+            f.set(sums[0][v + i], madd(splats[0], weight, sums[0][v + i]));
+          }
+        }
+      }
+      if (rows > 1) {
+        for (let r = 0; r < rows; r++) {
+          const splat = f.let(loadSplat(x, 4 * r * rowLength));
+          for (const [v, sum] of sums[r].entries()) f.set(sum, madd(splat, w[v], sum));
+        }
+      }
+      f.bump(x, 4);
+      f.bump(panel, rowBytes);
+    },
+    () => x.ne(end),
+  );
+
+  const lanes = (v: number): number => Math.min(4, columns - 4 * v);
+  const place = f.let(at.row.mul(4 * N));
+  const out = f.let(at.out.add(place));
+  const residual = spec.residual ? f.let(at.residual.add(place)) : null;
+  sums.forEach((row, r) => {
+    const bias =
+      spec.bias === "some"
+        ? f.let(
+            at.bias.add(
+              at.row
+                .add(r)
+                .div(at.rowsPerBias)
+                .mul(4 * N),
+            ),
+          )
+        : at.bias;
+    row.forEach((sum, v) => {
+      if (format === "int8") f.set(sum, sum.mul(load(F32x4, at.scales, 16 * v)));
+      if (spec.bias !== "none") f.set(sum, sum.add(loadLanes(bias, lanes(v), 16 * v)));
+      if (residual) f.set(sum, sum.add(loadLanes(residual, lanes(v), 4 * r * N + 16 * v)));
+      storeLanes(f, out, sum, lanes(v), 4 * r * N + 16 * v);
+    });
+  });
+}
+
+/** Reads one or two neighbouring vectors of weights as floats. */
+function readPair(
+  { f }: KernelCode,
+  format: Spec["format"],
+  into: readonly Local<F32x4>[],
+  panel: I32,
+  offset: number,
+): void {
+  if (format === "bfloat16") {
+    const both = f.let(load(I32x4, panel, offset));
+    const halves = [both.shl(16), both.and(f.constantInt(-0x1_0000))];
+    for (const [i, value] of into.entries()) f.set(value, halves[i].as(F32x4));
+  } else if (format === "int8") {
+    const both = f.let(loadBytes(panel, offset));
+    const halves = [both.lowToI32x4(), both.highToI32x4()];
+    for (const [i, value] of into.entries()) f.set(value, halves[i].toF32x4());
+  } else {
+    for (const [i, value] of into.entries()) f.set(value, load(F32x4, panel, offset + 16 * i));
+  }
+}
