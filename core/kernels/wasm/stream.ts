@@ -4,9 +4,9 @@
  *     out = activation(x W + bias) + residual        for each of G matrices
  *
  * Weights come in panels of 24 columns (streamed.ts). A tile, which threads share, is one panel and all rows. One row
- * takes the whole panel at a time, so that it is read as one stream; two rows take half of it and four rows a third, their
- * sums in registers. Float sums run in the order of k: the same bits as any other product of these numbers, for any number
- * of rows beside it and any number of threads.
+ * takes the whole panel at a time, so that it is read as one stream; more rows, four at most, go through it in portions of
+ * 8 to 16 columns, a block of k at a time, their sums in registers. Float sums run in the order of k: the same bits as any
+ * other product of these numbers, for any number of rows beside it and any number of threads.
  *
  * With int8 weights the rows of x are made integers first (quantize.ts) and sums are exact: the pairs along k that
  * `dot` adds up, four columns at a time, are widened to 16 bits by the load. Two products of 7-bit numbers in one
@@ -29,7 +29,7 @@ import {
   WEIGHT_BYTES,
   type WeightFormat,
 } from "./streamed.ts";
-import { F32x4, I16x8, I32, I32x4, int, load, loadBytes, loadSplat, type V128 } from "./values.ts";
+import { F32x4, I16x8, I32, I32x4, int, load, loadBytes, loadSplat } from "./values.ts";
 
 /** All blocks are contiguous float32, row-major. */
 export interface Stream {
@@ -57,18 +57,27 @@ interface Spec {
   readonly pitch: number;
   /** Columns of the last panel when it is not full, or 0. */
   readonly ragged: number;
-  /** Whether there are four rows or more, two more, one more. */
-  readonly rows: string;
+  /** Whether there are four rows or more, and how many are left after fours. */
+  readonly fours: boolean;
+  readonly rowsLeft: number;
   /** Bias rows: none, one for all rows of a group, or several. */
   readonly bias: "none" | "one" | "some";
   readonly residual: boolean;
   readonly activation: Expr | null;
 }
 
+/**
+ * Steps of k that several rows take through all portions of a panel before the next ones, sums waiting in the result. So
+ * few that while one portion brings weights from memory, what the others need is not far behind, and the next block is on
+ * its way: four rows of 1024 × 16384 float32 weights take 2.9 ms, with 64 steps 4.4, with all of k at once 5.0.
+ */
+const BLOCK = 16;
+
 /** Vectors of a panel that some rows take at a time: sums, weights and numbers of x fit 15 registers. */
 const VECTORS: Readonly<Record<number, Readonly<Record<WeightFormat, number>>>> = {
   1: { float32: 6, bfloat16: 6, int8: 6 },
   2: { float32: 3, bfloat16: 4, int8: 3 },
+  3: { float32: 3, bfloat16: 2, int8: 2 },
   4: { float32: 2, bfloat16: 2, int8: 2 },
 };
 
@@ -82,7 +91,8 @@ export function streamWasm(task: Stream): Ready | null {
     format,
     pitch: int8 ? levelPitch(K) : 4 * rowLength,
     ragged: N % STREAM_COLUMNS,
-    rows: [M >= 4 ? 4 : "", M & 2 ? 2 : "", M & 1 ? 1 : ""].join(""),
+    fours: M >= 4,
+    rowsLeft: M % 4,
     bias: bias ? (biasRows === 1 ? "one" : "some") : "none",
     residual: residual !== undefined,
     activation: task.activation ?? null,
@@ -129,6 +139,9 @@ class StreamCode {
   readonly #x: Local<I32>;
   readonly #xScales: Local<I32>;
   readonly #row: Local<I32>;
+  /** The block of k at work: steps before it, and after its last one. */
+  readonly #step: Local<I32>;
+  readonly #stepEnd: Local<I32>;
 
   constructor(spec: Spec, code: KernelCode) {
     this.#spec = spec;
@@ -136,6 +149,7 @@ class StreamCode {
     this.#columnBytes = spec.format === "float32" ? 4 : 2;
     [this.#panel, this.#scales, this.#bias, this.#out] = code.f.locals(I32, 4);
     [this.#residual, this.#x, this.#xScales, this.#row] = code.f.locals(I32, 4);
+    [this.#step, this.#stepEnd] = code.f.locals(I32, 2);
   }
 
   get #args() {
@@ -187,109 +201,162 @@ class StreamCode {
   /** All rows of a panel of `columns` columns. */
   #rows(columns: number): void {
     const { f } = this.#code;
-    const { format, rows } = this.#spec;
-    const width = panelWidth(format, columns);
-    const { M } = this.#args;
-    f.set(this.#row, int(0));
-    for (const together of [4, 2, 1].filter((n) => rows.includes(String(n)))) {
+    const { format, fours, rowsLeft } = this.#spec;
+    const { M, steps } = this.#args;
+    /** `together` rows from row `row` on. */
+    const some = (together: number): void => {
       const portion = 4 * VECTORS[together][format];
-      const body = (): void => {
+      const portions = (): void => {
         for (let from = 0; from < columns; from += portion) {
-          this.#micro(together, from, Math.min(portion, columns - from), width);
+          this.#micro(together, from, Math.min(portion, columns - from), columns);
         }
-        f.bump(this.#row, together);
+        f.set(this.#step, this.#stepEnd);
       };
-      // Fours repeat; two and one come at most once, and are only in the code when they do.
-      if (together < 4) body();
-      else f.repeatWhile(body, () => f.let(this.#row.add(4)).gt(M).eq(0));
-    }
+      f.set(this.#step, int(0));
+      f.set(this.#stepEnd, steps);
+      if (portion >= columns) portions();
+      else {
+        f.repeatWhile(
+          () => {
+            f.set(this.#stepEnd, f.let(this.#step.add(BLOCK)).min(steps));
+            portions();
+          },
+          () => this.#step.ne(steps),
+        );
+      }
+      f.bump(this.#row, together);
+    };
+    f.set(this.#row, int(0));
+    if (fours)
+      f.repeatWhile(
+        () => some(4),
+        () => f.let(this.#row.add(4)).gt(M).eq(0),
+      );
+    if (rowsLeft > 0) some(rowsLeft);
   }
 
-  /** `rows` rows by `columns` columns of a panel of that width, from its column `from`: all of k, and what follows. */
-  #micro(rows: number, from: number, columns: number, width: number): void {
-    const { f, madd } = this.#code;
+  /** `rows` rows by `columns` columns, from column `from`, of a panel of `all` columns: one block of k. */
+  #micro(rows: number, from: number, columns: number, all: number): void {
+    const { f } = this.#code;
     const { format, pitch } = this.#spec;
-    const { steps } = this.#args;
-    const vectors = Math.ceil(columns / 4);
-    const stepBytes = width * this.#columnBytes;
-    const offset = from * this.#columnBytes;
-    const x = f.let(this.#x.add(this.#row.mul(pitch)));
-    const panel = f.let(this.#panel);
-    const end = f.let(panel.add(steps.mul(stepBytes)));
-    const sums = Array.from({ length: rows }, () => f.locals(F32x4, vectors));
-    const totals = Array.from({ length: rows }, () => f.locals(I32x4, vectors));
-    for (const sum of format === "int8" ? totals.flat() : sums.flat()) f.set(sum, zero(sum));
+    const { N, steps } = this.#args;
+    const stepBytes = panelWidth(format, all) * this.#columnBytes;
+    const cells = Array.from({ length: rows }, (_, r) => {
+      const out = f.let(this.#out.add(this.#row.add(r).mul(N).shl(2)));
+      return f.locals(F32x4, Math.ceil(columns / 4)).map((sum, v): Cell => {
+        return { r, v, sum, out, at: 4 * (from + 4 * v), lanes: Math.min(4, columns - 4 * v) };
+      });
+    }).flat();
+
+    const fromZero = (): void => {
+      for (const { sum } of cells) f.set(sum, F32x4.zero());
+    };
+    const fromOut = (): void => {
+      for (const { sum, out, lanes, at } of cells) f.set(sum, loadLanes(out, lanes, at));
+    };
+    const whole = columns === all;
+    if (whole) fromZero();
+    else f.if(this.#step, fromOut, fromZero);
+
+    const x = f.let(this.#x.add(this.#row.mul(pitch)).add(this.#step.shl(2)));
+    const panel = f.let(this.#panel.add(this.#step.mul(stepBytes)));
+    const end = f.let(this.#panel.add(this.#stepEnd.mul(stepBytes)));
     f.repeatWhile(
       () => {
-        const xs = sums.map((_, r) => f.let(loadSplat(x, r * pitch)));
-        if (format === "int8") {
-          for (let v = 0; v < vectors; v++) {
-            const pairs = f.let(loadBytes(panel, offset + 8 * v));
-            totals.forEach((row, r) => {
-              f.set(row[v], row[v].add(pairs.dot(xs[r].as(I16x8))));
-            });
-          }
-        } else {
-          this.#weights(panel, offset, vectors).forEach((weight, v) => {
-            sums.forEach((row, r) => {
-              f.set(row[v], madd(xs[r], weight, row[v]));
-            });
-          });
-        }
+        const xs = Array.from({ length: rows }, (_, r) => f.let(loadSplat(x, r * pitch)));
+        this.#multiply(cells, xs, panel, from * this.#columnBytes);
         f.bump(x, 4);
         f.bump(panel, stepBytes);
       },
       () => panel.ne(end),
     );
-    this.#finish(sums, totals, from, columns);
+
+    const toOut = (): void => {
+      for (const { sum, out, lanes, at } of cells) storeLanes(f, out, sum, lanes, at);
+    };
+    if (whole) this.#finish(cells);
+    else f.if(this.#stepEnd.eq(steps), () => this.#finish(cells));
+    toOut();
   }
 
-  /** Vectors of float weights at `panel + offset`. */
-  #weights(panel: I32, offset: number, vectors: number): F32x4[] {
-    const { f } = this.#code;
-    if (this.#spec.format === "float32") {
-      return Array.from({ length: vectors }, (_, v) => f.let(load(F32x4, panel, offset + 16 * v)));
+  /** Adds one step of k, whose weights start at `panel + offset`; xs are the rows' numbers, or pairs of levels. */
+  #multiply(cells: readonly Cell[], xs: readonly Local<F32x4>[], panel: I32, offset: number): void {
+    const { f, madd } = this.#code;
+    const { format } = this.#spec;
+    const vectors = Math.max(...cells.map(({ v }) => v)) + 1;
+    const of = (v: number): Cell[] => cells.filter((cell) => cell.v === v);
+    if (format === "int8") {
+      for (let v = 0; v < vectors; v++) {
+        const pairs = f.let(loadBytes(panel, offset + 8 * v));
+        for (const { r, sum } of of(v)) {
+          f.set(
+            sum,
+            sum
+              .as(I32x4)
+              .add(pairs.dot(xs[r].as(I16x8)))
+              .as(F32x4),
+          );
+        }
+      }
+      return;
     }
-    const mask = f.constantInt(-0x1_0000);
-    return Array.from({ length: Math.ceil(vectors / 2) }, (_, pair) => {
-      const both = f.let(load(I32x4, panel, offset + 16 * pair));
-      return [both.shl(16).as(F32x4), both.and(mask).as(F32x4)].map((half) => f.let(half));
-    })
-      .flat()
-      .slice(0, vectors);
+    const weights = format === "float32" ? this.#floats : this.#halves;
+    weights.call(this, panel, offset, vectors).forEach((weight, v) => {
+      for (const { r, sum } of of(v)) f.set(sum, madd(xs[r], weight, sum));
+    });
   }
 
-  /** Scales, bias and residual, and the result's way to memory. */
-  #finish(sums: Local<F32x4>[][], totals: Local<I32x4>[][], from: number, columns: number): void {
+  #floats(panel: I32, offset: number, vectors: number): F32x4[] {
+    const { f } = this.#code;
+    return Array.from({ length: vectors }, (_, v) => f.let(load(F32x4, panel, offset + 16 * v)));
+  }
+
+  /** bfloat16 weights as floats. */
+  #halves(panel: I32, offset: number, vectors: number): F32x4[] {
+    const { f } = this.#code;
+    const mask = f.constantInt(-0x1_0000);
+    const pairs = Array.from({ length: Math.ceil(vectors / 2) }, (_, pair) => {
+      const both = f.let(load(I32x4, panel, offset + 16 * pair));
+      return [f.let(both.shl(16).as(F32x4)), f.let(both.and(mask).as(F32x4))];
+    });
+    return pairs.flat().slice(0, vectors);
+  }
+
+  /** Turns sums over all of k into results: scales, bias and residual. */
+  #finish(cells: readonly Cell[]): void {
     const { f } = this.#code;
     const { format, bias, residual, activation } = this.#spec;
     const { N, rowsPerBias } = this.#args;
-    sums.forEach((row, r) => {
+    const rows = Array.from({ length: cells[cells.length - 1].r + 1 }, (_, r) => {
       const index = f.let(this.#row.add(r));
-      const place = f.let(index.mul(N).shl(2));
-      const out = f.let(this.#out.add(place));
-      const biasAt = f.let(
-        bias === "some" ? this.#bias.add(index.div(rowsPerBias).mul(N).shl(2)) : this.#bias,
-      );
-      const residualAt = f.let(this.#residual.add(place));
-      const xScale = format === "int8" ? f.let(loadSplat(this.#xScales.add(index.shl(2)))) : null;
-      row.forEach((sum, v) => {
-        const at = 4 * (from + 4 * v);
-        const lanes = Math.min(4, columns - 4 * v);
-        if (xScale)
-          f.set(
-            sum,
-            totals[r][v]
-              .toF32x4()
-              .mul(load(F32x4, this.#scales, at))
-              .mul(xScale),
-          );
-        if (bias !== "none") f.set(sum, sum.add(loadLanes(biasAt, lanes, at)));
-        if (residual && !activation) f.set(sum, sum.add(loadLanes(residualAt, lanes, at)));
-        storeLanes(f, out, sum, lanes, at);
-      });
+      const biasRow = this.#bias.add(index.div(rowsPerBias).mul(N).shl(2));
+      return {
+        scale: format === "int8" ? f.let(loadSplat(this.#xScales.add(index.shl(2)))) : null,
+        bias: bias === "some" ? f.let(biasRow) : this.#bias,
+        residual: f.let(this.#residual.add(index.mul(N).shl(2))),
+      };
     });
+    for (const { r, sum, lanes, at } of cells) {
+      const { scale, ...row } = rows[r];
+      if (scale) {
+        const exact = sum.as(I32x4).toF32x4();
+        f.set(sum, exact.mul(load(F32x4, this.#scales, at)).mul(scale));
+      }
+      if (bias !== "none") f.set(sum, sum.add(loadLanes(row.bias, lanes, at)));
+      if (residual && !activation) f.set(sum, sum.add(loadLanes(row.residual, lanes, at)));
+    }
   }
 }
 
-const zero = (like: V128): F32x4 | I32x4 => (like instanceof I32x4 ? F32x4.zero().as(I32x4) : F32x4.zero());
+/** Up to four neighbouring results of one row. */
+interface Cell {
+  /** Number of the row and of the vector. */
+  readonly r: number;
+  readonly v: number;
+  /** Sums, or the bits of integers with int8 weights. */
+  readonly sum: Local<F32x4>;
+  /** Address of the panel's first column in the row of the result; bytes from there; how many are results. */
+  readonly out: I32;
+  readonly at: number;
+  readonly lanes: number;
+}

@@ -98,13 +98,6 @@ function choices(): Record<string, string> {
 
 const remembered = (fma: boolean): Tile | null => tileNamed(choices()[machine(fma)]);
 
-/**
- * Wide panels unless another tile is clearly faster: with one row, whose weights come from memory, they are read as one
- * long stream, which is a fifth faster than several short ones.
- */
-const PREFERRED = 1;
-const MARGIN = 1.05;
-
 /** The fastest of the candidates; each is timed several times in turn, and its best time counts. */
 function tried(fma: boolean): Tile {
   const run = trial.run as (tile: Tile) => number;
@@ -114,7 +107,7 @@ function tried(fma: boolean): Tile {
       best[i] = Math.min(best[i], run(tile));
     });
   }
-  const winner = TILES.reduce((first, _, i) => (best[i] * MARGIN < best[first] ? i : first), PREFERRED);
+  const winner = best.indexOf(Math.min(...best));
   remember(fma, TILES[winner]);
   return TILES[winner];
 }
