@@ -1,13 +1,5 @@
-import type { WeightFormat } from "./kernels/wasm/streamed.ts";
-import { TILES, withTile } from "./kernels/wasm/tile.ts";
-import { type TiledWeights, tileWeights } from "./kernels/wasm/tiled.ts";
-import { memory } from "./memory.ts";
-import { Scope } from "./scope.ts";
-import { Tensor } from "./tensor.ts";
-
-/** Narrow panels: with few rows, more of them share one pass over the weights. */
-const PANELS = TILES[0];
-const WIDTH = 4 * PANELS.vectors;
+import { StreamedWeights, type WeightFormat } from "./kernels/wasm/streamed.ts";
+import { TiledWeights } from "./kernels/wasm/tiled.ts";
 
 /** How frozen weights are kept. float64 runs on the plain kernels and serves verification. */
 export type FrozenFormat = WeightFormat | "float64";
@@ -15,7 +7,8 @@ export type FrozenFormat = WeightFormat | "float64";
 /**
  * G matrices of K inputs and N outputs that will not change any more, laid out for `frozenLinear` and rounded once, from
  * float64, to what they are kept as: float32; bfloat16 with 8 bits of precision; int8 with 7, relative to the largest
- * weight of the same output. Lives until `dispose`.
+ * weight of the same output. With int8 the WASM kernel rounds what it multiplies them with too, to 15 bits of the row's
+ * largest number, or 12 with 4096 inputs (kernels/wasm/quantize.ts). Lives until `dispose`.
  */
 export class FrozenWeights {
   readonly groups: number;
@@ -26,8 +19,8 @@ export class FrozenWeights {
   readonly error: number;
   /** ‖given‖ */
   readonly norm: number;
-  /** For the WASM kernels: all groups side by side, each filled up to whole panels; null for float64. */
-  readonly packed: TiledWeights | null;
+  /** For the WASM kernels; null for float64. */
+  readonly packed: TiledWeights | StreamedWeights | null;
   #values: Float64Array | null;
 
   /** Each matrix is (outputs, inputs), row-major, as checkpoints keep a linear layer's weight. */
@@ -66,7 +59,8 @@ export class FrozenWeights {
 
   /** The numbers as they are kept: (groups, outputs, inputs). */
   values(): Float64Array {
-    return this.#values ?? (this.#values = this.#unpack(this.packed as TiledWeights));
+    this.#values ??= this.#unpack(this.packed as TiledWeights | StreamedWeights);
+    return this.#values;
   }
 
   /** Bytes that one pass over the weights reads. */
@@ -79,48 +73,21 @@ export class FrozenWeights {
     this.packed?.dispose();
   }
 
-  #pack(given: Float64Array, format: WeightFormat): TiledWeights {
-    using _ = new Scope();
+  #pack(given: Float64Array, format: WeightFormat): TiledWeights | StreamedWeights {
     const { groups, inputs: K, outputs: N } = this;
-    const columns = this.#columns();
-    const padded = Tensor.zeros([groups * columns, K]);
-    for (let g = 0; g < groups; g++) {
-      padded.data.set(given.subarray(g * N * K, (g + 1) * N * K), g * columns * K);
-    }
-    return withTile(PANELS, () => tileWeights(padded, K, groups * columns, true, format));
-  }
-
-  /** Outputs of one group, filled up to whole panels. */
-  #columns(): number {
-    return Math.ceil(this.outputs / WIDTH) * WIDTH;
-  }
-
-  /** Reads the packed layout back. */
-  #unpack({ address, scales, format }: TiledWeights): Float64Array {
-    const { groups, inputs: K, outputs: N } = this;
-    const [columns, total] = [this.#columns(), groups * this.#columns()];
-    const out = new Float64Array(groups * N * K);
-    const { buffer } = memory;
-    const floats = new Float32Array(buffer, address, format === "float32" ? total * K : 0);
-    const halves = new Uint16Array(buffer, address, format === "bfloat16" ? total * K : 0);
-    const bytes = new Int8Array(buffer, address, format === "int8" ? total * K : 0);
-    const scale = new Float32Array(buffer, scales, format === "int8" ? total : 0);
-    const wide = new Float32Array(1);
-    const bits = new Uint32Array(wide.buffer);
+    const packed =
+      format === "int8" ? new StreamedWeights(groups, K, N, format) : new TiledWeights(groups, K, N, format);
     for (let row = 0; row < groups * N; row++) {
-      const n = Math.floor(row / N) * columns + (row % N);
-      const j = n % WIDTH;
-      const panel = Math.floor(n / WIDTH) * K * WIDTH;
-      const place = panel + (format === "bfloat16" ? (j & ~7) + 2 * (j & 3) + ((j >> 2) & 1) : j);
-      for (let k = 0; k < K; k++) {
-        const at = place + k * WIDTH;
-        if (format === "float32") out[row * K + k] = floats[at];
-        else if (format === "int8") out[row * K + k] = bytes[at] * scale[n];
-        else {
-          bits[0] = halves[at] << 16;
-          out[row * K + k] = wide[0];
-        }
-      }
+      packed.setColumn(Math.floor(row / N), row % N, given.subarray(row * K, (row + 1) * K));
+    }
+    return packed;
+  }
+
+  #unpack(packed: TiledWeights | StreamedWeights): Float64Array {
+    const { groups, inputs: K, outputs: N } = this;
+    const out = new Float64Array(groups * N * K);
+    for (let row = 0; row < groups * N; row++) {
+      out.set(packed.column(Math.floor(row / N), row % N), row * K);
     }
     return out;
   }

@@ -1,5 +1,7 @@
 import { FrozenWeights } from "../frozen-weights.ts";
 import { frozenLinearWasm } from "../kernels/wasm/frozen-linear.ts";
+import { streamWasm } from "../kernels/wasm/stream.ts";
+import { StreamedWeights } from "../kernels/wasm/streamed.ts";
 import { apply, defineOp } from "../op.ts";
 import { showShape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
@@ -76,7 +78,13 @@ const op = defineOp<Attrs>({
       const { x, bias, residual } = named(ins, attrs);
       const { groups, packed } = attrs.weights;
       const [, M, N] = out.shape;
-      if (!packed) return null;
+      if (!packed || x.dtype !== "float32") return null;
+      if (packed instanceof StreamedWeights) {
+        return streamWasm({
+          ...{ out, x, rowLength: x.shape[2], weights: packed, M },
+          ...{ bias, biasRows: bias?.shape[1], biasFrom: attrs.biasFrom, residual },
+        });
+      }
       return frozenLinearWasm({
         ...{ out, x, weights: packed, groups, M, N },
         ...{ bias, biasFrom: attrs.biasFrom, residual },

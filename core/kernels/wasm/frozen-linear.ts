@@ -1,5 +1,6 @@
 /**
- * Products of some rows with frozen weights, several matrices in one call: what inference is made of.
+ * Products of some rows with frozen float weights, several matrices in one call: what inference is made of. (stream.ts
+ * does the same for int8; for floats it is faster with one row, this is faster from memory with four to eight.)
  *
  * Weights come in panels, [k][8 columns]. Four rows at a time run along all of k through one panel, their sums in
  * registers, and end with the bias and the residual; the rows that are left go through several panels at once, so that
@@ -13,8 +14,8 @@ import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { loadLanes, storeLanes } from "./lanes.ts";
 import { WEIGHT_BYTES } from "./streamed.ts";
-import type { TiledWeights } from "./tiled.ts";
-import { F32x4, I32, I32x4, int, load, loadBytes, loadSplat } from "./values.ts";
+import { TILED_COLUMNS, type TiledWeights } from "./tiled.ts";
+import { F32x4, I32, I32x4, int, load, loadSplat } from "./values.ts";
 
 /** All blocks are contiguous float32, row-major. */
 export interface FrozenLinear {
@@ -38,8 +39,6 @@ export interface FrozenLinear {
 interface Spec {
   readonly K: number;
   readonly N: number;
-  /** Vectors per panel. */
-  readonly vectors: number;
   readonly format: TiledWeights["format"];
   readonly rowLength: number;
   /** Rows that do not fill a group of ROWS. */
@@ -57,13 +56,12 @@ const CHUNK = 8;
 /** Makes the product ready to run; null where K is 0. */
 export function frozenLinearWasm(task: FrozenLinear): Ready | null {
   const { out, x, weights, groups, M, N, bias, biasFrom = 0, residual } = task;
-  const { K, format, tile } = weights;
-  if (K === 0 || out.size === 0 || x.dtype !== "float32") return null;
+  const { K, format } = weights;
+  if (K === 0 || out.size === 0) return null;
   const biasRows = bias ? bias.shape[1] : 1;
   const spec: Spec = {
     K,
     N,
-    vectors: tile.vectors,
     format,
     rowLength: x.shape[2],
     rowsLeft: M % ROWS,
@@ -71,9 +69,9 @@ export function frozenLinearWasm(task: FrozenLinear): Ready | null {
     residual: residual !== undefined,
   };
   const { chunks } = chunksOf(spec);
-  const code = kernel(`frozen linear ${Object.values(spec).join(" ")}`, 11, (k) => build(k, spec));
+  const code = kernel(`frozen linear ${Object.values(spec).join(" ")}`, 10, (k) => build(k, spec));
   const args = [
-    ...[out.address, x.address, weights.address, weights.scales],
+    ...[out.address, x.address, weights.address],
     ...[(bias?.address ?? 0) + 4 * biasFrom * biasRows * N, residual?.address ?? 0],
     ...[M, x.shape[0] === 1 ? 0 : 4 * M * spec.rowLength, M / biasRows, 4 * biasRows * N, chunks],
   ];
@@ -83,8 +81,8 @@ export function frozenLinearWasm(task: FrozenLinear): Ready | null {
 }
 
 /** How the columns are cut: panels per chunk, and chunks per matrix. */
-function chunksOf({ N, vectors }: Spec): { panels: number; perChunk: number; chunks: number } {
-  const panels = Math.ceil(N / (4 * vectors));
+function chunksOf({ N }: Spec): { panels: number; perChunk: number; chunks: number } {
+  const panels = Math.ceil(N / TILED_COLUMNS);
   const perChunk = panels <= CHUNK + 1 ? panels : CHUNK;
   return { panels, perChunk, chunks: Math.ceil(panels / perChunk) };
 }
@@ -100,24 +98,24 @@ function panelsTogether(panels: number, rows: number, format: Spec["format"]): n
 
 function build(code: KernelCode, spec: Spec): void {
   const { f, tileBegin, tileEnd } = code;
-  const { N, vectors, rowsLeft } = spec;
-  const [M, xGroup, rowsPerBias, biasGroup, chunks] = code.args.slice(6);
-  const [out, x, weights, scales, bias, residual] = code.args;
-  const width = 4 * vectors;
+  const { N, rowsLeft } = spec;
+  const [M, xGroup, rowsPerBias, biasGroup, chunks] = code.args.slice(5);
+  const [out, x, weights, bias, residual] = code.args;
+  const width = TILED_COLUMNS;
   const { panels, perChunk } = chunksOf(spec);
   const panelBytes = width * spec.K * WEIGHT_BYTES[spec.format];
 
   const [tile, group, column, row] = f.locals(I32, 4);
-  const [atOut, atX, atPanel, atScales, atBias, atResidual, panel] = f.locals(I32, 7);
+  const [atOut, atX, atPanel, atBias, atResidual, panel] = f.locals(I32, 6);
   const at: Places = {
-    ...{ out: atOut, x: atX, panel: atPanel, scales: atScales, bias: atBias, residual: atResidual },
+    ...{ out: atOut, x: atX, panel: atPanel, bias: atBias, residual: atResidual },
     ...{ row, rowsPerBias },
   };
   const whole = f.let(M.sub(rowsLeft));
   /** Moves all places to the next portion of columns. */
   const advance = (portion: number): void => {
     f.bump(at.panel, portion * panelBytes);
-    for (const place of [at.out, at.scales, at.bias, at.residual]) f.bump(place, 4 * width * portion);
+    for (const place of [at.out, at.bias, at.residual]) f.bump(place, 4 * width * portion);
     f.bump(panel, portion);
   };
   /** Runs `columns` columns in portions of some panels, the last portion as it comes. */
@@ -138,8 +136,7 @@ function build(code: KernelCode, spec: Spec): void {
     if (rest > 0) body(rest);
     // Back to the chunk's first column.
     f.bump(at.panel, -full * together * panelBytes);
-    for (const place of [at.out, at.scales, at.bias, at.residual])
-      f.bump(place, -4 * width * together * full);
+    for (const place of [at.out, at.bias, at.residual]) f.bump(place, -4 * width * together * full);
   };
   const chunk = (columns: number): void => {
     f.if(whole, () =>
@@ -159,15 +156,6 @@ function build(code: KernelCode, spec: Spec): void {
     f.set(at.out, out.add(group.mul(M).mul(N).add(column).shl(2)));
     f.set(at.residual, residual.add(group.mul(M).mul(N).add(column).shl(2)));
     f.set(at.panel, weights.add(group.mul(panels).add(number.mul(perChunk)).mul(panelBytes)));
-    f.set(
-      at.scales,
-      scales.add(
-        group
-          .mul(panels * width)
-          .add(column)
-          .shl(2),
-      ),
-    );
     f.set(at.bias, bias.add(group.mul(biasGroup)).add(column.shl(2)));
     const last = N - width * perChunk * (Math.ceil(panels / perChunk) - 1);
     if (last === width * perChunk) chunk(last);
@@ -186,7 +174,6 @@ interface Places {
   readonly out: Local<I32>;
   readonly x: Local<I32>;
   readonly panel: Local<I32>;
-  readonly scales: Local<I32>;
   readonly bias: Local<I32>;
   readonly residual: Local<I32>;
   readonly row: Local<I32>;
@@ -197,7 +184,7 @@ interface Places {
 function micro(code: KernelCode, spec: Spec, at: Places, rows: number, columns: number): void {
   const { f, madd } = code;
   const { K, N, format, rowLength } = spec;
-  const width = 4 * spec.vectors;
+  const width = TILED_COLUMNS;
   const rowBytes = width * WEIGHT_BYTES[format];
   const vectors = Math.ceil(columns / 4);
   const sums = Array.from({ length: rows }, () => f.locals(F32x4, vectors));
@@ -252,7 +239,6 @@ function micro(code: KernelCode, spec: Spec, at: Places, rows: number, columns: 
           )
         : at.bias;
     row.forEach((sum, v) => {
-      if (format === "int8") f.set(sum, sum.mul(load(F32x4, at.scales, 16 * v)));
       if (spec.bias !== "none") f.set(sum, sum.add(loadLanes(bias, lanes(v), 16 * v)));
       if (residual) f.set(sum, sum.add(loadLanes(residual, lanes(v), 4 * r * N + 16 * v)));
       storeLanes(f, out, sum, lanes(v), 4 * r * N + 16 * v);
@@ -272,10 +258,6 @@ function readPair(
     const both = f.let(load(I32x4, panel, offset));
     const halves = [both.shl(16), both.and(f.constantInt(-0x1_0000))];
     for (const [i, value] of into.entries()) f.set(value, halves[i].as(F32x4));
-  } else if (format === "int8") {
-    const both = f.let(loadBytes(panel, offset));
-    const halves = [both.lowToI32x4(), both.highToI32x4()];
-    for (const [i, value] of into.entries()) f.set(value, halves[i].toF32x4());
   } else {
     for (const [i, value] of into.entries()) f.set(value, load(F32x4, panel, offset + 16 * i));
   }

@@ -39,8 +39,11 @@ describe.each(flavours)("inference kernels $name", ({ run }) => {
       fc.property(product, (c) => {
         using _ = new Scope();
         const out = run(() => frozenLinear(c));
-        // K products of numbers below 1 in magnitude, each step rounded.
-        expect(largestError(out, plainKernels(() => frozenLinear(c)).data)).toBeLessThan(2e-7 * (8 + c.K));
+        // K products of numbers below 1 in magnitude, each step rounded; with int8 weights the numbers of x are rounded
+        // first, to a 32767th of the row's largest (stream.test.ts has the exact bound).
+        const step = c.format === "int8" ? 0.51 / 32_767 : 0;
+        const plain = plainKernels(() => frozenLinear(c));
+        expect(largestError(out, plain.data)).toBeLessThan(2e-7 * (8 + c.K) + step * c.K);
       }),
       { numRuns: 60 },
     );
