@@ -1,5 +1,6 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { FormatError } from "./format-error.ts";
+import { openRegular, readFully } from "./regular-file.ts";
 
 /**
  * Bytes that are read by range, so that a file of many gigabytes costs only what is asked of it.
@@ -14,21 +15,13 @@ export interface ByteSource extends Disposable {
   readInto(target: Uint8Array, offset: number): void;
 }
 
-/** One system call reads at most 2 GiB less a page on common systems; a GiB keeps away from that edge. */
-const MAX_READ = 2 ** 30;
-
 /** Opens a regular file for positioned reads; dispose it (`using`) to close the handle. */
 export function openFile(path: string): ByteSource {
-  const fd = openSync(path, "r");
-  const stat = fstatSync(fd);
-  if (!stat.isFile()) {
-    closeSync(fd);
-    throw new FormatError(path, "a regular file", stat.isDirectory() ? "a directory" : "a device or pipe");
-  }
+  const { fd, size } = openRegular(path);
   let open = true;
   const source: ByteSource = {
     name: path,
-    size: stat.size,
+    size,
     read(offset, length) {
       checkRange(source, offset, length);
       const bytes = new Uint8Array(length);
@@ -37,12 +30,9 @@ export function openFile(path: string): ByteSource {
     },
     readInto(target, offset) {
       checkRange(source, offset, target.length);
-      for (let done = 0; done < target.length; ) {
-        const got = readSync(fd, target, done, Math.min(target.length - done, MAX_READ), offset + done);
-        if (got === 0)
-          throw new FormatError(path, `${stat.size} bytes`, `a file that shrank while being read`);
-        done += got;
-      }
+      // A number that has been given back may by now stand for another file.
+      if (!open) throw new Error(`${path}: read after it was closed`);
+      readFully(fd, target, offset, path);
     },
     [Symbol.dispose]() {
       if (open) closeSync(fd);

@@ -1,3 +1,5 @@
+import { printable } from "./printable.ts";
+
 /** A file that is not what its format allows: broken, hostile, or using a feature we refuse. */
 export class FormatError extends Error {
   override readonly name: string = "FormatError";
@@ -6,10 +8,10 @@ export class FormatError extends Error {
   readonly expected: string;
   readonly found: string;
 
+  /** All three are made fit for a message: what comes out of a file may be of any length and obey no rules. */
   constructor(who: string, expected: string, found: string) {
-    super(`${who}: expected ${expected}, found ${found}`);
-    this.who = who;
-    this.expected = expected;
-    this.found = found;
+    const texts = [who, expected, found].map((text) => printable(text));
+    super(`${texts[0]}: expected ${texts[1]}, found ${texts[2]}`);
+    [this.who, this.expected, this.found] = texts;
   }
 }

@@ -96,7 +96,7 @@ describe("refusals are one line on stderr", () => {
     ["two sets of weights and no choice", [both, out], 2, /^UsageError: .*choose --weights model or ema/],
     ["averages that are not there", [bare, out, "--weights", "ema"], 1, /^FormatError: .*ema_weights/],
     ["a broken file", [broken, out], 1, /^FormatError: .*a ZIP archive/],
-    ["no file", [join(folder, "none.pt"), out], 1, /^Error: ENOENT/],
+    ["no file", [join(folder, "none.pt"), out], 1, /^FormatError: .*a file that can be read, found none/],
   ])("%s", (_, argv, code, message) => {
     const { status, stdout, stderr } = convert(...argv);
     expect(stderr).toMatch(message);

@@ -1,4 +1,14 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fc, test } from "@fast-check/vitest";
@@ -40,4 +50,39 @@ test("a failure halfway keeps the old file and leaves nothing behind", () => {
 test("a folder that is not there is reported", () => {
   const inside = join(folder, "none", "file");
   expect(() => writeFileAtomic(inside, "x")).toThrow(`${inside}: cannot be written: ENOENT`);
+});
+
+test("a link stays a link, also one to a file that is not there yet", () => {
+  const [file, link] = [join(folder, "linked"), join(folder, "link")];
+  symlinkSync("linked", link);
+  for (const text of ["first", "second"]) {
+    writeFileAtomic(link, text);
+    expect(lstatSync(link).isSymbolicLink()).toBe(true);
+    expect(readFileSync(file, "utf8")).toBe(text);
+  }
+});
+
+test("a file keeps who may read it", () => {
+  const file = join(folder, "private");
+  writeFileSync(file, "old", { mode: 0o600 });
+  writeFileAtomic(file, "new");
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+});
+
+test("a pipe and a device are written to, not replaced", () => {
+  const pipe = join(folder, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  const script = `
+    import { writeFileAtomic } from "./core/formats/atomic-write.ts";
+    for (const path of ["/dev/stdout", "/dev/null", ${JSON.stringify(pipe)}]) writeFileAtomic(path, "text");`;
+  const writing = `"${process.execPath}" --import tsx --input-type=module --eval '${script}'`;
+  const reading = `timeout 20 cat "${pipe}" &`;
+  const shown = execFileSync("sh", ["-c", `${reading} ${writing}; wait`], { encoding: "utf8" });
+  expect(shown).toBe("texttext");
+  expect(statSync("/dev/null").isCharacterDevice()).toBe(true);
+  expect(lstatSync(pipe).isFIFO()).toBe(true);
+});
+
+test("a folder is not replaced", () => {
+  expect(() => writeFileAtomic(folder, "x")).toThrow(`${folder}: cannot be written: it is a folder`);
 });

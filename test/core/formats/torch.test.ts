@@ -192,8 +192,8 @@ describe("archives that are refused", () => {
   });
 
   test("a path that is a folder, or nothing", () => {
-    expect(() => openTorch(folder)).toThrow(/a regular file, found a directory/);
-    expect(() => openTorch(join(folder, "none.pt"))).toThrow(/ENOENT/);
+    expect(() => openTorch(folder)).toThrow(/a regular file, found a folder/);
+    expect(() => openTorch(join(folder, "none.pt"))).toThrow(/a file that can be read, found none/);
   });
 });
 
