@@ -4,6 +4,7 @@ import { Tensor } from "./tensor.ts";
 
 export { type AdamWStep, adamWStep } from "./adamw-step.ts";
 export { type GradOptions, grad, jacobian, jvp, vjp } from "./autograd.ts";
+export { Cache, type CacheEntry, userCacheFolder } from "./cache.ts";
 export { checkpoint } from "./checkpoint.ts";
 export {
   type CliOption,

@@ -1,4 +1,5 @@
-import { compileModel, defaultCacheFolder, type ModelSource } from "./model-cache.ts";
+import { Cache } from "../../core/index.ts";
+import { compileModel, type ModelSource } from "./model-cache.ts";
 import {
   type Contacts,
   contactWords,
@@ -91,9 +92,9 @@ export class Sim implements Disposable {
 
   /** Compiles `source` or takes it from the cache, and allocates its state. */
   static async open(source: ModelSource, options: SimOptions = {}): Promise<Sim> {
-    const { contacts = "mujoco-2.3", cacheFolder = defaultCacheFolder() } = options;
+    const { contacts = "mujoco-2.3", cacheFolder } = options;
     const mj = await loadMuJoCo();
-    const model = await compileModel(mj, source, cacheFolder);
+    const model = compileModel(mj, source, new Cache(cacheFolder));
     // The cache holds models as compiled, so every way here needs the rescale exactly once.
     if (contacts === "mujoco-2.3") rescaleContacts(mj, model);
     return new Sim(mj, model);

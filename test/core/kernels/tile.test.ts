@@ -1,8 +1,9 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
+import { Cache } from "../../../core/cache.ts";
 import { TILES, tileName } from "../../../core/kernels/wasm/tile.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "nina-ts-tile-"));
@@ -26,12 +27,16 @@ it("the tile is tried once, kept in the cache folder, and overridden by NINA_TIL
   const names = TILES.map(tileName);
   const first = choice({});
   expect(names).toContain(first);
-  const kept = JSON.parse(readFileSync(join(folder, "nina-ts", "tiles.json"), "utf8"));
-  expect(Object.values(kept)).toEqual([first]);
+  const kept = new Cache(join(folder, "nina-ts"));
+  const [entry] = kept.entries();
+  expect(kept.entries()).toHaveLength(1);
   expect(choice({})).toBe(first);
   const other = names.find((name) => name !== first) as string;
   expect(choice({ NINA_TILE: other })).toBe(other);
-  // A cache folder that cannot be made does not stop the product.
-  expect(names).toContain(choice({ XDG_CACHE_HOME: join(folder, "nina-ts", "tiles.json") }));
+  // Neither a damaged entry nor a folder that cannot be made stops the product.
+  writeFileSync(entry.path, "damaged");
+  expect(names).toContain(choice({}));
+  expect(names).toContain(choice({ XDG_CACHE_HOME: entry.path }));
+  expect(names).toContain(choice({ XDG_CACHE_HOME: "", HOME: "" }));
   expect(() => choice({ NINA_TILE: "3x3" })).toThrow(/NINA_TILE: expected one of 4x8x512.*got 3x3/);
 });

@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { Cache } from "../../../core/index.ts";
 import { loadMuJoCo, type MjData, type MjModel } from "../../../vla/libero/mujoco.ts";
 import { Sim, type SimOptions } from "../../../vla/libero/sim.ts";
 import { TINY_MJCF } from "./tiny-scene.ts";
@@ -155,10 +156,10 @@ describe("the cache of compiled models", () => {
   test("holds one file per model and gives back the same model", async () => {
     using compiled = await openMesh(1);
     expect(cached()).toHaveLength(1);
-    const written = statSync(join(folder, "cache", cached()[0])).mtimeMs;
+    const written = statSync(join(folder, "cache", cached()[0])).ino;
     using read = await openMesh(1);
     expect(cached()).toHaveLength(1);
-    expect(statSync(join(folder, "cache", cached()[0])).mtimeMs).toBe(written);
+    expect(statSync(join(folder, "cache", cached()[0])).ino).toBe(written);
     expect(read.model.body_mass).toEqual(compiled.model.body_mass);
     expect(read.model.mesh_vert).toEqual(compiled.model.mesh_vert);
     // The rescale applies once, whether the model was compiled or read.
@@ -193,5 +194,17 @@ describe("the cache of compiled models", () => {
     expect(again.nq).toBe(7);
     expect(readFileSync(path).equals(good)).toBe(true);
     expect(cached()).toHaveLength(1);
+  });
+
+  test("compiles again what MuJoCo does not take", async () => {
+    const cache = new Cache(join(folder, "cache"));
+    const read = vi.spyOn(Cache.prototype, "read").mockReturnValueOnce(Buffer.from("no model"));
+    const said = vi.spyOn(console, "error").mockImplementation(() => {});
+    using first = await openMesh(1);
+    expect(said).toHaveBeenCalledWith(expect.stringContaining("a cached model does not load"));
+    read.mockRestore();
+    using second = await openMesh(1);
+    expect(second.model.body_mass).toEqual(first.model.body_mass);
+    expect(cache.entries()).toHaveLength(1);
   });
 });
