@@ -1,6 +1,7 @@
 /**
  * The simulator against the recordings of Python LIBERO on MuJoCo 3.14: `SUITE__NN` folders (free motion, restarts,
- * controller, observations, predicates), `expert/` (whole episodes), `settle_2.3.2.json` (where objects come to rest).
+ * controller, observations, predicates), `expert/` (whole episodes), `settle_2.3.2.json` (where objects come to rest),
+ * `.hdf5` files (demonstrations).
  *
  * Scenes of the folders are those they bring; expert episodes and settling use scenes composed here. Both read assets
  * from clones of LIBERO and robosuite.
@@ -20,6 +21,7 @@ import type { Image } from "../../vla/observation.ts";
 import { goldenScene, posesOf, type Roots } from "../vla/libero/golden-scene.ts";
 import { compareWithPng } from "../vla/libero/render/golden-scene.ts";
 import type { ParityCase, ParityOptions, ParityResult } from "./case.ts";
+import { demonstrationFile } from "./libero-hdf5.ts";
 
 /** All cases that the files in `dir` describe. Throws when a clone is missing. */
 export async function cases(dir: string, clones: ParityOptions): Promise<ParityCase[]> {
@@ -30,7 +32,7 @@ export async function cases(dir: string, clones: ParityOptions): Promise<ParityC
     if (existsSync(join(path, "rollout.json"))) found.push(...taskCases(path, roots));
     else if (name === "expert") found.push(...expertCases(path, roots));
     else if (name === "settle_2.3.2.json") found.push(...settleCases(path, roots));
-    else if (name === "sample_demo.hdf5") found.push({ name, kind: "hdf5", run: undefined });
+    else if (name.endsWith(".hdf5")) found.push({ name, kind: "hdf5", run: () => demonstrationFile(path) });
   }
   return found;
 }

@@ -62,3 +62,15 @@ export function matrixQuaternion(m: ArrayLike<number>): [x: number, y: number, z
   const length = Math.hypot(...q) * (q[3] < 0 ? -1 : 1);
   return [q[0] / length, q[1] / length, q[2] / length, q[3] / length];
 }
+
+/**
+ * Rotation vector, radians, of a unit quaternion xyzw: angle 2 acos w in [0, 2π], about the vector part. Without a change
+ * of sign, as robosuite's `quat2axisangle` and LIBERO's files have it: −q turns the other way round.
+ */
+export function quaternionAxisAngle([x, y, z, w]: ArrayLike<number> & Iterable<number>): Float64Array {
+  const cos = Math.min(1, Math.max(-1, w));
+  const sin = Math.sqrt(1 - cos * cos);
+  // A rotation by 0 has no axis.
+  const scale = sin < 1e-9 ? 0 : (2 * Math.acos(cos)) / sin;
+  return Float64Array.of(x * scale, y * scale, z * scale);
+}

@@ -1,0 +1,45 @@
+import type { Observation } from "../observation.ts";
+
+/** One recorded episode, read as it is asked for: action t and the observation stored with it, t from 0. */
+export interface Episode {
+  /** Within its file, such as `demo_3`. */
+  readonly name: string;
+  readonly instruction: string;
+  /** Steps. */
+  readonly length: number;
+  /** The observation stored with an action; the format tells when it was taken. */
+  observation(step: number): Observation;
+  /** Actions `start` to `end`, the last one not included, row-major (end − start, 7), each number in [−1, 1]. */
+  actions(start: number, end: number): Float64Array;
+}
+
+/**
+ * Episodes from one file or folder. A data format is one file of this folder that gives them; everything after, from
+ * windows to batches, is the same for all.
+ */
+export interface Demonstrations extends Disposable {
+  /** Shown in messages. */
+  readonly name: string;
+  readonly episodes: readonly Episode[];
+}
+
+/** What a policy learns from: what it sees and is told, and the chunk of actions that it should plan. */
+export interface Example {
+  readonly seen: Observation;
+  readonly instruction: string;
+  /** Row-major (T, 7). */
+  readonly actions: Float64Array;
+}
+
+/**
+ * The example at a step: the observation there and the next `horizon` actions. Past the end the last action is repeated,
+ * as NinA's reference does.
+ */
+export function exampleAt(episode: Episode, step: number, horizon: number): Example {
+  const end = Math.min(step + horizon, episode.length);
+  const known = episode.actions(step, end);
+  const actions = new Float64Array(7 * horizon);
+  actions.set(known);
+  for (let t = end - step; t < horizon; t++) actions.set(known.subarray(-7), 7 * t);
+  return { seen: episode.observation(step), instruction: episode.instruction, actions };
+}
