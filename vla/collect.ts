@@ -1,0 +1,135 @@
+/** Records the scripted expert of the embedded suite as demonstrations: `npx tsx vla/collect.ts --help`. */
+import { availableParallelism } from "node:os";
+import { type CliSchema, parseCli, readText, runMain, UsageError } from "../core/index.ts";
+import { Crew } from "./collect/crew.ts";
+import { demonstrationHeader } from "./collect/header.ts";
+import { Schedule } from "./collect/schedule.ts";
+import { type CollectSettings, CollectStore } from "./collect/store.ts";
+import { LiberoDemonstrations } from "./data/libero-hdf5.ts";
+import { type RecordedEpisode, writeLiberoDemonstrations } from "./data/libero-hdf5-writer.ts";
+import { INTERRUPTED, Interrupt } from "./eval/interrupt.ts";
+import { Progress } from "./eval/progress.ts";
+import { composeScene } from "./libero/compose/scene.ts";
+import { findTasks, loadSuite, type Task } from "./libero/suites.ts";
+import { MINI, miniRoots } from "./suites/mini/roots.ts";
+
+const schema = {
+  usage: "npx tsx vla/collect.ts --out DIR [options]",
+  description:
+    "Records the scripted expert of the embedded suite, one LIBERO demonstration file per task. Now and then the hand is\n" +
+    "pushed off its way; what is recorded is what the expert wanted. Successes only. The same command goes on where an\n" +
+    "interrupted one stopped.",
+  options: {
+    out: { type: "string", help: "folder for TASK_demo.hdf5" },
+    tasks: { type: "string", help: "indices or names, separated by commas; otherwise all" },
+    episodes: { type: "number", default: 50, help: "successful episodes per task" },
+    first: {
+      type: "number",
+      default: 1000,
+      help: "number of the first start; 0 to 49 are those that evaluations use",
+    },
+    size: { type: "number", default: 128, help: "side of the pictures, pixels" },
+    noise: { type: "number", default: 0.6, help: "spread of the pushes, action units; 0 for none" },
+    seed: { type: "number", default: 0, help: "of the pushes, and places the fixtures" },
+    workers: { type: "number", help: "processes; otherwise as many as there are cores" },
+  },
+} as const satisfies CliSchema;
+
+await runMain(async () => {
+  const args = parseCli(schema, process.argv.slice(2));
+  if (args.out === undefined) throw new UsageError("expected --out, the folder to write into");
+  const workers = args.workers ?? availableParallelism();
+  for (const [name, value, least] of [
+    ["episodes", args.episodes, 1],
+    ["first", args.first, 0],
+    ["size", args.size, 16],
+    ["seed", args.seed, 0],
+    ["workers", workers, 1],
+  ] as const)
+    if (!Number.isSafeInteger(value) || value < least)
+      throw new UsageError(`--${name}: expected a whole number from ${least}, got ${value}`);
+  if (args.noise < 0) throw new UsageError(`--noise: expected a number from 0, got ${args.noise}`);
+
+  const settings: CollectSettings = {
+    suite: MINI,
+    episodes: args.episodes,
+    first: args.first,
+    imageSize: args.size,
+    noise: args.noise,
+    seed: args.seed,
+  };
+  const suite = loadSuite(miniRoots.libero, MINI);
+  const tasks = args.tasks === undefined ? suite.tasks : findTasks(suite, readTasks(args.tasks));
+  const store = CollectStore.open(args.out, settings);
+  const progress = new Progress(tasks.length * args.episodes);
+  using interrupt = new Interrupt();
+  using crew = new Crew(workers, store.folder, settings);
+
+  for (const task of tasks) {
+    if (interrupt.requested) break;
+    if (!store.isDone(task.name)) {
+      const schedule = new Schedule(
+        args.episodes,
+        args.first,
+        2 * args.episodes + 10,
+        store.played(task.name),
+      );
+      await crew.play(task.name, schedule, {
+        interrupted: () => interrupt.requested,
+        succeeded: () => progress.episodeDone(),
+        working: () => progress.step(task.name, 0.5),
+      });
+      if (interrupt.requested) break;
+      progress.clear();
+      await gather(task, store, schedule, settings);
+    }
+    using file = await LiberoDemonstrations.open(store.demonstrations(task.name));
+    const steps = file.episodes.reduce((sum, { length }) => sum + length, 0);
+    console.log(`${task.name}: ${file.episodes.length} episodes, ${steps} steps in ${file.name}`);
+  }
+  progress.clear();
+  if (interrupt.requested) process.exitCode = INTERRUPTED;
+});
+
+function readTasks(list: string): (number | string)[] {
+  return list.split(",").map((word) => (/^\d+$/.test(word.trim()) ? Number(word) : word.trim()));
+}
+
+/** Joins the parts of a task into its file. */
+async function gather(
+  task: Task,
+  store: CollectStore,
+  schedule: Schedule,
+  { episodes, imageSize }: CollectSettings,
+): Promise<void> {
+  const kept = schedule.kept();
+  if (!kept) {
+    const { played, successes } = schedule.counts;
+    throw new Error(
+      `collect: ${task.name}: expected ${episodes} successes, found ${successes} in ${played} starts`,
+    );
+  }
+  const { mjcf } = composeScene({ ...miniRoots, task });
+  const files: LiberoDemonstrations[] = [];
+  try {
+    for (const start of kept) files.push(await LiberoDemonstrations.open(store.part(task.name, start)));
+    const header = demonstrationHeader(task, miniRoots.libero, readText(task.bddlPath, 2 ** 20), imageSize);
+    await writeLiberoDemonstrations(store.demonstrations(task.name), header, read(files, mjcf));
+  } finally {
+    for (const file of files) file[Symbol.dispose]();
+  }
+  store.dropParts(task.name);
+}
+
+function* read(files: readonly LiberoDemonstrations[], mjcf: string): Iterable<RecordedEpisode> {
+  for (const { episodes } of files) {
+    const [episode] = episodes;
+    const steps = Array.from({ length: episode.length }, (_, t) => t);
+    yield {
+      mjcf,
+      actions: steps.map((t) => episode.actions(t, t + 1)),
+      states: steps.map((t) => episode.states(t, t + 1)),
+      observations: steps.map((t) => episode.observation(t)),
+    };
+  }
+}
