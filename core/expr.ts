@@ -5,7 +5,10 @@
 import { erf } from "./erf.ts";
 
 /** Functions of one number. `erf` is the error function; the rest are those of `Math`. */
-export const UNARY = ["neg", "abs", "sqrt", "exp", "log", "sin", "cos", "tanh", "erf"] as const;
+export const UNARY = [
+  ...(["neg", "abs", "sqrt", "exp", "log", "log1p"] as const),
+  ...(["sin", "cos", "sinh", "asinh", "tanh", "erf"] as const),
+] as const;
 export const BINARY = ["add", "sub", "mul", "div", "min", "max"] as const;
 export type UnaryName = (typeof UNARY)[number];
 export type BinaryName = (typeof BINARY)[number];
@@ -65,11 +68,21 @@ export class Expr {
   log(): Expr {
     return this.#unary("log");
   }
+  /** ln(1 + x) */
+  log1p(): Expr {
+    return this.#unary("log1p");
+  }
   sin(): Expr {
     return this.#unary("sin");
   }
   cos(): Expr {
     return this.#unary("cos");
+  }
+  sinh(): Expr {
+    return this.#unary("sinh");
+  }
+  asinh(): Expr {
+    return this.#unary("asinh");
   }
   tanh(): Expr {
     return this.#unary("tanh");

@@ -1,10 +1,12 @@
 /** Every op that takes a tensor first; each is also a method of Tensor. */
 export * from "./abs.ts";
 export { add } from "./add.ts";
+export * from "./asinh.ts";
 export * from "./attention.ts";
 export * from "./broadcast-to.ts";
 export * from "./clamp.ts";
 export * from "./cos.ts";
+export * from "./cosh.ts";
 export * from "./depthwise-conv.ts";
 export * from "./div.ts";
 export * from "./dropout.ts";
@@ -16,6 +18,7 @@ export * from "./layer-norm.ts";
 export * from "./less-than.ts";
 export * from "./linear.ts";
 export * from "./log.ts";
+export * from "./log1p.ts";
 export * from "./matmul.ts";
 export * from "./maximum.ts";
 export * from "./minimum.ts";
@@ -32,6 +35,7 @@ export * from "./sigmoid.ts";
 export * from "./sign.ts";
 export * from "./silu.ts";
 export * from "./sin.ts";
+export * from "./sinh.ts";
 export * from "./slice.ts";
 export * from "./softmax.ts";
 export * from "./softplus.ts";

@@ -5,7 +5,7 @@ import type { Tensor } from "../tensor.ts";
 const op = defineElementwise({
   name: "softplus",
   inputs: 1,
-  formula: ([x]) => x.max(0).add(x.abs().neg().exp().add(1).log()), // no overflow on either side
+  formula: ([x]) => x.max(0).add(x.abs().neg().exp().log1p()), // no overflow, and no loss far below 0
   backward: (dy, [x]) => [dy.mul(x.sigmoid())],
   samples: [{ ins: [[2, 5]], range: [-4, 4] }],
 });

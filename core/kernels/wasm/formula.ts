@@ -1,7 +1,7 @@
 /** SIMD code for the formulas of core/expr.ts. A subexpression that occurs twice is computed once. */
 import type { Expr, ExprNode } from "../../expr.ts";
 import type { KernelCode } from "./engine.ts";
-import { cos, erf, exp, log, sin, tanh } from "./math.ts";
+import { asinh, cos, erf, exp, log, log1p, sin, sinh, tanh } from "./math.ts";
 import type { F32x4 } from "./values.ts";
 
 /** A node whose operands are steps that come before it. */
@@ -68,6 +68,9 @@ export function formulaCost(formula: Expr): number {
     div: 500,
     exp: 1500,
     log: 2000,
+    log1p: 3000,
+    sinh: 3000,
+    asinh: 5000,
     tanh: 3000,
     erf: 3000,
     sin: 4000,
@@ -82,6 +85,9 @@ const UNARY_CODE = {
   sqrt: (_: KernelCode, x: F32x4) => x.sqrt(),
   exp,
   log,
+  log1p,
+  sinh,
+  asinh,
   sin,
   cos,
   tanh,

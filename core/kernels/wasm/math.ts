@@ -3,8 +3,8 @@
  * there; the coefficients are minimax fits of the stated relative error, rounded to float32.
  *
  * Largest errors over all float32 arguments, in units of the last place (test/core/kernels/math.test.ts measures them
- * against float64, with FMA and without): exp 1, log 1, tanh 1.5, erf 1.5, sin and cos 2. Infinities, NaN, signed zeros
- * and subnormal numbers come out as IEEE 754 and the C library have them.
+ * against float64, with FMA and without): exp 1, log 1, log1p 1, tanh 1.5, erf 1.5, sinh 2, asinh 2, sin and cos 2.
+ * Infinities, NaN, signed zeros and subnormal numbers come out as IEEE 754 and the C library have them.
  */
 import type { KernelCode } from "./engine.ts";
 import { F32x4, F64x2, I32x4 } from "./values.ts";
@@ -23,6 +23,10 @@ const LOG = [
   ...[0.333333135, -0.250000119, 0.20002073, -0.166678548, 0.142202333, -0.124081962, 0.118862025],
   ...[-0.11660669, 0.0673302859],
 ];
+/** (sinh x / x − 1) / x² in x², for |x| ≤ 1; 5.2e-11 relative. */
+const SINH = [0.166666665, 0.00833335006, 0.000198361598, 2.81695124e-6];
+/** (asinh x / x − 1) / x² in x², for |x| ≤ 0.5; 1.3e-9 relative. */
+const ASINH = [-0.166666436, 0.0749865214, -0.0443845167, 0.0281691238, -0.0132375267];
 /** (tanh x / x − 1) / x² in x², for |x| ≤ 0.625; 4.5e-9 relative. */
 const TANH = [-0.333332807, 0.133314162, -0.0537379384, 0.0206341185, -0.00570009183];
 /** erf x / x − 1 in x², for |x| ≤ 0.93; 1.8e-8 relative. */
@@ -82,22 +86,93 @@ export function exp(code: KernelCode, x: F32x4): F32x4 {
 
 /** ln x */
 export function log(code: KernelCode, x: F32x4): F32x4 {
-  const { f, madd, nmadd } = code;
+  const { f } = code;
   const subnormal = f.let(x.lt(f.constant(2 ** -126)));
-  const bits = f.let(subnormal.select<F32x4>(x.mul(f.constant(2 ** 23)), x).as(I32x4));
+  const normal = f.let(subnormal.select<F32x4>(x.mul(f.constant(2 ** 23)), x));
+  const { n, fraction } = logParts(code, normal, subnormal.and(f.constantInt(23)));
+  return atEdges(code, x, logSum(code, n, fraction, logTail(code, n, fraction)));
+}
+
+/**
+ * ln(1 + x). Where 1 + x lies in [√½, √2) the fraction is x itself, which 1 + x has rounded; elsewhere what 1 + x lost
+ * is added as a first-order term.
+ */
+export function log1p(code: KernelCode, x: F32x4): F32x4 {
+  const { f } = code;
+  const one = f.constant(1);
+  const sum = f.let(x.add(one));
+  const parts = logParts(code, sum, f.constantInt(0));
+  const near = f.let(parts.n.eq(f.constant(0)));
+  const fraction = f.let(near.select<F32x4>(x, parts.fraction));
+  const large = f.let(x.pmax(one)); // the larger of the two terms, taken away first, leaves what was lost
+  const lost = f.let(x.pmin(one).sub(sum.sub(large)).div(sum));
+  const tail = logTail(code, parts.n, fraction);
+  const far = logSum(code, parts.n, fraction, f.let(tail.add(lost)));
+  const finite = f.let(near.select<F32x4>(fraction.add(tail), far));
+  return atEdges(code, sum, finite);
+}
+
+/** x = 2ⁿ (1 + fraction) with 1 + fraction in [√½, √2), for normal x that were multiplied by 2^shift. */
+function logParts({ f }: KernelCode, x: F32x4, shift: I32x4): { n: F32x4; fraction: F32x4 } {
+  const bits = f.let(x.as(I32x4));
   const exponent = f.let(bits.sub(f.constant(Math.SQRT1_2).as(I32x4)).shrSigned(23));
-  const m = f.let(bits.sub(exponent.shl(23)).as(F32x4).sub(f.constant(1)));
-  const shift = subnormal.and(f.constantInt(23));
-  const n = f.let(exponent.sub(shift).toF32x4());
+  const fraction = f.let(bits.sub(exponent.shl(23)).as(F32x4).sub(f.constant(1)));
+  return { n: f.let(exponent.sub(shift).toF32x4()), fraction };
+}
+
+/** n ln 2 + ln(1 + m) without its large terms, n LN2_HIGH and m. */
+function logTail(code: KernelCode, n: F32x4, m: F32x4): F32x4 {
+  const { f, madd, nmadd } = code;
   const square = f.let(m.mul(m));
   const cubic = f.let(m.mul(square).mul(polynomial(code, LOG, m)));
-  const low = f.let(nmadd(f.constant(0.5), square, madd(n, f.constant(LN2_LOW), cubic)));
-  const finite = f.let(madd(n, f.constant(LN2_HIGH), m.add(low)));
+  return f.let(nmadd(f.constant(0.5), square, madd(n, f.constant(LN2_LOW), cubic)));
+}
+
+const logSum = ({ f, madd }: KernelCode, n: F32x4, m: F32x4, tail: F32x4): F32x4 =>
+  f.let(madd(n, f.constant(LN2_HIGH), m.add(tail)));
+
+/** The logarithm of x where x is positive and finite; elsewhere its limits. */
+function atEdges({ f }: KernelCode, x: F32x4, finite: F32x4): F32x4 {
   const atEdge = x
     .eq(f.constant(0))
     .select<F32x4>(f.constant(Number.NEGATIVE_INFINITY), f.constant(Number.NaN));
   const infinite = x.eq(f.constant(Number.POSITIVE_INFINITY));
   return f.let(x.gt(f.constant(0)).select<F32x4>(infinite.select<F32x4>(x, finite), atEdge));
+}
+
+/** sinh x: a polynomial for small arguments, h − ¼/h with h = e^|x| / 2 for the rest. */
+export function sinh(code: KernelCode, x: F32x4): F32x4 {
+  const { f, madd } = code;
+  const size = f.let(x.abs());
+  const square = f.let(size.mul(size));
+  const small = f.let(madd(size.mul(square), polynomial(code, SINH, square), size));
+  const half = halfExp(code, f.let(size.pmin(f.constant(90))));
+  const large = f.let(half.sub(f.constant(0.25).div(half)));
+  return withSign(code, size.lt(f.constant(1)).select<F32x4>(small, large), x);
+}
+
+/** eˣ / 2 for 0 ≤ x ≤ 90: finite a little longer than eˣ. */
+function halfExp(code: KernelCode, x: F32x4): F32x4 {
+  const { f } = code;
+  const { turns, mantissa } = expParts(code, x);
+  const n = f.let(turns.sub(f.constant(ROUND).as(I32x4)));
+  const half = f.let(n.shrSigned(1));
+  return f.let(mantissa.mul(powerOfTwo(code, half)).mul(powerOfTwo(code, n.sub(half).sub(f.constantInt(1)))));
+}
+
+/** asinh x: a polynomial for small arguments, ln(1 + t) with t = |x| + x² / (1 + √(1 + x²)) for the rest. */
+export function asinh(code: KernelCode, x: F32x4): F32x4 {
+  const { f, madd } = code;
+  const one = f.constant(1);
+  const size = f.let(x.abs());
+  const square = f.let(size.mul(size));
+  const small = f.let(madd(size.mul(square), polynomial(code, ASINH, square), size));
+  // From 2³⁰ on t is 2 |x|, and ln(1 + t) is ln(1 + |x|) + ln 2: no square overflows.
+  const huge = f.let(size.gt(f.constant(2 ** 30)));
+  const t = f.let(size.add(square.div(one.add(square.add(one).sqrt()))));
+  const rest = f.let(huge.and(f.constant(Math.LN2)).as(F32x4));
+  const large = f.let(log1p(code, f.let(huge.select<F32x4>(size, t))).add(rest));
+  return withSign(code, size.lt(f.constant(0.5)).select<F32x4>(small, large), x);
 }
 
 /** tanh x: a polynomial for small arguments, 1 − 2 / (e^2|x| + 1) for the rest. */

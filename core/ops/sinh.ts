@@ -1,0 +1,17 @@
+import { defineElementwise } from "../elementwise.ts";
+import { apply } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+const op = defineElementwise({
+  name: "sinh",
+  inputs: 1,
+  formula: ([x]) => x.sinh(),
+  backward: (dy, [x]) => [dy.mul(x.cosh())],
+  samples: [
+    { ins: [[2, 5]], range: [-3, 3] },
+    { ins: [[7]], range: [-1e-3, 1e-3] },
+  ],
+});
+
+/** Hyperbolic sine, (eˣ − e⁻ˣ) / 2, exact to the last places also near 0. */
+export const sinh = (x: Tensor): Tensor => apply(op, [x], []);
