@@ -1,5 +1,8 @@
+import { checkFinite, checkInteger, checkShare } from "./check.ts";
 import { type AdamWStep, adamWWasm } from "./kernels/wasm/adamw.ts";
 import { usesFastKernels } from "./op.ts";
+import { showShape } from "./shape.ts";
+import { checkTensor } from "./tensor.ts";
 
 export type { AdamWStep };
 
@@ -10,9 +13,27 @@ export type { AdamWStep };
  * float32 runs on the WASM kernel, which rounds at each operation; everything else here, in double precision.
  */
 export function adamWStep(task: AdamWStep): void {
+  check(task);
   const fast = usesFastKernels() ? adamWWasm(task) : null;
   if (fast) fast();
   else plain(task);
+}
+
+/** The kernel works on addresses: blocks that differ would be read and written beyond their ends. */
+function check(task: AdamWStep): void {
+  const { parameter, gradient, firstMoment, secondMoment } = task;
+  const blocks = [parameter, gradient, firstMoment, secondMoment];
+  for (const x of blocks) checkTensor(x, "adamWStep");
+  if (blocks.some((x) => x.size !== parameter.size || x.dtype !== parameter.dtype)) {
+    const list = blocks.map((x) => `${x.dtype} ${showShape(x.shape)}`).join(", ");
+    throw new Error(`adamWStep: expected parameter, gradient and moments of one size and dtype, got ${list}`);
+  }
+  checkFinite(task.learningRate, "adamWStep", "learningRate", 0);
+  checkShare(task.beta1, "adamWStep", "beta1");
+  checkShare(task.beta2, "adamWStep", "beta2");
+  checkFinite(task.eps, "adamWStep", "eps", 0);
+  checkFinite(task.weightDecay, "adamWStep", "weightDecay", 0);
+  checkInteger(task.step, 1, "adamWStep", "step");
 }
 
 function plain(task: AdamWStep): void {

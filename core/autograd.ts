@@ -1,8 +1,9 @@
+import { checkFunction, checkOptions } from "./check.ts";
 import { isTracked, noGrad, recorder } from "./op.ts";
 import { addInto } from "./ops/add.ts";
 import { Scope } from "./scope.ts";
 import { sameShape, showShape } from "./shape.ts";
-import { Tensor } from "./tensor.ts";
+import { checkTensor, checkTensors, Tensor } from "./tensor.ts";
 
 export interface GradOptions {
   /** Gradient of whatever follows y, of y's shape; 1 for a scalar y. */
@@ -13,12 +14,18 @@ export interface GradOptions {
 
 /**
  * Gradients of y with respect to each of `xs`: vector-Jacobian products dyᵀ ∂y/∂x, by walking y's history backwards.
- * null where y does not depend on x. Throws if y is not a scalar and `dy` is not given.
+ * null where y does not depend on x; all of them where y is a constant, such as the log-determinant of a permutation.
+ * Throws if y is not a scalar and `dy` is not given.
  */
 export function grad(y: Tensor, xs: readonly Tensor[], options: GradOptions = {}): (Tensor | null)[] {
+  checkTensor(y, "grad", "y to be a tensor");
+  checkTensors(xs, "grad");
+  checkOptions(options, ["dy", "createGraph"], "grad");
   const { dy = oneLike(y), createGraph = false } = options;
-  if (!sameShape(dy.shape, y.shape)) {
-    throw new Error(`grad: expected dy of y's shape ${showShape(y.shape)}, got ${showShape(dy.shape)}`);
+  checkTensor(dy, "grad", "dy to be a tensor");
+  if (dy.dtype !== y.dtype || !sameShape(dy.shape, y.shape)) {
+    const [expected, got] = [y, dy].map((x) => `${x.dtype} ${showShape(x.shape)}`);
+    throw new Error(`grad: expected dy to be like y, ${expected}, got ${got}`);
   }
   const { order, wanted } = history(y, xs);
   // The gradient's own history and plans need all of its tensors. Otherwise those that are used up are freed at once:
@@ -131,15 +138,19 @@ function contributions(
   }
 }
 
-/** A fresh leaf with x's numbers that gradients are wanted for. */
-function leaf(x: Tensor): Tensor {
-  return x.detach().tracked();
+/** f at a fresh leaf with x's numbers that gradients are wanted for. */
+function evaluate(f: (x: Tensor) => Tensor, x: Tensor, who: string): { input: Tensor; y: Tensor } {
+  checkFunction(f, who, "f");
+  checkTensor(x, who, "x to be a tensor");
+  const input = x.detach().tracked();
+  const y = f(input);
+  checkTensor(y, who, "f to return a tensor");
+  return { input, y };
 }
 
 /** y = f(x) and dyᵀ J, the vector-Jacobian product. */
 export function vjp(f: (x: Tensor) => Tensor, x: Tensor, dy: Tensor): { y: Tensor; dx: Tensor } {
-  const input = leaf(x);
-  const y = f(input);
+  const { input, y } = evaluate(f, x, "vjp");
   const [dx] = grad(y, [input], { dy });
   return { y, dx: dx ?? Tensor.zeros(x.shape, x.dtype) };
 }
@@ -149,8 +160,7 @@ export function vjp(f: (x: Tensor) => Tensor, x: Tensor, dy: Tensor): { y: Tenso
  * so its own vector-Jacobian product with v is J v.
  */
 export function jvp(f: (x: Tensor) => Tensor, x: Tensor, v: Tensor): { y: Tensor; dy: Tensor } {
-  const input = leaf(x);
-  const y = f(input);
+  const { input, y } = evaluate(f, x, "jvp");
   const u = Tensor.zeros(y.shape, y.dtype).tracked();
   const [pulled] = grad(y, [input], { dy: u, createGraph: true });
   const dy = pulled && isTracked(pulled) ? grad(pulled, [u], { dy: v })[0] : null;
@@ -159,8 +169,7 @@ export function jvp(f: (x: Tensor) => Tensor, x: Tensor, v: Tensor): { y: Tensor
 
 /** The full Jacobian ∂f/∂x as a matrix (size of f(x), size of x). One backward pass per output: for tests and certificates. */
 export function jacobian(f: (x: Tensor) => Tensor, x: Tensor): Tensor {
-  const input = leaf(x);
-  const y = f(input);
+  const { input, y } = evaluate(f, x, "jacobian");
   const rows = Tensor.zeros([y.size, x.size], x.dtype);
   for (let i = 0; i < y.size; i++) {
     const dy = Tensor.zeros(y.shape, y.dtype);

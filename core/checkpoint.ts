@@ -1,7 +1,8 @@
 import { grad } from "./autograd.ts";
+import { checkFunction } from "./check.ts";
 import { type Differentiable, noGrad, record, tracksGradients, withGradients } from "./op.ts";
 import { tidy } from "./scope.ts";
-import type { Tensor } from "./tensor.ts";
+import { checkTensors, type Tensor } from "./tensor.ts";
 
 interface Body {
   readonly f: (...inputs: Tensor[]) => Tensor;
@@ -21,6 +22,9 @@ export function checkpoint(
   inputs: readonly Tensor[],
   parameters: readonly Tensor[] = [],
 ): Tensor {
+  checkFunction(f, "checkpoint", "f");
+  checkTensors(inputs, "checkpoint");
+  checkTensors(parameters, "checkpoint");
   const y = noGrad(() => tidy(() => f(...inputs)));
   return record(op, y, [...inputs, ...parameters], { f, arity: inputs.length });
 }

@@ -1,8 +1,9 @@
+import { checkInt32, refuse } from "./check.ts";
 import { compileRow, Expr } from "./expr.ts";
 import { elementwiseWasm } from "./kernels/wasm/elementwise.ts";
 import { defineOp, type Op, type Sample } from "./op.ts";
 import { broadcastShapes, broadcastStrides, eachRow } from "./shape.ts";
-import type { Tensor } from "./tensor.ts";
+import { Tensor } from "./tensor.ts";
 
 /** Numbers given at each call, such as the bounds of `clamp`. */
 export type Params = readonly number[];
@@ -17,6 +18,8 @@ export interface Elementwise {
   formula(x: readonly Expr[], p: readonly Expr[]): Expr;
   backward: Op<Params>["backward"];
   readonly samples: readonly Sample<Params>[];
+  /** True when it serves int32 as well. Results that are no integers, or do not fit, are refused. */
+  readonly integers?: boolean;
 }
 
 /** Defines an op whose output elements depend on one element of each input. */
@@ -30,7 +33,9 @@ export function defineElementwise(spec: Elementwise): Op<Params> {
   const wasm = elementwiseWasm(formula, inputs, params);
   return defineOp<Params>({
     name,
-    shape(ins) {
+    integers: spec.integers,
+    shape(ins, values) {
+      for (let i = 0; i < params; i++) if (typeof values[i] !== "number") refuse(name, "a number", values[i]);
       let shape = ins[0].shape;
       for (let i = 1; i < inputs; i++) shape = broadcastShapes(shape, ins[i].shape, name);
       return shape;
@@ -40,9 +45,14 @@ export function defineElementwise(spec: Elementwise): Op<Params> {
         const strides = ins.map((x) => broadcastStrides(x.shape, out.shape));
         const inner = strides.map((s) => s.at(-1) ?? 0);
         const data = ins.map((x) => x.data);
-        eachRow(out.shape, strides, (at, count, starts) =>
-          row(out.data, at, count, data, starts, inner, values),
-        );
+        const integers = out.dtype === "int32";
+        const Y = integers ? new Float64Array(out.size) : out.data;
+        // As the fast kernels receive them.
+        const given = out.dtype === "float32" ? values.map(Math.fround) : values;
+        eachRow(out.shape, strides, (at, count, starts) => row(Y, at, count, data, starts, inner, given));
+        if (!integers) return;
+        checkInt32(Y, name);
+        out.data.set(Y);
       },
       wasm,
     },
@@ -54,3 +64,14 @@ export function defineElementwise(spec: Elementwise): Op<Params> {
 
 /** A gradient summed over the axes along which the input was repeated. */
 export const unbroadcast = (dy: Tensor, x: Tensor): Tensor => dy.sumTo(x.shape);
+
+/** Whether an operand is a number, which is then rounded to the other's dtype. Throws if an int32 tensor cannot hold it. */
+export function isNumber(b: Tensor | number, other: Tensor, who: string): b is number {
+  if (typeof b !== "number") return false;
+  if (other.dtype === "int32") checkInt32([b], who);
+  return true;
+}
+
+/** An operand as a tensor: a number becomes a scalar of the other's dtype. */
+export const operand = (b: Tensor | number, other: Tensor, who: string): Tensor =>
+  isNumber(b, other, who) ? Tensor.full([], b, other.dtype) : b;

@@ -21,6 +21,7 @@ export { lazily, misfit, setHost, toHost } from "./host.ts";
 export { engineInfo } from "./kernels/wasm/engine.ts";
 export { setThreads, spinning, threads } from "./kernels/wasm/threads.ts";
 export { heapUsage } from "./memory.ts";
+export type { Nested } from "./nested.ts";
 export { isTracked, noGrad, plainKernels, type Step, type Watch, watchKernels, withGradients } from "./op.ts";
 export { concat } from "./ops/concat.ts";
 export type { Triangle } from "./ops/triangular-solve.ts";
@@ -32,8 +33,12 @@ export { type Shape, sameShape, showShape, sizeOf } from "./shape.ts";
 export { type DType, Tensor, type TensorData } from "./tensor.ts";
 
 for (const [name, op] of Object.entries(ops) as [string, (x: Tensor, ...rest: unknown[]) => unknown][]) {
+  const arguments_ = op.length - 1;
   Object.defineProperty(Tensor.prototype, name, {
     value(this: Tensor, ...rest: unknown[]) {
+      // An argument that is not read, as in x.softmax(0), would be a wrong result.
+      if (rest.length > arguments_)
+        throw new Error(`${name}: expected ${arguments_} arguments at most, got ${rest.length}`);
       return op(this, ...rest);
     },
   });

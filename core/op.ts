@@ -1,3 +1,4 @@
+import { refuse } from "./check.ts";
 import type { Expr } from "./expr.ts";
 import type { PackedWeights } from "./kernels/wasm/packed.ts";
 import { type Shape, showShape } from "./shape.ts";
@@ -28,6 +29,8 @@ export interface Op<A> {
   };
   /** True when equal inputs may give different results from call to call: a plan never takes such a result for a constant. */
   readonly volatile?: boolean;
+  /** True when it means something for int32 tensors; other ops refuse them. */
+  readonly integers?: boolean;
   /** The formula of an elementwise op, whose attributes are its params: plans join such ops. */
   readonly formula?: Expr;
   /**
@@ -123,7 +126,8 @@ export const isTracked = (x: Tensor): boolean => x.requiresGrad || x.node !== nu
 
 /** Runs an op: allocates the output, chooses the kernel, records history and, when one is being made, the plan. */
 export function apply<A>(op: Op<A>, ins: readonly Tensor[], attrs: A): Tensor {
-  const out = Tensor.reserve(op.shape(ins, attrs), outputType(op, ins, attrs));
+  const dtype = outputType(op, ins, attrs);
+  const out = Tensor.reserve(op.shape(ins, attrs), dtype);
   if (out.size > 0) {
     applyInto(op, out, ins, attrs);
     recorder.steps?.push({ op: op as Op<unknown>, out, ins, attrs });
@@ -188,14 +192,22 @@ export function record<A>(op: Differentiable<A>, out: Tensor, ins: readonly Tens
   return out;
 }
 
+/** Checks that the inputs are tensors, and of a type that the op serves. */
 function outputType<A>(op: Op<A>, ins: readonly Tensor[], attrs: A): DType {
+  let mixed = false;
+  for (let i = 0; i < ins.length; i++) {
+    const x = ins[i];
+    // In less time than instanceof takes. Tensors of another copy of the package lie on another heap.
+    if (x?.constructor !== Tensor) refuse(op.name, i === 0 ? "a tensor" : `a tensor as input ${i}`, x);
+    mixed ||= x.dtype !== ins[0].dtype;
+  }
   if (op.dtype) return op.dtype(ins, attrs);
   const type = ins[0].dtype;
-  for (const x of ins) {
-    if (x.dtype !== type) {
-      const list = ins.map((y) => `${y.dtype} ${showShape(y.shape)}`).join(", ");
-      throw new Error(`${op.name}: expected inputs of one dtype, got ${list}`);
-    }
+  if (mixed) {
+    const list = ins.map((x) => `${x.dtype} ${showShape(x.shape)}`).join(", ");
+    throw new Error(`${op.name}: expected inputs of one dtype, got ${list}`);
   }
+  if (type === "int32" && !op.integers)
+    throw new Error(`${op.name}: expected float32 or float64, got int32 ${showShape(ins[0].shape)}`);
   return type;
 }

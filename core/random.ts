@@ -1,5 +1,5 @@
-import type { Shape } from "./shape.ts";
-import { sizeOf } from "./shape.ts";
+import { checkFinite, checkInteger, refuse } from "./check.ts";
+import { checkShape, type Shape, sizeOf } from "./shape.ts";
 import { type DType, Tensor } from "./tensor.ts";
 
 /** Multipliers and key increments of Philox4x32 (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011). */
@@ -68,8 +68,8 @@ export class Random {
 
   /** `seed` and `stream` are integers in [0, 2⁵³) and [0, 2³²). */
   constructor(seed: number, stream = 0) {
-    if (!Number.isSafeInteger(seed) || seed < 0)
-      throw new Error(`Random: expected a seed in [0, 2^53), got ${seed}`);
+    if (!Number.isSafeInteger(seed) || seed < 0) refuse("Random", "a seed in [0, 2^53)", seed);
+    checkInteger(stream, 0, "Random", "stream", 2 ** 32 - 1);
     this.#key = [seed >>> 0, Math.floor(seed / 2 ** 32)];
     this.#stream = stream;
   }
@@ -124,9 +124,7 @@ export class Random {
 
   /** A uniform integer in [0, bound), without bias. */
   integer(bound: number): number {
-    if (!Number.isInteger(bound) || bound < 1 || bound > 2 ** 32) {
-      throw new Error(`Random.integer: expected a bound in [1, 2^32], got ${bound}`);
-    }
+    checkInteger(bound, 1, "Random.integer", "bound", 2 ** 32);
     const limit = 2 ** 32 - (2 ** 32 % bound);
     for (;;) {
       const x = this.uint32();
@@ -142,6 +140,7 @@ export class Random {
 
   /** The numbers 0 … n − 1 in random order. */
   permutation(n: number): number[] {
+    checkInteger(n, 0, "Random.permutation", "n", 2 ** 32);
     const order = Array.from({ length: n }, (_, i) => i);
     for (let i = n - 1; i > 0; i--) {
       const j = this.integer(i + 1);
@@ -152,19 +151,19 @@ export class Random {
 
   /** A tensor of standard normal numbers. */
   normals(shape: Shape, dtype: DType = "float32"): Tensor {
-    return Tensor.from(
-      Float64Array.from({ length: sizeOf(shape) }, () => this.normal()),
-      shape,
-      dtype,
-    );
+    return this.#filled(shape, dtype, "Random.normals", () => this.normal());
   }
 
   /** A tensor of numbers uniform in [low, high). */
   uniforms(shape: Shape, low: number, high: number, dtype: DType = "float32"): Tensor {
-    return Tensor.from(
-      Float64Array.from({ length: sizeOf(shape) }, () => low + (high - low) * this.uniform()),
-      shape,
-      dtype,
-    );
+    checkFinite(low, "Random.uniforms", "low");
+    checkFinite(high, "Random.uniforms", "high", low);
+    return this.#filled(shape, dtype, "Random.uniforms", () => low + (high - low) * this.uniform());
+  }
+
+  #filled(shape: Shape, dtype: DType, who: string, draw: () => number): Tensor {
+    checkShape(shape, who);
+    if (dtype !== "float32" && dtype !== "float64") refuse(who, "float32 or float64", dtype);
+    return Tensor.from(Float64Array.from({ length: sizeOf(shape) }, draw), shape, dtype);
   }
 }

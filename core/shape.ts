@@ -1,3 +1,5 @@
+import { refuse } from "./check.ts";
+
 /** Lengths of the axes, outermost first; `[]` is a scalar. */
 export type Shape = readonly number[];
 
@@ -22,6 +24,7 @@ export function showShape(shape: Shape): string {
 
 /** Throws unless every length is a non-negative integer. */
 export function checkShape(shape: Shape, who: string): void {
+  if (!Array.isArray(shape)) refuse(who, "a shape such as [2, 3]", shape);
   for (const length of shape) {
     if (!Number.isSafeInteger(length) || length < 0)
       throw new Error(`${who}: expected a shape of non-negative integers, got ${showShape(shape)}`);
@@ -68,8 +71,9 @@ export function broadcastStrides(from: Shape, to: Shape): number[] {
 
 /** Turns an axis counted from the end (−1 is the last) into one counted from the start. */
 export function resolveAxis(axis: number, rank: number, who: string): number {
+  if (!Number.isInteger(axis)) refuse(who, "an axis", axis);
   const resolved = axis < 0 ? axis + rank : axis;
-  if (!Number.isInteger(resolved) || resolved < 0 || resolved >= rank) {
+  if (resolved < 0 || resolved >= rank) {
     throw new Error(`${who}: axis ${axis} does not exist in a tensor of rank ${rank}`);
   }
   return resolved;

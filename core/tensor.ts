@@ -1,8 +1,10 @@
+import { checkInt32, markCopy, refuse } from "./check.ts";
 import { allocate, memory, release } from "./memory.ts";
+import { flatten, type Nested } from "./nested.ts";
 import type { Differentiable } from "./op.ts";
 import type { Methods } from "./ops/index.ts";
 import { type Scope, scopes } from "./scope.ts";
-import { checkShape, type Shape, showShape, sizeOf } from "./shape.ts";
+import { checkShape, type Shape, sameShape, showShape, sizeOf } from "./shape.ts";
 
 /**
  * Element types. float32 is what fast kernels work on; float64 runs on the plain kernels and is what the
@@ -41,6 +43,10 @@ export interface Tensor extends Methods {}
  */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: core/index.ts defines every method of the interface
 export class Tensor {
+  static {
+    markCopy(Tensor);
+  }
+
   readonly shape: Shape;
   readonly dtype: DType;
   readonly size: number;
@@ -55,6 +61,7 @@ export class Tensor {
   #scope: Scope | null;
 
   private constructor(shape: Shape, size: number, dtype: DType, block: Block) {
+    if (!block) refuse("Tensor", "to be made with Tensor.from or Tensor.zeros", shape);
     this.shape = shape;
     this.dtype = dtype;
     this.size = size;
@@ -66,8 +73,7 @@ export class Tensor {
 
   /** A tensor with undefined content. */
   static empty(shape: Shape, dtype: DType = "float32"): Tensor {
-    checkShape(shape, "Tensor.empty");
-    return Tensor.reserve([...shape], dtype);
+    return made(shape, dtype, "Tensor.empty");
   }
 
   /** The same for a shape that is known to be one and that nobody will change: what ops make their results with. */
@@ -77,30 +83,46 @@ export class Tensor {
     return new Tensor(shape, size, dtype, { address: allocate(bytes), bytes, owners: 0, planned: false });
   }
 
-  /** A tensor filled with one value. */
+  /** A tensor filled with one value, rounded to `dtype`; int32 takes only integers that fit. */
   static full(shape: Shape, value: number, dtype: DType = "float32"): Tensor {
-    const out = Tensor.empty(shape, dtype);
+    if (typeof value !== "number") refuse("Tensor.full", "a number", value);
+    if (dtype === "int32") checkInt32([value], "Tensor.full");
+    const out = made(shape, dtype, "Tensor.full");
     out.data.fill(value);
     return out;
   }
 
   static zeros(shape: Shape, dtype: DType = "float32"): Tensor {
-    return Tensor.full(shape, 0, dtype);
+    const out = made(shape, dtype, "Tensor.zeros");
+    out.data.fill(0);
+    return out;
   }
 
   static ones(shape: Shape, dtype: DType = "float32"): Tensor {
-    return Tensor.full(shape, 1, dtype);
+    const out = made(shape, dtype, "Tensor.ones");
+    out.data.fill(1);
+    return out;
   }
 
-  /** A tensor with the given numbers, row-major, rounded to `dtype`. */
-  static from(values: ArrayLike<number>, shape: Shape = [values.length], dtype: DType = "float32"): Tensor {
-    if (sizeOf(shape) !== values.length) {
+  /**
+   * A tensor with the given numbers, rounded to `dtype`; int32 takes only integers that fit. Nested arrays, as in
+   * `Tensor.from([[1, 2], [3, 4]])`, bring their shape; numbers in a row are row-major and take `shape`.
+   */
+  static from(values: Nested, shape?: Shape, dtype: DType = "float32"): Tensor {
+    const who = "Tensor.from";
+    const { numbers, shape: found } = flatten(values, who);
+    const wanted = shape ?? found;
+    checkShape(wanted, who);
+    if (sizeOf(wanted) !== numbers.length) {
       throw new Error(
-        `Tensor.from: shape ${showShape(shape)} holds ${sizeOf(shape)} numbers, got ${values.length}`,
+        `${who}: shape ${showShape(wanted)} holds ${sizeOf(wanted)} numbers, got ${numbers.length}`,
       );
     }
-    const out = Tensor.empty(shape, dtype);
-    out.data.set(values);
+    if (found.length > 1 && !sameShape(found, wanted))
+      throw new Error(`${who}: expected arrays nested as ${showShape(wanted)}, got ${showShape(found)}`);
+    if (dtype === "int32") checkInt32(numbers, who);
+    const out = made(wanted, dtype, who);
+    out.data.set(numbers);
     return out;
   }
 
@@ -170,8 +192,10 @@ export class Tensor {
     return dims as Record<Split<Names>, number>;
   }
 
-  /** Marks a leaf that gradients are wanted for. */
+  /** Marks a leaf that gradients are wanted for. Integers have none. */
   tracked(): this {
+    if (this.dtype === "int32")
+      throw new Error(`tracked: expected float32 or float64, got int32 ${showShape(this.shape)}`);
     this.requiresGrad = true;
     return this;
   }
@@ -194,6 +218,28 @@ export class Tensor {
     this.node = null;
     if (--block.owners === 0 && !block.planned) release(block.address, block.bytes);
   }
+}
+
+/** Throws unless x is a tensor of this copy of the package. */
+export function checkTensor(x: unknown, who: string, what = "a tensor"): asserts x is Tensor {
+  if (!(x instanceof Tensor)) refuse(who, what, x);
+}
+
+/** Throws unless `list` is an array of tensors. */
+export function checkTensors(list: readonly Tensor[], who: string): void {
+  if (!Array.isArray(list)) refuse(who, "an array of tensors", list);
+  for (const x of list) checkTensor(x, who, "an array of tensors, each");
+}
+
+export function checkDType(dtype: DType, who: string): void {
+  if (!Object.hasOwn(VIEWS, dtype)) refuse(who, "float32, float64 or int32", dtype);
+}
+
+/** A tensor with undefined content; shape and dtype are checked. */
+function made(shape: Shape, dtype: DType, who: string): Tensor {
+  checkShape(shape, who);
+  checkDType(dtype, who);
+  return Tensor.reserve([...shape], dtype);
 }
 
 interface AxisName {

@@ -6,6 +6,7 @@ const op = defineElementwise({
   name: "abs",
   inputs: 1,
   formula: ([x]) => x.abs(),
+  integers: true,
   backward: (dy, [x]) => [dy.mul(x.sign())],
   samples: [
     { ins: [[7]], range: [0.1, 1] },

@@ -1,11 +1,13 @@
-import { defineElementwise, unbroadcast } from "../elementwise.ts";
+import { defineElementwise, isNumber, unbroadcast } from "../elementwise.ts";
 import { apply, applyInto } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
+import { shift } from "./shift.ts";
 
 const op = defineElementwise({
   name: "add",
   inputs: 2,
   formula: ([a, b]) => a.add(b),
+  integers: true,
   backward: (dy, [a, b]) => [unbroadcast(dy, a), unbroadcast(dy, b)],
   samples: [
     {
@@ -25,8 +27,9 @@ const op = defineElementwise({
   ],
 });
 
-/** a + b */
-export const add = (a: Tensor, b: Tensor): Tensor => apply(op, [a, b], []);
+/** a + b; a number is added to every element. */
+export const add = (a: Tensor, b: Tensor | number): Tensor =>
+  isNumber(b, a, "add") ? shift(a, b) : apply(op, [a, b], []);
 
 /** sum ← sum + x, in place and without history, for blocks of one shape that nobody else reads. */
 export const addInto = (sum: Tensor, x: Tensor): void => applyInto(op, sum, [sum, x], []);

@@ -1,3 +1,4 @@
+import { checkInteger, checkOptions, refuse } from "../check.ts";
 import { attentionWasm } from "../kernels/wasm/attention.ts";
 import { apply, defineOp } from "../op.ts";
 import { showShape } from "../shape.ts";
@@ -137,9 +138,15 @@ function causalMask(T: number, S: number, dtype: Tensor["dtype"]): Tensor {
  * from the rows that projections leave: queries (B, T, ≥ E), keys and values (B, S, ≥ E) → (B, T, E). They may be one
  * tensor.
  */
-export const attention = (
-  queries: Tensor,
-  keys: Tensor,
-  values: Tensor,
-  { heads, width, queriesAt = 0, keysAt = 0, valuesAt = 0, causal = false }: AttentionOptions,
-): Tensor => apply(op, [queries, keys, values], { heads, width, at: [queriesAt, keysAt, valuesAt], causal });
+export function attention(queries: Tensor, keys: Tensor, values: Tensor, options: AttentionOptions): Tensor {
+  checkOptions(options, OPTIONS, "attention");
+  const { heads, width, queriesAt = 0, keysAt = 0, valuesAt = 0, causal = false } = options;
+  const at = [queriesAt, keysAt, valuesAt] as const;
+  checkInteger(heads, 1, "attention", "heads");
+  checkInteger(width, 1, "attention", "width");
+  for (const start of at) checkInteger(start, 0, "attention", "starts");
+  if (typeof causal !== "boolean") refuse("attention", "causal to be true or false", causal);
+  return apply(op, [queries, keys, values], { heads, width, at, causal });
+}
+
+const OPTIONS = ["heads", "width", "queriesAt", "keysAt", "valuesAt", "causal"];

@@ -1,7 +1,15 @@
 import { Expr } from "../expr.ts";
 import { elementwiseWasm } from "../kernels/wasm/elementwise.ts";
 import { apply, defineOp } from "../op.ts";
-import { broadcastShapes, broadcastStrides, eachRow, type Shape, sameShape, showShape } from "../shape.ts";
+import {
+  broadcastShapes,
+  broadcastStrides,
+  checkShape,
+  eachRow,
+  type Shape,
+  sameShape,
+  showShape,
+} from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
 const copy = elementwiseWasm(Expr.input(0), 1, 0);
@@ -25,6 +33,7 @@ const op = defineOp<Shape>({
     },
     wasm: (out, [x]) => copy(out, [x]),
   },
+  integers: true,
   backward: (dy, [x]) => [dy.sumTo(x.shape)],
   samples: [
     { ins: [[3, 1]], attrs: [2, 3, 4] },
@@ -34,5 +43,7 @@ const op = defineOp<Shape>({
 });
 
 /** Repeats x along axes of length 1 and new leading axes until it has shape `to`. */
-export const broadcastTo = (x: Tensor, to: Shape): Tensor =>
-  sameShape(x.shape, to) ? x : apply(op, [x], [...to]);
+export function broadcastTo(x: Tensor, to: Shape): Tensor {
+  checkShape(to, "broadcastTo");
+  return sameShape(x.shape, to) ? x : apply(op, [x], [...to]);
+}

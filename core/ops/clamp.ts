@@ -1,3 +1,4 @@
+import { refuse } from "../check.ts";
 import { defineElementwise } from "../elementwise.ts";
 import { apply } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
@@ -7,6 +8,7 @@ const op = defineElementwise({
   inputs: 1,
   params: 2,
   formula: ([x], [low, high]) => x.max(low).min(high),
+  integers: true,
   backward: (dy, [x], _out, [low, high]) => [dy.mul(inside(x, low, high))],
   samples: [
     { ins: [[2, 5]], attrs: [-2, 2] },
@@ -27,4 +29,7 @@ const within = defineElementwise({
 const inside = (x: Tensor, low: number, high: number): Tensor => apply(within, [x], [low, high]);
 
 /** x limited to [low, high]; the gradient is zero outside. */
-export const clamp = (x: Tensor, low: number, high: number): Tensor => apply(op, [x], [low, high]);
+export function clamp(x: Tensor, low: number, high: number): Tensor {
+  if (!(low <= high)) refuse("clamp", "bounds low ≤ high", [low, high]);
+  return apply(op, [x], [low, high]);
+}

@@ -1,7 +1,7 @@
 import { copyRowsWasm, inTurn } from "../kernels/wasm/copy-rows.ts";
 import { apply, defineOp } from "../op.ts";
 import { resolveAxis, sameShape, showShape, sizeOf } from "../shape.ts";
-import type { Tensor } from "../tensor.ts";
+import { checkTensors, type Tensor } from "../tensor.ts";
 
 const op = defineOp<number>({
   name: "concat",
@@ -48,6 +48,7 @@ const op = defineOp<number>({
       );
     },
   },
+  integers: true,
   backward(dy, ins, _out, axis) {
     let start = 0;
     return ins.map((x) => dy.slice(axis, start, (start += x.shape[axis])));
@@ -67,6 +68,7 @@ const op = defineOp<number>({
 
 /** Joins tensors along one axis; their other lengths must agree. */
 export function concat(tensors: readonly Tensor[], axis: number): Tensor {
+  checkTensors(tensors, "concat");
   if (tensors.length === 0) throw new Error("concat: expected one tensor at least, got none");
   return apply(op, tensors, resolveAxis(axis, tensors[0].shape.length, "concat"));
 }

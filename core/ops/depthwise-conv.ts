@@ -1,6 +1,5 @@
 import { depthwiseConvWasm } from "../kernels/wasm/depthwise-conv.ts";
 import { apply, defineOp } from "../op.ts";
-import { showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { concat } from "./concat.ts";
 
@@ -8,9 +7,7 @@ const op = defineOp({
   name: "depthwiseConv",
   shape([x, weight]) {
     const { C } = x.dims("B H W C", "depthwiseConv");
-    if (weight.size !== 9 * C) {
-      throw new Error(`depthwiseConv: expected weight (3, 3, ${C}), got ${showShape(weight.shape)}`);
-    }
+    weight.dims(`3 3 ${C}`, "depthwiseConv: weight");
     return x.shape;
   },
   kernels: {

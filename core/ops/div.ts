@@ -1,4 +1,4 @@
-import { defineElementwise, unbroadcast } from "../elementwise.ts";
+import { defineElementwise, operand, unbroadcast } from "../elementwise.ts";
 import { apply } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -28,5 +28,5 @@ const op = defineElementwise({
   ],
 });
 
-/** a / b, element by element */
-export const div = (a: Tensor, b: Tensor): Tensor => apply(op, [a, b], []);
+/** a / b, element by element; b may be a number. */
+export const div = (a: Tensor, b: Tensor | number): Tensor => apply(op, [a, operand(b, a, "div")], []);

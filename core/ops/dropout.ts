@@ -1,6 +1,7 @@
+import { checkShare, refuse } from "../check.ts";
 import { dropoutWasm } from "../kernels/wasm/dropout.ts";
 import { apply, defineOp } from "../op.ts";
-import { philox, type Random, type Stretch } from "../random.ts";
+import { philox, Random, type Stretch } from "../random.ts";
 import type { Tensor } from "../tensor.ts";
 
 interface Mask {
@@ -54,5 +55,7 @@ const masked = (x: Tensor, mask: Mask): Tensor => apply(op, [x], mask);
  * numbers of `random` and is computed again on the way back, not stored.
  */
 export function dropout(x: Tensor, p: number, random: Random): Tensor {
+  checkShare(p, "dropout", "a probability");
+  if (!(random instanceof Random)) refuse("dropout", "a Random", random);
   return masked(x, { p, stretch: random.take(4 * Math.ceil(x.size / GROUP)) });
 }

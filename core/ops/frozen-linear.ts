@@ -1,3 +1,4 @@
+import { checkInteger, checkOptions, refuse } from "../check.ts";
 import { FrozenWeights } from "../frozen-weights.ts";
 import { frozenLinearWasm } from "../kernels/wasm/frozen-linear.ts";
 import { streamWasm } from "../kernels/wasm/stream.ts";
@@ -145,11 +146,11 @@ const sampleWeights = (groups: number, outputs: number, inputs: number): FrozenW
  * when all groups read the same, → (G, M, N). Rows of x may be longer than the matrices have inputs: their first numbers
  * are read. Gradients flow to x, bias and residual; the weights have none.
  */
-export function frozenLinear(
-  x: Tensor,
-  weights: FrozenWeights,
-  { bias, biasFrom = 0, residual }: FrozenLinearOptions = {},
-): Tensor {
+export function frozenLinear(x: Tensor, weights: FrozenWeights, options?: FrozenLinearOptions): Tensor {
+  if (!(weights instanceof FrozenWeights)) refuse("frozenLinear", "FrozenWeights", weights);
+  if (options !== undefined) checkOptions(options, ["bias", "biasFrom", "residual"], "frozenLinear");
+  const { bias, biasFrom = 0, residual } = options ?? {};
+  checkInteger(biasFrom, 0, "frozenLinear", "biasFrom");
   const ins = [x, ...(bias ? [bias] : []), ...(residual ? [residual] : [])];
   return apply(op, ins, { weights, bias: bias !== undefined, biasFrom, residual: residual !== undefined });
 }

@@ -1,11 +1,10 @@
+import { checkInteger } from "../check.ts";
 import { gatherRowsWasm, scatterRowsWasm } from "../kernels/wasm/gather.ts";
 import { apply, defineOp } from "../op.ts";
 import { type Shape, showShape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 
 function checkIds(ids: Tensor, rows: number, who: string): void {
-  if (ids.dtype !== "int32")
-    throw new Error(`${who}: expected int32 row numbers, got ${ids.dtype} ${showShape(ids.shape)}`);
   for (const id of ids.data) {
     if (id < 0 || id >= rows) throw new Error(`${who}: row ${id} does not exist in a table of ${rows} rows`);
   }
@@ -20,7 +19,11 @@ const op = defineOp<number>({
     table.dims("rows C", "gatherRows");
     return [...ids.shape, table.shape[1]];
   },
-  dtype: ([table]) => table.dtype,
+  dtype([table, ids]) {
+    if (ids.dtype !== "int32")
+      throw new Error(`gatherRows: expected int32 row numbers, got ${ids.dtype} ${showShape(ids.shape)}`);
+    return table.dtype;
+  },
   kernels: {
     js(out, [table, ids]) {
       const C = table.shape[1];
@@ -99,5 +102,7 @@ const scatter = defineOp<Scatter>({
  * Rows of a table (rows, C) by int32 row numbers (…) → (…, C). Throws for a number outside the table.
  * The row `padding` is read like any other but gets no gradient.
  */
-export const gatherRows = (table: Tensor, ids: Tensor, padding: number = NONE): Tensor =>
-  apply(op, [table, ids], padding);
+export function gatherRows(table: Tensor, ids: Tensor, padding?: number): Tensor {
+  if (padding !== undefined) checkInteger(padding, 0, "gatherRows", "padding", table.shape[0] - 1);
+  return apply(op, [table, ids], padding ?? NONE);
+}

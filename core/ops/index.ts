@@ -1,4 +1,7 @@
-/** Every op that takes a tensor first; each is also a method of Tensor. */
+/**
+ * Every op that takes a tensor first; each is also a method of Tensor. Optional arguments are written `x?: T`, without a
+ * default in the list: so a method knows how many there are and refuses more.
+ */
 export * from "./abs.ts";
 export { add } from "./add.ts";
 export * from "./asinh.ts";
@@ -47,7 +50,7 @@ export * from "./tanh.ts";
 export * from "./triangle.ts";
 export * from "./triangular-solve.ts";
 export * from "./uncouple.ts";
-export * from "./unfold.ts";
+export { unfold } from "./unfold.ts";
 export * from "./where.ts";
 
 import type * as ops from "./index.ts";

@@ -1,3 +1,4 @@
+import { checkFinite } from "../check.ts";
 import { layerNormWasm } from "../kernels/wasm/layer-norm.ts";
 import { layerNormGradWasm, layerNormSumsWasm } from "../kernels/wasm/layer-norm-grad.ts";
 import { apply, defineOp, type Op } from "../op.ts";
@@ -8,9 +9,10 @@ const op = defineOp<number>({
   name: "layerNorm",
   shape([x, gain, bias]) {
     const C = x.shape.at(-1);
-    if (gain.size !== C || bias.size !== C) {
+    if (C === undefined || gain.size !== C || bias.size !== C) {
       throw new Error(
-        `layerNorm: expected gain and bias of ${C} numbers, got ${showShape(gain.shape)} and ${showShape(bias.shape)}`,
+        `layerNorm: expected rows with a gain and a bias for each number, got ${showShape(x.shape)}, ` +
+          `${showShape(gain.shape)} and ${showShape(bias.shape)}`,
       );
     }
     return x.shape;
@@ -167,5 +169,7 @@ const sumsOp: Op<number> = defineOp<number>({
  * Layer normalisation over the last axis (arXiv:1607.06450): (x − mean) / √(variance + eps) · gain + bias,
  * with the biased variance.
  */
-export const layerNorm = (x: Tensor, gain: Tensor, bias: Tensor, eps: number): Tensor =>
-  apply(op, [x, gain, bias], eps);
+export function layerNorm(x: Tensor, gain: Tensor, bias: Tensor, eps: number): Tensor {
+  checkFinite(eps, "layerNorm", "eps", 0);
+  return apply(op, [x, gain, bias], eps);
+}

@@ -1,4 +1,4 @@
-import { defineElementwise } from "../elementwise.ts";
+import { defineElementwise, operand } from "../elementwise.ts";
 import { apply } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -6,9 +6,11 @@ const op = defineElementwise({
   name: "lessThan",
   inputs: 2,
   formula: ([a, b]) => a.lessThan(b, 1, 0),
+  integers: true,
   backward: () => [null, null],
   samples: [{ ins: [[2, 5], [5]] }],
 });
 
-/** 1 where a < b, else 0 (also where either is NaN). */
-export const lessThan = (a: Tensor, b: Tensor): Tensor => apply(op, [a, b], []);
+/** 1 where a < b, else 0 (also where either is NaN); b may be a number. */
+export const lessThan = (a: Tensor, b: Tensor | number): Tensor =>
+  apply(op, [a, operand(b, a, "lessThan")], []);

@@ -2,17 +2,12 @@ import { gemmWasm } from "../kernels/wasm/gemm.ts";
 import { PACKING_PAYS, packWeights } from "../kernels/wasm/packed.ts";
 import { apply, defineOp } from "../op.ts";
 import { showShape } from "../shape.ts";
-import type { Tensor } from "../tensor.ts";
+import { checkTensor, type Tensor } from "../tensor.ts";
 
 const op = defineOp({
   name: "linear",
   shape([x, weight, bias]) {
-    const { out, inputs } = weight.dims("out inputs", "linear weight");
-    if (x.shape.at(-1) !== inputs) {
-      throw new Error(
-        `linear: expected (…, ${inputs}) for weight ${showShape(weight.shape)}, got ${showShape(x.shape)}`,
-      );
-    }
+    const out = outputsFor(x, weight);
     if (bias.size !== out)
       throw new Error(`linear: expected a bias of ${out} numbers, got ${showShape(bias.shape)}`);
     return x.shape.with(-1, out);
@@ -65,8 +60,22 @@ const op = defineOp({
   samples: [{ ins: [[3, 4], [5, 4], [5]] }, { ins: [[2, 3, 4], [2, 4], [2]] }],
 });
 
+/** How many numbers the weight makes of a row of x. */
+function outputsFor(x: Tensor, weight: Tensor): number {
+  const { out, inputs } = weight.dims("out inputs", "linear: weight");
+  if (x.shape.at(-1) !== inputs) {
+    throw new Error(
+      `linear: expected (…, ${inputs}) for weight ${showShape(weight.shape)}, got ${showShape(x.shape)}`,
+    );
+  }
+  return out;
+}
+
 /** x Wᵀ + b over the last axis, with W (out, in) as checkpoints store it: (…, in) → (…, out). */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
+  checkTensor(weight, "linear", "a weight");
+  if (bias === undefined) outputsFor(x, weight);
+  else checkTensor(bias, "linear", "a bias");
   const rows = x.shape.length === 1 ? x.reshape([1, x.size]) : x;
   const y = bias ? apply(op, [rows, weight, bias], undefined) : rows.matmul(weight, { transposeB: true });
   return x.shape.length === 1 ? y.reshape([y.size]) : y;

@@ -1,13 +1,21 @@
+import { checkFlags, checkOptions } from "../check.ts";
 import { gemmWasm } from "../kernels/wasm/gemm.ts";
 import { PACKING_PAYS, packWeights } from "../kernels/wasm/packed.ts";
 import { apply, defineOp } from "../op.ts";
 import { broadcastShapes, sameShape, showShape } from "../shape.ts";
-import type { Tensor, TensorData } from "../tensor.ts";
+import { checkTensor, type Tensor, type TensorData } from "../tensor.ts";
 
 interface Transposed {
   readonly a: boolean;
   readonly b: boolean;
 }
+
+export interface MatmulOptions {
+  readonly transposeA?: boolean;
+  readonly transposeB?: boolean;
+}
+
+const MATMUL_OPTIONS = ["transposeA", "transposeB"];
 
 /** Sizes of op(A) (M, K) times op(B) (K, N), repeated `batch` times. */
 function sizes(
@@ -143,7 +151,11 @@ const product = (a: Tensor, b: Tensor, ta: boolean, tb: boolean): Tensor =>
  * Matrix product over the last two axes: (…, M, K) times (…, K, N) → (…, M, N). Leading axes broadcast.
  * `transposeA` and `transposeB` read an operand's last two axes swapped, without a copy.
  */
-export function matmul(a: Tensor, b: Tensor, { transposeA = false, transposeB = false } = {}): Tensor {
+export function matmul(a: Tensor, b: Tensor, options?: MatmulOptions): Tensor {
+  checkTensor(b, "matmul");
+  if (options !== undefined) checkOptions(options, MATMUL_OPTIONS, "matmul");
+  const { transposeA = false, transposeB = false } = options ?? {};
+  checkFlags({ transposeA, transposeB }, MATMUL_OPTIONS, "matmul");
   if (a.shape.length < 2 || b.shape.length < 2) {
     throw new Error(
       `matmul: expected two axes at least, got ${showShape(a.shape)} and ${showShape(b.shape)}`,

@@ -1,4 +1,4 @@
-import { defineElementwise, unbroadcast } from "../elementwise.ts";
+import { defineElementwise, operand, unbroadcast } from "../elementwise.ts";
 import { apply } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -6,6 +6,7 @@ const op = defineElementwise({
   name: "minimum",
   inputs: 2,
   formula: ([a, b]) => a.min(b),
+  integers: true,
   backward(dy, [a, b]) {
     const first = apply(chooses, [a, b], []);
     return [unbroadcast(dy.mul(first), a), unbroadcast(dy.sub(dy.mul(first)), b)];
@@ -36,5 +37,6 @@ const chooses = defineElementwise({
   ],
 });
 
-/** The smaller of a and b, element by element; on ties the gradient goes to a. */
-export const minimum = (a: Tensor, b: Tensor): Tensor => apply(op, [a, b], []);
+/** The smaller of a and b, element by element; b may be a number. On ties the gradient goes to a. */
+export const minimum = (a: Tensor, b: Tensor | number): Tensor =>
+  apply(op, [a, operand(b, a, "minimum")], []);

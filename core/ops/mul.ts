@@ -1,11 +1,13 @@
-import { defineElementwise, unbroadcast } from "../elementwise.ts";
+import { defineElementwise, isNumber, unbroadcast } from "../elementwise.ts";
 import { apply } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
+import { scale } from "./scale.ts";
 
 const op = defineElementwise({
   name: "mul",
   inputs: 2,
   formula: ([a, b]) => a.mul(b),
+  integers: true,
   backward: (dy, [a, b], _out, _attrs, wants) => [
     wants[0] ? unbroadcast(dy.mul(b), a) : null,
     wants[1] ? unbroadcast(dy.mul(a), b) : null,
@@ -27,5 +29,6 @@ const op = defineElementwise({
   ],
 });
 
-/** a ⊙ b, element by element */
-export const mul = (a: Tensor, b: Tensor): Tensor => apply(op, [a, b], []);
+/** a ⊙ b, element by element; a number multiplies every element. */
+export const mul = (a: Tensor, b: Tensor | number): Tensor =>
+  isNumber(b, a, "mul") ? scale(a, b) : apply(op, [a, b], []);

@@ -6,6 +6,7 @@ const op = defineElementwise({
   name: "neg",
   inputs: 1,
   formula: ([x]) => x.neg(),
+  integers: true,
   backward: (dy) => [dy.neg()],
   samples: [{ ins: [[2, 5]] }],
 });

@@ -1,6 +1,7 @@
+import { checkInteger } from "../check.ts";
 import { copyRowsWasm, inTurn, type Rows } from "../kernels/wasm/copy-rows.ts";
 import { apply, defineOp } from "../op.ts";
-import { resolveAxis, showShape, sizeOf } from "../shape.ts";
+import { resolveAxis, sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
 interface Margins {
@@ -12,8 +13,6 @@ interface Margins {
 const op = defineOp<Margins>({
   name: "pad",
   shape([x], { axis, before, after }) {
-    if (before < 0 || after < 0)
-      throw new Error(`pad: negative margin ${before}, ${after} for ${showShape(x.shape)}`);
     return x.shape.with(axis, before + x.shape[axis] + after);
   },
   kernels: {
@@ -39,6 +38,7 @@ const op = defineOp<Margins>({
       ]);
     },
   },
+  integers: true,
   backward: (dy, [x], _out, { axis, before }) => [dy.slice(axis, before, before + x.shape[axis])],
   samples: [
     { ins: [[2, 3, 2]], attrs: { axis: 1, before: 2, after: 1 } },
@@ -48,5 +48,7 @@ const op = defineOp<Margins>({
 
 /** Puts zeros before and after along one axis. */
 export function pad(x: Tensor, axis: number, before: number, after: number): Tensor {
+  checkInteger(before, 0, "pad", "zeros before");
+  checkInteger(after, 0, "pad", "zeros after");
   return apply(op, [x], { axis: resolveAxis(axis, x.shape.length, "pad"), before, after });
 }

@@ -1,3 +1,4 @@
+import { refuse } from "../check.ts";
 import { permuteWasm } from "../kernels/wasm/permute.ts";
 import { apply, defineOp } from "../op.ts";
 import { eachRow, showShape, stridesOf } from "../shape.ts";
@@ -25,6 +26,7 @@ const op = defineOp<readonly number[]>({
     },
     wasm: (out, [x], order) => permuteWasm(out, x, order),
   },
+  integers: true,
   backward: (dy, _ins, _out, order) => [dy.permute(order.map((_, axis) => order.indexOf(axis)))],
   samples: [
     { ins: [[2, 3, 4]], attrs: [2, 0, 1] },
@@ -34,7 +36,10 @@ const op = defineOp<readonly number[]>({
 });
 
 /** Axis i of the result is axis order[i] of x. Copies. */
-export const permute = (x: Tensor, order: readonly number[]): Tensor => apply(op, [x], [...order]);
+export function permute(x: Tensor, order: readonly number[]): Tensor {
+  if (!Array.isArray(order)) refuse("permute", "an order of axes such as [1, 0]", order);
+  return apply(op, [x], [...order]);
+}
 
 /** Swaps the last two axes. */
 export function t(x: Tensor): Tensor {

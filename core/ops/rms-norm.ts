@@ -1,3 +1,4 @@
+import { checkFinite } from "../check.ts";
 import { rmsNormWasm } from "../kernels/wasm/rms-norm.ts";
 import { apply, defineOp } from "../op.ts";
 import { sameShape, showShape } from "../shape.ts";
@@ -6,7 +7,7 @@ import type { Tensor } from "../tensor.ts";
 const op = defineOp<number>({
   name: "rmsNorm",
   shape([x, gain, bias]) {
-    const C = x.shape.at(-1) as number;
+    const C = x.shape.at(-1) ?? 0;
     const { G } = gain.dims(`G ${C}`, "rmsNorm: gain");
     if (!sameShape(gain.shape, bias.shape) || (x.size / C) % G !== 0) {
       throw new Error(
@@ -71,5 +72,7 @@ const op = defineOp<number>({
  * Root-mean-square normalisation over the last axis (arXiv:1910.07467), x / √(mean x² + eps) · gain + bias, with gain and
  * bias (G, C): each of their G rows serves an equal part of the rows of x, in order.
  */
-export const rmsNorm = (x: Tensor, gain: Tensor, bias: Tensor, eps: number): Tensor =>
-  apply(op, [x, gain, bias], eps);
+export function rmsNorm(x: Tensor, gain: Tensor, bias: Tensor, eps: number): Tensor {
+  checkFinite(eps, "rmsNorm", "eps", 0);
+  return apply(op, [x, gain, bias], eps);
+}

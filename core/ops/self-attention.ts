@@ -1,4 +1,5 @@
 import { grad } from "../autograd.ts";
+import { checkInteger, checkOptions, checkPositive } from "../check.ts";
 import {
   selfAttentionFits,
   selfAttentionGradWasm,
@@ -196,9 +197,13 @@ function derivative(
  * Self-attention (eq. 1 of arXiv:1706.03762) on packed rows [q | k | v], as one projection leaves them, E = heads · d numbers
  * each: softmax(scale q kᵀ) v for every head, (B, T, 3 E) → (B, T, E). One pass for sequences short enough for the kernel.
  */
-export function selfAttention(packed: Tensor, { dropout, ...attrs }: SelfAttentionOptions): Tensor {
+export function selfAttention(packed: Tensor, options: SelfAttentionOptions): Tensor {
+  checkOptions(options, ["heads", "scale", "dropout"], "selfAttention");
+  const { dropout, ...attrs } = options;
+  const { heads, scale } = attrs;
+  checkInteger(heads, 1, "selfAttention", "heads");
+  checkPositive(scale, "selfAttention", "scale");
   const { B, T, W } = packed.dims("B T W", "selfAttention");
-  const { heads } = attrs;
   if (W % (3 * heads) !== 0) {
     throw new Error(`selfAttention: expected rows of 3 times ${heads} heads, got ${showShape(packed.shape)}`);
   }

@@ -7,6 +7,7 @@ const op = defineElementwise({
   inputs: 1,
   params: 1,
   formula: ([x], [offset]) => x.add(offset),
+  integers: true,
   backward: (dy) => [dy],
   samples: [{ ins: [[2, 5]], attrs: [0.75] }],
 });

@@ -6,6 +6,7 @@ const op = defineElementwise({
   name: "sign",
   inputs: 1,
   formula: ([x]) => x.lessThan(0, -1, x.neg().lessThan(0, 1, x)),
+  integers: true,
   backward: () => [null], // flat wherever it has a gradient
   samples: [
     { ins: [[2, 5]], range: [0.1, 1] },

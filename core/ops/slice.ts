@@ -1,3 +1,4 @@
+import { checkInteger } from "../check.ts";
 import { copyRowsWasm } from "../kernels/wasm/copy-rows.ts";
 import { apply, defineOp } from "../op.ts";
 import { resolveAxis, showShape, sizeOf } from "../shape.ts";
@@ -12,7 +13,8 @@ interface Range {
 const op = defineOp<Range>({
   name: "slice",
   shape([x], { axis, start, end }) {
-    if (!(0 <= start && start <= end && end <= x.shape[axis])) {
+    const whole = Number.isInteger(start) && Number.isInteger(end);
+    if (!(whole && 0 <= start && start <= end && end <= x.shape[axis])) {
       throw new Error(`slice: [${start}, ${end}) is not inside axis ${axis} of ${showShape(x.shape)}`);
     }
     return x.shape.with(axis, end - start);
@@ -33,6 +35,7 @@ const op = defineOp<Range>({
       return copyRowsWasm({ address: out.address, pitch: count }, from, out.size / count, count);
     },
   },
+  integers: true,
   backward: (dy, [x], _out, { axis, start, end }) => [dy.pad(axis, start, x.shape[axis] - end)],
   samples: [
     { ins: [[2, 6, 3]], attrs: { axis: 1, start: 2, end: 5 } },
@@ -48,6 +51,7 @@ export function slice(x: Tensor, axis: number, start: number, end: number): Tens
 /** Cuts x into `parts` equal pieces along one axis. Throws if they do not come out equal. */
 export function chunk(x: Tensor, parts: number, axis: number): Tensor[] {
   const at = resolveAxis(axis, x.shape.length, "chunk");
+  checkInteger(parts, 1, "chunk", "parts");
   const length = x.shape[at] / parts;
   if (!Number.isInteger(length)) {
     throw new Error(`chunk: axis ${at} of ${showShape(x.shape)} does not split into ${parts} equal parts`);

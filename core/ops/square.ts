@@ -6,6 +6,7 @@ const op = defineElementwise({
   name: "square",
   inputs: 1,
   formula: ([x]) => x.mul(x),
+  integers: true,
   backward: (dy, [x]) => [dy.mul(x).scale(2)],
   samples: [{ ins: [[2, 5]] }],
 });

@@ -1,11 +1,13 @@
-import { defineElementwise, unbroadcast } from "../elementwise.ts";
+import { defineElementwise, isNumber, unbroadcast } from "../elementwise.ts";
 import { apply } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
+import { shift } from "./shift.ts";
 
 const op = defineElementwise({
   name: "sub",
   inputs: 2,
   formula: ([a, b]) => a.sub(b),
+  integers: true,
   backward: (dy, [a, b], _out, _attrs, wants) => [
     unbroadcast(dy, a),
     wants[1] ? unbroadcast(dy.neg(), b) : null,
@@ -27,5 +29,6 @@ const op = defineElementwise({
   ],
 });
 
-/** a − b */
-export const sub = (a: Tensor, b: Tensor): Tensor => apply(op, [a, b], []);
+/** a − b; a number is taken from every element. */
+export const sub = (a: Tensor, b: Tensor | number): Tensor =>
+  isNumber(b, a, "sub") ? shift(a, -b) : apply(op, [a, b], []);

@@ -1,3 +1,4 @@
+import { checkFlags, checkOptions } from "../check.ts";
 import { triangleWasm } from "../kernels/wasm/triangle.ts";
 import { apply, defineOp } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
@@ -24,6 +25,7 @@ const op = defineOp<Side>({
     },
     wasm: (out, [x], { lower }) => triangleWasm(out, x, lower),
   },
+  integers: true,
   backward: (dy, _ins, _out, side) => [triangle(dy, side)],
   samples: [
     { ins: [[4, 4]], attrs: { lower: true } },
@@ -33,5 +35,7 @@ const op = defineOp<Side>({
 
 /** The entries below (`lower`) or above the diagonal of a square matrix; zeros elsewhere, on the diagonal too. */
 export function triangle(x: Tensor, side: { lower: boolean }): Tensor {
+  checkOptions(side, ["lower"], "triangle");
+  checkFlags(side, ["lower"], "triangle");
   return apply(op, [x], side);
 }

@@ -1,3 +1,4 @@
+import { checkFlags, checkOptions } from "../check.ts";
 import { apply, defineOp } from "../op.ts";
 import { showShape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
@@ -86,5 +87,8 @@ function triangleMask(like: Tensor, { lower, unit }: Triangle): Tensor {
 }
 
 /** X with A X = B for a triangular A (N, N) and B (N, M). The other triangle of A is not read. */
-export const triangularSolve = (a: Tensor, b: Tensor, triangle: Triangle): Tensor =>
-  apply(op, [a, b], triangle);
+export function triangularSolve(a: Tensor, b: Tensor, triangle: Triangle): Tensor {
+  checkOptions(triangle, ["lower", "unit"], "triangularSolve");
+  checkFlags(triangle, ["lower", "unit"], "triangularSolve");
+  return apply(op, [a, b], triangle);
+}

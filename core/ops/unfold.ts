@@ -1,4 +1,6 @@
+import { checkInteger, checkOptions } from "../check.ts";
 import { apply, defineOp } from "../op.ts";
+import { showShape } from "../shape.ts";
 import type { Tensor, TensorData } from "../tensor.ts";
 
 /** A square window of `kernel` pixels that moves by `stride` over a map with `padding` zeros around. */
@@ -45,7 +47,14 @@ const op = defineOp<Window>({
   name: "unfold",
   shape([x], w) {
     const { B, H, W, C } = x.dims("B H W C", "unfold");
-    return [B, positions(H, w), positions(W, w), w.kernel * w.kernel * C];
+    const [rows, columns] = [positions(H, w), positions(W, w)];
+    if (rows < 1 || columns < 1) {
+      const window = `${w.kernel}×${w.kernel} window and ${w.padding} zeros around`;
+      throw new Error(
+        `unfold: expected a map as large as its window, got ${showShape(x.shape)} for a ${window}`,
+      );
+    }
+    return [B, rows, columns, w.kernel * w.kernel * C];
   },
   kernels: {
     js(out, [x], w) {
@@ -55,6 +64,7 @@ const op = defineOp<Window>({
       });
     },
   },
+  integers: true,
   backward: (dy, [x], _out, w) => [apply(fold, [dy], { ...w, H: x.shape[1], W: x.shape[2] })],
   samples: [
     { ins: [[2, 4, 5, 2]], attrs: { kernel: 3, stride: 2, padding: 1 } },
@@ -83,4 +93,15 @@ const fold = defineOp<Patches>({
  * The windows of a map as rows, so that a convolution becomes a matrix product:
  * (B, H, W, C) → (B, rows, columns, kernel · kernel · C), window pixels row-major, channels innermost.
  */
-export const unfold = (x: Tensor, window: Window): Tensor => apply(op, [x], window);
+export function unfold(x: Tensor, window: Window): Tensor {
+  checkWindow(window, "unfold");
+  return apply(op, [x], window);
+}
+
+/** Throws unless kernel and stride are positive and padding is not negative, all integers. */
+export function checkWindow(window: Window, who: string): void {
+  checkOptions(window, ["kernel", "stride", "padding"], who);
+  checkInteger(window.kernel, 1, who, "kernel");
+  checkInteger(window.stride, 1, who, "stride");
+  checkInteger(window.padding, 0, who, "padding");
+}

@@ -1,4 +1,4 @@
-import { defineElementwise, unbroadcast } from "../elementwise.ts";
+import { defineElementwise, operand, unbroadcast } from "../elementwise.ts";
 import { apply } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -6,6 +6,7 @@ const op = defineElementwise({
   name: "where",
   inputs: 3,
   formula: ([condition, a, b]) => condition.abs().neg().lessThan(0, a, b),
+  integers: true,
   backward(dy, [condition, a, b]) {
     const nothing = dy.scale(0);
     return [null, unbroadcast(condition.where(dy, nothing), a), unbroadcast(condition.where(nothing, dy), b)];
@@ -13,5 +14,6 @@ const op = defineElementwise({
   samples: [{ ins: [[2, 5], [2, 5], [5]], range: [0.1, 1] }],
 });
 
-/** a where `condition` is not zero, else b. */
-export const where = (condition: Tensor, a: Tensor, b: Tensor): Tensor => apply(op, [condition, a, b], []);
+/** a where `condition` is not zero, else b; both may be numbers. */
+export const where = (condition: Tensor, a: Tensor | number, b: Tensor | number): Tensor =>
+  apply(op, [condition, operand(a, condition, "where"), operand(b, condition, "where")], []);
