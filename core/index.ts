@@ -5,6 +5,17 @@ import { Tensor } from "./tensor.ts";
 export { type AdamWStep, adamWStep } from "./adamw-step.ts";
 export { type GradOptions, grad, jacobian, jvp, vjp } from "./autograd.ts";
 export { Cache, type CacheEntry, userCacheFolder } from "./cache.ts";
+export {
+  checkFinite,
+  checkFunction,
+  checkInteger,
+  checkOptions,
+  checkPositive,
+  checkShare,
+  isForeign,
+  markCopy,
+  refuse,
+} from "./check.ts";
 export { checkpoint } from "./checkpoint.ts";
 export {
   type CliOption,
@@ -25,12 +36,12 @@ export type { Nested } from "./nested.ts";
 export { isTracked, noGrad, plainKernels, type Step, type Watch, watchKernels, withGradients } from "./op.ts";
 export { concat } from "./ops/concat.ts";
 export type { Triangle } from "./ops/triangular-solve.ts";
-export type { Window } from "./ops/unfold.ts";
+export { checkWindow, type Window } from "./ops/unfold.ts";
 export { Plan } from "./plan.ts";
 export { Random } from "./random.ts";
 export { Scope, tidy, unscoped } from "./scope.ts";
-export { type Shape, sameShape, showShape, sizeOf } from "./shape.ts";
-export { type DType, Tensor, type TensorData } from "./tensor.ts";
+export { checkShape, type Shape, sameShape, showShape, sizeOf } from "./shape.ts";
+export { checkDType, checkTensor, type DType, Tensor, type TensorData } from "./tensor.ts";
 
 for (const [name, op] of Object.entries(ops) as [string, (x: Tensor, ...rest: unknown[]) => unknown][]) {
   const arguments_ = op.length - 1;

@@ -1,4 +1,4 @@
-import { Tensor } from "../core/index.ts";
+import { checkFinite, checkInteger, checkOptions, checkTensor, showShape, Tensor } from "../core/index.ts";
 import { Dropout } from "./dropout.ts";
 import { Linear } from "./linear.ts";
 import { Module } from "./module.ts";
@@ -13,8 +13,12 @@ export function attend(
   k: Tensor,
   v: Tensor,
   scale: number,
-  { bias, dropout }: { bias?: Tensor; dropout?: Dropout } = {},
+  options: { bias?: Tensor; dropout?: Dropout } = {},
 ): Tensor {
+  for (const x of [q, k, v]) checkTensor(x, "attend");
+  checkFinite(scale, "attend", "scale");
+  checkOptions(options, ["bias", "dropout"], "attend");
+  const { bias, dropout } = options;
   const logits = q.matmul(k, { transposeB: true }).scale(scale); // (B, H, T, S)
   const weights = (bias ? logits.add(bias) : logits).softmax();
   return (dropout ? dropout.forward(weights) : weights).matmul(v);
@@ -22,12 +26,17 @@ export function attend(
 
 /** (B, T, H · D) → (B, H, T, D) */
 export function splitHeads(x: Tensor, heads: number): Tensor {
+  checkTensor(x, "splitHeads");
+  checkInteger(heads, 1, "splitHeads", "heads");
   const { B, T, C } = x.dims("B T C", "splitHeads");
+  if (C % heads !== 0)
+    throw new Error(`splitHeads: expected rows of ${heads} equal heads, got ${showShape(x.shape)}`);
   return x.reshape([B, T, heads, C / heads]).permute([0, 2, 1, 3]);
 }
 
 /** (B, H, T, D) → (B, T, H · D) */
 export function joinHeads(x: Tensor): Tensor {
+  checkTensor(x, "joinHeads");
   const { B, H, T, D } = x.dims("B H T D", "joinHeads");
   return x.permute([0, 2, 1, 3]).reshape([B, T, H * D]);
 }
@@ -40,8 +49,11 @@ export class MultiheadAttention extends Module {
   readonly heads: number;
   readonly dropout: Dropout;
 
-  constructor(features: number, heads: number, { dropout = 0 } = {}) {
+  constructor(features: number, heads: number, options: { dropout?: number } = {}) {
     super();
+    checkInteger(features, 1, "MultiheadAttention", "features");
+    checkInteger(heads, 1, "MultiheadAttention", "heads");
+    checkOptions(options, ["dropout"], "MultiheadAttention");
     if (features % heads !== 0) {
       throw new Error(`MultiheadAttention: ${heads} heads do not divide ${features} features`);
     }
@@ -50,12 +62,15 @@ export class MultiheadAttention extends Module {
     this.out_proj = new Linear(features, features);
     this.out_proj.bias = parameter([features], constant(0));
     this.heads = heads;
-    this.dropout = new Dropout(dropout);
+    this.dropout = new Dropout(options.dropout ?? 0);
   }
 
   /** x (B, T, E) attends to memory (B, S, E) → (B, T, E) */
   forward(x: Tensor, memory: Tensor = x): Tensor {
-    const { T, E } = x.dims("B T E", "MultiheadAttention");
+    checkTensor(x, "MultiheadAttention");
+    checkTensor(memory, "MultiheadAttention", "memory to be a tensor");
+    const { B, T, E } = x.dims("B T E", "MultiheadAttention");
+    memory.dims(`${B} S ${E}`, "MultiheadAttention: memory");
     const scale = Math.sqrt(this.heads / E);
     if (memory === x) {
       const packed = x.linear(this.in_proj_weight, this.in_proj_bias); // (B, T, 3 E)

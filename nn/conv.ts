@@ -1,4 +1,4 @@
-import type { Tensor } from "../core/index.ts";
+import { checkInteger, checkTensor, checkWindow, type Tensor, type Window } from "../core/index.ts";
 import { Module } from "./module.ts";
 import { fanIn, parameter } from "./parameter.ts";
 
@@ -10,8 +10,11 @@ export class Conv2d extends Module {
   readonly stride: number;
   readonly padding: number;
 
-  constructor(inputs: number, outputs: number, window: { kernel: number; stride: number; padding: number }) {
+  constructor(inputs: number, outputs: number, window: Window) {
     super();
+    checkInteger(inputs, 1, "Conv2d", "inputs");
+    checkInteger(outputs, 1, "Conv2d", "outputs");
+    checkWindow(window, "Conv2d");
     const fan = inputs * window.kernel ** 2;
     this.weight = parameter([outputs, inputs, window.kernel, window.kernel], fanIn(fan));
     this.bias = parameter([outputs], fanIn(fan));
@@ -21,6 +24,7 @@ export class Conv2d extends Module {
   }
 
   forward(x: Tensor): Tensor {
+    checkTensor(x, "Conv2d");
     const { kernel, stride, padding } = this;
     const [outputs, inputs] = this.weight.shape;
     x.dims(`B H W ${inputs}`, "Conv2d");
@@ -37,11 +41,13 @@ export class DepthwiseConv2d extends Module {
 
   constructor(channels: number) {
     super();
+    checkInteger(channels, 1, "DepthwiseConv2d", "channels");
     this.weight = parameter([channels, 1, 3, 3], fanIn(9));
     this.bias = parameter([channels], fanIn(9));
   }
 
   forward(x: Tensor): Tensor {
+    checkTensor(x, "DepthwiseConv2d");
     const taps = this.weight.permute([2, 3, 1, 0]).reshape([3, 3, this.bias.size]);
     return x.depthwiseConv(taps).add(this.bias);
   }

@@ -1,4 +1,4 @@
-import { Random, type Tensor } from "../core/index.ts";
+import { checkShare, checkTensor, Random, type Tensor } from "../core/index.ts";
 import { Module } from "./module.ts";
 
 /** The stream that dropout masks are drawn from while training. */
@@ -21,7 +21,7 @@ export class Dropout extends Module {
 
   constructor(p: number) {
     super();
-    if (!(p >= 0 && p < 1)) throw new Error(`Dropout: expected a probability in [0, 1), got ${p}`);
+    checkShare(p, "Dropout", "a probability");
     this.p = p;
   }
 
@@ -31,6 +31,7 @@ export class Dropout extends Module {
   }
 
   forward(x: Tensor): Tensor {
+    checkTensor(x, "Dropout");
     const { active } = this;
     return active ? x.dropout(active.p, active.random) : x;
   }

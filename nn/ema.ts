@@ -1,24 +1,37 @@
-import { type HostTensor, type LazyTensor, setHost, Tensor, toHost, unscoped } from "../core/index.ts";
-import type { Module } from "./module.ts";
+import {
+  checkInteger,
+  type HostTensor,
+  type LazyTensor,
+  misfit,
+  refuse,
+  setHost,
+  Tensor,
+  toHost,
+  unscoped,
+} from "../core/index.ts";
+import { Module } from "./module.ts";
 
 /**
  * Share of the old average that update number `step` (from 1) keeps: 1 − step^(−2/3), at most 0.9999. The first
  * update keeps nothing, so the average starts as a copy of the weights.
  */
 export function emaDecay(step: number): number {
+  checkInteger(step, 1, "emaDecay", "step");
   return Math.min(0.9999, 1 - (1 + Math.max(0, step - 1)) ** (-2 / 3));
 }
 
 /**
  * An exponential moving average of everything in a module's state dict, frozen tensors included; integers are copied.
+ * Tied tensors have one average, under all their names.
  *   average ← average − (1 − d) (average − weight)    with d = emaDecay(step)
  */
 export class Ema {
-  readonly #pairs: readonly { name: string; weight: Tensor; average: Tensor }[];
+  readonly #pairs: readonly { names: readonly string[]; weight: Tensor; average: Tensor }[];
 
   constructor(module: Module) {
-    this.#pairs = [...module.namedTensors()].map(([name, weight]) => ({
-      name,
+    if (!(module instanceof Module)) refuse("Ema", "a Module", module);
+    this.#pairs = [...module.tensors()].map(([weight, names]) => ({
+      names,
       weight,
       average: unscoped(() => Tensor.from(weight.data, weight.shape, weight.dtype)),
     }));
@@ -45,16 +58,19 @@ export class Ema {
 
   /** Copies of the averages under the names of the weights. */
   stateDict(): Map<string, HostTensor> {
-    return new Map(this.#pairs.map(({ name, average }) => [name, toHost(average)]));
+    return new Map(this.#pairs.flatMap(({ names, average }) => names.map((name) => [name, toHost(average)])));
   }
 
-  /** Goes on from what `stateDict` gave. Throws when an entry is missing or has another shape. */
+  /** Goes on from what `stateDict` gave. Throws when an entry is missing or has another shape; then nothing has changed. */
   load(dict: ReadonlyMap<string, HostTensor | LazyTensor>): void {
-    for (const { name, average } of this.#pairs) {
-      const found = dict.get(name);
-      if (!found) throw new Error(`Ema.load: expected an entry ${name}, got none`);
-      setHost(average, found, `Ema.load: ${name}`);
-    }
+    const found = this.#pairs.map(({ names: [name], average }) => {
+      const entry = dict.get(name);
+      if (!entry) throw new Error(`Ema.load: expected an entry ${name}, got none`);
+      const problem = misfit(average, entry);
+      if (problem) throw new Error(`Ema.load: ${name}: ${problem}`);
+      return { name, average, entry };
+    });
+    for (const { name, average, entry } of found) setHost(average, entry, `Ema.load: ${name}`);
   }
 
   /** Gives back the memory of the averages. */

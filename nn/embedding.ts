@@ -1,4 +1,4 @@
-import type { Tensor } from "../core/index.ts";
+import { checkInteger, checkOptions, checkTensor, type Tensor } from "../core/index.ts";
 import { Module } from "./module.ts";
 import { gaussian, parameter } from "./parameter.ts";
 
@@ -7,13 +7,19 @@ export class Embedding extends Module {
   weight: Tensor; // (rows, features)
   readonly padding?: number;
 
-  constructor(rows: number, features: number, { padding }: { padding?: number } = {}) {
+  constructor(rows: number, features: number, options: { padding?: number } = {}) {
     super();
+    checkInteger(rows, 1, "Embedding", "rows");
+    checkInteger(features, 1, "Embedding", "features");
+    checkOptions(options, ["padding"], "Embedding");
+    const { padding } = options;
+    if (padding !== undefined) checkInteger(padding, 0, "Embedding", "padding", rows - 1);
     this.padding = padding;
     this.weight = parameter([rows, features], gaussian(1));
   }
 
   forward(ids: Tensor): Tensor {
+    checkTensor(ids, "Embedding");
     return this.weight.gatherRows(ids, this.padding);
   }
 }

@@ -1,4 +1,4 @@
-import type { Tensor } from "../core/index.ts";
+import { checkInteger, checkTensor, type Tensor } from "../core/index.ts";
 import { Linear } from "./linear.ts";
 import { Module } from "./module.ts";
 
@@ -9,11 +9,14 @@ export class Mlp extends Module {
 
   constructor(features: number, hidden: number) {
     super();
+    checkInteger(features, 1, "Mlp", "features");
+    checkInteger(hidden, 1, "Mlp", "hidden");
     this.fc1 = new Linear(features, hidden);
     this.fc2 = new Linear(hidden, features);
   }
 
   forward(x: Tensor): Tensor {
+    checkTensor(x, "Mlp");
     return this.fc2.forward(this.fc1.forward(x).gelu());
   }
 }

@@ -1,8 +1,13 @@
 import {
+  checkOptions,
   type HostTensor,
+  isForeign,
   type LazyTensor,
+  markCopy,
   misfit,
-  type Random,
+  Random,
+  refuse,
+  Scope,
   setHost,
   Tensor,
   toHost,
@@ -10,24 +15,38 @@ import {
 import { initialiserOf } from "./parameter.ts";
 
 /**
- * A tree of parameters. Every field that holds a tensor (see `parameter` and `buffer`), a `Module`, or an array or record
- * of them, is a branch, and its path is its name: spelling fields as a checkpoint does makes its state dict load
- * by name. Private `#fields` stay out.
+ * A tree of parameters. Every field that holds a tensor (see `parameter` and `buffer`), a `Module`, or an array, record
+ * or Map (with strings as keys) of them, is a branch, and its path is its name: spelling fields as a checkpoint does makes
+ * its state dict load by name. Private `#fields` stay out. A tensor that is reached under several names is tied: it has
+ * all of them in state dicts, and is one parameter wherever parameters are counted, updated or drawn.
  */
 export abstract class Module {
+  static {
+    markCopy(Module);
+  }
+
   /** True while training: dropout and the like are active. Set for the whole tree by `train` and `eval`. */
   training = false;
 
-  /** All parameters and buffers with their names, a module's own before its children's, in field order. */
+  /** All parameters and buffers with all their names, a module's own before its children's, in field order. */
   *namedTensors(prefix = ""): Generator<[name: string, tensor: Tensor]> {
-    const fields = Object.entries(this) as [string, unknown][];
-    for (const [key, value] of fields) if (value instanceof Tensor) yield [prefix + key, value];
-    for (const [key, value] of fields) yield* inside(value, `${prefix}${key}`);
+    for (const [name, item] of walk(this, prefix, [])) if (item instanceof Tensor) yield [name, item];
   }
 
-  /** The parameters: what an optimiser changes. */
+  /** Each parameter and buffer once, with its names. */
+  tensors(): Map<Tensor, [name: string, ...others: string[]]> {
+    const tensors = new Map<Tensor, [string, ...string[]]>();
+    for (const [name, tensor] of this.namedTensors()) {
+      const names = tensors.get(tensor);
+      if (names) names.push(name);
+      else tensors.set(tensor, [name]);
+    }
+    return tensors;
+  }
+
+  /** The parameters, each once and under its first name: what an optimiser changes. */
   namedParameters(): [name: string, tensor: Tensor][] {
-    return [...this.namedTensors()].filter(([, tensor]) => tensor.requiresGrad);
+    return [...this.tensors()].flatMap(([tensor, [name]]) => (tensor.requiresGrad ? [[name, tensor]] : []));
   }
 
   parameters(): Tensor[] {
@@ -37,16 +56,20 @@ export abstract class Module {
   /** Number of trainable numbers, or of all numbers including frozen parameters (integer buffers never count). */
   countParameters({ frozen = false } = {}): number {
     let count = 0;
-    for (const [, tensor] of this.namedTensors()) {
+    for (const tensor of this.tensors().keys()) {
       if (tensor.requiresGrad || (frozen && tensor.dtype !== "int32")) count += tensor.size;
     }
     return count;
   }
 
-  /** Modules in the tree, this one first. */
+  /** Modules in the tree, each once, this one first. */
   *modules(): Generator<Module> {
-    yield this;
-    for (const value of Object.values(this)) yield* modulesIn(value);
+    const seen = new Set<Module>();
+    for (const [, item] of walk(this, "", [])) {
+      if (!(item instanceof Module) || seen.has(item)) continue;
+      seen.add(item);
+      yield item;
+    }
   }
 
   train(on = true): this {
@@ -67,45 +90,57 @@ export abstract class Module {
 
   /** Draws new values for all parameters, in the order of their names' declaration. */
   init(random: Random): this {
-    for (const [, tensor] of this.namedTensors()) initialiserOf(tensor)?.(tensor, random);
+    if (!(random instanceof Random)) refuse(`${this.constructor.name}.init`, "a Random", random);
+    for (const tensor of this.tensors().keys()) initialiserOf(tensor)?.(tensor, random);
     return this;
   }
 
   /**
-   * Fills the tree from a state dict. `prefix` is cut off the dict's names and names without it are left alone.
-   * Throws one error that lists every missing, extra and misshapen tensor (another shape, or integers for numbers);
-   * then nothing has been changed.
+   * Fills the tree from a state dict. `prefix` is cut off the dict's names and names without it are left alone. For a tied
+   * tensor one of its names is enough. Throws one error that lists every missing, extra, misshapen (another shape, or
+   * integers for numbers) and conflicting tensor (tied, but with other numbers under another of its names); then nothing
+   * has been changed.
    */
-  load(dict: ReadonlyMap<string, HostTensor | LazyTensor>, { prefix = "" } = {}): this {
-    const own = new Map(this.namedTensors());
-    const missing: string[] = [];
-    const misshapen: string[] = [];
-    for (const [name, tensor] of own) {
-      const given = dict.get(prefix + name);
-      const problem = given && misfit(tensor, given);
-      if (!given) missing.push(prefix + name);
-      else if (problem) misshapen.push(`${prefix}${name}: ${problem}`);
+  load(dict: ReadonlyMap<string, HostTensor | LazyTensor>, options: { prefix?: string } = {}): this {
+    const who = `${this.constructor.name}.load`;
+    if (!(dict instanceof Map)) refuse(who, "a Map of tensors by name", dict);
+    checkOptions(options, ["prefix"], who);
+    const { prefix = "" } = options;
+    const own = new Set<string>();
+    const [missing, misshapen, conflicting]: string[][] = [[], [], []];
+    const found: { tensor: Tensor; name: string; given: HostTensor | LazyTensor }[] = [];
+    for (const [tensor, all] of this.tensors()) {
+      const names = all.map((name) => prefix + name);
+      for (const name of names) own.add(name);
+      const present = names.filter((name) => dict.has(name));
+      if (present.length === 0) missing.push(...names);
+      const fitting = present.filter((name) => {
+        const problem = misfit(tensor, dict.get(name) as HostTensor);
+        if (problem) misshapen.push(`${name}: ${problem}`);
+        return !problem;
+      });
+      const [first, ...others] = fitting.map((name) => ({
+        tensor,
+        name,
+        given: dict.get(name) as HostTensor,
+      }));
+      if (first) found.push(first);
+      for (const other of others)
+        if (!agree(first, other, who)) conflicting.push(`${other.name} and ${first.name}`);
     }
-    const extra = [...dict.keys()].filter(
-      (name) => name.startsWith(prefix) && !own.has(name.slice(prefix.length)),
-    );
-    if (missing.length + misshapen.length + extra.length > 0) {
+    const extra = [...dict.keys()].filter((name) => name.startsWith(prefix) && !own.has(name));
+    if (missing.length + misshapen.length + conflicting.length + extra.length > 0) {
       const list = (title: string, lines: string[]): string =>
         lines.length === 0 ? "" : `\n  ${title} (${lines.length}): ${shorten(lines).join("; ")}`;
       throw new Error(
-        `${this.constructor.name}.load: the state dict does not fit` +
+        `${who}: the state dict does not fit` +
           list("missing", missing) +
           list("misshapen", misshapen) +
+          list("conflicting", conflicting) +
           list("extra", extra),
       );
     }
-    for (const [name, tensor] of own) {
-      setHost(
-        tensor,
-        dict.get(prefix + name) as HostTensor,
-        `${this.constructor.name}.load: ${prefix}${name}`,
-      );
-    }
+    for (const { tensor, name, given } of found) setHost(tensor, given, `${who}: ${name}`);
     return this;
   }
 
@@ -118,22 +153,71 @@ export abstract class Module {
 const shorten = (lines: string[]): string[] =>
   lines.length <= 12 ? lines : [...lines.slice(0, 12), `and ${lines.length - 12} more`];
 
-function* inside(value: unknown, path: string): Generator<[string, Tensor]> {
-  if (value instanceof Module) yield* value.namedTensors(`${path}.`);
-  else if (isBranch(value)) {
-    for (const [key, item] of Object.entries(value)) {
-      if (item instanceof Tensor) yield [`${path}.${key}`, item];
-      else yield* inside(item, `${path}.${key}`);
-    }
+/** One of the entries of a tied tensor. */
+interface Entry {
+  readonly tensor: Tensor;
+  readonly name: string;
+  readonly given: HostTensor | LazyTensor;
+}
+
+/** Whether two entries hold the same numbers, as the tensor would round them. */
+function agree(a: Entry, b: Entry, who: string): boolean {
+  using _ = new Scope();
+  const [x, y] = [a, b].map(({ tensor, name, given }) => {
+    const copy = Tensor.empty(tensor.shape, tensor.dtype);
+    setHost(copy, given, `${who}: ${name}`);
+    return copy.data;
+  });
+  return x.every((value, i) => Object.is(value, y[i]));
+}
+
+/** A module and what is below it, with paths: `above` are the modules and containers that lead to it, outermost first. */
+function* walk(
+  module: Module,
+  prefix: string,
+  above: readonly object[],
+): Generator<[path: string, item: Tensor | Module]> {
+  if (above.includes(module)) {
+    const [path, name] = [prefix.slice(0, -1), module.constructor.name];
+    throw new Error(
+      `${above[0].constructor.name}: expected a tree, got ${path}, a ${name} that holds itself`,
+    );
+  }
+  yield [prefix, module];
+  const fields = Object.entries(module) as [string, unknown][];
+  for (const [key, value] of fields) if (value instanceof Tensor) yield [prefix + key, value];
+  for (const [key, value] of fields)
+    if (!(value instanceof Tensor)) yield* inside(value, prefix + key, [...above, module]);
+}
+
+function* inside(
+  value: unknown,
+  path: string,
+  above: readonly object[],
+): Generator<[path: string, item: Tensor | Module]> {
+  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return;
+  if (value instanceof Tensor) yield [path, value];
+  else if (value instanceof Module) yield* walk(value, `${path}.`, above);
+  else if (!isBranch(value)) checkLeaf(value, path, above);
+  else if (!above.includes(value)) {
+    const entries = value instanceof Map ? value : Object.entries(value);
+    for (const [key, item] of entries) yield* inside(item, `${path}.${key}`, [...above, value]);
   }
 }
 
-function* modulesIn(value: unknown): Generator<Module> {
-  if (value instanceof Module) yield* value.modules();
-  else if (isBranch(value)) for (const item of Object.values(value)) yield* modulesIn(item);
+/** Arrays, plain objects and Maps with strings as keys may hold branches; anything else in a field is configuration. */
+function isBranch(value: object): boolean {
+  if (value instanceof Map) return [...value.keys()].every((key) => typeof key === "string");
+  return Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype;
 }
 
-/** Arrays and plain objects of branches; anything else in a field is configuration. */
-function isBranch(value: unknown): value is object {
-  return Array.isArray(value) || (value !== null && Object.getPrototypeOf(value ?? 0) === Object.prototype);
+/** Throws for an object that holds parameters or modules where they would not be found. */
+function checkLeaf(value: object, path: string, above: readonly object[]): void {
+  const who = `${above[0].constructor.name}: ${path}`;
+  if (isForeign(value)) refuse(who, "a tensor or module", value);
+  const items = value instanceof Map || value instanceof Set ? value.values() : Object.values(value);
+  for (const item of items) {
+    const hidden = item instanceof Module || (item instanceof Tensor && item.requiresGrad) || isForeign(item);
+    if (hidden) refuse(who, "modules and parameters in fields, arrays, records or Maps by string", value);
+  }
 }

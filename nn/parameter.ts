@@ -1,4 +1,16 @@
-import { type DType, type Random, type Shape, Tensor, unscoped } from "../core/index.ts";
+import {
+  checkDType,
+  checkFinite,
+  checkFunction,
+  checkPositive,
+  checkShape,
+  type DType,
+  type Random,
+  refuse,
+  type Shape,
+  Tensor,
+  unscoped,
+} from "../core/index.ts";
 
 /** Fills a tensor with starting values. */
 export type Initialiser = (tensor: Tensor, random: Random) => void;
@@ -8,6 +20,8 @@ const made: { dtype: DType } = { dtype: "float32" };
 
 /** Builds modules whose floating-point tensors have the given dtype: `inDType("float64", () => new Flow(config))`. */
 export function inDType<T>(dtype: "float32" | "float64", make: () => T): T {
+  if (dtype !== "float32" && dtype !== "float64") refuse("inDType", "float32 or float64", dtype);
+  checkFunction(make, "inDType", "make");
   const before = made.dtype;
   made.dtype = dtype;
   try {
@@ -17,7 +31,10 @@ export function inDType<T>(dtype: "float32" | "float64", make: () => T): T {
   }
 }
 
-function declare(shape: Shape, init: Initialiser, dtype: DType): Tensor {
+function declare(who: string, shape: Shape, init: Initialiser, dtype: DType): Tensor {
+  checkShape(shape, who);
+  checkDType(dtype, who);
+  checkFunction(init, who, "the initialiser");
   // NaN until `init` or `load` has run: a forgotten one shows at once.
   const tensor = unscoped(() => Tensor.full(shape, dtype === "int32" ? 0 : Number.NaN, dtype));
   initialisers.set(tensor, init);
@@ -26,39 +43,48 @@ function declare(shape: Shape, init: Initialiser, dtype: DType): Tensor {
 
 /** A trainable tensor. It lives until its module is disposed, whatever scope is open. */
 export const parameter = (shape: Shape, init: Initialiser): Tensor =>
-  declare(shape, init, made.dtype).tracked();
+  declare("parameter", shape, init, made.dtype).tracked();
 
 /** A tensor that belongs to the state but is not trained. */
 export const buffer = (shape: Shape, init: Initialiser, dtype: DType = made.dtype): Tensor =>
-  declare(shape, init, dtype);
+  declare("buffer", shape, init, dtype);
 
 export const initialiserOf = (tensor: Tensor): Initialiser | undefined => initialisers.get(tensor);
 
-export const constant =
-  (value: number): Initialiser =>
-  (tensor) => {
+export function constant(value: number): Initialiser {
+  checkFinite(value, "constant", "the value");
+  return (tensor) => {
     tensor.data.fill(value);
   };
+}
 
 /** Uniform in [−bound, bound). */
-export const uniform =
-  (bound: number): Initialiser =>
-  (tensor, random) => {
+export function uniform(bound: number): Initialiser {
+  checkFinite(bound, "uniform", "the bound", 0);
+  return (tensor, random) => {
     const data = tensor.data;
     for (let i = 0; i < data.length; i++) data[i] = bound * (2 * random.uniform() - 1);
   };
+}
 
 /** PyTorch's default for linear layers, weight and bias alike: uniform in ±1/√fanIn. */
-export const fanIn = (inputs: number): Initialiser => uniform(1 / Math.sqrt(inputs));
+export function fanIn(inputs: number): Initialiser {
+  checkPositive(inputs, "fanIn", "inputs");
+  return uniform(1 / Math.sqrt(inputs));
+}
 
 /** Xavier uniform (Glorot and Bengio, 2010): ±√(6 / (fanIn + fanOut)). */
-export const xavier = (inputs: number, outputs: number): Initialiser =>
-  uniform(Math.sqrt(6 / (inputs + outputs)));
+export function xavier(inputs: number, outputs: number): Initialiser {
+  checkPositive(inputs, "xavier", "inputs");
+  checkPositive(outputs, "xavier", "outputs");
+  return uniform(Math.sqrt(6 / (inputs + outputs)));
+}
 
 /** Normal with mean 0 and the given standard deviation. */
-export const gaussian =
-  (deviation: number): Initialiser =>
-  (tensor, random) => {
+export function gaussian(deviation: number): Initialiser {
+  checkFinite(deviation, "gaussian", "the deviation", 0);
+  return (tensor, random) => {
     const data = tensor.data;
     for (let i = 0; i < data.length; i++) data[i] = deviation * random.normal();
   };
+}

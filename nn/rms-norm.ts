@@ -1,4 +1,4 @@
-import type { Tensor } from "../core/index.ts";
+import { checkFinite, checkInteger, checkTensor, type Tensor } from "../core/index.ts";
 import { Module } from "./module.ts";
 import { constant, parameter } from "./parameter.ts";
 
@@ -9,11 +9,14 @@ export class RMSNorm extends Module {
 
   constructor(features: number, eps = 1e-6) {
     super();
+    checkInteger(features, 1, "RMSNorm", "features");
+    checkFinite(eps, "RMSNorm", "eps", 0);
     this.weight = parameter([features], constant(1));
     this.eps = eps;
   }
 
   forward(x: Tensor): Tensor {
+    checkTensor(x, "RMSNorm");
     const size = x.square().mean([-1], true).shift(this.eps).sqrt(); // (…, 1)
     return x.div(size).mul(this.weight);
   }

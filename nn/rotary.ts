@@ -1,4 +1,4 @@
-import { concat, type Tensor } from "../core/index.ts";
+import { checkInteger, checkPositive, checkTensor, concat, refuse, type Tensor } from "../core/index.ts";
 
 /** Cosines and sines (length, width/2) of position p times frequency theta^(−2j/width), j < width/2. */
 export function rotaryTables(
@@ -6,6 +6,10 @@ export function rotaryTables(
   width: number,
   theta: number,
 ): { readonly cos: Float64Array; readonly sin: Float64Array } {
+  checkInteger(length, 0, "rotaryTables", "length");
+  checkInteger(width, 2, "rotaryTables", "width");
+  if (width % 2 !== 0) refuse("rotaryTables", "an even width", width);
+  checkPositive(theta, "rotaryTables", "theta");
   const half = width / 2;
   const angles = Float64Array.from(
     { length: length * half },
@@ -20,6 +24,7 @@ export function rotaryTables(
  * x (…, T, D); cos and sin (T, D/2).
  */
 export function rotate(x: Tensor, cos: Tensor, sin: Tensor): Tensor {
+  checkTensor(x, "rotate");
   const [x1, x2] = x.chunk(2, -1);
   return concat([x1.mul(cos).sub(x2.mul(sin)), x2.mul(cos).add(x1.mul(sin))], x.shape.length - 1);
 }

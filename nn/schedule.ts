@@ -1,3 +1,5 @@
+import { checkFinite, checkFunction, checkInteger, checkOptions, refuse } from "../core/index.ts";
+
 /** Learning rate as a function of the step, counted from 0. */
 export type Schedule = (step: number) => number;
 
@@ -15,14 +17,23 @@ export interface TriStage {
  * Linear warm-up, hold, then half a cosine down to `endFactor · peak`, and constant from there. (Tri-stage schedules
  * are described with an exponential decay; NinA's code computes this cosine.)
  */
-export function triStage({ peak, totalSteps, phases, startFactor, endFactor }: TriStage): Schedule {
+export function triStage(options: TriStage): Schedule {
+  checkOptions(options, ["peak", "totalSteps", "phases", "startFactor", "endFactor"], "triStage");
+  const { peak, totalSteps, phases, startFactor, endFactor } = options;
+  checkFinite(peak, "triStage", "peak", 0);
+  checkInteger(totalSteps, 1, "triStage", "totalSteps");
+  if (!Array.isArray(phases) || phases.length !== 3) refuse("triStage", "three phases", phases);
+  for (const share of phases) checkFinite(share, "triStage", "phases", 0);
+  checkFinite(startFactor, "triStage", "startFactor", 0);
+  checkFinite(endFactor, "triStage", "endFactor", 0);
   const [warmup, hold, decay] = phases.map((share) => Math.floor(share * totalSteps));
   const [first, last] = [startFactor * peak, endFactor * peak];
   return (step) => {
+    checkInteger(step, 0, "triStage", "step");
     if (step < warmup) return first + ((peak - first) / warmup) * step;
     if (step < warmup + hold) return peak;
     const done = step - warmup - hold;
-    if (done > decay) return last;
+    if (done >= decay) return last;
     return last + 0.5 * (peak - last) * (1 + Math.cos((Math.PI * done) / decay));
   };
 }
@@ -31,7 +42,11 @@ export function triStage({ peak, totalSteps, phases, startFactor, endFactor }: T
  * The schedule as the reference training sees it: its scheduler writes nothing before its first call, which comes
  * after the first optimiser step, so step 0 runs at `initial` and step n ≥ 1 at schedule(n − 1).
  */
-export const oneStepLate =
-  (schedule: Schedule, initial: number): Schedule =>
-  (step) =>
-    step === 0 ? initial : schedule(step - 1);
+export function oneStepLate(schedule: Schedule, initial: number): Schedule {
+  checkFunction(schedule, "oneStepLate", "the schedule");
+  checkFinite(initial, "oneStepLate", "the first rate", 0);
+  return (step) => {
+    checkInteger(step, 0, "oneStepLate", "step");
+    return step === 0 ? initial : schedule(step - 1);
+  };
+}

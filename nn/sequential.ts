@@ -1,4 +1,4 @@
-import type { Tensor } from "../core/index.ts";
+import { checkFunction, checkTensor, refuse, type Tensor } from "../core/index.ts";
 import { Module } from "./module.ts";
 
 /** Anything with `forward(x)`; functions without parameters, such as activations, are written as `Lambda`. */
@@ -12,6 +12,7 @@ export class Lambda extends Module {
 
   constructor(f: (x: Tensor) => Tensor) {
     super();
+    checkFunction(f, "Lambda", "f");
     this.#f = f;
   }
 
@@ -28,12 +29,14 @@ export class Sequential extends Module {
   constructor(...layers: Layer[]) {
     super();
     layers.forEach((layer, i) => {
+      if (!(layer instanceof Module)) refuse("Sequential", "modules (Lambda makes one of a function)", layer);
       this[i] = layer;
     });
     this.length = layers.length;
   }
 
   forward(x: Tensor): Tensor {
+    checkTensor(x, "Sequential");
     let y = x;
     for (let i = 0; i < this.length; i++) y = this[i].forward(y);
     return y;

@@ -1,7 +1,7 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
-import { Tensor } from "../../core/index.ts";
-import { AdamW, type AdamWOptions } from "../../nn/index.ts";
+import { grad, noGrad, Random, Scope, Tensor } from "../../core/index.ts";
+import { AdamW, type AdamWOptions, inDType, Linear, Module } from "../../nn/index.ts";
 
 const options: AdamWOptions = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.05 };
 const vector = (values: readonly number[]): Tensor => Tensor.from(values, [values.length], "float64");
@@ -77,8 +77,89 @@ describe("AdamW", () => {
     const optimizer = new AdamW([["p", vector([1, 2, 3])]], options);
     expect(() => optimizer.step([], 0.1)).toThrow("expected 1 gradients, got 0");
     expect(() => optimizer.step([vector([1])], 0.1)).toThrow(
-      "AdamW: p: expected a gradient of shape (3), got (1)",
+      "AdamW.step: p: expected a gradient of its shape, float64 (3), got float64 (1)",
     );
     expect(() => optimizer.load(new Map())).toThrow("expected an entry p.m, got none");
   });
+
+  test("has the defaults of PyTorch, the learning rate apart", () => {
+    const [a, b] = [vector([1, 2, 3]), vector([1, 2, 3])];
+    new AdamW([["p", a]]).step([vector([1, -1, 0])], 0.1);
+    new AdamW([["p", b]], { betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0.01 }).step(
+      [vector([1, -1, 0])],
+      0.1,
+    );
+    expect(a.toArray()).toEqual(b.toArray());
+  });
+
+  test("refuses to do nothing: gradients that are all null say that nothing trains", () => {
+    using _ = new Scope();
+    const layer = new Linear(2, 1).init(new Random(1));
+    const optimizer = new AdamW(layer.namedParameters());
+    const before = layer.stateDict();
+    const x = Tensor.ones([3, 2]);
+    const losses = [noGrad(() => layer.forward(x).sum()), layer.forward(x).detach().sum(), x.sum()];
+    for (const loss of losses) {
+      expect(() => optimizer.step(grad(loss, optimizer.parameters), 0.1)).toThrow(
+        "AdamW.step: expected a gradient, got null for every parameter: the loss does not depend on them",
+      );
+    }
+    expect(layer.stateDict()).toEqual(before);
+    expect(optimizer.stateDict().get("weight.steps")?.data).toEqual(BigInt64Array.of(0n));
+  });
+
+  test("changes nothing when one gradient of many does not fit", () => {
+    const [p, q] = [vector([1, 2, 3]), vector([1, 2, 3])];
+    const optimizer = new AdamW([
+      ["p", p],
+      ["q", q],
+    ]);
+    expect(() => optimizer.step([vector([1, 1, 1]), vector([1])], 0.1)).toThrow("AdamW.step: q: expected");
+    expect(p.toArray()).toEqual([1, 2, 3]);
+  });
+
+  test("changes nothing when a state does not fit", () => {
+    const make = (): AdamW =>
+      new AdamW([
+        ["p", vector([1])],
+        ["q", vector([1])],
+      ]);
+    const [source, optimizer] = [make(), make()];
+    source.step([vector([1]), vector([1])], 0.1);
+    const [dict, before] = [source.stateDict(), optimizer.stateDict()];
+    dict.set("q.v", { dtype: "F64", shape: [2], data: Float64Array.of(1, 2) });
+    expect(() => optimizer.load(dict)).toThrow("AdamW.load: q: expected (1), got (2)");
+    dict.set("q.v", { dtype: "F64", shape: [1], data: Float64Array.of(1) });
+    dict.set("q.steps", { dtype: "I64", shape: [], data: BigInt64Array.of(-1n) });
+    expect(() => optimizer.load(dict)).toThrow("AdamW.load: q: expected a number of steps, got -1");
+    expect(optimizer.stateDict()).toEqual(before);
+  });
+
+  /** |w (w x + x)|², with w under two names. */
+  class Twice extends Module {
+    first = new Linear(2, 2, { bias: false });
+    second = this.first;
+
+    loss(x: Tensor): Tensor {
+      return this.second.forward(this.first.forward(x).add(x)).square().sum();
+    }
+  }
+
+  test.prop([fc.nat(), fc.integer({ min: 1, max: 5 }), rate])(
+    "k steps with a tied weight are k steps with the one weight, whatever list it comes in",
+    (seed, steps, lr) => {
+      const train = (parameters: (net: Twice) => [string, Tensor][]): number[] => {
+        using _ = new Scope();
+        const net = inDType("float64", () => new Twice()).init(new Random(seed));
+        const optimizer = new AdamW(parameters(net), options);
+        const random = new Random(seed, 1);
+        for (let step = 0; step < steps; step++)
+          optimizer.step(grad(net.loss(random.normals([3, 2], "float64")), optimizer.parameters), lr);
+        return net.first.weight.toArray();
+      };
+      const once = train((net) => [["weight", net.first.weight]]);
+      expect(train((net) => net.namedParameters())).toEqual(once);
+      expect(train((net) => [...net.namedTensors()])).toEqual(once); // both names
+    },
+  );
 });

@@ -1,5 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
-import { describe, expect } from "vitest";
+import { describe, expect, vi } from "vitest";
 import { type HostTensor, Random, Tensor } from "../../core/index.ts";
 import { buffer, constant, inDType, Lambda, Linear, Module, parameter, Sequential } from "../../nn/index.ts";
 
@@ -15,6 +15,7 @@ class Tree extends Module {
   frozen = buffer([4], constant(5));
   list = [new Leaf(), new Leaf()];
   byName = { left: new Leaf(), right: parameter([1], constant(0)) };
+  byMap = new Map<string, Leaf | Tensor>([["a", new Leaf()]]);
   readonly size = 3;
   readonly config = { heads: 2, names: ["a"] };
   readonly #secret = new Leaf();
@@ -38,6 +39,7 @@ describe("names", () => {
       "list.1.scale",
       "byName.left.scale",
       "byName.right",
+      "byMap.a.scale",
     ]);
   });
 
@@ -53,7 +55,7 @@ describe("names", () => {
 
 describe("counting", () => {
   test("parameters count, buffers on request, integers never", () => {
-    const trainable = 2 * 3 + 4 * 2 + 1;
+    const trainable = 2 * 3 + 5 * 2 + 1;
     expect(new Tree().countParameters()).toBe(trainable);
     expect(new Tree().countParameters({ frozen: true })).toBe(trainable + 4);
   });
@@ -78,7 +80,14 @@ describe("init", () => {
 describe("train and eval", () => {
   test("reach the whole tree", () => {
     const made = new Tree().train();
-    expect([...made.modules()].map((module) => module.training)).toEqual([true, true, true, true, true]);
+    expect([...made.modules()].map((module) => module.training)).toEqual([
+      true,
+      true,
+      true,
+      true,
+      true,
+      true,
+    ]);
     expect(made.secret.training).toBe(false); // private: not part of the tree
     expect([...made.eval().modules()].some((module) => module.training)).toBe(false);
   });
@@ -163,5 +172,110 @@ describe("dispose", () => {
     made.dispose();
     expect(() => inner.data).toThrow("freed");
     expect(Tensor.zeros([1]).data[0]).toBe(0);
+  });
+});
+
+describe("branches that cannot be listed are refused", () => {
+  vi.resetModules();
+  class Holder extends Module {
+    readonly held: unknown;
+    constructor(held: unknown) {
+      super();
+      this.held = held;
+    }
+  }
+  class Plain {
+    layer = new Leaf();
+  }
+  const weight = parameter([1], constant(0));
+
+  test.each([
+    ["a Set", new Set([new Leaf()])],
+    ["a Map with other keys", new Map([[1, new Leaf()]])],
+    ["an object of a class that is no module", new Plain()],
+    ["a record without a prototype", Object.assign(Object.create(null), { weight })],
+    ["a list with one of them", [new Leaf(), new Set([weight])]],
+  ])("%s", (_, held) => {
+    for (const use of [(m: Module) => m.parameters(), (m: Module) => m.train(), (m: Module) => m.stateDict()])
+      expect(() => use(new Holder(held))).toThrow(
+        /^Holder: held.*: expected modules and parameters in fields/,
+      );
+  });
+
+  test("what belongs to another copy of the package", async () => {
+    const [nn, core] = [await import("../../nn/index.ts"), await import("../../core/index.ts")];
+    for (const held of [new nn.Linear(1, 1), [core.Tensor.ones([1])], new Set([new nn.Linear(1, 1)])])
+      expect(() => new Holder(held).parameters()).toThrow(/^Holder: held/);
+    expect(() => new Holder(new nn.Linear(1, 1)).parameters()).toThrow("made by another copy of nina-ts");
+  });
+
+  test("a module that holds itself", () => {
+    const child = new Leaf() as Leaf & { parent?: Module };
+    const root = new Holder([child]);
+    child.parent = root;
+    expect(() => root.parameters()).toThrow(
+      "Holder: expected a tree, got held.0.parent, a Holder that holds itself",
+    );
+  });
+
+  test("other things are configuration", () => {
+    const config: Record<string, unknown> = { at: new Date(0), list: [1, "a"], table: new Float32Array(3) };
+    config.self = config;
+    for (const held of [config, new Map([[1, 2]]), new Set([1]), null, () => weight, Symbol("s")])
+      expect(new Holder(held).parameters()).toEqual([]);
+  });
+});
+
+/** One matrix in two places, as language models tie their embedding to their output, and one leaf twice. */
+class Tied extends Module {
+  embedding = new Linear(3, 3, { bias: false });
+  output = new Linear(3, 3);
+  leaves: Leaf[];
+
+  constructor() {
+    super();
+    this.output.weight = this.embedding.weight;
+    const leaf = new Leaf();
+    this.leaves = [leaf, leaf];
+  }
+}
+
+describe("tied tensors", () => {
+  const both = ["embedding.weight", "output.weight"];
+
+  test("are one parameter with two names", () => {
+    const made = new Tied();
+    const all = ["embedding.weight", "output.weight", "output.bias", "leaves.0.scale", "leaves.1.scale"];
+    expect(names(made)).toEqual(all);
+    expect(made.namedParameters().map(([name]) => name)).toEqual([all[0], all[2], all[3]]);
+    expect(made.parameters()).toEqual([made.embedding.weight, made.output.bias, made.leaves[0].scale]);
+    expect(made.countParameters()).toBe(9 + 3 + 2);
+    expect([...made.modules()]).toHaveLength(1 + 2 + 1);
+    expect([...made.init(new Random(1)).stateDict().keys()]).toEqual(all);
+  });
+
+  test("are drawn once", () => {
+    const made = new Tied().init(new Random(1));
+    const alone = new Linear(3, 3, { bias: false }).init(new Random(1));
+    expect(made.embedding.weight.toArray()).toEqual(alone.weight.toArray());
+  });
+
+  test.prop([fc.subarray(both, { minLength: 1 })])("load from either name, or both", (kept) => {
+    const dict = new Tied().init(new Random(1)).stateDict();
+    for (const name of both) if (!kept.includes(name)) dict.delete(name);
+    const made = new Tied().load(dict);
+    expect(made.output.weight.toArray()).toEqual([...(dict.get(kept[0]) as HostTensor).data]);
+  });
+
+  test("refuse other numbers under another name, and no name at all", () => {
+    const made = new Tied().init(new Random(1));
+    const before = made.stateDict();
+    const dict = new Tied().init(new Random(2)).stateDict();
+    const { dtype, shape } = dict.get(both[1]) as HostTensor;
+    dict.set(both[1], { dtype, shape, data: new Float32Array(9) });
+    expect(() => made.load(dict)).toThrow("conflicting (1): output.weight and embedding.weight");
+    for (const name of both) dict.delete(name);
+    expect(() => made.load(dict)).toThrow("missing (2): embedding.weight; output.weight");
+    expect(made.stateDict()).toEqual(before);
   });
 });

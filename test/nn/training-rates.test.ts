@@ -91,4 +91,33 @@ describe("Ema", () => {
     expect(other.stateDict()).toEqual(ema.stateDict());
     expect(() => other.load(new Map())).toThrow("expected an entry weight, got none");
   });
+
+  test("has one average for a tied weight, under all its names", () => {
+    class Twin extends Module {
+      first = parameter([1], constant(1));
+      second = this.first;
+    }
+    const twin = new Twin().init(new Random(0));
+    const ema = new Ema(twin);
+    twin.first.data.fill(5);
+    ema.update(2);
+    const average = 1 + (1 - emaDecay(2)) * 4;
+    ema.swap();
+    expect(twin.second.item()).toBeCloseTo(average, 6);
+    ema.swap();
+    expect(twin.second.item()).toBe(5);
+    const dict = ema.stateDict();
+    expect(dict.get("second")).toEqual(dict.get("first"));
+    new Ema(twin).load(dict);
+  });
+
+  test("changes nothing when a state does not fit", () => {
+    const ema = new Ema(new Pair().init(new Random(0)));
+    const before = ema.stateDict();
+    const dict = new Ema(new Pair().init(new Random(1))).stateDict();
+    dict.set("weight", { dtype: "F32", shape: [2], data: Float32Array.of(7, 7) });
+    dict.set("order", { dtype: "I64", shape: [3], data: new BigInt64Array(3) });
+    expect(() => ema.load(dict)).toThrow("Ema.load: order: expected (2), got (3)");
+    expect(ema.stateDict()).toEqual(before);
+  });
 });
