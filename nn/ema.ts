@@ -12,11 +12,11 @@ import {
 import { Module } from "./module.ts";
 
 /**
- * Share of the old average that update number `step` (from 1) keeps: 1 − step^(−2/3), at most 0.9999. The first
- * update keeps nothing, so the average starts as a copy of the weights.
+ * Share of the old average that update number `step` (from 1; 0 is taken for 1) keeps: 1 − step^(−2/3), at most 0.9999.
+ * The first update keeps nothing, so the average starts as a copy of the weights.
  */
 export function emaDecay(step: number): number {
-  checkInteger(step, 1, "emaDecay", "step");
+  checkInteger(step, 0, "emaDecay", "step");
   return Math.min(0.9999, 1 - (1 + Math.max(0, step - 1)) ** (-2 / 3));
 }
 

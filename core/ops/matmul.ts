@@ -1,4 +1,4 @@
-import { checkFlags, checkOptions } from "../check.ts";
+import { checkOptions, refuse } from "../check.ts";
 import { gemmWasm } from "../kernels/wasm/gemm.ts";
 import { PACKING_PAYS, packWeights } from "../kernels/wasm/packed.ts";
 import { apply, defineOp } from "../op.ts";
@@ -155,7 +155,8 @@ export function matmul(a: Tensor, b: Tensor, options?: MatmulOptions): Tensor {
   checkTensor(b, "matmul");
   if (options !== undefined) checkOptions(options, MATMUL_OPTIONS, "matmul");
   const { transposeA = false, transposeB = false } = options ?? {};
-  checkFlags({ transposeA, transposeB }, MATMUL_OPTIONS, "matmul");
+  if (typeof transposeA !== "boolean" || typeof transposeB !== "boolean")
+    refuse("matmul", "transposeA and transposeB to be true or false", [transposeA, transposeB]);
   if (a.shape.length < 2 || b.shape.length < 2) {
     throw new Error(
       `matmul: expected two axes at least, got ${showShape(a.shape)} and ${showShape(b.shape)}`,

@@ -127,7 +127,7 @@ const CASES: Record<string, Case> = {
     ],
   ),
   oneStepLate: called(nn.oneStepLate, [() => 1, 0.1], ["f", "rate"]),
-  emaDecay: called(nn.emaDecay, [1], ["size"], [[0]]),
+  emaDecay: called(nn.emaDecay, [1], ["size"]),
   Ema: called((module) => new nn.Ema(module), [new nn.Linear(1, 1)], ["tensor"], [[new other.Linear(1, 1)]]),
   Random: called((seed) => nn.seedDropout(seed), [1], ["seed"]),
   rotate: called(nn.rotate, [x, Tensor.ones([2, 1]), Tensor.ones([2, 1])], ["tensor"]),
