@@ -8,11 +8,12 @@
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { decode } from "fast-png";
 import { readNumpy } from "../../core/index.ts";
 import { composeScene } from "../../vla/libero/compose/scene.ts";
 import { LiberoEnv, type RendererFactory } from "../../vla/libero/env.ts";
 import { Predicates } from "../../vla/libero/predicates.ts";
-import { createRenderer } from "../../vla/libero/render/renderer.ts";
+import { createRenderer, type Renderer } from "../../vla/libero/render/renderer.ts";
 import { ARM_JOINTS, FINGER_JOINTS } from "../../vla/libero/robot.ts";
 import type { Scene, Term } from "../../vla/libero/scene.ts";
 import { Sim } from "../../vla/libero/sim.ts";
@@ -89,6 +90,18 @@ export function taskCases(folder: string, roots: Roots): ParityCase[] {
     kind,
     run: async () => run(await open(), rollout()),
   });
+  const pictureCases = (
+    names: RegExp,
+    kind: string,
+    compare: (env: LiberoEnv, rollout: Rollout, path: string) => ParityResult,
+  ): ParityCase[] =>
+    readdirSync(folder)
+      .filter((file) => names.test(file))
+      .map((file) => ({
+        name: `${label}/${file}`,
+        kind,
+        run: async () => compare(await open(), rollout(), join(folder, file)),
+      }));
   return [
     one("reset", (env) => afterReset(env, readJson(join(folder, "task.json")))),
     one("substeps", (env, r) => substeps(env, r, readJson(join(folder, "substeps.json")))),
@@ -96,13 +109,9 @@ export function taskCases(folder: string, roots: Roots): ParityCase[] {
     one("restart", restarts),
     one("observations", observations),
     one("predicates", predicates),
-    ...readdirSync(folder)
-      .filter((file) => PICTURE.test(file))
-      .map((file) => ({
-        name: `${label}/${file}`,
-        kind: "render",
-        run: async () => picture(await open(), rollout(), join(folder, file)),
-      })),
+    ...pictureCases(PICTURE, "render", picture),
+    ...pictureCases(DEPTH, "depth", depths),
+    ...pictureCases(GEOMS, "geoms", geoms),
   ];
 }
 
@@ -252,7 +261,6 @@ const PICTURE = /^(obs_)?(agentview|robot0_eye_in_hand)_(\d+)_(\d+)\.png$/;
 /** Root mean square difference in levels of 255; 1.8 is 43 dB, which edges alone do not reach and a wrong light does. */
 function picture(env: LiberoEnv, rollout: Rollout, path: string): ParityResult {
   const [, observed, camera, step, size] = basename(path).match(PICTURE)!;
-  const { sim } = env;
   start(env, rollout);
   let image: Image;
   if (observed) {
@@ -260,14 +268,52 @@ function picture(env: LiberoEnv, rollout: Rollout, path: string): ParityResult {
     const { observation } = env.step(rollout.actions[Number(step) - 1]);
     image = camera === "agentview" ? observation.agentview_image : observation.robot0_eye_in_hand_image;
   } else {
-    sim.views.qpos.set(rollout.qpos[Number(step)]);
-    sim.views.qvel.set(rollout.qvel[Number(step)]);
-    sim.forward();
-    const pixels = { width: Number(size), height: Number(size) };
-    image = createRenderer(sim.mj, sim.model, sim.data, { ...pixels, compat: "mujoco-3.14" }).render(camera);
+    image = rendererAt(env, rollout, Number(step), Number(size)).render(camera);
   }
   const { psnr, mean } = compareWithPng(image, path);
   return within(1.8, [255 / 10 ** (psnr / 20)], `${psnr.toFixed(1)} dB, mean ${mean.toFixed(2)}`);
+}
+
+/** Draws a state of the rollout. */
+function rendererAt({ sim }: LiberoEnv, rollout: Rollout, step: number, size: number): Renderer {
+  sim.views.qpos.set(rollout.qpos[step]);
+  sim.views.qvel.set(rollout.qvel[step]);
+  sim.forward();
+  return createRenderer(sim.mj, sim.model, sim.data, { width: size, height: size, compat: "mujoco-3.14" });
+}
+
+const DEPTH = /^(agentview|robot0_eye_in_hand)_(\d+)_depth01mm\.png$/;
+const GEOMS = /^(agentview|robot0_eye_in_hand)_(\d+)_geomid1\.png$/;
+
+/**
+ * Share of pixels whose depth is off by more than 1 mm, where the recording rounds to 0.1 mm and float32 depth buffers to
+ * as much at three metres. Single pixels on edges may fall to the other side.
+ */
+function depths(env: LiberoEnv, rollout: Rollout, path: string): ParityResult {
+  const [, camera, step] = basename(path).match(DEPTH)!;
+  const { data, width, height } = decode(readFileSync(path));
+  start(env, rollout);
+  const seen = rendererAt(env, rollout, Number(step), width).depth(camera);
+  let off = 0;
+  for (let y = 0; y < height; y++)
+    for (let x = 0; x < width; x++) {
+      const recorded = data[(height - 1 - y) * width + x] / 1e4;
+      const metres = seen.get(y, x);
+      if (Math.abs((metres === Number.POSITIVE_INFINITY ? 0 : metres) - recorded) > 1e-3) off++;
+    }
+  return within(0.002, [off / (width * height)], `${off} of ${width * height} pixels differ`);
+}
+
+/** Share of pixels that show another geom; those on edges may. */
+function geoms(env: LiberoEnv, rollout: Rollout, path: string): ParityResult {
+  const [, camera, step] = basename(path).match(GEOMS)!;
+  const { data, width, height } = decode(readFileSync(path));
+  start(env, rollout);
+  const seen = rendererAt(env, rollout, Number(step), width).geoms(camera);
+  let off = 0;
+  for (let y = 0; y < height; y++)
+    for (let x = 0; x < width; x++) if (seen.get(y, x) + 1 !== data[(height - 1 - y) * width + x]) off++;
+  return within(0.002, [off / (width * height)], `${off} of ${width * height} pixels differ`);
 }
 
 /** Number of goal terms, successes and rewards that differ. */

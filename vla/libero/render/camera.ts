@@ -95,6 +95,12 @@ export class View {
     this.shiftY = (-bottom * this.height) / (top - bottom);
   }
 
+  /** Moves the picture by a part of a pixel to the right and up. */
+  shift(x: number, y: number): void {
+    this.shiftX += x;
+    this.shiftY += y;
+  }
+
   /** Becomes the reflection of another view in the plane through `point` with unit normal `normal`. */
   reflect(view: View, point: Float64Array, normal: Float64Array): void {
     this.mirrored = !view.mirrored;

@@ -52,25 +52,36 @@ export class Pass {
   }
 
   draw(options: PassOptions): void {
-    this.target.depth.fill(0);
-    this.target.triangle.fill(-1);
-    this.raster.clearLog();
     this.#lighting.begin(this.view.eye, options.tint);
-    this.#findVisible(options);
+    this.findVisible(options, false);
     this.#shade(options);
     this.#blend(options);
   }
 
-  #findVisible({ without, behind }: PassOptions): void {
+  /**
+   * Fills `target` alone. Where all are taken for `solid`, transparent drawables hide what is behind them, and so do those
+   * of negative opacity, which pictures leave out.
+   */
+  findVisible({ without, behind }: Pick<PassOptions, "without" | "behind">, solid: boolean): void {
+    this.target.depth.fill(0);
+    this.target.triangle.fill(-1);
+    this.raster.clearLog();
     const parts = this.#parts;
     for (let i = 0; i < parts.length; i++) {
       const part = parts[i];
       const { owner } = part;
-      this.#inView[i] = owner.rgba[3] > 0 && owner !== without && this.raster.sees(part) ? 1 : 0;
+      const shown = solid ? owner.rgba[3] !== 0 : owner.rgba[3] > 0;
+      this.#inView[i] = shown && owner !== without && this.raster.sees(part) ? 1 : 0;
       if (this.#inView[i] === 0) continue;
       this.raster.project(part);
-      if (!owner.transparent) this.raster.drawOpaque(part, i, false, this.target, behind);
+      if (solid || !owner.transparent) this.raster.drawOpaque(part, i, false, this.target, behind);
     }
+  }
+
+  /** What a sample shows after `findVisible`; null for nothing. */
+  drawableAt(sample: number): Drawable | null {
+    const triangle = this.target.triangle[sample];
+    return triangle < 0 ? null : this.#parts[this.raster.parts[triangle]].owner;
   }
 
   /** Colours every sample; a triangle is shaded once per pixel however many samples it covers. */

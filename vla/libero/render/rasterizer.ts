@@ -5,6 +5,8 @@ import type { Part } from "./drawable.ts";
 export const SAMPLES = 4;
 const SAMPLE_X = [0.375, 0.875, 0.125, 0.625] as const;
 const SAMPLE_Y = [0.125, 0.375, 0.625, 0.875] as const;
+/** From the pixel's centre to its first sample, pixels. */
+export const FIRST_SAMPLE: readonly [x: number, y: number] = [SAMPLE_X[0] - 0.5, SAMPLE_Y[0] - 0.5];
 /** Triangles wider than this many pixels get exact row spans instead of their bounding box. */
 const WIDE = 3;
 

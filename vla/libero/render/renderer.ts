@@ -1,5 +1,5 @@
 import type { MainModule, MjData, MjModel } from "@mujoco/mujoco";
-import ndarray from "ndarray";
+import ndarray, { type NdArray } from "ndarray";
 import type { Image } from "../../observation.ts";
 import { cameraNames, type Frustum, frustumOf } from "./camera.ts";
 import type { Compat } from "./compat.ts";
@@ -7,7 +7,7 @@ import { Lighting } from "./lighting.ts";
 import { Lights } from "./lights.ts";
 import { Mirror } from "./mirror.ts";
 import { Pass } from "./pass.ts";
-import { SAMPLES } from "./rasterizer.ts";
+import { FIRST_SAMPLE, SAMPLES } from "./rasterizer.ts";
 import { type RenderScene, readScene, updateDrawables } from "./scene.ts";
 
 export interface RendererOptions {
@@ -18,6 +18,9 @@ export interface RendererOptions {
   readonly compat?: Compat;
 }
 
+/** Nothing left out. */
+const WHOLE = { without: null, behind: null };
+
 /** Draws one model in one size. */
 export interface Renderer {
   /**
@@ -25,6 +28,17 @@ export interface Renderer {
    * row 0 at the BOTTOM. Throws for an unknown camera.
    */
   render(camera: string): Image;
+  /**
+   * How far away each pixel's surface is: metres along the camera's axis at the pixel's first sample, ∞ where there is
+   * nothing, shape (H, W), row 0 at the BOTTOM. Transparent surfaces are looked through.
+   */
+  depth(camera: string): NdArray<Float32Array>;
+  /**
+   * The geom at the centre of each pixel, −1 where there is none or a site, shape (H, W), row 0 at the BOTTOM.
+   * Transparent geoms count like others, and as in MuJoCo's segmentation so do sites of negative opacity, which
+   * pictures leave out: the grip site and an unlit burner cover a few pixels.
+   */
+  geoms(camera: string): NdArray<Int32Array>;
 }
 
 /**
@@ -75,9 +89,7 @@ class SoftwareRenderer implements Renderer {
 
   render(camera: string): Image {
     const { view, samples } = this.#pass;
-    const id = this.#cameraId(camera);
-    view.set(this.#data, id, this.#frustum(id));
-    updateDrawables(this.#scene.drawables, this.#model, this.#data, view.eye);
+    this.#look(camera);
     this.#lights.update(this.#data, view.forward);
     const mirror = this.#mirror?.draw(view) ?? null;
     this.#pass.draw({
@@ -88,6 +100,37 @@ class SoftwareRenderer implements Renderer {
       mirror: mirror && { drawable: mirror, samples: this.#mirror!.samples },
     });
     return resolve(samples, view.width, view.height);
+  }
+
+  depth(camera: string): NdArray<Float32Array> {
+    const { view, target } = this.#pass;
+    this.#look(camera);
+    this.#pass.findVisible(WHOLE, false);
+    const metres = Float32Array.from(
+      { length: view.width * view.height },
+      (_, i) => 1 / target.depth[SAMPLES * i],
+    );
+    return ndarray(metres, [view.height, view.width]);
+  }
+
+  geoms(camera: string): NdArray<Int32Array> {
+    const { view } = this.#pass;
+    this.#look(camera);
+    view.shift(...FIRST_SAMPLE); // so that each pixel's first sample sees what its centre saw
+    this.#pass.findVisible(WHOLE, true);
+    const ids = Int32Array.from({ length: view.width * view.height }, (_, i) => {
+      const shown = this.#pass.drawableAt(SAMPLES * i);
+      return shown?.source === "geom" ? shown.id : -1;
+    });
+    return ndarray(ids, [view.height, view.width]);
+  }
+
+  /** Turns the view to a camera and takes over where everything is. */
+  #look(camera: string): void {
+    const { view } = this.#pass;
+    const id = this.#cameraId(camera);
+    view.set(this.#data, id, this.#frustum(id));
+    updateDrawables(this.#scene.drawables, this.#model, this.#data, view.eye);
   }
 
   #cameraId(camera: string): number {
