@@ -10,7 +10,7 @@ export interface ByteSource extends Disposable {
   /** What error messages call it; the path of a file. */
   readonly name: string;
   readonly size: number;
-  /** A fresh copy of the range, aligned for any typed array. */
+  /** A fresh copy of the range, aligned for any typed array. A range that no memory can hold is a FormatError too. */
   read(offset: number, length: number): Uint8Array<ArrayBuffer>;
   readInto(target: Uint8Array, offset: number): void;
 }
@@ -24,7 +24,7 @@ export function openFile(path: string): ByteSource {
     size,
     read(offset, length) {
       checkRange(source, offset, length);
-      const bytes = new Uint8Array(length);
+      const bytes = allocateBytes(path, length);
       source.readInto(bytes, offset);
       return bytes;
     },
@@ -58,6 +58,15 @@ export function bytesSource(name: string, bytes: Uint8Array): ByteSource {
     [Symbol.dispose]() {},
   };
   return source;
+}
+
+/** Zeroed bytes for something out of a file, whose size the file claims. */
+export function allocateBytes(who: string, length: number): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(length);
+  } catch {
+    throw new FormatError(who, "no more at once than memory can hold", `${length} bytes`);
+  }
 }
 
 function checkRange(source: ByteSource, offset: number, length: number): void {

@@ -78,12 +78,26 @@ export const bytesOf = (data: TypedArray): Uint8Array =>
 /** Whether `data` is the kind of array that holds `dtype`. */
 export const holds = (dtype: DTypeName, data: TypedArray): boolean => data instanceof ARRAYS[dtype];
 
-/** Number of elements of a shape, or undefined where a size is not a whole number or the product leaves 2^53. */
+/** PyTorch and NumPy stop at 64; a file that names more axes would make work of every step along them. */
+export const MAX_AXES = 64;
+
+/** A whole number from 0 to 2^53 - 1: a size, an offset, a count. */
+export const isSize = (value: unknown): value is number =>
+  Number.isSafeInteger(value) && (value as number) >= 0;
+
+/** Sizes or strides, one per axis. */
+export const isSizes = (value: unknown): value is readonly number[] =>
+  Array.isArray(value) && value.length <= MAX_AXES && value.every(isSize);
+
+/**
+ * Number of elements of a shape, or undefined where it is none: more than 64 axes, sizes that are no whole numbers, or
+ * a product (of those that are not zero) beyond 2^53.
+ */
 export function countElements(shape: readonly number[]): number | undefined {
+  if (!isSizes(shape)) return undefined;
   let count = 1;
   let empty = false;
   for (const size of shape) {
-    if (!Number.isSafeInteger(size) || size < 0) return undefined;
     if (size === 0) empty = true;
     else count *= size;
     if (count > Number.MAX_SAFE_INTEGER) return undefined;

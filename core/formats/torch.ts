@@ -1,9 +1,11 @@
-import { type ByteSource, openFile } from "./byte-source.ts";
+import { allocateBytes, type ByteSource, openFile } from "./byte-source.ts";
 import {
   bytesOf,
   countElements,
   type DTypeName,
   type HostTensor,
+  isSize,
+  isSizes,
   itemSize,
   type TypedArray,
   viewAs,
@@ -11,7 +13,7 @@ import {
 import { FormatError } from "./format-error.ts";
 import { NumpyArray, numpyGlobals } from "./numpy-pickle.ts";
 import { describe, OrderedDict, type PickleGlobal, unpickle } from "./pickle.ts";
-import { openZip, type Zip } from "./zip.ts";
+import { openZip, type Zip, type ZipEntry } from "./zip.ts";
 
 /** A tensor in a checkpoint, not read yet: a strided view of a storage, counted in elements. */
 export class TensorRef {
@@ -41,14 +43,21 @@ export class TensorRef {
 export interface TorchFile extends Disposable {
   /** What was saved: Maps, arrays, strings, numbers, TensorRefs, NumpyArrays; in "checkpoint" mode also Stubs. */
   readonly root: unknown;
-  /** Reads one tensor, contiguous and row-major, whatever its strides. */
+  /**
+   * Reads one tensor, contiguous and row-major, whatever its strides. Throws FormatError for a damaged storage: its
+   * checksum is verified when the tensor is all of it, and before the first view of one that is no larger than
+   * 64 MiB. A part of a larger storage is read as it is, so that it costs no more than the part.
+   */
   read(ref: TensorRef): HostTensor;
+  /** Verifies the checksum of a tensor's storage whatever its size, by reading it once. */
+  verify(ref: TensorRef): void;
 }
 
 /**
  * Opens a PyTorch zip checkpoint (`torch.save` since 1.6) without executing anything in it and without reading its
  * tensors. Names other than tensors and plain containers are refused in "strict" mode; in "checkpoint" mode they
- * become inert Stubs, as a Lightning checkpoint's hyper-parameters and callbacks need. Throws FormatError.
+ * become inert Stubs, as a Lightning checkpoint's hyper-parameters and callbacks need. The checksum of all that is read
+ * here is verified; for tensors see `read`. Throws FormatError.
  */
 export function openTorch(from: string | ByteSource, mode: "strict" | "checkpoint" = "strict"): TorchFile {
   const source = typeof from === "string" ? openFile(from) : from;
@@ -131,6 +140,10 @@ const LEGACY = Uint8Array.of(
   0x19,
 );
 const MAX_PICKLE = 64 * 2 ** 20;
+/** Largest storage, bytes, of which a part is read only when all of it has been verified: some hundredths of a second. */
+const MAX_VERIFIED = 64 * 2 ** 20;
+/** PyTorch numbers its storages. */
+const MAX_KEY = 64;
 
 function openArchive(source: ByteSource, mode: "strict" | "checkpoint"): TorchFile {
   const who = source.name;
@@ -148,7 +161,7 @@ function openArchive(source: ByteSource, mode: "strict" | "checkpoint"): TorchFi
     const entry = zip.entries.get(prefix + name);
     if (entry === undefined) return undefined;
     if (entry.size > limit) throw new FormatError(who, `${name} of at most ${limit} bytes`, `${entry.size}`);
-    return source.read(zip.locate(entry), entry.size);
+    return zip.read(entry);
   };
   const order = readSmall("byteorder", 64);
   if (order !== undefined && Buffer.from(order).toString() !== "little") {
@@ -162,15 +175,31 @@ function openArchive(source: ByteSource, mode: "strict" | "checkpoint"): TorchFi
     unknownGlobals: mode === "strict" ? "refuse" : "stub",
     persistentLoad: (id) => loadStorage(who, zip, prefix, id),
   });
+  const storageOf = (ref: TensorRef): ZipEntry => {
+    const entry = zip.entries.get(`${prefix}data/${ref.storageKey}`);
+    if (entry === undefined) throw new FormatError(who, `storage ${ref.storageKey}`, "none of that key");
+    return entry;
+  };
   return {
     root,
-    read: (ref) => {
-      const entry = zip.entries.get(`${prefix}data/${ref.storageKey}`);
-      if (entry === undefined) throw new FormatError(who, `storage ${ref.storageKey}`, "none of that key");
-      return readTensor(source, zip.locate(entry), ref);
+    read(ref) {
+      const entry = storageOf(ref);
+      if (isWhole(ref, entry.size)) {
+        return { dtype: ref.dtype, shape: ref.shape, data: viewAs(ref.dtype, zip.read(entry).buffer) };
+      }
+      if (entry.size <= MAX_VERIFIED) zip.verify(entry);
+      return readView(source, zip.locate(entry), ref);
     },
+    verify: (ref) => zip.verify(storageOf(ref)),
     [Symbol.dispose]: () => source[Symbol.dispose](),
   };
+}
+
+/** Whether a tensor is all of its storage, in its order. */
+function isWhole({ dtype, shape, stride, offset }: TensorRef, size: number): boolean {
+  const dense = rowMajor(shape);
+  const inOrder = shape.every((length, axis) => length === 1 || stride[axis] === dense[axis]);
+  return offset === 0 && inOrder && countElements(shape)! * itemSize(dtype) === size;
 }
 
 function findPrefix(who: string, zip: Zip): string {
@@ -234,7 +263,8 @@ function loadStorage(who: string, zip: Zip, prefix: string, id: unknown): Storag
   const [, type, key, , count] = id as unknown[];
   const path = (type as PickleGlobal | null)?.path ?? describe(type);
   if (!Object.hasOwn(STORAGES, path)) throw new FormatError(who, "a storage of plain numbers", path);
-  if (typeof key !== "string") throw new FormatError(who, "a storage key", describe(key));
+  if (typeof key !== "string" || key.length > MAX_KEY)
+    throw new FormatError(who, "a storage key", describe(key));
   if (!isSize(count)) throw new FormatError(who, `the size of storage ${key}`, describe(count));
 
   const dtype = STORAGES[path];
@@ -275,8 +305,14 @@ function tensorGlobals(who: string): ReadonlyMap<string, PickleGlobal> {
     return tensor;
   };
   const size = ([sizes]: readonly unknown[]): readonly unknown[] => {
-    if (!Array.isArray(sizes)) throw new FormatError(who, "a torch.Size", describe(sizes));
-    return Object.freeze([...sizes]);
+    if (!isTuple(sizes)) throw new FormatError(who, "a torch.Size", describe(sizes));
+    return sizes;
+  };
+  const device = ([type, index, ...more]: readonly unknown[]): string => {
+    if (typeof type !== "string" || !(index === undefined || isSize(index)) || more.length > 0) {
+      throw new FormatError(who, "a device's type and number", `${describe(type)} and ${describe(index)}`);
+    }
+    return index === undefined ? type : `${type}:${index}`;
   };
   const orderedDict = (args: readonly unknown[]): OrderedDict => {
     if (args.length > 0) throw new FormatError(who, "an empty dict to fill", `${args.length} arguments`);
@@ -290,7 +326,7 @@ function tensorGlobals(who: string): ReadonlyMap<string, PickleGlobal> {
     { path: "torch._utils._rebuild_tensor_v3", call: rebuild3 },
     { path: "torch._utils._rebuild_parameter", call: parameter },
     { path: "torch.Size", call: size },
-    { path: "torch.device", call: (args) => args.join(":") },
+    { path: "torch.device", call: device },
     { path: "collections.OrderedDict", call: orderedDict },
     { path: "collections.defaultdict", call: () => new OrderedDict() },
     ...numpyGlobals(who),
@@ -307,7 +343,7 @@ function makeTensor(who: string, storage: Storage, dtype: DTypeName, view: reado
     throw new FormatError(`${who}, tensor in storage ${storage.key}`, expected, found);
   };
   if (!isSize(offset)) return fail("an offset", describe(offset));
-  if (!isSizes(shape) || !isSizes(stride) || shape.length !== stride.length) {
+  if (!isTuple(shape) || !isTuple(stride) || shape.length !== stride.length) {
     return fail("a shape and its strides", `${describe(shape)} and ${describe(stride)}`);
   }
   const count = countElements(shape);
@@ -317,56 +353,105 @@ function makeTensor(who: string, storage: Storage, dtype: DTypeName, view: reado
   }
   const last = shape.reduce((sum, size, axis) => sum + (size - 1) * stride[axis], offset);
   if (count > 0 && last >= room) return fail(`elements inside the ${room} stored`, `one at ${last}`);
-  return new TensorRef(dtype, [...shape], [...stride], offset, storage.key);
+  return new TensorRef(dtype, shape, stride, offset, storage.key); // tuples are frozen: nobody changes them
 }
 
-/** Reading a span is one system call; gathering from a span wastes what lies between. Below this, waste. */
-const SMALL_SPAN = 2 ** 16;
+const isTuple = (value: unknown): value is readonly number[] => isSizes(value) && Object.isFrozen(value);
 
-function readTensor(source: ByteSource, base: number, ref: TensorRef): HostTensor {
+/** Bytes read at a time where the elements of a view do not follow one another. */
+const BLOCK = 2 ** 20;
+/** Reading over so many bytes that nobody asked for takes about as long as a second call. */
+const GAP = 2 ** 14;
+
+/** Reads a view of the storage that starts at byte `base`; holds one block besides the result. */
+function readView(source: ByteSource, base: number, ref: TensorRef): HostTensor {
   const { dtype, shape } = ref;
-  const bytes = itemSize(dtype);
-  const data = viewAs(dtype, new ArrayBuffer(countElements(shape)! * bytes));
-  const [sizes, from] = [[...shape], [...ref.stride]];
-  const to = rowMajor(shape);
-  if (data.length > 0) fill(ref.offset, 0);
+  const width = itemSize(dtype);
+  const data = viewAs(dtype, allocateBytes(source.name, countElements(shape)! * width).buffer);
+  if (data.length === 0) return { dtype, shape, data };
+
+  const levels = nest(shape, ref.stride, width);
+  const span = levels[0].dense ? 0 : Math.min(BLOCK, levels[0].span * width);
+  const block = viewAs(dtype, new ArrayBuffer(span));
+  fill(0, ref.offset, 0);
   return { dtype, shape, data };
 
-  /** Copies the block that starts at element `start` of the storage to element `target` of `data`. */
-  function fill(start: number, target: number): void {
-    const count = countElements(sizes)!;
-    const span = 1 + sizes.reduce((sum, size, axis) => sum + (size - 1) * from[axis], 0);
-    if (isRowMajor(sizes, from)) {
-      const out = bytesOf(data).subarray(target * bytes, (target + count) * bytes);
-      source.readInto(out, base + start * bytes);
-    } else if (span <= Math.max(SMALL_SPAN, 2 * count)) {
-      gather(viewAs(dtype, source.read(base + start * bytes, span * bytes).buffer), target);
+  /** Copies the axes from `depth` on, which start at element `start` of the storage, to element `target` of `data`. */
+  function fill(depth: number, start: number, target: number): void {
+    const { dense, count, size, from, to, atOnce } = levels[depth];
+    if (dense) {
+      readElements(data, target, count, start);
+    } else if (atOnce === 0) {
+      for (let i = 0; i < size; i++) fill(depth + 1, start + i * from, target + i * to);
     } else {
-      // A thin slice of something large: cut it along its longest stride, until the pieces are dense.
-      const axis = from.indexOf(Math.max(...from.map((step, i) => (sizes[i] > 1 ? step : -1))));
-      const size = sizes[axis];
-      sizes[axis] = 1;
-      for (let i = 0; i < size; i++) fill(start + i * from[axis], target + i * to[axis]);
-      sizes[axis] = size;
+      for (let i = 0; i < size; i += atOnce) {
+        const steps = Math.min(atOnce, size - i);
+        readElements(block, 0, levels[depth + 1].span + (steps - 1) * from, start + i * from);
+        gather(depth, steps, 0, target + i * to);
+      }
     }
   }
 
-  function gather(block: TypedArray, target: number): void {
-    const index = sizes.map(() => 0);
-    for (let read = 0, write = target; ; ) {
-      data[write] = block[read];
-      let axis = sizes.length - 1;
-      for (; axis >= 0; axis--) {
-        read += from[axis];
-        write += to[axis];
-        if (++index[axis] < sizes[axis]) break;
-        read -= sizes[axis] * from[axis];
-        write -= sizes[axis] * to[axis];
-        index[axis] = 0;
-      }
-      if (axis < 0) return;
+  function readElements(into: TypedArray, at: number, count: number, start: number): void {
+    source.readInto(bytesOf(into).subarray(at * width, (at + count) * width), base + start * width);
+  }
+
+  /** `steps` along the axis of `depth`, and all along those after it. */
+  function gather(depth: number, steps: number, read: number, write: number): void {
+    const { from, to } = levels[depth];
+    const { size } = levels[depth + 1];
+    if (depth === levels.length - 2) {
+      for (let i = 0; i < steps; i++) data[write + i * to] = block[read + i * from];
+    } else {
+      for (let i = 0; i < steps; i++) gather(depth + 1, size, read + i * from, write + i * to);
     }
   }
+}
+
+/** One axis of a view and all those after it in the order of `nest`; what is counted is elements. */
+interface Level {
+  /** Length of the axis, and its strides in the storage and in the result. */
+  readonly size: number;
+  readonly from: number;
+  readonly to: number;
+  readonly count: number;
+  /** From the first to the last in the storage, both included. */
+  readonly span: number;
+  /** They lie in the storage as they lie in the result: without gaps, in the same order. */
+  readonly dense: boolean;
+  /** They lie so close together in the storage that all between the first and the last may be read with them. */
+  readonly close: boolean;
+  /** Steps along the axis that one block takes; 0 where each step is read by itself. */
+  readonly atOnce: number;
+}
+
+/**
+ * The axes of a view by falling stride in the storage, with a level for the single element at the end. Axes of
+ * length 1 lead nowhere, whatever their stride, and are left out.
+ */
+function nest(shape: readonly number[], stride: readonly number[], width: number): readonly Level[] {
+  const to = rowMajor(shape);
+  const axes = shape
+    .map((size, axis) => ({ size, from: stride[axis], to: to[axis] }))
+    .filter(({ size }) => size > 1)
+    .sort((a, b) => a.from - b.from || a.to - b.to);
+  const element = { size: 1, from: 1, to: 1, count: 1, span: 1, dense: true, close: true, atOnce: 0 };
+  const levels: Level[] = [element];
+  for (const axis of axes) {
+    const inner = levels[0];
+    const { size, from } = axis;
+    const close = inner.close && (from - inner.span) * width <= GAP;
+    const room = BLOCK / width - inner.span;
+    levels.unshift({
+      ...axis,
+      count: size * inner.count,
+      span: inner.span + (size - 1) * from,
+      dense: inner.dense && from === inner.count && axis.to === inner.count,
+      close,
+      atOnce: !close || room < 0 ? 0 : from === 0 ? size : Math.min(size, 1 + Math.floor(room / from)),
+    });
+  }
+  return levels;
 }
 
 function rowMajor(shape: readonly number[]): number[] {
@@ -374,14 +459,5 @@ function rowMajor(shape: readonly number[]): number[] {
   for (let axis = shape.length - 2; axis >= 0; axis--) stride[axis] = stride[axis + 1] * shape[axis + 1];
   return stride;
 }
-
-function isRowMajor(shape: readonly number[], stride: readonly number[]): boolean {
-  const dense = rowMajor(shape);
-  return shape.every((size, axis) => size === 1 || stride[axis] === dense[axis]);
-}
-
-const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
-
-const isSizes = (value: unknown): value is readonly number[] => Array.isArray(value) && value.every(isSize);
 
 const nameOf = (from: string | ByteSource): string => (typeof from === "string" ? from : from.name);

@@ -1,3 +1,4 @@
+import { crc32 } from "node:zlib";
 import type { ByteSource } from "./byte-source.ts";
 import { FormatError } from "./format-error.ts";
 
@@ -5,14 +6,20 @@ import { FormatError } from "./format-error.ts";
  * Reader of ZIP archives whose entries are stored, not compressed, as PyTorch writes them
  * (PKWARE APPNOTE 6.3: end record 4.3.16, zip64 4.3.14 and 4.3.15, central header 4.3.12, local header 4.3.7).
  *
- * Sizes come from the central directory, since PyTorch's local headers carry zeros. The payload's position comes from
- * the local header, since its extra field (alignment padding) is missing in the central one. Checksums are not
- * compared: PyTorch can be told to leave them out, and its own reader never looks.
+ * Sizes and checksums come from the central directory, since PyTorch's local headers carry zeros. The payload's position
+ * comes from the local header, since its extra field (alignment padding) is missing in the central one.
+ *
+ * PyTorch can be told to leave checksums out (`torch.serialization.set_crc32_options(False)`) and writes zeros then: an
+ * archive whose checksums are all zero has none, and its damage cannot be seen.
  */
 export interface Zip {
   readonly entries: ReadonlyMap<string, ZipEntry>;
-  /** Where the entry's payload starts in the source; reads and checks its local header. */
+  /** Where the entry's payload starts in the source; reads and checks its local header, not the payload. */
   locate(entry: ZipEntry): number;
+  /** The whole payload, its checksum verified. */
+  read(entry: ZipEntry): Uint8Array<ArrayBuffer>;
+  /** Verifies the checksum by reading the payload block by block; a payload verified before is not read again. */
+  verify(entry: ZipEntry): void;
 }
 
 export interface ZipEntry {
@@ -20,6 +27,8 @@ export interface ZipEntry {
   /** Payload length in bytes. */
   readonly size: number;
   readonly headerOffset: number;
+  /** CRC-32 of the payload. */
+  readonly checksum: number;
 }
 
 const END = 0x06054b50;
@@ -37,13 +46,39 @@ const MAX_DIRECTORY = 64 * 2 ** 20;
 
 const ENCRYPTED = 0x0001 | 0x0040 | 0x2000;
 
+/** Bytes that a checksum takes at a time. */
+const BLOCK = 2 ** 20;
+
 export function openZip(source: ByteSource): Zip {
   const who = source.name;
   const directory = findDirectory(source);
   const entries = readDirectory(source, directory);
+  const summed = [...entries.values()].some(({ checksum }) => checksum !== 0);
+  const verified = new Set<ZipEntry>();
 
-  return {
+  const compare = (entry: ZipEntry, blocks: Iterable<Uint8Array>): void => {
+    let checksum = 0;
+    for (const block of blocks) checksum = crc32(block, checksum);
+    if (summed && checksum !== entry.checksum) {
+      throw new FormatError(
+        `${who}, ${entry.name}`,
+        `bytes of the checksum ${hex(entry.checksum)}`,
+        `${hex(checksum)}: the file is damaged`,
+      );
+    }
+    verified.add(entry);
+  };
+
+  const zip: Zip = {
     entries,
+    read(entry) {
+      const bytes = source.read(zip.locate(entry), entry.size);
+      compare(entry, blocksOf(bytes));
+      return bytes;
+    },
+    verify(entry) {
+      if (summed && !verified.has(entry)) compare(entry, readBlocks(source, zip.locate(entry), entry.size));
+    },
     locate(entry) {
       const room = directory.offset - entry.headerOffset;
       if (room < LOCAL_LENGTH) throw new FormatError(who, `a local header of ${entry.name}`, "the directory");
@@ -65,6 +100,21 @@ export function openZip(source: ByteSource): Zip {
       return entry.headerOffset + skip;
     },
   };
+  return zip;
+}
+
+function* blocksOf(bytes: Uint8Array): Iterable<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += BLOCK) yield bytes.subarray(at, at + BLOCK);
+}
+
+/** Each block is overwritten by the next. */
+function* readBlocks(source: ByteSource, start: number, size: number): Iterable<Uint8Array> {
+  const buffer = new Uint8Array(Math.min(BLOCK, size));
+  for (let at = 0; at < size; at += BLOCK) {
+    const block = buffer.subarray(0, Math.min(BLOCK, size - at));
+    source.readInto(block, start + at);
+    yield block;
+  }
 }
 
 interface Directory {
@@ -154,7 +204,8 @@ function readDirectory(source: ByteSource, directory: Directory): Map<string, Zi
         `${sizes.size} bytes at ${sizes.headerOffset}`,
       );
     }
-    entries.set(name, { name, size: sizes.size, headerOffset: sizes.headerOffset });
+    const checksum = header.getUint32(at + 16, true);
+    entries.set(name, { name, size: sizes.size, headerOffset: sizes.headerOffset, checksum });
     at = next;
   }
   if (seen !== directory.count) throw new FormatError(who, `${directory.count} entries`, `${seen}`);

@@ -35,10 +35,12 @@ export interface ZipOptions {
   readonly comment?: string;
   /** Aligns payloads with an extra field that only local headers have, as PyTorch does. */
   readonly align?: number;
+  /** False writes zeros in place of every checksum, as PyTorch does when told to leave them out. */
+  readonly checksums?: boolean;
 }
 
 export function zip(entries: Readonly<Record<string, Uint8Array>>, options: ZipOptions = {}): Buffer {
-  const { method = 0, flags = 0x0808, zip64 = false, comment = "", align = 64 } = options;
+  const { method = 0, flags = 0x0808, zip64 = false, comment = "", align = 64, checksums = true } = options;
   const all = 0xffffffff;
   const parts: Uint8Array[] = [];
   const directory: Uint8Array[] = [];
@@ -60,8 +62,9 @@ export function zip(entries: Readonly<Record<string, Uint8Array>>, options: ZipO
     emit(data);
     const block = zip64 ? bytes(u16(1), u16(24), u64(data.length), u64(data.length), u64(offset)) : bytes();
     const size = u32(zip64 ? all : data.length);
+    const sum = u32(checksums ? crc32(data) : 0);
     directory.push(
-      bytes(u32(0x02014b50), u16(0), u16(0), u16(flags), u16(method), u32(0), u32(crc32(data)), size, size),
+      bytes(u32(0x02014b50), u16(0), u16(0), u16(flags), u16(method), u32(0), sum, size, size),
       bytes(u16(label.length), u16(block.length), u16(0), u16(0), u16(0), u32(0), u32(zip64 ? all : offset)),
       bytes(label, block),
     );
@@ -98,9 +101,11 @@ export const P = {
   none: bytes(0x4e),
   bool: (value: boolean) => bytes(value ? 0x88 : 0x89),
   int: (value: number) => {
-    const out = Buffer.alloc(4);
-    out.writeInt32LE(value);
-    return bytes(0x4a, out);
+    const wide = value !== (value | 0);
+    const out = Buffer.alloc(wide ? 8 : 4);
+    if (wide) out.writeBigInt64LE(BigInt(value));
+    else out.writeInt32LE(value);
+    return wide ? bytes(0x8a, 8, out) : bytes(0x4a, out);
   },
   float: (value: number) => {
     const out = Buffer.alloc(8);
@@ -109,7 +114,7 @@ export const P = {
   },
   text: (value: string) => bytes(0x58, u32(Buffer.byteLength(value)), Buffer.from(value)),
   blob: (value: Uint8Array) => bytes(0x42, u32(value.length), value),
-  tuple: (...items: Uint8Array[]) => bytes(0x28, ...items, 0x74),
+  tuple: (...items: Uint8Array[]) => bytes(0x28, Buffer.concat(items), 0x74),
   list: (...items: Uint8Array[]) => bytes(0x5d, 0x28, ...items, 0x65),
   set: (...items: Uint8Array[]) => bytes(0x8f, 0x28, ...items, 0x90),
   dict: (...pairs: [Uint8Array, Uint8Array][]) => bytes(0x7d, 0x28, ...pairs.flat(), 0x75),
@@ -175,7 +180,11 @@ export function torchFile(
 }
 
 /** A file holding one float64 NumPy array, as protocol 2 spells it: the bytes as latin1 text. */
-export function numpyFile(shape: readonly number[], data: Float64Array, fortran = false): Buffer {
+export function numpyFile(
+  shape: readonly number[],
+  data: Float64Array,
+  { fortran = false, ...options }: ZipOptions & { fortran?: boolean } = {},
+): Buffer {
   const core = "numpy.core.multiarray";
   const raw = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("latin1");
   const empty = P.reduce(P.global("_codecs", "encode"), P.tuple(P.text(""), P.text("latin1")));
@@ -192,5 +201,5 @@ export function numpyFile(shape: readonly number[], data: Float64Array, fortran 
       ? P.reduce(P.global("__builtin__", "bytes"), P.tuple())
       : P.reduce(P.global("_codecs", "encode"), P.tuple(P.text(raw), P.text("latin1")));
   const state = P.tuple(P.int(1), P.tuple(...shape.map(P.int)), type, P.bool(fortran), payload);
-  return torchFile(P.file(P.build(made, state)));
+  return torchFile(P.file(P.build(made, state)), {}, options);
 }

@@ -9,7 +9,16 @@ import { FormatError } from "../../../core/formats/format-error.ts";
 import { Stub } from "../../../core/formats/pickle.ts";
 import { readSafetensors } from "../../../core/formats/safetensors.ts";
 import { openTorch, readNumpy, stateDict, TensorRef } from "../../../core/formats/torch.ts";
-import { numpyFile, P, STORAGE_CLASSES, tensor, torchFile, type View, zip } from "./build.ts";
+import {
+  numpyFile,
+  P,
+  STORAGE_CLASSES,
+  tensor,
+  torchFile,
+  type View,
+  type ZipOptions,
+  zip,
+} from "./build.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "torch-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -60,27 +69,144 @@ describe("tensors", () => {
     },
   );
 
+  // Strides far beyond a block, of axes of length 1 any stride at all, and elements that are in a tensor many times.
+  const large = bytesFor(4_100_000, "I16");
+  const wide = fc
+    .array(
+      fc.oneof(
+        fc.record({ size: fc.constant(1), stride: fc.maxSafeNat() }),
+        fc.record({
+          size: fc.integer({ min: 1, max: 6 }),
+          stride: fc.oneof(fc.nat(8), fc.nat(40_000), fc.integer({ min: 65_537, max: 200_000 })),
+        }),
+      ),
+      { maxLength: 4 },
+    )
+    .chain((axes) => fc.record({ axes: fc.constant(axes), offset: fc.nat(70_000) }));
+  test.prop([wide], { numRuns: 150 })(
+    "equal their dense twin when their strides are large",
+    ({ axes, offset }) => {
+      const [shape, stride] = [axes.map((axis) => axis.size), axes.map((axis) => axis.stride)];
+      const count = shape.reduce((last, size, i) => last + (size - 1) * stride[i], offset) + 1;
+      const drawn: View = { dtype: "I16", key: "0", count, offset, shape, stride };
+      const storage = large.subarray(0, 2 * count);
+      using file = open(torchFile(P.file(tensor(drawn)), { 0: storage }));
+      expect([...file.read(file.root as TensorRef).data]).toEqual(gather(drawn, storage));
+    },
+  );
+
+  // What indexing makes of a contiguous tensor: some steps along each axis, then the axes in another order.
+  const sliced = fc
+    .array(
+      fc.record({ whole: fc.integer({ min: 1, max: 300 }), from: fc.nat(), take: fc.nat(), step: fc.nat() }),
+      {
+        minLength: 1,
+        maxLength: 3,
+      },
+    )
+    .chain((axes) =>
+      fc.tuple(fc.constant(axes), fc.shuffledSubarray([...axes.keys()], { minLength: axes.length })),
+    )
+    .filter(([axes]) => axes.reduce((size, { whole }) => size * whole, 1) <= 2_000_000);
+  test.prop([sliced], { numRuns: 150 })(
+    "equal their dense twin when they are slices, permuted",
+    ([axes, order]) => {
+      const count = axes.reduce((size, { whole }) => size * whole, 1);
+      let inner = 1;
+      let offset = 0;
+      const views: { size: number; stride: number }[] = [];
+      for (const { whole, from, take, step } of [...axes].reverse()) {
+        const [start, by] = [from % whole, 1 + (step % 3)];
+        const most = Math.ceil((whole - start) / by);
+        offset += start * inner;
+        views.unshift({ size: 1 + (take % most), stride: by * inner });
+        inner *= whole;
+      }
+      const shape = order.map((axis) => views[axis].size);
+      const drawn: View = {
+        dtype: "I16",
+        key: "0",
+        count,
+        offset,
+        shape,
+        stride: order.map((axis) => views[axis].stride),
+      };
+      const storage = large.subarray(0, 2 * count);
+      using file = open(torchFile(P.file(tensor(drawn)), { 0: storage }));
+      const expected = Int16Array.from(gather(drawn, storage) as number[]);
+      expect(
+        Buffer.compare(
+          Buffer.from(file.read(file.root as TensorRef).data.buffer),
+          Buffer.from(expected.buffer),
+        ),
+      ).toBe(0);
+    },
+  );
+
+  test.each<[string, Pick<View, "offset" | "shape" | "stride"> & { count: number }]>([
+    ["W[:, :64].T of (3000, 768)", { count: 3000 * 768, offset: 0, shape: [64, 3000], stride: [1, 768] }],
+    ["W[:, 64:128].T of (3000, 768)", { count: 3000 * 768, offset: 64, shape: [64, 3000], stride: [1, 768] }],
+    [
+      "zeros(3, 1, 100000)[:, :, 0].T",
+      { count: 300_000, offset: 0, shape: [1, 3], stride: [100_000, 100_000] },
+    ],
+    ["x[:, None] of (70000)", { count: 70_000, offset: 0, shape: [70_000, 1], stride: [1, 70_000] }],
+  ])("%s", (_, { count, ...how }) => {
+    const drawn: View = { dtype: "I16", key: "0", count, ...how };
+    const storage = large.subarray(0, 2 * count);
+    using file = open(torchFile(P.file(tensor(drawn)), { 0: storage }));
+    const expected = Int16Array.from(gather(drawn, storage) as number[]);
+    expect(file.read(file.root as TensorRef).data).toEqual(expected);
+  });
+
+  /** Opens a file and tells how many calls read how many bytes since. */
+  const counting = (bytes: Uint8Array) => {
+    const source = bytesSource("test.pt", bytes);
+    const count = { calls: 0, bytes: 0 };
+    const file = openTorch({
+      ...source,
+      readInto(target, offset) {
+        count.calls++;
+        count.bytes += target.length;
+        source.readInto(target, offset);
+      },
+    } satisfies ByteSource);
+    count.calls = count.bytes = 0;
+    return { file, count };
+  };
+
   test("thin slices of large storages are read piece by piece", () => {
     const count = 300_000;
     const storage = bytesFor(count, "F32");
     const bytes = torchFile(
       P.file(tensor({ dtype: "F32", key: "0", count, offset: 7, shape: [3, 2], stride: [100_000, 1] })),
       { 0: storage },
+      { checksums: false }, // verifying would read all
     );
-    const source = bytesSource("test.pt", bytes);
-    let read = 0;
-    const counting: ByteSource = {
-      ...source,
-      readInto(target, offset) {
-        read += target.length;
-        source.readInto(target, offset);
-      },
-    };
-    using file = openTorch(counting);
+    const { file, count: read } = counting(bytes);
     const { data } = file.read(file.root as TensorRef);
     const floats = new Float32Array(storage.buffer);
     expect([...data]).toEqual([7, 8, 100_007, 100_008, 200_007, 200_008].map((i) => floats[i]));
-    expect(read).toBe(6 * 4);
+    expect(read).toEqual({ calls: 3, bytes: 6 * 4 });
+  });
+
+  test("elements that lie near one another are read in blocks, not one by one", () => {
+    const count = 1_200_000; // 4.6 MiB
+    const views: Omit<View, "dtype" | "key" | "count">[] = [
+      { offset: 0, shape: [400_000], stride: [3] },
+      { offset: 0, shape: [1000, 1200], stride: [1, 1000] },
+      { offset: 5, shape: [1500], stride: [768] },
+      { offset: 0, shape: [64, 1500], stride: [1, 768] },
+    ];
+    for (const how of views) {
+      const drawn: View = { dtype: "F32", key: "0", count, ...how };
+      const { file, count: read } = counting(
+        torchFile(P.file(tensor(drawn)), { 0: large.subarray(0, 4 * count) }, { checksums: false }),
+      );
+      file.read(file.root as TensorRef);
+      expect(read.calls).toBeLessThanOrEqual(6);
+      expect(read.bytes).toBeLessThanOrEqual(4 * count);
+    }
   });
 
   test("may share a storage, and show it", () => {
@@ -143,6 +269,12 @@ describe("views that lie", () => {
     ["fewer strides than sizes", { stride: [3] }, /a shape and its strides/],
     ["more elements than 2^53", { shape: [2 ** 30, 2 ** 30], stride: [0, 0] }, /a shape that fits/],
     ["an expansion without end", { shape: [2 ** 30], stride: [0] }, /a shape that fits 6 stored elements/],
+    [
+      "50,000 axes",
+      { shape: new Array(50_000).fill(1), stride: new Array(50_000).fill(1) },
+      /a shape and its strides/,
+    ],
+    ["65 axes", { shape: new Array(65).fill(1), stride: new Array(65).fill(1) }, /a tuple of 65/],
     ["strides that overflow", { shape: [2 ** 24, 1], stride: [2 ** 30, 1] }, /found one at/],
     ["a storage larger than its entry", { count: 7 }, /28 bytes in data\/0, found 24/],
     ["a storage of negative size", { count: -1 }, /the size of storage 0, found number -1/],
@@ -160,6 +292,73 @@ describe("views that lie", () => {
   test("views of no elements may point anywhere", () => {
     using file = load({ shape: [0, 3], offset: 100 });
     expect(file.read(file.root as TensorRef).data).toHaveLength(0);
+  });
+});
+
+describe("damaged storages", () => {
+  const row: View = { dtype: "F32", key: "0", count: 6, offset: 0, shape: [6], stride: [1] };
+  const part: View = { ...row, shape: [2], stride: [3] };
+  const damaged = (view: View, options: ZipOptions = {}): Buffer => {
+    const storage = bytesFor(6, "F32");
+    const bytes = torchFile(P.file(tensor(view)), { 0: storage }, options);
+    bytes[bytes.indexOf(storage) + 9] ^= 4;
+    return bytes;
+  };
+
+  test.each([
+    ["read whole", row],
+    ["read in part", part],
+  ])("are refused when %s", (_, view) => {
+    using file = open(damaged(view));
+    expect(() => file.read(file.root as TensorRef)).toThrow(
+      /test.pt, archive\/data\/0: expected bytes of the checksum 0x\w+, found 0x\w+: the file is damaged/,
+    );
+  });
+
+  test("cannot be told where PyTorch was asked to leave checksums out", () => {
+    using file = open(damaged(row, { checksums: false }));
+    expect(file.read(file.root as TensorRef).data).toHaveLength(6);
+  });
+
+  test("of more than 64 MiB are read in part unseen, and found when verified or read whole", () => {
+    const count = 2 ** 24 + 1; // F32: 4 bytes more than 64 MiB
+    const storage = Buffer.alloc(4 * count);
+    const all: View = { ...row, count, shape: [count] };
+    const bytes = torchFile(P.file(P.list(tensor({ ...part, count }), tensor(all))), { 0: storage });
+    bytes[bytes.length >> 1] ^= 4;
+    const source = bytesSource("test.pt", bytes);
+    let read = 0;
+    using file = openTorch({
+      ...source,
+      readInto(target, offset) {
+        read += target.length;
+        source.readInto(target, offset);
+      },
+    });
+    const [small, whole] = file.root as TensorRef[];
+    expect([...file.read(small).data]).toEqual([0, 0]);
+    expect(read).toBeLessThan(100);
+    expect(() => file.verify(small)).toThrow(/the file is damaged/);
+    expect(read).toBeGreaterThan(4 * count);
+    expect(() => file.read(whole)).toThrow(/the file is damaged/);
+  });
+
+  test("a storage is verified once", () => {
+    const { buffer } = bytesFor(6, "F32");
+    const source = bytesSource("test.pt", torchFile(P.file(tensor(part)), { 0: new Uint8Array(buffer) }));
+    let read = 0;
+    using file = openTorch({
+      ...source,
+      readInto(target, offset) {
+        read++;
+        source.readInto(target, offset);
+      },
+    });
+    for (let i = 0; i < 3; i++) {
+      file.read(file.root as TensorRef);
+      file.verify(file.root as TensorRef);
+    }
+    expect(read).toBe(1 + 3);
   });
 });
 
@@ -294,7 +493,7 @@ describe("NumPy arrays", () => {
   });
 
   test("in column order are put into row order", () => {
-    const file = numpyFile([2, 3], Float64Array.of(0, 10, 1, 11, 2, 12), true);
+    const file = numpyFile([2, 3], Float64Array.of(0, 10, 1, 11, 2, 12), { fortran: true });
     expect([...readNumpy(bytesSource("test", file)).data]).toEqual([0, 1, 2, 10, 11, 12]);
   });
 
@@ -303,7 +502,7 @@ describe("NumPy arrays", () => {
     expect(source(numpyFile([2, 2], new Float64Array(3)))).toThrow(/32 bytes for shape \(2, 2\), found 24/);
     expect(source(numpyFile([-1, -1], new Float64Array(1)))).toThrow(/whole array sizes/);
     const patched = (from: string, to: string): Buffer => {
-      const bytes = numpyFile([1], new Float64Array(1));
+      const bytes = numpyFile([1], new Float64Array(1), { checksums: false });
       const at = bytes.indexOf(from);
       expect(at).toBeGreaterThan(0);
       bytes.write(to, at, "latin1");
@@ -335,6 +534,23 @@ describe("NumPy arrays", () => {
 });
 
 describe("damage", () => {
+  test("no flipped bit changes an array unseen", () => {
+    const values = Float64Array.of(1, -2.5, 1e-300, 0);
+    const whole = numpyFile([2, 2], values);
+    const kept = { shape: [2, 2], data: values };
+    for (let at = 0; at < whole.length; at++) {
+      for (let bit = 0; bit < 8; bit++) {
+        const broken = Buffer.from(whole);
+        broken[at] ^= 1 << bit;
+        try {
+          expect(readNumpy(bytesSource("test", broken))).toEqual(kept);
+        } catch (error) {
+          if (!(error instanceof FormatError)) throw error;
+        }
+      }
+    }
+  });
+
   const whole = torchFile(
     P.file(
       P.dict([

@@ -44,6 +44,52 @@ describe("stored entries", () => {
   });
 });
 
+describe("checksums", () => {
+  const names = ["a", "b", "empty"] as const;
+  const entries = {
+    a: Uint8Array.of(1, 2, 3),
+    b: new Uint8Array(3_000_000).fill(7),
+    empty: new Uint8Array(0),
+  };
+  const flip = (archive: Buffer, at: number): Buffer => {
+    const broken = Buffer.from(archive);
+    broken[at] ^= 0x10;
+    return broken;
+  };
+  const directoryAt = (archive: Buffer, name: string): number => archive.lastIndexOf(name) - 46;
+
+  test("are verified when an entry is read and when it is asked for, whatever its size", () => {
+    const archive = zip(entries);
+    for (const name of names) {
+      const opened = openZip(bytesSource("test.zip", archive));
+      expect(Buffer.compare(opened.read(opened.entries.get(name)!), entries[name])).toBe(0);
+      opened.verify(opened.entries.get(name)!);
+    }
+    for (const [name, at] of [
+      ["a", archive.indexOf(Uint8Array.of(1, 2, 3))],
+      ["b", archive.indexOf(new Uint8Array(10).fill(7)) + 2_500_000],
+      ["b", directoryAt(archive, "b") + 16],
+      ["empty", directoryAt(archive, "empty") + 16],
+    ] as const) {
+      const opened = openZip(bytesSource("test.zip", flip(archive, at)));
+      for (const check of [opened.read, opened.verify]) {
+        expect(() => check(opened.entries.get(name)!)).toThrow(
+          `test.zip, ${name}: expected bytes of the checksum`,
+        );
+      }
+    }
+  });
+
+  test("count as left out when all are zero, not when one is", () => {
+    const opened = openZip(bytesSource("test.zip", zip(entries, { checksums: false })));
+    expect(opened.read(opened.entries.get("a")!)).toEqual(entries.a);
+    const archive = zip(entries);
+    archive.fill(0, directoryAt(archive, "a") + 16, directoryAt(archive, "a") + 20);
+    const one = openZip(bytesSource("test.zip", archive));
+    expect(() => one.read(one.entries.get("a")!)).toThrow("expected bytes of the checksum 0x00000000");
+  });
+});
+
 describe("what is refused", () => {
   const one = { "archive/data.pkl": Uint8Array.of(1, 2, 3, 4) };
 
