@@ -1,3 +1,4 @@
+import { countElements, isSizes } from "./dtype.ts";
 import { FormatError } from "./format-error.ts";
 import { type Buildable, describe, type PickleGlobal } from "./pickle.ts";
 
@@ -17,19 +18,18 @@ export class NumpyArray implements Buildable {
   /** State (version, shape, dtype, is_fortran, bytes), as numpy's `ndarray.__reduce__` writes it. */
   build(state: unknown): void {
     const [, shape, dtype, fortran, bytes] = asTuple(this.#who, "an array state of 5 values", state, 5);
-    const sizes = asTuple(this.#who, "an array shape", shape);
     if (!(dtype instanceof NumpyDType)) throw new FormatError(this.#who, "a numpy.dtype", describe(dtype));
     if (typeof fortran !== "boolean") throw new FormatError(this.#who, "an order flag", describe(fortran));
     if (!(bytes instanceof Uint8Array)) throw new FormatError(this.#who, "array bytes", describe(bytes));
-    let length = dtype.itemSize;
-    for (const size of sizes) {
-      if (!isSize(size)) throw new FormatError(this.#who, "whole array sizes", describe(size));
-      length *= size;
+    const count = isSizes(shape) ? countElements(shape) : undefined;
+    if (!isSizes(shape) || count === undefined) {
+      throw new FormatError(this.#who, "a shape of at most 64 whole sizes", describe(shape));
     }
+    const length = count * dtype.itemSize;
     if (length !== bytes.length) {
-      throw new FormatError(this.#who, `${length} bytes for shape (${sizes.join(", ")})`, `${bytes.length}`);
+      throw new FormatError(this.#who, `${length} bytes for shape (${shape.join(", ")})`, `${bytes.length}`);
     }
-    this.shape = sizes as readonly number[];
+    this.shape = [...shape];
     this.dtype = dtype;
     this.fortran = fortran;
     this.bytes = bytes;
@@ -84,7 +84,7 @@ export function numpyGlobals(who: string): PickleGlobal[] {
   const scalar = (args: readonly unknown[]): number | bigint | boolean => {
     const [type, bytes] = args;
     if (!(type instanceof NumpyDType) || !(bytes instanceof Uint8Array) || bytes.length !== type.itemSize) {
-      throw new FormatError(who, "a numpy.dtype and its bytes", args.map(describe).join(", "));
+      throw new FormatError(who, "a numpy.dtype and its bytes", `${describe(type)} and ${describe(bytes)}`);
     }
     const read = SCALARS[type.code];
     if (read === undefined) throw new FormatError(who, "a scalar of a common type", type.code);
@@ -95,7 +95,7 @@ export function numpyGlobals(who: string): PickleGlobal[] {
   const encode = (args: readonly unknown[]): Uint8Array => {
     const [text, encoding] = args;
     if (typeof text !== "string" || encoding !== "latin1") {
-      throw new FormatError(who, "text to encode as latin1", args.map(describe).join(", "));
+      throw new FormatError(who, "text to encode as latin1", `${describe(text)} and ${describe(encoding)}`);
     }
     const bytes = new Uint8Array(text.length);
     for (let i = 0; i < text.length; i++) {
@@ -150,11 +150,9 @@ function toRowMajor(columnMajor: Float64Array, shape: readonly number[]): Float6
   return out;
 }
 
-function asTuple(who: string, what: string, value: unknown, length?: number): readonly unknown[] {
-  if (!Array.isArray(value) || (length !== undefined && value.length !== length)) {
+function asTuple(who: string, what: string, value: unknown, length: number): readonly unknown[] {
+  if (!Array.isArray(value) || value.length !== length) {
     throw new FormatError(who, what, describe(value));
   }
   return value;
 }
-
-const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;

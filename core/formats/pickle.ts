@@ -75,12 +75,18 @@ class StubGlobal implements PickleGlobal {
 
 /**
  * A pickle holds structure; bulk data lives elsewhere. A tensor takes about forty opcodes, so that these bounds have
- * room for 25,000, while the worst pickle (nothing but empty dicts) stays at a quarter of a gigabyte.
+ * room for 25,000, while the worst pickle (nothing but empty dicts) stays at a quarter of a gigabyte. Nothing that an
+ * opcode makes may be much larger than the opcode, or a few bytes that repeat would take hours and all memory: names are
+ * short, and what calls make is counted.
  */
 const MAX_BYTES = 64 * 2 ** 20;
 const MAX_OPCODES = 1_000_000;
 const MAX_MARKS = 1000;
 const MAX_NESTING = 200;
+/** Longest name of a module or of something in it, characters. */
+const MAX_NAME = 500;
+/** Bytes and characters that all calls of one pickle may make beyond as many as it has bytes. */
+const MAX_EXPANSION = 2 ** 20;
 
 class Machine {
   readonly bytes: Uint8Array;
@@ -92,6 +98,8 @@ class Machine {
   readonly stubs = new Map<string, StubGlobal>();
   at = 0;
   opcodeAt = 0;
+  /** Bytes and characters made by calls. */
+  made = 0;
 
   constructor(bytes: Uint8Array, options: UnpickleOptions) {
     this.bytes = bytes;
@@ -166,12 +174,17 @@ class Machine {
 
   hashable(key: unknown): unknown {
     if (key instanceof Map || key instanceof Set || isList(key)) this.fail("a hashable key", describe(key));
+    // Maps tell bigints apart by their lowest 64 bits first: many that share them take a time that grows as the square.
+    if (typeof key === "bigint") this.fail("a key below 2^53", describe(key));
     return key;
   }
 
   global(module?: unknown, name?: unknown): PickleGlobal {
     if (typeof module !== "string" || typeof name !== "string") {
       this.fail("two strings to name a global", `${describe(module)} and ${describe(name)}`);
+    }
+    if (module.length > MAX_NAME || name.length > MAX_NAME) {
+      this.fail(`names of at most ${MAX_NAME} characters`, `${Math.max(module.length, name.length)}`);
     }
     const path = `${module}.${name}`;
     const known = this.options.globals.get(path);
@@ -188,7 +201,11 @@ class Machine {
     if (!isGlobal(callee)) this.fail("a global to call", describe(callee));
     if (!Array.isArray(args)) this.fail(`a tuple of arguments for ${callee.path}`, describe(args));
     if (callee.call === undefined) this.fail("something callable", callee.path);
-    return callee.call(args);
+    const value = callee.call(args);
+    if (typeof value === "string" || value instanceof Uint8Array) this.made += value.length;
+    const most = this.bytes.length + MAX_EXPANSION;
+    if (this.made > most) this.fail(`at most ${most} bytes made by calls`, "more");
+    return value;
   }
 
   buildTop(state: unknown): void {
@@ -399,6 +416,7 @@ export function describe(value: unknown): string {
   if (value === undefined) return "nothing";
   if (value === null) return "None";
   if (typeof value === "string") return `the string ${JSON.stringify(value.slice(0, 60))}`;
+  if (typeof value === "bigint") return `a number beyond 2^53`;
   if (typeof value !== "object") return `${typeof value} ${value}`;
   if (isGlobal(value)) return `the name ${value.path}`;
   if (value instanceof Stub) return `an object of ${value.path}`;

@@ -169,6 +169,7 @@ describe("misuse", () => {
     ["appending to a tuple", P.extend(P.tuple(), P.int(1)), /a list to append to, found a tuple/],
     ["setting a key of a list", P.fill(P.list(), [text, text]), /a dict to set keys in/],
     ["a key without a value", Buffer.concat([hex("7d28"), text, hex("75")]), /in pairs, found 1/],
+    ["a number beyond 2^53 as a key", P.dict([hex("8a09 000000000000000040"), text]), /a key below 2\^53/],
     ["a list as a key", P.dict([P.list(), text]), /a hashable key, found a list/],
     ["adding to a list", Buffer.concat([P.list(), hex("28"), text, hex("90")]), /a set to add to/],
     ["a memo slot never set", P.get(7), /nothing in memo slot 7/],

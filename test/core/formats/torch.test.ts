@@ -25,6 +25,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const open = (bytes: Uint8Array, mode?: "strict" | "checkpoint") =>
   openTorch(bytesSource("test.pt", bytes), mode);
+const scalarView: View = { dtype: "F32", key: "0", count: 1, offset: 0, shape: [], stride: [] };
 const dtypes = Object.keys(STORAGE_CLASSES) as DTypeName[];
 const bytesFor = (count: number, dtype: DTypeName): Uint8Array =>
   Uint8Array.from(
@@ -252,6 +253,66 @@ describe("tensors", () => {
     expect([a.dtype, file.read(a).shape]).toEqual(["F64", []]);
     expect([b.dtype, [...file.read(b).data]]).toEqual(["U16", [1, 2, 259]]);
     expect([c, d]).toEqual([[2, 3], "cuda:0"]);
+  });
+});
+
+describe("small programs that would make much", () => {
+  const repeated = (prefix: Buffer, step: Buffer, times: number): Buffer =>
+    torchFile(P.file(Buffer.concat([prefix, Buffer.alloc(times * step.length, step)])));
+
+  test.each<[string, Buffer, RegExp]>([
+    // d = device(d, d), again and again: a text of 2^400 characters
+    [
+      "texts that double",
+      repeated(
+        Buffer.concat([P.put(0, P.global("torch", "device")), P.put(1, P.text("xx"))]),
+        Buffer.from("68006801680186527101", "hex"),
+        400,
+      ),
+      /a device's type and number/,
+    ],
+    // t = (t, t) fifty times, then device(t): 2^50 paths to walk
+    [
+      "a shared value as an argument",
+      torchFile(
+        P.file(
+          P.reduce(
+            P.global("torch", "device"),
+            P.tuple(Buffer.concat([P.tuple(), Buffer.alloc(50 * 5, Buffer.from("7100680086", "hex"))])),
+          ),
+        ),
+      ),
+      /a device's type and number, found .*a tuple of 2/,
+    ],
+    // torch.Size of a tuple of 100,000, 100,000 times
+    [
+      "a long torch.Size over and over",
+      repeated(
+        Buffer.concat([
+          P.put(0, P.global("torch", "Size")),
+          P.put(1, P.tuple(P.tuple(Buffer.alloc(100_000, Buffer.from("4e", "hex"))))),
+        ]),
+        Buffer.from("680068015230", "hex"),
+        100_000,
+      ),
+      /a torch.Size, found a tuple of 100000/,
+    ],
+    // a name of 2 MiB, looked up 200,000 times
+    [
+      "long names",
+      repeated(P.put(0, P.text("m".repeat(2 ** 20))), Buffer.from("680068009330", "hex"), 200_000),
+      /names of at most 500 characters, found 1048576/,
+    ],
+    [
+      "a long storage key",
+      torchFile(P.file(tensor({ ...scalarView, key: "k".repeat(65) }))),
+      /a storage key/,
+    ],
+  ])("%s", (_, bytes, message) => {
+    for (const mode of ["strict", "checkpoint"] as const) {
+      expect(() => open(bytes, mode)).toThrow(FormatError);
+      expect(() => open(bytes, mode)).toThrow(message);
+    }
   });
 });
 
@@ -500,7 +561,7 @@ describe("NumPy arrays", () => {
   test("must fill their shape, be float64 and little-endian, and stand alone", () => {
     const source = (bytes: Uint8Array) => () => readNumpy(bytesSource("test", bytes));
     expect(source(numpyFile([2, 2], new Float64Array(3)))).toThrow(/32 bytes for shape \(2, 2\), found 24/);
-    expect(source(numpyFile([-1, -1], new Float64Array(1)))).toThrow(/whole array sizes/);
+    expect(source(numpyFile([-1, -1], new Float64Array(1)))).toThrow(/whole sizes, found a tuple of 2/);
     const patched = (from: string, to: string): Buffer => {
       const bytes = numpyFile([1], new Float64Array(1), { checksums: false });
       const at = bytes.indexOf(from);
@@ -515,6 +576,27 @@ describe("NumPy arrays", () => {
     expect(source(torchFile(P.file(P.reduce(P.global("numpy", "load"), P.tuple()))))).toThrow(
       /numpy.load, which is refused/,
     );
+  });
+
+  test("no long shape is walked for every array that names it", () => {
+    const shape = P.tuple(...new Array<Buffer>(65).fill(P.int(1)));
+    const type = P.reduce(P.global("numpy", "dtype"), P.tuple(P.text("f8")));
+    const made = P.reduce(P.global("numpy.core.multiarray", "_reconstruct"), P.tuple());
+    const state = P.tuple(P.int(1), shape, type, P.bool(false), P.blob(new Uint8Array(8)));
+    expect(() => open(torchFile(P.file(P.build(made, state))))).toThrow(
+      /64 whole sizes, found a tuple of 65/,
+    );
+  });
+
+  test("the same bytes are not made over and over out of one text", () => {
+    // 6 bytes of opcodes for each call, a MiB for each result: 100 GiB from 1.6 MiB.
+    const start = Buffer.concat([
+      P.put(0, P.global("_codecs", "encode")),
+      P.put(1, P.tuple(P.text("x".repeat(2 ** 20)), P.text("latin1"))),
+    ]);
+    const call = Buffer.from("680068015230", "hex"); // BINGET 0, BINGET 1, REDUCE, POP
+    const calls = Buffer.concat([start, Buffer.alloc(100_000 * call.length, call), Buffer.from("30", "hex")]);
+    expect(() => open(torchFile(P.file(calls)))).toThrow(/at most \d+ bytes made by calls, found more/);
   });
 
   test("scalars in checkpoints are numbers", () => {
