@@ -11,6 +11,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { setImmediate } from "node:timers/promises";
 
 /** What a file is made of; chunks are written as they come, so they may be produced one by one. */
 export type Content = Uint8Array | string | Iterable<Uint8Array>;
@@ -24,30 +25,71 @@ let serial = 0;
  * /dev/stdout, is written to directly.
  */
 export function writeFileAtomic(path: string, content: Content): void {
+  using target = openTarget(path);
+  for (const chunk of chunksOf(content)) writeChunk(target.fd, chunk);
+  target.commit();
+}
+
+/**
+ * The same with other work between any two chunks, for files that take long: a signal finds somebody at home. A
+ * process that exits meanwhile leaves no temporary file.
+ */
+export async function writeFileInTurns(path: string, content: Iterable<Uint8Array>): Promise<void> {
+  using target = openTarget(path);
+  for (const chunk of content) {
+    writeChunk(target.fd, chunk);
+    await setImmediate();
+  }
+  target.commit();
+}
+
+/** Where bytes go until `commit`. Disposed without it, what they would have replaced is as it was. */
+interface Target extends Disposable {
+  readonly fd: number;
+  commit(): void;
+}
+
+function openTarget(path: string): Target {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat?.isDirectory()) throw new Error(`${path}: cannot be written: it is a folder`);
   const descriptor = descriptorOf(path);
-  if (descriptor !== null) writeChunks(descriptor, content);
-  else if (stat && !stat.isFile()) closing(open(path, "w", path), (fd) => writeChunks(fd, content));
-  else replaceFile(path, content, stat?.mode);
+  if (descriptor !== null) return { fd: descriptor, commit() {}, [Symbol.dispose]() {} };
+  if (!stat || stat.isFile()) return openReplacement(path, stat?.mode);
+  const fd = open(path, "w", path);
+  return { fd, commit() {}, [Symbol.dispose]: () => closeSync(fd) };
 }
 
-function replaceFile(path: string, content: Content, mode: number | undefined): void {
+function openReplacement(path: string, mode: number | undefined): Target {
   const file = behindLinks(path);
   const temporary = `${file}.${process.pid}.${serial++}.tmp`;
   const fd = open(temporary, "wx", path);
-  try {
-    closing(fd, () => {
+  unfinished.add(temporary);
+  let isOpen = true;
+  const close = (): void => {
+    if (isOpen) closeSync(fd);
+    isOpen = false;
+  };
+  return {
+    fd,
+    commit() {
       if (mode !== undefined) fchmodSync(fd, mode & 0o777);
-      writeChunks(fd, content);
       fsyncSync(fd);
-    });
-    renameSync(temporary, file);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  }
+      close();
+      renameSync(temporary, file);
+      unfinished.delete(temporary);
+    },
+    [Symbol.dispose]() {
+      close();
+      if (unfinished.delete(temporary)) rmSync(temporary, { force: true });
+    },
+  };
 }
+
+/** Temporary files being written: they go when the process exits before they have their name. */
+const unfinished = new Set<string>();
+process.on("exit", () => {
+  for (const temporary of unfinished) rmSync(temporary, { force: true });
+});
 
 /** The number of something that this process has open already, which cannot always be opened again by its name. */
 function descriptorOf(path: string): number | null {
@@ -74,18 +116,8 @@ function open(file: string, flags: "w" | "wx", path: string): number {
   }
 }
 
-function closing(fd: number, write: (fd: number) => void): void {
-  try {
-    write(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function writeChunks(fd: number, content: Content): void {
-  for (const chunk of chunksOf(content)) {
-    for (let done = 0; done < chunk.length; ) done += writeSync(fd, chunk, done);
-  }
+function writeChunk(fd: number, chunk: Uint8Array): void {
+  for (let done = 0; done < chunk.length; ) done += writeSync(fd, chunk, done);
 }
 
 function chunksOf(content: Content): Iterable<Uint8Array> {

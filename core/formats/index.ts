@@ -14,5 +14,6 @@ export {
   type SafetensorsFile,
   type TensorInfo,
   writeSafetensors,
+  writeSafetensorsInTurns,
 } from "./safetensors.ts";
 export { openTorch, readNumpy, stateDict, TensorRef, type TorchFile } from "./torch.ts";

@@ -1,5 +1,5 @@
 import { basename, dirname, join } from "node:path";
-import { writeFileAtomic } from "./atomic-write.ts";
+import { writeFileAtomic, writeFileInTurns } from "./atomic-write.ts";
 import { type ByteSource, openFile } from "./byte-source.ts";
 import {
   bytesOf,
@@ -9,11 +9,13 @@ import {
   type HostTensor,
   holds,
   isDType,
+  isSize,
   itemSize,
   type TypedArray,
   viewAs,
 } from "./dtype.ts";
 import { FormatError } from "./format-error.ts";
+import { readWhole } from "./regular-file.ts";
 import { type Json, parseStrictJson } from "./strict-json.ts";
 
 /** Where a tensor lies; offsets are bytes from the start of the file. */
@@ -58,17 +60,39 @@ export function readSafetensors(from: string | ByteSource): Map<string, HostTens
 /**
  * Writes a file as the reference writer does: tensors by descending alignment, then by name; header padded with spaces
  * so that the data starts at a multiple of 8. Lazy tensors are read one at a time. The name appears when all is written.
+ * A file that `openSafetensors` would refuse is not begun. Throws FormatError.
  */
 export function writeSafetensors(
   path: string,
   tensors: ReadonlyMap<string, HostTensor | LazyTensor>,
   metadata: Readonly<Record<string, string>> = {},
 ): void {
+  writeFileAtomic(path, encode(path, tensors, metadata));
+}
+
+/**
+ * Like `writeSafetensors`, for files that take long to write: other work has its turn between any two pieces, such as
+ * the handling of a signal. A process that exits meanwhile leaves no temporary file.
+ */
+export function writeSafetensorsInTurns(
+  path: string,
+  tensors: ReadonlyMap<string, LazyTensor>,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  return writeFileInTurns(path, encode(path, tensors, metadata));
+}
+
+/** The file in pieces; what can be checked is checked before the first of them. */
+function encode(
+  path: string,
+  tensors: ReadonlyMap<string, HostTensor | LazyTensor>,
+  metadata: Readonly<Record<string, string>>,
+): Iterable<Uint8Array> {
   const order = [...tensors].sort(byAlignmentThenName);
   let at = 0;
   const header = order.map(([name, { dtype, shape }]) => {
     const count = countElements(shape);
-    if (count === undefined) throw new FormatError(`${path}, ${name}`, "a shape of sizes", `[${shape}]`);
+    if (count === undefined) throw new FormatError(`${path}, ${name}`, A_SHAPE, showSizes(shape));
     const data_offsets = [at, (at += count * itemSize(dtype))];
     return `${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets })}`;
   });
@@ -79,25 +103,35 @@ export function writeSafetensors(
   const head = Buffer.alloc(8 + Math.ceil(text.length / 8) * 8, " ");
   head.writeBigUInt64LE(BigInt(head.length - 8));
   text.copy(head, 8);
+  checkLength(path, head.length - 8, head.length + at);
+  readHeader(path, head.subarray(8), head.length + at);
+  return pieces(path, head, order);
+}
 
-  writeFileAtomic(path, chunks());
-
-  function* chunks(): Iterable<Uint8Array> {
-    yield head;
-    for (const [name, tensor] of order) {
-      const data = "data" in tensor ? tensor.data : tensor.read();
-      const count = countElements(tensor.shape);
-      if (!holds(tensor.dtype, data) || data.length !== count) {
-        const expected = `${count} elements of ${tensor.dtype}`;
-        throw new FormatError(`${path}, ${name}`, expected, `${data.length} in a ${data.constructor.name}`);
-      }
-      yield bytesOf(data);
+function* pieces(
+  path: string,
+  head: Uint8Array,
+  order: readonly (readonly [string, HostTensor | LazyTensor])[],
+): Iterable<Uint8Array> {
+  yield head;
+  for (const [name, tensor] of order) {
+    const data = "data" in tensor ? tensor.data : tensor.read();
+    const count = countElements(tensor.shape);
+    if (!holds(tensor.dtype, data) || data.length !== count) {
+      const expected = `${count} elements of ${tensor.dtype}`;
+      throw new FormatError(`${path}, ${name}`, expected, `${data.length} in a ${data.constructor.name}`);
     }
+    const bytes = bytesOf(data);
+    for (let from = 0; from < bytes.length; from += PIECE) yield bytes.subarray(from, from + PIECE);
   }
 }
 
+/** Bytes written at a time. */
+const PIECE = 2 ** 24;
 const METADATA = "__metadata__";
+/** As in the reference implementation. */
 const MAX_HEADER = 100_000_000;
+const A_SHAPE = "a shape: at most 64 whole sizes, their product below 2^53";
 
 function byAlignmentThenName(
   [a, left]: [string, HostTensor | LazyTensor],
@@ -109,7 +143,11 @@ function byAlignmentThenName(
 
 function openOne(source: ByteSource): SafetensorsFile {
   try {
-    const { tensors, metadata } = readHeader(source);
+    const who = source.name;
+    if (source.size < 8) throw new FormatError(who, "a header length of 8 bytes", `a file of ${source.size}`);
+    const claimed = new DataView(source.read(0, 8).buffer).getBigUint64(0, true);
+    checkLength(who, claimed, source.size);
+    const { tensors, metadata } = readHeader(who, source.read(8, Number(claimed)), source.size);
     return {
       tensors,
       metadata,
@@ -127,14 +165,13 @@ function openOne(source: ByteSource): SafetensorsFile {
   }
 }
 
-function readHeader(source: ByteSource) {
-  const who = source.name;
-  if (source.size < 8) throw new FormatError(who, "a header length of 8 bytes", `a file of ${source.size}`);
-  const claimed = new DataView(source.read(0, 8).buffer).getBigUint64(0, true);
-  const room = Math.min(MAX_HEADER, source.size - 8);
+function checkLength(who: string, claimed: bigint | number, fileSize: number): void {
+  const room = Math.min(MAX_HEADER, fileSize - 8);
   if (claimed > room) throw new FormatError(who, `a header of at most ${room} bytes`, `${claimed}`);
+}
 
-  const header = source.read(8, Number(claimed));
+/** The tensors that a header describes, checked against each other and the size of the file. */
+function readHeader(who: string, header: Uint8Array, fileSize: number) {
   if (header[0] !== 0x7b)
     throw new FormatError(who, "a header that begins with {", `${header[0] ?? "nothing"}`);
   const object = parseStrictJson(who, decodeUtf8(who, header));
@@ -157,23 +194,22 @@ function readHeader(source: ByteSource) {
     }
     end = info.end;
   }
-  if (end !== source.size) throw new FormatError(who, `a file of ${end} bytes`, `${source.size}`);
+  if (end !== fileSize) throw new FormatError(who, `a file of ${end} bytes`, `${fileSize}`);
   return { tensors, metadata };
 }
 
 function readEntry(who: string, entry: Json, start: number): TensorInfo {
-  if (!(entry instanceof Map)) throw new FormatError(who, "an object", JSON.stringify(entry));
+  if (!(entry instanceof Map)) throw new FormatError(who, "an object", show(entry));
   const extra = [...entry.keys()].find((key) => !["dtype", "shape", "data_offsets"].includes(key));
-  if (extra !== undefined) throw new FormatError(who, "dtype, shape and data_offsets", JSON.stringify(extra));
+  if (extra !== undefined) throw new FormatError(who, "dtype, shape and data_offsets", show(extra));
 
   const dtype = entry.get("dtype");
-  if (!isDType(dtype))
-    throw new FormatError(who, `a dtype of ${DTYPES.join(" ")}`, JSON.stringify(dtype) ?? "none");
+  if (!isDType(dtype)) throw new FormatError(who, `a dtype of ${DTYPES.join(" ")}`, show(dtype));
   const shape = entry.get("shape");
   const count = Array.isArray(shape) ? countElements(shape as number[]) : undefined;
-  if (count === undefined) throw new FormatError(who, "a shape of sizes", show(shape));
+  if (count === undefined) throw new FormatError(who, A_SHAPE, show(shape));
   const offsets = entry.get("data_offsets");
-  if (!Array.isArray(offsets) || offsets.length !== 2 || countElements(offsets as number[]) === undefined) {
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize)) {
     throw new FormatError(who, "data_offsets [begin, end]", show(offsets));
   }
   const [begin, end] = offsets as [number, number];
@@ -193,7 +229,7 @@ function readMetadata(who: string, entry: Json | undefined): Map<string, string>
 
 /** `weight_map` names the file of each tensor; files lie beside the index and must hold what it says. */
 function openSharded(path: string): SafetensorsFile {
-  const index = parseStrictJson(path, decodeUtf8(path, readIndex(path)));
+  const index = parseStrictJson(path, decodeUtf8(path, readWhole(path, MAX_HEADER)));
   const map = index instanceof Map ? index.get("weight_map") : undefined;
   if (!(map instanceof Map)) throw new FormatError(path, "a weight_map", show(map));
 
@@ -232,13 +268,6 @@ function openSharded(path: string): SafetensorsFile {
   }
 }
 
-function readIndex(path: string): Uint8Array {
-  using source = openFile(path);
-  if (source.size > MAX_HEADER)
-    throw new FormatError(path, `an index of at most ${MAX_HEADER} bytes`, `${source.size}`);
-  return source.read(0, source.size);
-}
-
 function decodeUtf8(who: string, bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -247,5 +276,12 @@ function decodeUtf8(who: string, bytes: Uint8Array): string {
   }
 }
 
-const show = (value: Json | undefined): string =>
-  value instanceof Map ? "an object" : (JSON.stringify(value)?.slice(0, 80) ?? "none");
+/** A value out of a header for a message; long ones are not spelled out. */
+function show(value: Json | undefined): string {
+  if (value instanceof Map) return "an object";
+  if (Array.isArray(value)) return showSizes(value);
+  return JSON.stringify(typeof value === "string" ? value.slice(0, 80) : value) ?? "none";
+}
+
+const showSizes = (shape: readonly unknown[]): string =>
+  shape.length > 8 || shape.some(Array.isArray) ? `an array of ${shape.length}` : JSON.stringify(shape);

@@ -5,6 +5,8 @@ export type Json = null | boolean | number | string | Json[] | Map<string, Json>
 
 /** File headers are shallow; a parser that recurses needs a bound. */
 const MAX_NESTING = 32;
+/** A tensor takes nine values: room for 110,000 of them, while the worst text (empty objects) stays below 300 MB. */
+const MAX_VALUES = 1_000_000;
 
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 
@@ -14,12 +16,14 @@ const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
  */
 export function parseStrictJson(who: string, text: string): Json {
   let at = 0;
+  let values = 0;
   const value = parseValue(0);
   if (at < text.length) fail("the end after one value");
   return value;
 
   function parseValue(depth: number): Json {
     if (depth > MAX_NESTING) fail(`values nested at most ${MAX_NESTING} deep`);
+    if (++values > MAX_VALUES) fail(`at most ${MAX_VALUES} values`);
     skipSpace();
     const value = parseBare(depth);
     skipSpace();
@@ -53,7 +57,8 @@ export function parseStrictJson(who: string, text: string): Json {
     do {
       skipSpace();
       const key = parseString();
-      if (object.has(key)) throw new FormatError(who, "distinct keys", `${JSON.stringify(key)} twice`);
+      if (object.has(key))
+        throw new FormatError(who, "distinct keys", `${JSON.stringify(key.slice(0, 80))} twice`);
       skipSpace();
       if (!take(":")) fail('":"');
       object.set(key, parseValue(depth + 1));

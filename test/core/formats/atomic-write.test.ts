@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import {
   lstatSync,
   mkdtempSync,
@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fc, test } from "@fast-check/vitest";
 import { afterAll, expect } from "vitest";
-import { writeFileAtomic } from "../../../core/formats/atomic-write.ts";
+import { writeFileAtomic, writeFileInTurns } from "../../../core/formats/atomic-write.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "atomic-write-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -45,6 +45,48 @@ test("a failure halfway keeps the old file and leaves nothing behind", () => {
   expect(() => writeFileAtomic(path, failing())).toThrow("out of ideas");
   expect(readFileSync(path, "utf8")).toBe("old");
   expect(readdirSync(folder)).toEqual(["file"]);
+});
+
+test("in turns, a file arrives whole, other work goes on meanwhile, and a failure leaves nothing behind", async () => {
+  let ticks = 0;
+  const timer = setInterval(() => ticks++);
+  function* chunks() {
+    const until = Date.now() + 10_000;
+    for (let i = 0; i < 3 || (ticks < 3 && Date.now() < until); i++) yield Buffer.from("abc");
+  }
+  await writeFileInTurns(path, chunks());
+  clearInterval(timer);
+  expect(ticks).toBeGreaterThanOrEqual(3);
+  expect(readFileSync(path, "utf8")).toMatch(/^(abc)+$/);
+
+  writeFileSync(path, "old");
+  function* failing() {
+    yield Buffer.from("new, but");
+    throw new Error("out of ideas");
+  }
+  await expect(writeFileInTurns(path, failing())).rejects.toThrow("out of ideas");
+  expect(readFileSync(path, "utf8")).toBe("old");
+  expect(readdirSync(folder)).toEqual(["file"]);
+});
+
+test("a process that exits in the middle takes its temporary file with it", () => {
+  const place = join(folder, "exits");
+  const script = `
+    import { writeFileInTurns } from "./core/formats/atomic-write.ts";
+    import { readdirSync } from "node:fs";
+    function* chunks() {
+      yield Buffer.from("x");
+      console.log(readdirSync(${JSON.stringify(folder)}).filter((name) => name.endsWith(".tmp")).length);
+      process.exit(7);
+    }
+    writeFileInTurns(${JSON.stringify(place)}, chunks());`;
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    ["--import", "tsx", "--input-type=module", "--eval", script],
+    { encoding: "utf8" },
+  );
+  expect([status, stdout]).toEqual([7, "1\n"]);
+  expect(readdirSync(folder).filter((name) => name.startsWith("exits"))).toEqual([]);
 });
 
 test("a folder that is not there is reported", () => {

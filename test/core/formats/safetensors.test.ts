@@ -1,9 +1,20 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fc, test } from "@fast-check/vitest";
 import { afterAll, describe, expect } from "vitest";
-import { type ByteSource, bytesSource } from "../../../core/formats/byte-source.ts";
+import { type ByteSource, bytesSource, openFile } from "../../../core/formats/byte-source.ts";
 import {
   countElements,
   DTYPES,
@@ -175,6 +186,86 @@ describe("writing", () => {
   });
 });
 
+describe("files of many gigabytes", () => {
+  const sparse = join(folder, "sparse.safetensors");
+  const GB = 2 ** 30;
+  /** A header and, without writing it, as much data as it claims; `value` in the last four bytes. */
+  const makeSparse = (head: Uint8Array, size: number, value: number): void => {
+    const fd = openSync(sparse, "w");
+    writeSync(fd, head);
+    ftruncateSync(fd, head.length + size);
+    writeSync(fd, Buffer.from(Float32Array.of(value).buffer), 0, 4, head.length + size - 4);
+    closeSync(fd);
+  };
+
+  test("5 GB list and give one tensor by reading no more than header and tensor", () => {
+    const sizes = [3 * GB, 2 * GB - 4, 4];
+    let at = 0;
+    const header = sizes.map((bytes, i) => [`t${i}`, entry("F32", [bytes / 4], [at, (at += bytes)])]);
+    makeSparse(file(JSON.stringify(Object.fromEntries(header))), at, 1.5);
+    using source = openFile(sparse);
+    let read = 0;
+    const before = process.memoryUsage().arrayBuffers;
+    using opened = openSafetensors({
+      ...source,
+      read(offset, length) {
+        read += length;
+        return source.read(offset, length);
+      },
+    });
+    expect([...opened.tensors.values()].map(({ begin, end }) => end - begin)).toEqual(sizes);
+    expect([...opened.read("t2").data]).toEqual([1.5]);
+    expect(read).toBeLessThan(500);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 20);
+  });
+
+  test("what is written can be read again beyond 2^31 and 2^32 bytes", () => {
+    // The header is on disk when the first tensor is asked for; then there is no need to write the rest.
+    const target = join(folder, "large.safetensors");
+    let head = Buffer.alloc(0);
+    const lazy = (bytes: number) => ({
+      dtype: "F32" as const,
+      shape: [bytes / 4],
+      read(): never {
+        const [temporary] = readdirSync(folder).filter((name) => name.startsWith("large.safetensors."));
+        head = readFileSync(join(folder, temporary));
+        throw new Error("seen enough");
+      },
+    });
+    const sizes = { a: 4, b: 3 * GB, c: 2 * GB, d: 100_000_000, e: 4 };
+    const all = new Map(Object.entries(sizes).map(([key, bytes]) => [key, lazy(bytes)]));
+    expect(() => writeSafetensors(target, all, { format: "pt" })).toThrow("seen enough");
+    const size = Object.values(sizes).reduce((sum, bytes) => sum + bytes);
+    makeSparse(head, size, 2.5);
+    using opened = openSafetensors(sparse);
+    expect([...opened.tensors].map(([key, { begin, end }]) => [key, end - begin])).toEqual(
+      Object.entries(sizes),
+    );
+    expect([...opened.read("e").data]).toEqual([2.5]);
+    expect(readdirSync(folder).filter((name) => name.includes("large"))).toEqual([]);
+  });
+
+  test("a tensor that no memory holds is refused", () => {
+    makeSparse(file(JSON.stringify({ x: entry("U8", [2 ** 40], [0, 2 ** 40]) })), 2 ** 40, 0);
+    using opened = openSafetensors(sparse);
+    expect(() => opened.read("x")).toThrow(/no more at once than memory can hold, found 1099511627776 bytes/);
+  });
+
+  test("what could not be read again is not begun", () => {
+    const target = join(folder, "refused.safetensors");
+    const never = { dtype: "U8" as const, read: () => expect.unreachable() };
+    const make = (shape: number[]) => writeSafetensors(target, new Map([["x", { ...never, shape }]]));
+    expect(() => make(new Array(65).fill(1))).toThrow(
+      /a shape: at most 64 whole sizes.*, found an array of 65/,
+    );
+    const many = Array.from({ length: 200_000 }, (_, i) => [`${i}`, { ...never, shape: [] }] as const);
+    expect(() => writeSafetensors(target, new Map(many))).toThrow(/at most 1000000 values/);
+    const long = new Map([["x".repeat(100_000_001), { ...never, shape: [] }]]);
+    expect(() => writeSafetensors(target, long)).toThrow(/a header of at most 100000000 bytes/);
+    expect(existsSync(target)).toBe(false);
+  });
+});
+
 describe("hostile headers", () => {
   test.each<[string, Buffer, RegExp]>([
     ["no length", Buffer.alloc(7), /header length of 8 bytes, found a file of 7/],
@@ -203,14 +294,18 @@ describe("hostile headers", () => {
     ["no dtype", oneTensor({ shape: [1], data_offsets: [0, 8] }), /dtype of .*, found none/],
     ["a newer dtype", oneTensor(entry("F4", [16], [0, 8])), /dtype of .* F64 I64 U64, found "F4"/],
     ["a dtype off the prototype", oneTensor(entry("constructor", [1], [0, 8])), /found "constructor"/],
-    ["a negative size", oneTensor(entry("F32", [-2], [0, 8])), /shape of sizes, found \[-2\]/],
-    ["half a size", oneTensor(entry("F32", [1.5], [0, 6])), /shape of sizes/],
-    ["sizes as text", oneTensor(entry("F32", ["2"], [0, 8])), /shape of sizes/],
-    ["a product beyond 2^53", oneTensor(entry("U8", [2 ** 30, 2 ** 30], [0, 8])), /shape of sizes/],
+    [
+      "a negative size",
+      oneTensor(entry("F32", [-2], [0, 8])),
+      /a shape: at most 64 whole sizes.*, found \[-2\]/,
+    ],
+    ["half a size", oneTensor(entry("F32", [1.5], [0, 6])), /a shape: at most/],
+    ["sizes as text", oneTensor(entry("F32", ["2"], [0, 8])), /a shape: at most/],
+    ["a product beyond 2^53", oneTensor(entry("U8", [2 ** 30, 2 ** 30], [0, 8])), /a shape: at most/],
     [
       "a product that would wrap to the right size",
       oneTensor(entry("U8", [2 ** 32, 2 ** 32, 8], [0, 8])),
-      /shape of sizes/,
+      /a shape: at most/,
     ],
     ["the wrong size", oneTensor(entry("F32", [3], [0, 8])), /expected 12 bytes of F32, found 8/],
     ["offsets reversed", oneTensor(entry("F64", [1], [8, 0])), /expected 8 bytes of F64, found -8/],
@@ -226,11 +321,46 @@ describe("hostile headers", () => {
     ],
     ["metadata that is no text", file('{"__metadata__":{"a":1}}'), /__metadata__: expected strings by name/],
     ["metadata that is no object", file('{"__metadata__":"a"}'), /strings by name/],
+    [
+      "65 axes",
+      oneTensor(entry("U8", new Array(65).fill(1), [0, 1])),
+      /64 whole sizes.*, found an array of 65/,
+    ],
+    ["values without end", file(`{"x":[${"{},".repeat(1_000_001)}0]}`), /at most 1000000 values/],
     ["nesting without end", file(`{"x":${"[".repeat(100_000)}`), /nested at most/],
   ])("%s", (_, bytes, message) => {
     expect(() => open(bytes)).toThrow(FormatError);
     expect(() => open(bytes)).toThrow(message);
   });
+
+  test("messages stay short, whatever the header holds", () => {
+    const long = "\x1b[2J".repeat(1_000_000);
+    for (const broken of [
+      { [long]: 1 },
+      { x: long },
+      { x: { [long]: 1 } },
+      { x: entry(long, [], [0, 1]) },
+      { x: entry("U8", new Array(900_000).fill(9), [0, 1]) },
+      { x: entry("U8", [1], new Array(900_000).fill(9)) },
+      { x: entry("U8", long, [0, 1]) },
+      { __metadata__: long },
+      { __metadata__: { a: 1, b: long } },
+    ]) {
+      const message = messageOf(() => open(file(JSON.stringify(broken), new Uint8Array(1))));
+      expect(message.length).toBeLessThan(1200);
+      expect(message).not.toContain("\x1b");
+    }
+  });
+
+  function messageOf(act: () => unknown): string {
+    try {
+      act();
+    } catch (error) {
+      expect(error).toBeInstanceOf(FormatError);
+      return (error as Error).message;
+    }
+    return expect.unreachable();
+  }
 
   test("names on the prototype are ordinary names", () => {
     const names = ["__proto__", "constructor", "hasOwnProperty"];

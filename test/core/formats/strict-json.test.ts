@@ -53,6 +53,11 @@ describe("refused beyond JSON.parse", () => {
     expect(() => parse(text)).toThrow(/distinct keys, found ".*" twice/);
   });
 
+  test("more than a million values", () => {
+    expect(parse(`[${"0,".repeat(999_998)}0]`)).toHaveLength(999_999);
+    expect(() => parse(`[${"0,".repeat(999_999)}0]`)).toThrow(/at most 1000000 values/);
+  });
+
   test("deep nesting, without using the stack it would take", () => {
     expect(() => parse("[".repeat(1_000_000))).toThrow(/nested at most 32 deep/);
     expect(() => parse('{"a":'.repeat(1_000_000))).toThrow(/nested at most 32 deep/);
