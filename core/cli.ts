@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { printable } from "./formats/printable.ts";
 
 /** What a script accepts: enough to parse its arguments and to print its help. */
 export interface CliSchema {
@@ -67,15 +68,28 @@ export function parseCli<const S extends CliSchema>(schema: S, argv: readonly st
   return parsed as Values<S>;
 }
 
-/** Runs a script's story; an error becomes one line on stderr and exit code 2 (usage) or 1 (anything else). */
+/**
+ * Runs a script's story; an error becomes one line on stderr and exit code 2 (usage) or 1 (anything else). A message
+ * that lists things has a line for each; what a terminal would obey is escaped, and long ones are cut.
+ */
 export async function runMain(main: () => void | Promise<void>): Promise<void> {
   try {
     await main();
   } catch (error) {
     const { name, message } = error instanceof Error ? error : { name: "Error", message: String(error) };
-    process.stderr.write(`${name}: ${message}\n`);
+    process.stderr.write(`${showMessage(`${name}: ${message}`)}\n`);
     process.exitCode = error instanceof UsageError ? 2 : 1;
   }
+}
+
+const MAX_LINES = 50;
+const MAX_LINE = 2000;
+
+function showMessage(message: string): string {
+  const lines = message.split("\n");
+  const shown = lines.slice(0, MAX_LINES).map((line) => printable(line, MAX_LINE));
+  if (lines.length > MAX_LINES) shown.push(`… (${lines.length - MAX_LINES} more lines)`);
+  return shown.join("\n");
 }
 
 export function helpText(schema: CliSchema): string {

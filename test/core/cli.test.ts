@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { type CliSchema, helpText, parseCli, UsageError } from "../../core/cli.ts";
 
@@ -58,6 +59,40 @@ describe("mistakes are told in one line", () => {
     expect(() => parse(...argv)).toThrow(UsageError);
     expect(() => parse(...argv)).toThrow(message);
     expect(() => parse(...argv)).not.toThrow(/\n/);
+  });
+});
+
+describe("an error ends a script with", () => {
+  const run = (body: string) =>
+    spawnSync(
+      process.execPath,
+      [
+        "--import",
+        "tsx",
+        "--input-type=module",
+        "--eval",
+        `import { runMain, UsageError } from "./core/cli.ts"; await runMain(() => { ${body} });`,
+      ],
+      { encoding: "utf8" },
+    );
+
+  test("one line, and exit code 2 for the caller's mistakes, 1 for others", () => {
+    expect(run('throw new UsageError("no such thing")')).toMatchObject({
+      status: 2,
+      stderr: "UsageError: no such thing\n",
+    });
+    expect(run('throw new Error("broken")')).toMatchObject({ status: 1, stderr: "Error: broken\n" });
+  });
+
+  test("lists line by line, and nothing that a terminal obeys", () => {
+    const { stderr } = run(String.raw`throw new Error("two:\n  a\x1b[2J\r\n  b")`);
+    expect(stderr).toBe("Error: two:\n  a\\u{1b}[2J\\u{d}\n  b\n");
+  });
+
+  test("as much of a long message as can be read", () => {
+    const { stderr } = run(String.raw`throw new Error("x".repeat(1e7) + "\n".repeat(1e6))`);
+    expect(stderr).toMatch(/^Error: x+… \(10000007 characters\)\n{50}… \(999951 more lines\)\n$/);
+    expect(stderr.length).toBeLessThan(3000);
   });
 });
 

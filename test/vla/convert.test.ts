@@ -1,10 +1,12 @@
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
-import { f32ToBf16, f32ToF16, readSafetensors } from "../../core/index.ts";
+import { f32ToBf16, f32ToF16, type HostTensor, readSafetensors, writeSafetensors } from "../../core/index.ts";
 import { P, tensor, torchFile } from "../core/formats/build.ts";
 
 const SCRIPT = fileURLToPath(new URL("../../vla/convert.ts", import.meta.url));
@@ -75,9 +77,82 @@ describe("converting", () => {
   });
 });
 
+test("numbers that the narrower type cannot hold are counted on stderr", () => {
+  const out = join(folder, "lossy.safetensors");
+  const host = (data: Float32Array | Float64Array): HostTensor => ({
+    dtype: data instanceof Float64Array ? "F64" : "F32",
+    shape: [data.length],
+    data,
+  });
+  const from = join(folder, "lossy-in.safetensors");
+  const all = new Map([
+    ["large\x1b[2J", host(Float32Array.of(70000, -1e5, 65519, Infinity, NaN, 1))],
+    ["small", host(Float32Array.of(1e-8, 1e-5, 2 ** -20, 0, 1))],
+    ["double", host(Float64Array.of(1e300, 1e-300, 1, 0.1))],
+    ["fine", host(Float32Array.of(0.1, 1 / 3))],
+  ]);
+  writeSafetensors(from, all);
+  const warnings = (dtype: string) => convert(from, out, "--dtype", dtype).stderr.trimEnd().split("\n");
+  // 1e-8 and 1e-300 become 0, 1e-5 loses digits, 2^-20 is exact though below the normal range.
+  expect(warnings("f16")).toEqual([
+    "warning: double: 1 of 4 numbers beyond f16's 65504 became infinite",
+    "warning: large\\u{1b}[2J: 2 of 6 numbers beyond f16's 65504 became infinite",
+    "warning: 3 numbers in 2 tensors below f16's 0.00006103515625 lost digits, 2 of them became 0",
+  ]);
+  expect(warnings("bf16")).toHaveLength(2);
+  expect(warnings("f32")).toEqual([
+    "warning: double: 1 of 4 numbers beyond f32's 3.4028234663852886e+38 became infinite",
+    "warning: 1 numbers in 1 tensors below f32's 1.1754943508222875e-38 lost digits, 1 of them became 0",
+  ]);
+  expect(readSafetensors(out).get("double")?.data[0]).toBe(Infinity);
+});
+
+test("a damaged storage is refused, also where tensors are parts of it, and nothing is left", () => {
+  const damaged = join(folder, "damaged.pt");
+  const bytes = torchFile(P.file(model), storages);
+  bytes[bytes.indexOf(storages[0]) + 5] ^= 1;
+  writeFileSync(damaged, bytes);
+  const { status, stderr } = convert(damaged, join(folder, "damaged.safetensors"));
+  expect([status, stderr]).toEqual([
+    1,
+    expect.stringMatching(/^FormatError: .*data\/0: .*the file is damaged\n$/),
+  ]);
+  expect(readdirSync(folder).filter((file) => file.startsWith("damaged.s"))).toEqual([]);
+});
+
+test.each([
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const)("%s ends it without a temporary file", async (signal, code) => {
+  // Sparse: 64 tensors of 32 MiB, of which few are written before the signal.
+  const large = join(folder, "large.safetensors");
+  const size = 2 ** 25;
+  const entries = Array.from({ length: 64 }, (_, i) => [
+    `t${i}`,
+    { dtype: "U8", shape: [size], data_offsets: [i * size, (i + 1) * size] },
+  ]);
+  const header = Buffer.from(JSON.stringify(Object.fromEntries(entries)));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(header.length));
+  writeFileSync(large, Buffer.concat([length, header]));
+  truncateSync(large, 8 + header.length + 64 * size);
+
+  const out = join(folder, "interrupted.safetensors");
+  const child = spawn(process.execPath, ["--import", "tsx", SCRIPT, large, out]);
+  const ended = once(child, "exit");
+  const temporaries = () => readdirSync(folder).filter((file) => file.startsWith("interrupted."));
+  while (temporaries().length === 0 && child.exitCode === null) await setTimeout(5);
+  child.kill(signal);
+  expect(await ended).toEqual([code, null]);
+  expect(temporaries()).toEqual([]);
+});
+
 test("--list prints names, types and shapes", () => {
   const { status, stdout } = convert(both, "--list");
   expect(status).toBe(0);
+  const hostile = join(folder, "hostile.pt");
+  writeFileSync(hostile, torchFile(P.file(P.dict([P.text("\x1b]0;x\x07"), counter])), storages));
+  expect(convert(hostile, "--list").stdout).toMatch(/^\\u\{1b\}\]0;x\\u\{7\}\tI64/);
   expect(stdout).toBe(
     "w\tF32\t[2, 3]\nw.transposed\tF32\t[3, 2]\nsteps\tI64\t[]\n" +
       "3 tensors, 56 bytes, and as many running averages (--weights ema)\n",
