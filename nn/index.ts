@@ -11,6 +11,7 @@ export { Mlp } from "./mlp.ts";
 export { Module } from "./module.ts";
 export {
   buffer,
+  buildWithin,
   constant,
   fanIn,
   gaussian,

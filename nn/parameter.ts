@@ -8,6 +8,8 @@ import {
   type Random,
   refuse,
   type Shape,
+  showShape,
+  sizeOf,
   Tensor,
   unscoped,
 } from "../core/index.ts";
@@ -31,12 +33,39 @@ export function inDType<T>(dtype: "float32" | "float64", make: () => T): T {
   }
 }
 
+/** What is declared inside `buildWithin`. */
+let building: { readonly most: number; count: number; readonly tensors: Tensor[] } | null = null;
+
+/**
+ * Builds modules of sizes that come out of a file: throws before they hold more than `most` numbers, and gives back the
+ * memory of all of them when `make` throws, for whatever reason.
+ */
+export function buildWithin<T>(most: number, make: () => T): T {
+  const before = building;
+  const mine = { most, count: 0, tensors: [] as Tensor[] };
+  building = mine;
+  try {
+    return make();
+  } catch (error) {
+    for (const tensor of mine.tensors) tensor.dispose();
+    throw error;
+  } finally {
+    building = before;
+  }
+}
+
 function declare(who: string, shape: Shape, init: Initialiser, dtype: DType): Tensor {
   checkShape(shape, who);
   checkDType(dtype, who);
   checkFunction(init, who, "the initialiser");
+  if (building && (building.count += sizeOf(shape)) > building.most) {
+    throw new Error(
+      `${who}: expected at most ${building.most} numbers in all, got more with one of ${showShape(shape)}`,
+    );
+  }
   // NaN until `init` or `load` has run: a forgotten one shows at once.
   const tensor = unscoped(() => Tensor.full(shape, dtype === "int32" ? 0 : Number.NaN, dtype));
+  building?.tensors.push(tensor);
   initialisers.set(tensor, init);
   return tensor;
 }

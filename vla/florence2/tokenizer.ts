@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { FormatError, printable, readText } from "../../core/index.ts";
 import { BYTE_CHARACTERS, splitPieces, toByteCharacters, WHITESPACE } from "./byte-level.ts";
 
 /** The parts of a `tokenizer.json` this reads; everything else about BART's tokenizer is fixed. */
@@ -30,7 +30,10 @@ export interface TokenBatch {
 }
 
 /** NinA and FLOWER cut prompts here, `<s>` and `</s>` included. */
-const MAX_LENGTH = 77;
+export const MAX_LENGTH = 77;
+
+/** Bytes of a `tokenizer.json`; BART's has 1.4 million. */
+const MAX_FILE = 2 ** 24;
 
 /** The token whose embedding FLOWER puts between image and text; never part of a text. */
 const FLOW = "<Flow>";
@@ -50,12 +53,20 @@ export function florenceTokens(locations: number): string[] {
 
 /**
  * Reads a `tokenizer.json` for a policy. BART's own file lacks Florence's 1024 tokens and FLOWER's `<Flow>`: they get
- * the next free ids, in this order. A file that already has `<Flow>` is complete and taken as it is.
+ * the next free ids, in this order. A file that already has `<Flow>` is complete and taken as it is. Throws one error
+ * that lists what is wrong.
  */
 export function loadTokenizer(path: string): Tokenizer {
-  const json = JSON.parse(readFileSync(path, "utf8")) as TokenizerJson;
-  const complete = json.added_tokens?.some((token) => token.content === FLOW);
-  return new Tokenizer(json, complete ? [] : [...florenceTokens(1000), FLOW]);
+  let json: TokenizerJson | null;
+  try {
+    json = JSON.parse(readText(path, MAX_FILE));
+  } catch (cause) {
+    if (cause instanceof SyntaxError) throw new FormatError(path, "JSON", cause.message);
+    throw cause;
+  }
+  const added: readonly (AddedToken | null)[] = Array.isArray(json?.added_tokens) ? json.added_tokens : [];
+  const complete = added.some((token) => token?.content === FLOW);
+  return new Tokenizer(json as TokenizerJson, complete ? [] : [...florenceTokens(1000), FLOW]);
 }
 
 /** Byte-level byte pair encoding (arXiv:1508.07909, GPT-2's merges under BART's ids), as Florence-2 uses it. */
@@ -68,19 +79,17 @@ export class Tokenizer {
   readonly #start: number;
   readonly #end: number;
   readonly #pad: number;
-  /** One more than the largest id: the rows an embedding table needs. */
+  /** Number of ids, which have no holes: the rows an embedding table needs. */
   readonly size: number;
 
-  /** `extra` tokens that the file lacks get the next free ids, in their order. */
+  /** `extra` tokens that the file lacks get the next free ids, in their order. Throws for a file that is no tokenizer. */
   constructor(json: TokenizerJson, extra: readonly string[] = []) {
     checkJson(json);
     this.#vocab = new Map(Object.entries(json.model.vocab));
     this.#ranks = new Map(json.model.merges.map((merge, rank) => [spellMerge(merge), rank]));
     this.#added = new Map(json.added_tokens.map((token) => [token.content, token]));
-    this.#checkClosed();
 
-    const used = [...this.#vocab.values(), ...json.added_tokens.map((token) => token.id)];
-    let next = used.reduce((most, id) => Math.max(most, id), -1) + 1;
+    let next = new Set([...this.#vocab.values(), ...json.added_tokens.map((token) => token.id)]).size;
     for (const content of extra) {
       if (!this.#added.has(content)) this.#added.set(content, { id: next++, lstrip: false, rstrip: false });
     }
@@ -88,11 +97,7 @@ export class Tokenizer {
     // Longest first: at one position the longest token wins.
     const contents = [...this.#added.keys()].sort((a, b) => b.length - a.length);
     this.#addedPattern = new RegExp(contents.map(escapeRegExp).join("|") || "(?!)", "g");
-    [this.#start, this.#end, this.#pad] = ["<s>", "</s>", "<pad>"].map((token) => {
-      const id = this.idOf(token);
-      if (id === undefined) throw new Error(`Tokenizer: expected ${token} in the vocabulary, found none`);
-      return id;
-    });
+    [this.#start, this.#end, this.#pad] = FRAME.map((token) => this.idOf(token) as number);
   }
 
   /** The id of a piece or an added token, in its byte spelling ("Ġthe"). */
@@ -115,7 +120,7 @@ export class Tokenizer {
   /** Several texts at once, padded to the longest. The padding is attended to in training: see the encoder. */
   encodeBatch(texts: readonly string[], maxLength: number = MAX_LENGTH): TokenBatch {
     const rows = texts.map((text) => this.encode(text, maxLength));
-    const length = Math.max(0, ...rows.map((row) => row.length));
+    const length = rows.reduce((most, row) => Math.max(most, row.length), 0);
     const ids = new Int32Array(rows.length * length).fill(this.#pad);
     rows.forEach((row, i) => {
       ids.set(row, i * length);
@@ -162,18 +167,10 @@ export class Tokenizer {
     }
     for (const symbol of symbols) ids.push(this.#vocab.get(symbol)!);
   }
-
-  /** Every byte and every merge must have an id, so that encoding cannot fail later. */
-  #checkClosed(): void {
-    const products = [...this.#ranks.keys()].map((pair) => pair.replace(" ", ""));
-    const missing = [...BYTE_CHARACTERS, ...products].find((token) => !this.#vocab.has(token));
-    if (missing !== undefined) {
-      throw new Error(
-        `Tokenizer: expected every byte and merge in the vocabulary, found no ${JSON.stringify(missing)}`,
-      );
-    }
-  }
 }
+
+/** What every prompt begins and ends with, and what batches are padded with. */
+const FRAME = ["<s>", "</s>", "<pad>"];
 
 const LEADING_SPACE = new RegExp(`^[${WHITESPACE}]+`);
 const ONE_SPACE = new RegExp(`[${WHITESPACE}]`);
@@ -190,12 +187,94 @@ const spellMerge = (merge: string | readonly [string, string]): string =>
 
 const escapeRegExp = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 
-function checkJson(json: TokenizerJson): void {
-  const { added_tokens: added, model } = json;
-  if (!Array.isArray(added) || typeof model?.vocab !== "object" || !Array.isArray(model?.merges)) {
+/** Mistakes that an error lists; a file of another kind has thousands. */
+const MAX_LISTED = 8;
+
+/**
+ * Throws one error that lists what keeps a parsed file from being a tokenizer. After it encoding cannot fail: every
+ * byte, and both parts and the result of every merge, have an id; ids are 0, 1, 2, … without holes, one per token.
+ */
+function checkJson(json: unknown): asserts json is TokenizerJson {
+  const { added_tokens: added, model } = (isObject(json) ? json : {}) as Partial<TokenizerJson>;
+  if (!Array.isArray(added) || !isObject(model) || !isObject(model.vocab) || !Array.isArray(model.merges)) {
     throw new Error("Tokenizer: expected a tokenizer.json with added_tokens, model.vocab and model.merges");
   }
-  const wordy = added.find((token) => token.single_word);
-  if (wordy !== undefined)
-    throw new Error(`Tokenizer: expected no single_word tokens, found ${wordy.content}`);
+  const wrong: string[] = [];
+  const say = (text: string): void => {
+    wrong.push(text);
+  };
+  checkAdded(added, say);
+  if (wrong.length === 0) checkIds(added, model.vocab, say);
+  checkMerges(model.merges, model.vocab, say);
+  if (wrong.length === 0) return;
+  const more = wrong.length > MAX_LISTED ? `; and ${wrong.length - MAX_LISTED} more` : "";
+  throw new Error(`Tokenizer: ${wrong.slice(0, MAX_LISTED).join("; ")}${more}`);
 }
+
+type Say = (mistake: string) => void;
+
+function checkAdded(added: readonly unknown[], say: Say): void {
+  for (const [i, token] of added.entries()) {
+    const { content, ...flags } = (isObject(token) ? token : {}) as Partial<AddedToken>;
+    if (typeof content !== "string" || content === "")
+      say(`expected added_tokens[${i}] with its content, found ${show(token)}`);
+    else if (flags.single_word) say(`expected no single_word tokens, found ${show(content)}`);
+    for (const flag of ["lstrip", "rstrip"] as const) {
+      if (typeof (flags[flag] ?? false) !== "boolean")
+        say(`expected ${flag} of ${show(content)} true or false, found ${show(flags[flag])}`);
+    }
+  }
+}
+
+function checkIds(added: readonly AddedToken[], vocab: Readonly<Record<string, number>>, say: Say): void {
+  const ids = new Map<string, number>();
+  const tokens = new Map<number, string>();
+  for (const [token, id] of [
+    ...Object.entries(vocab),
+    ...added.map(({ content, id }) => [content, id] as const),
+  ]) {
+    const [known, owner] = [ids.get(token), tokens.get(id)];
+    if (!Number.isInteger(id) || id < 0) say(`expected an id for ${show(token)}, found ${show(id)}`);
+    else if (known !== undefined && known !== id)
+      say(`expected one id for ${show(token)}, found ${known} and ${id}`);
+    else if (owner !== undefined && owner !== token)
+      say(`expected one token of id ${id}, found ${show(owner)} and ${show(token)}`);
+    else {
+      ids.set(token, id);
+      tokens.set(id, token);
+    }
+  }
+  let hole = 0;
+  while (tokens.has(hole)) hole++;
+  if (hole < tokens.size) say(`expected ids without holes, found no ${hole}`);
+  for (const token of FRAME) if (!ids.has(token)) say(`expected ${token} in the vocabulary, found none`);
+  const missing = BYTE_CHARACTERS.filter((byte) => !Object.hasOwn(vocab, byte));
+  if (missing.length > 0) {
+    say(`expected every byte in the vocabulary, found no ${show(missing[0])} (${missing.length} missing)`);
+  }
+}
+
+function checkMerges(merges: readonly unknown[], vocab: Readonly<Record<string, number>>, say: Say): void {
+  for (const [rank, merge] of merges.entries()) {
+    const parts: unknown = typeof merge === "string" ? merge.split(" ") : merge;
+    if (!Array.isArray(parts) || parts.length !== 2 || !parts.every(isPart)) {
+      say(`expected two parts of model.merges[${rank}], found ${show(merge)}`);
+      continue;
+    }
+    const unknown = [...parts, parts.join("")].find((part) => !Object.hasOwn(vocab, part));
+    if (unknown !== undefined)
+      say(`expected parts and result of merge ${rank} in the vocabulary, found no ${show(unknown)}`);
+  }
+}
+
+const isPart = (part: unknown): part is string =>
+  typeof part === "string" && part !== "" && !part.includes(" ");
+
+const isObject = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** A value of the file in an error. */
+const show = (value: unknown): string =>
+  typeof value === "object" && value !== null
+    ? "an object"
+    : printable(JSON.stringify(value) ?? "nothing", 60);

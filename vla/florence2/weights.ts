@@ -42,11 +42,16 @@ export function loadFlorence2(config: FlorenceConfig, weights: Weights, prefix =
     own.set(SHARED, tied);
     if (!own.has(PROMPT)) own.set(PROMPT, promptFrom(tied));
   }
-  const positions = own.get("language_model.model.encoder.embed_positions.weight");
+  // A table of another shape than (rows, features) is left to `load`, which lists it.
+  const rows = (name: string, least: number): number | undefined => {
+    const shape = own.get(name)?.shape;
+    return shape?.length === 2 && shape[0] >= least ? shape[0] : undefined;
+  };
+  const positions = rows("language_model.model.encoder.embed_positions.weight", 3);
   const model = new Florence2({
     ...config,
-    vocab_size: own.get(SHARED)?.shape[0] ?? config.vocab_size,
-    max_position_embeddings: positions ? positions.shape[0] - 2 : config.max_position_embeddings,
+    vocab_size: rows(SHARED, 2) ?? config.vocab_size,
+    max_position_embeddings: positions ? positions - 2 : config.max_position_embeddings,
   });
   return model.load(own);
 }

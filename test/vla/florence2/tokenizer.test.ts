@@ -1,4 +1,6 @@
-import { readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
@@ -132,9 +134,37 @@ describe("added tokens", () => {
 describe("files that are not tokenizers", () => {
   test.each<[string, unknown, RegExp]>([
     ["another JSON", {}, /expected a tokenizer.json/],
-    ["a missing byte", { added_tokens: [], model: { vocab: { a: 0 }, merges: [] } }, /found no "Ā"/],
-    ["a merge without an id", { ...json, model: { ...json.model, merges: ["q q"] } }, /found no "qq"/],
+    ["nothing", null, /expected a tokenizer.json/],
+    ["a list for the vocabulary", { ...json, model: { vocab: [], merges: [] } }, /expected a tokenizer.json/],
+    [
+      "a missing byte",
+      { added_tokens: [], model: { vocab: { "<s>": 0 }, merges: [] } },
+      /every byte .* found no "Ā" \(256 missing\)/,
+    ],
+    ["a merge without an id", withMerges("q q"), /merge 0 in the vocabulary, found no "qq"/],
+    ["a merge of an unknown part", withMerges(["zz", "q"]), /found no "zz"/],
+    ["a merge of one part", withMerges("qq"), /two parts of model.merges\[0\], found "qq"/],
+    ["a merge of three", withMerges(["q", "q", "q"]), /two parts of model.merges\[0\]/],
+    ["a merge as a number", withMerges(5), /two parts of model.merges\[0\], found 5/],
+    ["a part off the prototype", withMerges(["constructor", "q"]), /found no "constructor"/],
     ["no <s>", { added_tokens: [], model: { vocab: withoutSpecials(), merges: [] } }, /expected <s>/],
+    ["an id used twice", withVocab({ more: 5 }), /expected one token of id 5, found .* and "more"/],
+    [
+      "two ids of one token",
+      withAdded({ id: 333, content: "a" }),
+      /expected one id for "a", found \d+ and 333/,
+    ],
+    ["a hole", withVocab({ more: 5000 }), /expected ids without holes, found no 330/],
+    ["half an id", withVocab({ more: 0.5 }), /expected an id for "more", found 0.5/],
+    ["an id as text", withVocab({ more: "332" }), /expected an id for "more", found "332"/],
+    ["a negative id", withVocab({ more: -1 }), /expected an id for "more", found -1/],
+    ["an added token without content", withAdded({ id: 332 }), /added_tokens\[6\] with its content/],
+    ["an added token that is none", withAdded(null), /added_tokens\[6\] with its content, found null/],
+    [
+      "a flag that is none",
+      withAdded({ id: 332, content: "x", lstrip: "yes" }),
+      /lstrip of "x" true or false/,
+    ],
     [
       "a token bound to words",
       { ...json, added_tokens: [{ content: "x", single_word: true }] },
@@ -143,6 +173,48 @@ describe("files that are not tokenizers", () => {
   ])("%s is refused", (_, broken, message) => {
     expect(() => new Tokenizer(broken as TokenizerJson)).toThrow(message);
   });
+
+  test("one error lists all that is wrong, in a few words", () => {
+    const broken = { ...json, model: { vocab: { ...json.model.vocab, a: -1, b: 1.5 }, merges: ["q q", 7] } };
+    const load = () => new Tokenizer(broken as unknown as TokenizerJson);
+    for (const part of [/"a", found -1/, /"b", found 1.5/, /found no "qq"/, /merges\[1\], found 7/])
+      expect(load).toThrow(part);
+    const endless = { ...json, model: { ...json.model, merges: new Array(100_000).fill("x".repeat(1000)) } };
+    const long = () => new Tokenizer(endless as unknown as TokenizerJson);
+    expect(long).toThrow(/; and 99992 more$/);
+    expect(long).not.toThrow(/.{1500}/);
+  });
+
+  test("a file is read whole only when it is a small regular file of JSON", () => {
+    const folder = mkdtempSync(join(tmpdir(), "tokenizer-"));
+    try {
+      const path = join(folder, "tokenizer.json");
+      expect(() => loadTokenizer(path)).toThrow(/a file that can be read, found none/);
+      execFileSync("mkfifo", [path]);
+      expect(() => loadTokenizer(path)).toThrow(/a regular file, found a device or pipe/);
+      rmSync(path);
+      writeFileSync(path, "{");
+      expect(() => loadTokenizer(path)).toThrow(/expected JSON, found /);
+      truncateSync(path, 2 ** 24 + 1);
+      expect(() => loadTokenizer(path)).toThrow(/at most 16777216 bytes, found 16777217/);
+      writeFileSync(path, JSON.stringify(json));
+      expect(loadTokenizer(path).size).toBe(json.added_tokens.at(-1)!.id + 1);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  function withMerges(...merges: unknown[]): unknown {
+    return { ...json, model: { ...json.model, merges } };
+  }
+
+  function withVocab(more: Record<string, unknown>): unknown {
+    return { ...json, model: { ...json.model, vocab: { ...json.model.vocab, ...more } } };
+  }
+
+  function withAdded(token: unknown): unknown {
+    return { ...json, added_tokens: [...json.added_tokens, token] };
+  }
 
   function withoutSpecials(): Record<string, number> {
     const { "<s>": _, ...rest } = json.model.vocab;

@@ -1,0 +1,210 @@
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fc, test } from "@fast-check/vitest";
+import { afterAll, describe, expect } from "vitest";
+import { heapUsage } from "../../../core/index.ts";
+import { checkFlorenceConfig, florenceBase, florenceLarge } from "../../../vla/florence2/config.ts";
+import { loadCheckpoint } from "../../../vla/nina/checkpoint.ts";
+import { mlpPresets } from "../../../vla/nina/mlp.ts";
+import { miniCheckpoint } from "../../../vla/suites/mini/make-checkpoint.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "nina-checkpoint-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+const dir = join(folder, "checkpoint");
+cpSync(miniCheckpoint, dir, { recursive: true });
+const path = join(dir, "config.json");
+
+const text = readFileSync(path, "utf8");
+type Fields = Record<string, unknown>;
+type Config = { florence: Fields; decoder: Fields; imageSize: unknown; untrained: unknown };
+const mini = JSON.parse(text) as Config;
+
+/** Loads the checkpoint under a configuration with other values; gives its memory back. */
+function load(florence: Fields = {}, decoder: Fields = {}, rest: Fields = {}): void {
+  const config = {
+    ...mini,
+    florence: { ...mini.florence, ...florence },
+    decoder: { ...mini.decoder, ...decoder },
+  };
+  writeFileSync(path, JSON.stringify({ ...config, ...rest }));
+  const loaded = loadCheckpoint(dir);
+  loaded.florence.dispose();
+  loaded.decoder.dispose();
+}
+
+describe("a configuration", () => {
+  test("as it is published is right", () => {
+    load();
+    for (const config of [florenceBase, florenceLarge]) expect(checkFlorenceConfig(config)).toEqual([]);
+    expect(mlpPresets.paper.features).toBe(florenceLarge.d_model);
+  });
+
+  test.each<[string, Fields, Fields, Fields, RegExp]>([
+    [
+      "negative strides",
+      { patch_stride: [-4, 2, 2, 2] },
+      {},
+      {},
+      /florence.patch_stride: .*a whole number in 1..64/,
+    ],
+    ["half a padding", { patch_padding: [3, 0.5, 1, 1] }, {}, {}, /florence.patch_padding/],
+    [
+      "a padding as wide as the patch",
+      { patch_padding: [7, 1, 1, 1] },
+      {},
+      {},
+      /less than patch_size = 7, found 7/,
+    ],
+    ["1e9 layers", { encoder_layers: 1e9 }, {}, {}, /florence.encoder_layers: .*found 1000000000/],
+    ["1e9 blocks", {}, { blocks: 1e9 }, {}, /decoder.blocks: expected a whole number in 1..1000/],
+    ["4096 pixels", {}, {}, { imageSize: 4096 }, /imageSize: expected a map/],
+    ["no pixels", {}, {}, { imageSize: 0 }, /config.imageSize: expected a whole number in 1..4096/],
+    ["too many tokens", {}, {}, { imageSize: 224 }, /imageSize: expected at most 128 tokens .*, found 178/],
+    [
+      "a stage too few",
+      { depths: [1, 1, 2] },
+      {},
+      {},
+      /florence.depths: expected one per stage, 4 .*, found 3/,
+    ],
+    [
+      "heads that do not divide",
+      { num_heads: [1, 2, 3, 3] },
+      {},
+      {},
+      /num_heads: expected a divisor of dim_embed\[2\]/,
+    ],
+    ["no list", { dim_embed: 16 }, {}, {}, /florence.dim_embed: expected a list/],
+    ["a width as text", { d_model: "48" }, {}, {}, /florence.d_model: .* found "48"/],
+    ["certain dropout", { dropout: 1 }, {}, {}, /florence.dropout/],
+    ["an odd chunk", {}, { steps: 9, actionWidth: 7 }, {}, /even number of entries, found 9 x 7/],
+    [
+      "another width of features",
+      {},
+      { features: 64 },
+      {},
+      /decoder.features: expected florence.d_model = 48/,
+    ],
+    ["no flag", {}, { plu: 1 }, {}, /decoder.plu: expected true or false, found 1/],
+    ["no noise", {}, { actionNoise: null }, {}, /decoder.actionNoise: .*found null/],
+    [
+      "a decoder off the prototype",
+      {},
+      { kind: "constructor" },
+      {},
+      /a decoder of kind mlp, transformer, mse/,
+    ],
+    [
+      "a Transformer without heads",
+      {},
+      { kind: "transformer", depth: 1, dropout: 0 },
+      {},
+      /decoder.heads: .*found nothing/,
+    ],
+  ])("with %s is refused", (_, florence, decoder, rest, message) => {
+    expect(() => load(florence, decoder, rest)).toThrow(message);
+    expect(() => load(florence, decoder, rest)).not.toThrow(/.{2500}/);
+  });
+
+  test("is told all its mistakes at once", () => {
+    const act = () =>
+      load({ d_model: -1, encoder_layers: 0.5 }, { width: 0, blocks: -3 }, { imageSize: 1.5 });
+    for (const field of [
+      "florence.d_model",
+      "florence.encoder_layers",
+      "decoder.width",
+      "decoder.blocks",
+      "config.imageSize",
+    ])
+      expect(act).toThrow(`${field}: expected`);
+  });
+
+  test("that asks for far more than the file has is refused before the memory is taken", () => {
+    const { live } = heapUsage();
+    for (const act of [
+      () => load({ encoder_ffn_dim: 65_536, encoder_layers: 1000 }),
+      () => load({ depths: [1000, 1000, 1000, 1000] }),
+      () => load({}, { width: 16_384, blocks: 1000 }),
+      () => load({}, { steps: 1000, actionWidth: 1000 }),
+    ]) {
+      expect(act).toThrow(/expected at most \d+ numbers in all, got more with/);
+      expect(heapUsage().live).toBe(live);
+    }
+  });
+
+  test("that does not fit the file leaves no memory taken", () => {
+    const { live } = heapUsage();
+    expect(() => load({ encoder_layers: 3 })).toThrow(/missing \(/);
+    expect(() => load({}, { blocks: 5 })).toThrow(/extra \(/);
+    expect(heapUsage().live).toBe(live);
+  });
+
+  const places = [
+    ...Object.keys(mini.florence).map((field) => ["florence", field] as const),
+    ...Object.keys(mini.decoder).map((field) => ["decoder", field] as const),
+    ["config", "imageSize"] as const,
+  ];
+  const odd = fc.oneof(
+    fc.constantFrom(
+      null,
+      true,
+      "",
+      "__proto__",
+      -1,
+      0,
+      0.5,
+      1,
+      2,
+      3,
+      1e9,
+      2 ** 53,
+      -0,
+      [],
+      {},
+      [[]],
+      [0],
+      [1, 1, 1, 1],
+    ),
+    fc.array(fc.oneof(fc.integer({ min: -2, max: 5000 }), fc.double()), { maxLength: 5 }),
+    fc.integer({ min: -5, max: 5000 }),
+    fc.double(),
+    fc.anything(),
+  );
+  test.prop([fc.constantFrom(...places), odd], { numRuns: 300 })(
+    "with any value in any place loads, or is refused in an error of ours",
+    ([part, field], value) => {
+      const json = JSON.stringify({ value }, (_, inner: unknown) => (typeof inner === "bigint" ? 1 : inner));
+      const change: Fields = { [field]: (JSON.parse(json) as Fields).value };
+      try {
+        load(
+          part === "florence" ? change : {},
+          part === "decoder" ? change : {},
+          part === "config" ? change : {},
+        );
+      } catch (error) {
+        const { cause, message } = error as Error;
+        for (const kind of [RangeError, TypeError]) {
+          expect(error).not.toBeInstanceOf(kind);
+          expect(cause).not.toBeInstanceOf(kind);
+        }
+        expect(message).toContain(dir);
+      }
+    },
+  );
+
+  test("is read from a small regular file of JSON alone", () => {
+    writeFileSync(path, `${text}${" ".repeat(2 ** 20)}`);
+    expect(() => loadCheckpoint(dir)).toThrow(/config.json: expected at most 1048576 bytes/);
+    writeFileSync(path, "{");
+    expect(() => loadCheckpoint(dir)).toThrow(/config.json: expected JSON, found /);
+    writeFileSync(path, "null");
+    expect(() => loadCheckpoint(dir)).toThrow(
+      /expected florence, decoder, imageSize and untrained, found none/,
+    );
+    rmSync(path);
+    execFileSync("mkfifo", [path]);
+    expect(() => loadCheckpoint(dir)).toThrow(/config.json: expected a regular file, found a device or pipe/);
+  });
+});
