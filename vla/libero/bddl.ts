@@ -7,6 +7,8 @@
  * The text is lower-cased, `;` starts a comment, sections may come in any order.
  */
 
+import { FormatError } from "../../core/index.ts";
+import { checkName } from "./names.ts";
 import type { Term } from "./scene.ts";
 
 /** Rectangle (x0, y0, x1, y1) in the frame of the workspace, metres. */
@@ -48,104 +50,127 @@ type Expression = string | readonly Expression[];
 
 const SECTIONS = ["domain", "language", "regions", "fixtures", "objects", "obj_of_interest", "init", "goal"];
 
-/** @param who name of the file, for error messages */
+/** Largest BDDL file that is read, bytes: LIBERO's have 3 kB at most. */
+export const MOST_BDDL_BYTES = 2 ** 20;
+/** Lists inside lists: a number of a region's range stands in six. */
+const MOST_DEPTH = 16;
+
+/**
+ * @param who name of the file, for error messages
+ * @throws FormatError for anything but one problem whose names are names and whose goal has a term
+ */
 export function parseBddl(text: string, who: string): Problem {
-  const fail = (message: string): never => {
-    throw new Error(`${who}: ${message}`);
+  const fail = (expected: string, found: string, where = ""): never => {
+    throw new FormatError(who + where, expected, found);
   };
-  const list = (e: Expression | undefined, what: string): readonly Expression[] =>
-    e !== undefined && typeof e !== "string" ? e : fail(`expected ${what}, found ${show(e)}`);
-  const word = (e: Expression | undefined, what: string): string =>
-    typeof e === "string" ? e : fail(`expected ${what}, found ${show(e)}`);
-  const number = (e: Expression, what: string): number => {
-    const value = Number(word(e, what));
-    return Number.isFinite(value) ? value : fail(`expected ${what}, found ${show(e)}`);
+  const list = (e: Expression | undefined, what: string, where = ""): readonly Expression[] =>
+    e !== undefined && typeof e !== "string" ? e : fail(what, show(e), where);
+  const word = (e: Expression | undefined, what: string, where = ""): string =>
+    typeof e === "string" ? e : fail(what, show(e), where);
+  const name = (e: Expression | undefined, what: string, where = ""): string =>
+    checkName(word(e, what, where), who + where);
+  const number = (e: Expression, what: string, where: string): number => {
+    const value = Number(word(e, what, where));
+    return Number.isFinite(value) ? value : fail(what, show(e), where);
   };
 
   const top = list(readExpression(tokenize(text), fail), "(define ...)");
-  if (top[0] !== "define") fail(`expected (define ...), found (${show(top[0])} ...)`);
+  if (top[0] !== "define") fail("(define ...)", `(${show(top[0])} ...)`);
 
-  let name: string | undefined;
+  let problem: string | undefined;
   const sections = new Map<string, readonly Expression[]>();
   for (const entry of top.slice(1)) {
     const section = list(entry, "a section such as (:init ...)");
     const key = word(section[0], "the name of a section");
-    if (key === "problem") name = word(section[1], "the problem's name");
-    else if (!key.startsWith(":") || !SECTIONS.includes(key.slice(1))) fail(`unknown section (${key} ...)`);
-    else if (sections.has(key)) fail(`section (${key} ...) appears twice`);
+    if (key === "problem") problem = name(section[1], "the problem's name", ": (problem NAME)");
+    else if (!key.startsWith(":") || !SECTIONS.includes(key.slice(1)))
+      fail(`sections ${SECTIONS.map((s) => `:${s}`).join(", ")}`, `(${key} ...)`);
+    else if (sections.has(key)) fail(`one section (${key} ...)`, "two");
     else sections.set(key, section.slice(1));
   }
-  if (name === undefined) fail("no (problem NAME)");
   const section = (key: string): readonly Expression[] =>
-    sections.get(key) ?? fail(`no section (${key} ...)`);
+    sections.get(key) ?? fail(`a section (${key} ...)`, "none");
 
   const [domain] = section(":domain");
-  if (domain !== "robosuite") fail(`expected (:domain robosuite), found ${show(domain)}`);
+  if (domain !== "robosuite") fail("(:domain robosuite)", show(domain));
 
   const instances = (key: string): Instance[] => {
     const out: Instance[] = [];
     let waiting: string[] = [];
-    const words = section(key).map((e) => word(e, `a word in (${key} ...)`));
+    const where = `: (${key} ...)`;
+    const words = section(key).map((e) => word(e, "a word", where));
     for (let i = 0; i < words.length; i++) {
       if (words[i] !== "-") {
-        waiting.push(words[i]);
+        waiting.push(name(words[i], "a name", where));
         continue;
       }
-      const category = words[++i] ?? fail(`(${key} ...) ends after "-" where a category is due`);
+      if (waiting.length === 0) fail('names before "-"', "none", where);
+      const category = name(words[++i], 'a category after "-"', where);
       out.push(...waiting.map((instance) => ({ name: instance, category })));
       waiting = [];
     }
-    if (waiting.length > 0) fail(`(${key} ...): no category after ${waiting.join(" ")}`);
+    if (waiting.length > 0) fail(`a category after ${waiting.at(-1)}`, "none", where);
     return out;
   };
 
   const region = (e: Expression): Region => {
-    const [head, ...attributes] = list(e, "a region");
-    const site = word(head, "the name of a region");
+    const [head, ...attributes] = list(e, "a region", ": (:regions ...)");
+    const site = name(head, "the name of a region", ": (:regions ...)");
+    const where = `: region ${site}`;
     let target: string | undefined;
     let ranges: Rectangle[] = [];
     let yaw: readonly [number, number] = [0, 0];
     let rgba: readonly [number, number, number, number] = [0, 0, 1, 0];
     const numbers = (e: Expression, count: number, what: string): number[] => {
-      const values = list(e, what).map((x) => number(x, `a number in ${what}`));
-      return values.length === count ? values : fail(`region ${site}: expected ${what}, found ${show(e)}`);
+      const values = list(e, what, where).map((x) => number(x, `a number in ${what}`, where));
+      return values.length === count ? values : fail(what, show(e), where);
     };
+    const seen = new Set<string>();
     for (const attribute of attributes) {
-      const [key, value] = list(attribute, `an attribute of region ${site}`);
-      if (key === ":target") target = word(value, `the target of region ${site}`);
+      const [head, value] = list(attribute, "an attribute such as (:target OBJ)", where);
+      const key = word(head, "the name of an attribute", where);
+      if (seen.has(key)) fail(`one (${key} ...)`, "two", where);
+      seen.add(key);
+      if (key === ":target") target = name(value, "(:target OBJ)", where);
       else if (key === ":ranges") {
-        ranges = list(value, "a list of ranges").map(
+        ranges = list(value, "a list of ranges", where).map(
           (r) => numbers(r, 4, "(x0 y0 x1 y1)") as unknown as Rectangle,
         );
       } else if (key === ":yaw_rotation") {
-        for (const pair of list(value, "a list of (low high)"))
+        for (const pair of list(value, "a list of (low high)", where))
           yaw = numbers(pair, 2, "(low high)") as [number, number];
       } else if (key === ":rgba") rgba = numbers(value, 4, "(r g b a)") as [number, number, number, number];
-      else fail(`region ${site}: unknown attribute ${show(key)}`);
+      else fail("attributes :target, :ranges, :yaw_rotation, :rgba", show(head), where);
     }
-    if (target === undefined) return fail(`region ${site} has no (:target OBJ)`);
+    if (target === undefined) return fail("(:target OBJ)", "none", where);
     return { name: `${target}_${site}`, target, site, ranges, yaw, rgba };
   };
 
-  const term = (e: Expression): Term => {
-    const words = list(e, "a term such as (on a b)").map((x) => word(x, "a word in a term"));
-    return words.length >= 2 ? words : fail(`expected a term such as (on a b), found ${show(e)}`);
+  const terms = (entries: readonly Expression[], key: string): Term[] => {
+    const what = "a term such as (on a b)";
+    const where = `: (${key} ...)`;
+    return entries.map((e) => {
+      const words = list(e, what, where).map((x) => name(x, "a word in a term", where));
+      return words.length >= 2 ? words : fail(what, show(e), where);
+    });
   };
-  const [goal, ...rest] = section(":goal");
-  if (rest.length > 0 || list(goal, "(and ...)")[0] !== "and")
-    fail(`expected (:goal (and ...)), found ${show(goal)}`);
+  const goal = section(":goal");
+  const conjunction = list(goal[0], "(and ...)", ": (:goal ...)");
+  // Every state fulfils an empty goal.
+  if (goal.length > 1 || conjunction[0] !== "and" || conjunction.length < 2)
+    fail("(and TERM ...)", goal.map(show).join(" "), ": (:goal ...)");
 
   return {
-    name: name!,
+    name: problem ?? fail("(problem NAME)", "none"),
     language: section(":language")
-      .map((e) => word(e, "a word of the language"))
+      .map((e) => word(e, "a word", ": (:language ...)"))
       .join(" "),
     regions: section(":regions").map(region),
     fixtures: instances(":fixtures"),
     objects: instances(":objects"),
-    interest: section(":obj_of_interest").map((e) => word(e, "an instance of interest")),
-    init: section(":init").map(term),
-    goal: list(goal, "(and ...)").slice(1).map(term),
+    interest: section(":obj_of_interest").map((e) => name(e, "a name", ": (:obj_of_interest ...)")),
+    init: terms(section(":init"), ":init"),
+    goal: terms(conjunction.slice(1), ":goal"),
   };
 }
 
@@ -158,21 +183,26 @@ function tokenize(text: string): string[] {
   );
 }
 
-function readExpression(tokens: readonly string[], fail: (message: string) => never): Expression {
+function readExpression(
+  tokens: readonly string[],
+  fail: (expected: string, found: string) => never,
+): Expression {
   const open: Expression[][] = [];
   for (let i = 0; i < tokens.length; i++) {
     if (tokens[i] === "(") {
-      open.push([]);
+      if (open.push([]) > MOST_DEPTH) fail(`lists ${MOST_DEPTH} deep at most`, "deeper ones");
       continue;
     }
     let value: Expression = tokens[i];
-    if (value === ")") value = open.pop() ?? fail(`")" without "(" at word ${i + 1}`);
+    if (value === ")") value = open.pop() ?? fail('"(" before ")"', `none at word ${i + 1}`);
     const parent = open.at(-1);
     if (parent !== undefined) parent.push(value);
-    else if (i < tokens.length - 1) fail(`text after the first form: ${show(tokens[i + 1])}`);
+    else if (i < tokens.length - 1) fail("nothing after the first form", show(tokens[i + 1]));
     else return value;
   }
-  return fail(open.length > 0 ? `${open.length} "(" without ")"` : "no text");
+  return open.length > 0
+    ? fail('")" for every "("', `${open.length} missing`)
+    : fail("(define ...)", "no text");
 }
 
 function show(e: Expression | undefined): string {

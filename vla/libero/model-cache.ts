@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
 import { dirname } from "node:path";
 import { type Cache, printable, readWhole } from "../../core/index.ts";
+import { compileError } from "./compile-error.ts";
 import { type MainModule, type MjModel, MUJOCO_VERSION } from "./mujoco.ts";
 import type { Scene } from "./scene.ts";
 
 /** What the compiler reads: the MJCF and its files. */
-export type ModelSource = Pick<Scene, "mjcf" | "assets">;
+export type ModelSource = Pick<Scene, "mjcf" | "assets"> & Partial<Pick<Scene, "places">>;
 
 /** Largest asset that is read, bytes: LIBERO's largest mesh has 30 MB. */
 const MOST_ASSET_BYTES = 2 ** 28;
@@ -17,7 +18,7 @@ const MOST_ASSET_BYTES = 2 ** 28;
  * (textures are stored raw). The key covers MuJoCo's version, the MJCF and every byte of every asset, so a cached
  * model is never stale. One that MuJoCo does not take is compiled again.
  *
- * @throws Error with MuJoCo's message when the MJCF does not compile, or when an asset cannot be read.
+ * @throws FormatError with MuJoCo's message when the MJCF does not compile, or when an asset cannot be read.
  */
 export function compileModel(mj: MainModule, source: ModelSource, cache: Cache): MjModel {
   const assets = new Map<string, Uint8Array>();
@@ -26,7 +27,7 @@ export function compileModel(mj: MainModule, source: ModelSource, cache: Cache):
   const key = modelKey(source.mjcf, assets);
   const cached = loadCached(mj, cache, key);
   if (cached) return cached;
-  const model = compile(mj, source.mjcf, assets);
+  const model = compile(mj, source, assets);
   if (cache.folder !== null) cache.write(key, binaryOf(mj, model));
   return model;
 }
@@ -44,18 +45,22 @@ function modelKey(mjcf: string, assets: ReadonlyMap<string, Uint8Array>): string
  */
 let serial = 0;
 
-function compile(mj: MainModule, mjcf: string, assets: ReadonlyMap<string, Uint8Array>): MjModel {
+function compile(mj: MainModule, source: ModelSource, assets: ReadonlyMap<string, Uint8Array>): MjModel {
   const root = `/scene-${serial++}`;
   mj.FS.mkdir(root);
   const files: string[] = [];
   try {
-    for (const [name, bytes] of [...assets, ["scene.xml", new TextEncoder().encode(mjcf)] as const]) {
+    for (const [name, bytes] of [...assets, ["scene.xml", new TextEncoder().encode(source.mjcf)] as const]) {
       const path = `${root}/${name}`;
       makeFolders(mj, dirname(path));
       mj.FS.writeFile(path, bytes);
       files.push(path);
     }
-    return mj.MjModel.from_xml_path(`${root}/scene.xml`);
+    const model: MjModel | null = mj.MjModel.from_xml_path(`${root}/scene.xml`);
+    if (model === null) throw new Error("no model and no message, as after it ran out of memory");
+    return model;
+  } catch (error) {
+    throw compileError(error, source.places);
   } finally {
     for (const file of files) mj.FS.unlink(file);
   }

@@ -4,6 +4,7 @@
  * outlive the benchmark's `set_init_state`, but they consume draws, so the fixtures' places depend on them.
  */
 
+import { FormatError } from "../../core/index.ts";
 import type { Range } from "./compose/categories.ts";
 import { type LoadedObject, type Quaternion, rotate, sitePosition } from "./compose/object.ts";
 import type { PlaceDraw, PlacementPlan } from "./compose/placement-plan.ts";
@@ -15,6 +16,8 @@ const ARM_JOINTS = 7;
 /** Tries for one object, and resets in a row, before giving up. The reference retries a reset for ever. */
 const TRIES = 5000;
 const RETRIES = 100;
+/** Earlier resets that are repeated: their work grows with the square of their number. */
+const MOST_RESETS = 10_000;
 
 const AXES = { x: [1, 0, 0], y: [0, 1, 0], z: [0, 0, 1] } as const;
 
@@ -29,13 +32,16 @@ interface Placed {
  * and then reset `resets` + 1 times; a reset that finds no place for some object is tried again, as in the reference.
  *
  * @param seed of the whole stream, an integer in [0, 2³²)
- * @param resets how many successful resets came before this one
+ * @param resets how many successful resets came before this one, 10,000 at most
+ * @throws FormatError when many resets in a row find no room
  */
 export function samplePlacements(
   plan: PlacementPlan,
   seed: number,
   resets: number,
 ): ReadonlyMap<string, FixturePose> {
+  if (!Number.isInteger(resets) || resets < 0 || resets > MOST_RESETS)
+    throw new Error(`samplePlacements: expected 0 to ${MOST_RESETS} earlier resets, found ${resets}`);
   const rng = new Mt19937(seed);
   // The reference appends its property samplers to one list whenever it loads the model, and never clears it: making
   // the environment loads once, every reset (and every retry of a reset) once more.
@@ -48,7 +54,7 @@ export function samplePlacements(
       return new Map([...placed].map(([name, { pos, quat }]) => [name, { pos, quat }]));
     else failures = 0;
   }
-  throw new Error(`placement: ${RETRIES} resets in a row found no room for all objects`);
+  throw new FormatError(`${plan.who}: (:init ...)`, "room for all objects", `none in ${RETRIES} resets`);
 }
 
 /** One attempt; null if some object found no place. */
@@ -102,8 +108,7 @@ function originOf(
 ): [base: readonly number[], site: readonly number[]] {
   if (origin.kind === "workspace") return [workspace.offset, [0, 0, 0]];
   const name = origin.kind === "on" ? origin.object : origin.object.facts.name;
-  const support = placed.get(name);
-  if (support === undefined) throw new Error(`placement: ${name} carries an object but has no place itself`);
+  const support = placed.get(name)!; // the plan places what carries before what it carries
   const [x, y, z] = support.pos;
   const top: readonly number[] = [x, y, z + support.object.top];
   if (origin.kind === "on") return [top, [0, 0, 0]];

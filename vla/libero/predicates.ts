@@ -1,6 +1,7 @@
 import { EnvError } from "./env-error.ts";
 import type { Scene, SceneObject, SceneSite, Term } from "./scene.ts";
 import type { Sim } from "./sim.ts";
+import { type JointState, resolveTerm } from "./terms.ts";
 
 /** Whether a term holds now. */
 export type Predicate = () => boolean;
@@ -12,6 +13,22 @@ const ON_SITE_BELOW = 0.005;
 const ON_SITE_ABOVE = 0.1;
 /** How far below a region an object in it may be, metres. */
 const IN_BELOW = 0.01;
+
+/** Whether one joint in that state is enough or all have to be, and which values count. */
+const JOINT_STATES: Readonly<
+  Record<
+    JointState,
+    readonly [
+      quantifier: "some" | "every",
+      holds: (q: number, range: readonly [low: number, high: number]) => boolean,
+    ]
+  >
+> = {
+  open: ["some", (q, [, high]) => q < high],
+  close: ["every", (q, [low]) => q > low],
+  turnon: ["some", (q, [low]) => q >= low],
+  turnoff: ["every", (q, [, high]) => q < high],
+};
 
 /**
  * LIBERO's predicates over one scene. All read what the simulator derived from the state, which after a control
@@ -38,34 +55,23 @@ export class Predicates {
    * @throws EnvError for an unknown predicate or name, or a thing the predicate does not apply to.
    */
   compile(term: Term): Predicate {
-    const [predicate, ...names] = term;
-    const arity = predicate === "on" || predicate === "in" ? 2 : 1;
-    if (names.length !== arity)
-      throw this.#error(term, `${arity} argument${arity > 1 ? "s" : ""}`, `${names.length}`);
-    switch (predicate) {
-      case "on": {
-        const site = this.#findSite(names[1]);
-        return site ? this.#onSite(term, site) : this.#onObject(term);
-      }
-      case "in":
-        return this.#inSite(term);
-      case "open":
-        return this.#joints(term, "open", "some", (q, [, high]) => q < high);
-      case "close":
-        return this.#joints(term, "close", "every", (q, [low]) => q > low);
-      case "turnon":
-        return this.#joints(term, "turnon", "some", (q, [low]) => q >= low);
-      case "turnoff":
-        return this.#joints(term, "turnoff", "every", (q, [, high]) => q < high);
-      default:
-        throw this.#error(term, "one of on, in, open, close, turnon, turnoff", `"${predicate}"`);
+    const what = resolveTerm(this.#scene, term, (expected, found) => {
+      throw new EnvError(`Predicates: (${term.join(" ")})`, expected, found);
+    });
+    switch (what.kind) {
+      case "on object":
+        return this.#onObject(what.object, what.support);
+      case "on site":
+        return this.#onSite(what.object, what.site, what.owner);
+      case "in site":
+        return this.#inSite(what.object, what.site);
+      case "joints":
+        return this.#joints(what.joints, what.state, what.range);
     }
   }
 
   /** on(a, b): a is above b, touches it and is at most 3 cm off in the plane. */
-  #onObject(term: Term): Predicate {
-    const a = this.#object(term, term[1]);
-    const b = this.#object(term, term[2]);
+  #onObject(a: SceneObject, b: SceneObject): Predicate {
     const [bodyA, bodyB] = [this.#sim.id("body", a.rootBody), this.#sim.id("body", b.rootBody)];
     const touch = this.#touch(a, b);
     return () => {
@@ -77,11 +83,10 @@ export class Predicates {
   }
 
   /** on(a, site): a is over the site's box, near its upper face, and touches the object the site belongs to, if any. */
-  #onSite(term: Term, site: SceneSite): Predicate {
-    const a = this.#object(term, term[1]);
+  #onSite(a: SceneObject, site: SceneSite, owner: SceneObject | null): Predicate {
     const body = this.#sim.id("body", a.rootBody);
     const id = this.#sim.id("site", site.name);
-    const touch = site.parent === null ? () => true : this.#touch(a, this.#object(term, site.parent));
+    const touch = owner === null ? () => true : this.#touch(a, owner);
     const h = site.size;
     return () => {
       const { bodyPos: p, sitePos, siteMat: m } = this.#sim.views;
@@ -103,10 +108,8 @@ export class Predicates {
   }
 
   /** in(a, site): the origin of a is inside the site's box, turned into the world's axes, or up to 1 cm below it. */
-  #inSite(term: Term): Predicate {
-    const site = this.#findSite(term[2]);
-    if (!site) throw this.#error(term, "a site of the scene", `"${term[2]}"`);
-    const body = this.#sim.id("body", this.#object(term, term[1]).rootBody);
+  #inSite(a: SceneObject, site: SceneSite): Predicate {
+    const body = this.#sim.id("body", a.rootBody);
     const id = this.#sim.id("site", site.name);
     const h = site.size;
     return () => {
@@ -121,42 +124,17 @@ export class Predicates {
     };
   }
 
-  /** A predicate over the joints of an object, or of the body that holds a site. */
-  #joints(
-    term: Term,
-    range: "open" | "close" | "turnon" | "turnoff",
-    quantifier: "some" | "every",
-    holds: (q: number, range: readonly [number, number]) => boolean,
-  ): Predicate {
-    const site = this.#findSite(term[1]);
-    const object = this.#object(term, site ? (site.parent ?? site.name) : term[1]);
-    const joints = site ? (site.joints ?? []) : object.joints;
-    const limits = object.articulation?.[range];
-    if (!limits || joints.length === 0)
-      throw this.#error(term, `a thing with joints that ${range}`, `"${term[1]}" (${object.category})`);
+  #joints(joints: readonly string[], state: JointState, range: readonly [number, number]): Predicate {
+    const [quantifier, holds] = JOINT_STATES[state];
     const addresses = joints.map((joint) => this.#sim.qposAddress(joint));
     return () => {
       const { qpos } = this.#sim.views;
-      return addresses[quantifier]((address) => holds(qpos[address], limits));
+      return addresses[quantifier]((address) => holds(qpos[address], range));
     };
   }
 
   #touch(a: SceneObject, b: SceneObject): Predicate {
     const [indexA, indexB] = [this.#scene.objects.indexOf(a), this.#scene.objects.indexOf(b)];
     return () => this.#sim.touching(this.#owner, indexA, indexB);
-  }
-
-  #findSite(name: string): SceneSite | undefined {
-    return this.#scene.sites.find((site) => site.name === name);
-  }
-
-  #object(term: Term, name: string): SceneObject {
-    const object = this.#scene.objects.find((object) => object.name === name);
-    if (!object) throw this.#error(term, "an object, fixture or site of the scene", `"${name}"`);
-    return object;
-  }
-
-  #error(term: Term, expected: string, found: string): EnvError {
-    return new EnvError(`Predicates: (${term.join(" ")})`, expected, found);
   }
 }

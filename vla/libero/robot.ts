@@ -11,5 +11,7 @@ export const FINGER_SERVOS: readonly string[] = [
 export const GRIP_SITE = "gripper0_grip_site";
 /** The body whose orientation is observed. */
 export const HAND_BODY = "robot0_right_hand";
+/** The camera on the hand; the other observed one, `agentview`, belongs to the workspace. */
+export const WRIST_CAMERA = "robot0_eye_in_hand";
 /** What robosuite prefixes the gripper's sites with. */
 export const GRIPPER_PREFIX = "gripper0_";

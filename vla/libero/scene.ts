@@ -1,3 +1,5 @@
+import type { StateLayout } from "./state-layout.ts";
+
 /** A term of a BDDL `:init` or `:goal`, such as `["on", "bowl_1", "plate_1"]`; lower case. */
 export type Term = readonly string[];
 
@@ -44,8 +46,12 @@ export interface FixturePose {
 export interface Scene {
   /** MJCF text; its `file` attributes are keys of `assets`. */
   readonly mjcf: string;
+  /** For each line of the MJCF the file, line and element it comes from: what a compiler's message is about. */
+  readonly places: readonly string[];
   /** File name in the MJCF → absolute path on disk. */
   readonly assets: ReadonlyMap<string, string>;
+  /** That of its initial states; the compiled model has the same. */
+  readonly layout: StateLayout;
   /** In BDDL order, objects before fixtures. */
   readonly objects: readonly SceneObject[];
   readonly sites: readonly SceneSite[];

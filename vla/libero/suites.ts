@@ -29,15 +29,16 @@ export interface Suite {
 export function loadSuite(root: string, suite: string): Suite {
   const library = resolve(root, "libero", "libero");
   const folders = join(library, "bddl_files");
-  if (!existsSync(folders)) throw new Error(`loadSuite: expected suites in ${folders}, found no such folder`);
+  if (!isFolder(folders)) throw new Error(`loadSuite: expected suites in ${folders}, found no such folder`);
   const suites = readdirSync(folders)
-    .filter((f) => statSync(join(folders, f)).isDirectory())
+    .filter((f) => isFolder(join(folders, f)))
     .sort();
   if (!suites.includes(suite))
     throw new Error(`loadSuite: unknown suite ${suite}; ${folders} has ${suites.join(", ")}`);
 
   const folder = join(folders, suite);
-  const names = LIBERO_SUITES[suite] ?? filesIn(folder);
+  const names = Object.hasOwn(LIBERO_SUITES, suite) ? LIBERO_SUITES[suite] : filesIn(folder);
+  if (names.length === 0) throw new Error(`loadSuite: expected tasks (NAME.bddl) in ${folder}, found none`);
   const tasks = names.map(
     (name, index): Task => ({
       name,
@@ -76,6 +77,10 @@ export function findTasks(suite: Suite, tasks: readonly (number | string)[]): Ta
 /** `KITCHEN_SCENE10_close_the_top_drawer` → `close the top drawer`. */
 export function instructionOf(name: string): string {
   return name.replace(/^[A-Z].*?SCENE\d+_/, "").replaceAll("_", " ");
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 function filesIn(folder: string): string[] {

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fc, test as property } from "@fast-check/vitest";
 import { describe, expect, test } from "vitest";
+import { FormatError } from "../../../core/index.ts";
 import { type Instance, type Problem, parseBddl, type Region } from "../../../vla/libero/bddl.ts";
 
 const TEXT = `
@@ -54,7 +55,7 @@ const problem: fc.Arbitrary<Problem> = fc.record({
   objects: fc.array(instance, { maxLength: 3 }),
   interest: fc.array(word, { maxLength: 3 }),
   init: fc.array(term, { maxLength: 3 }),
-  goal: fc.array(term, { maxLength: 3 }),
+  goal: fc.array(term, { minLength: 1, maxLength: 3 }),
 });
 
 describe("parseBddl", () => {
@@ -103,22 +104,38 @@ describe("parseBddl", () => {
   });
 
   test.each([
-    ["", "no text"],
-    ["(define", '1 "(" without ")"'],
-    ["define)", "text after the first form: )"],
-    [`${TEXT} (more)`, "text after the first form: ("],
+    ["", "expected (define ...), found no text"],
+    ["(define", 'expected ")" for every "(", found 1 missing'],
+    ["define)", "expected nothing after the first form, found )"],
+    [`${TEXT} (more)`, "expected nothing after the first form, found ("],
     ["(problem x)", "expected (define ...), found (problem ...)"],
-    [TEXT.replace("(:goal", "(:gaol"), "unknown section (:gaol ...)"],
-    [TEXT.replace(/\(:init.*\n/, ""), "no section (:init ...)"],
-    [TEXT.replace("(:objects bowl_1 - bowl)", "(:objects bowl_1)"), "no category after bowl_1"],
-    [TEXT.replace("- bowl)", "-)"), 'ends after "-"'],
-    [TEXT.replace("0.19", "wide"), "expected a number in (x0 y0 x1 y1), found wide"],
+    [TEXT.replace("(:goal", "(:gaol"), "found (:gaol ...)"],
+    [TEXT.replace("(:init", "(:goal (and (on a b))) (:init"), "expected one section (:goal ...), found two"],
+    [TEXT.replace(/\(:init.*\n/, ""), "expected a section (:init ...), found none"],
+    [TEXT.replace("(:objects bowl_1 - bowl)", "(:objects bowl_1)"), "a category after bowl_1, found none"],
+    [TEXT.replace("- bowl)", "-)"), 'a category after "-", found nothing'],
+    [TEXT.replace("bowl_1 - bowl)", "- bowl)"), '(:objects ...): expected names before "-", found none'],
+    [TEXT.replace("0.19", "wide"), "region plate_region: expected a number in (x0 y0 x1 y1), found wide"],
+    [TEXT.replace("0.19", "nan"), "expected a number in (x0 y0 x1 y1), found nan"],
     [TEXT.replace("(0 0 1 1)", "(0 0 1)"), "region plate_region: expected (x0 y0 x1 y1), found (0 0 1)"],
-    [TEXT.replace("(:target main_table)", ""), "region plate_region has no (:target OBJ)"],
-    [TEXT.replace("And", "Or"), "expected (:goal (and ...))"],
+    [TEXT.replace("(:target main_table)", ""), "region plate_region: expected (:target OBJ), found none"],
+    [
+      TEXT.replace("(:target main_table)", "(:target a) (:target b)"),
+      "expected one (:target ...), found two",
+    ],
+    [TEXT.replace("(:target main_table)", "(:target ../main)"), '"_", "-" and ".", found "../main"'],
+    [TEXT.replace("And", "Or"), "(:goal ...): expected (and TERM ...), found (or "],
+    [TEXT.replace(/\(And.*/, "(And)))"), "(:goal ...): expected (and TERM ...), found (and)"],
+    [TEXT.replace(/\(And.*/, "))"), "(:goal ...): expected (and ...), found nothing"],
     [TEXT.replace("robosuite", "gym"), "expected (:domain robosuite), found gym"],
+    [TEXT.replace("- bowl)", "- ../../../bowl)"), "(:objects ...): expected a name of at most 200 letters"],
+    [TEXT.replace("- bowl)", "- ..)"), 'found ".."'],
+    [TEXT.replace("- bowl)", `- ${"b".repeat(201)})`), "a name of at most 200 letters"],
+    [TEXT.replace("(Open", "(Open\u202e"), "(:init ...): expected a name of at most 200 letters"],
+    [`(define ${"(".repeat(1e5)}${")".repeat(1e5)})`, "expected lists 16 deep at most, found deeper ones"],
   ])("says what is wrong, case %#", (text, message) => {
-    expect(() => parseBddl(text, "task.bddl")).toThrow(`task.bddl: `);
+    expect(() => parseBddl(text, "task.bddl")).toThrow(FormatError);
+    expect(() => parseBddl(text, "task.bddl")).toThrow(/^task\.bddl: /);
     expect(() => parseBddl(text, "task.bddl")).toThrow(message);
   });
 });

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DOMParser, type Element } from "@xmldom/xmldom";
 import type { FixturePose, Scene, SceneObject, SceneSite, Term } from "../../../vla/libero/scene.ts";
+import { type JointKind, layoutOf } from "../../../vla/libero/state-layout.ts";
 
 /** Where the reference's file names lead: folders of the clones. */
 export interface Roots {
@@ -109,6 +110,10 @@ function sceneOf(mjcf: string, task: GoldenTask): Omit<Scene, "assets"> {
   const fixturePoses = posesOf(task.fixture_poses);
   return {
     mjcf,
+    places: [],
+    layout: layoutOf(
+      elements(root, "joint").map((joint) => (joint.getAttribute("type") ?? "hinge") as JointKind),
+    ),
     objects,
     sites,
     goal: task.goal_state,

@@ -62,6 +62,13 @@ describe("Mt19937", () => {
     },
   );
 
+  test.each([0, -1, 1.5, 2 ** 32 + 1, Number.NaN])(
+    "a choice among %s is refused, not sought for ever",
+    (count) => {
+      expect(() => new Mt19937(0).integer(count)).toThrow(`expected a count from 1 to 2^32, found ${count}`);
+    },
+  );
+
   test.each([-1, 0.5, 2 ** 32, Number.NaN])("seed %s is refused", (seed) => {
     expect(() => new Mt19937(seed)).toThrow(/seed must be an integer in \[0, 2\^32\), got/);
   });

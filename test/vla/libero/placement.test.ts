@@ -107,14 +107,26 @@ describe("samplePlacements on a tiny clone", () => {
     });
   });
 
+  test.each([-1, 0.5, Number.NaN, 1e5])(
+    "refuses %s earlier resets, which would never be counted",
+    (resets) => {
+      const p = planOf(tinyBddl(), clone.libero, clone.robosuite);
+      expect(() => samplePlacements(p, 0, resets)).toThrow(
+        `expected 0 to 10000 earlier resets, found ${resets}`,
+      );
+    },
+  );
+
   test("gives up with one clear error when there is no room", () => {
     const crowd = "(:target main_table) (:ranges ((0 0 0.03 0.03)))";
     const bddl = tinyBddl({
       regions: `(tight ${crowd})`,
-      init: "(On box_1 main_table_tight) (On box_2 main_table_tight)",
+      init: "(On box_1 main_table_tight) (On box_2 main_table_tight) (On cabinet_1 main_table_corner)",
     });
     const p = planOf(bddl, clone.libero, clone.robosuite);
-    expect(() => samplePlacements(p, 0, 0)).toThrow(/placement: 100 resets in a row found no room/);
+    expect(() => samplePlacements(p, 0, 0)).toThrow(
+      "task: (:init ...): expected room for all objects, found none in 100 resets",
+    );
   });
 });
 

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -62,6 +62,24 @@ describe("loadSuite", () => {
     const { tasks } = loadSuite(root, "libero_goal");
     expect(tasks.map((t) => t.name)).toEqual(LIBERO_SUITES.libero_goal);
     expect(tasks[0].name).toBe("open_the_middle_drawer_of_the_cabinet");
+  });
+
+  test.each(["constructor", "toString", "__proto__"])("a folder named %s is one of one's own", (name) => {
+    add(name, "pour_tea");
+    expect(loadSuite(root, name).tasks.map((t) => t.name)).toEqual(["pour_tea"]);
+    rmSync(join(root, "libero", "libero", "bddl_files", name), { recursive: true });
+  });
+
+  test("no path leads out of the folder of suites, and one without tasks is none", () => {
+    for (const suite of ["../bddl_files/mine", "mine/.", "", ".."])
+      expect(() => loadSuite(root, suite)).toThrow(`unknown suite ${suite}; `);
+    const empty = join(root, "libero", "libero", "bddl_files", "empty");
+    mkdirSync(empty);
+    expect(() => loadSuite(root, "empty")).toThrow(`expected tasks (NAME.bddl) in ${empty}, found none`);
+    rmSync(empty, { recursive: true });
+    // A link to nowhere is no suite, and stands in no one's way.
+    symlinkSync(join(root, "nowhere"), empty);
+    expect(loadSuite(root, "mine").tasks).toHaveLength(3);
   });
 
   test("says what exists when something does not", () => {

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { encode } from "fast-png";
 import type { Task } from "../../../vla/libero/suites.ts";
 
 /** Folders laid out like clones of LIBERO and robosuite, with next to nothing in them: for tests without the real ones. */
@@ -38,15 +39,20 @@ const ROBOT = `<mujoco>
     <geom type="box" size="1 1 1" name="base_collision"/>
     ${LINKS.map((i) => `<body name="link${i}"><joint name="joint${i}" axis="0 0 1"/>`).join("")}
     <geom type="box" size="1 1 1" group="1"/>
-    <body name="right_hand"/>
+    <body name="right_hand"><camera name="eye_in_hand" quat="0 1 1 0"/></body>
     ${LINKS.map(() => "</body>").join("")}
   </body></worldbody>
 </mujoco>`;
 
 const GRIPPER = `<mujoco>
-  <actuator><position joint="finger_joint1" name="gripper_finger_joint1"/></actuator>
+  <actuator>
+    <position joint="finger_joint1" name="gripper_finger_joint1"/>
+    <position joint="finger_joint2" name="gripper_finger_joint2"/>
+  </actuator>
   <worldbody><body name="right_gripper">
-    <site name="ft_frame"/><joint name="finger_joint1" type="slide" axis="0 1 0"/>
+    <site name="ft_frame"/><site name="grip_site"/>
+    <body name="finger1"><joint name="finger_joint1" type="slide" axis="0 1 0"/></body>
+    <body name="finger2"><joint name="finger_joint2" type="slide" axis="0 1 0"/></body>
   </body></worldbody>
   <sensor><force name="force_ee" site="ft_frame"/></sensor>
 </mujoco>`;
@@ -91,21 +97,23 @@ const CABINET = `<mujoco>
   </body></worldbody>
 </mujoco>`;
 
+const PIXEL = encode({ width: 1, height: 1, data: new Uint8Array(3), channels: 3, depth: 8 });
+
 export function tinyClone(): TinyClone {
   const root = mkdtempSync(join(tmpdir(), "tiny-clone-"));
   const libero = join(root, "library");
   const robosuite = join(root, "robots");
   const assets = join(libero, "libero", "libero", "assets");
   const robots = join(robosuite, "robosuite", "models", "assets");
-  const write = (path: string, text: string): void => {
+  const write = (path: string, text: string | Uint8Array): void => {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, text);
   };
   write(join(assets, "scenes", "libero_tabletop_base_style.xml"), ARENA);
-  write(join(assets, "textures", "light-gray-floor-tile.png"), "");
-  write(join(assets, "textures", "light-gray-plaster.png"), "");
+  write(join(assets, "textures", "light-gray-floor-tile.png"), PIXEL);
+  write(join(assets, "textures", "light-gray-plaster.png"), PIXEL);
   write(join(assets, "crates", "box", "box.xml"), BOX);
-  write(join(assets, "crates", "box", "first.png"), "");
+  write(join(assets, "crates", "box", "first.png"), PIXEL);
   write(join(assets, "furniture", "wooden_cabinet.xml"), CABINET);
   write(join(robots, "robots", "panda", "robot.xml"), ROBOT);
   write(join(robots, "grippers", "panda_gripper.xml"), GRIPPER);

@@ -115,7 +115,9 @@ const sites: SceneSite[] = [
 /** The scene around that model; its chest moves by 1 cm with the seed and by 1 mm with the number of resets. */
 export const TINY_SCENE: Scene = {
   mjcf: TINY_MJCF,
+  places: TINY_MJCF.split("\n").map((_, i) => `tiny.xml:${i + 1}`),
   assets: new Map(),
+  layout: { nq: 25, nv: 23, quaternions: [12, 19] },
   objects,
   sites,
   goal: [["turnon", "stove"]],

@@ -4,14 +4,14 @@ import { join } from "node:path";
 import type { Region } from "../bddl.ts";
 import { type AssetRoots, type Piece, readPiece, recolourCollision } from "./merge.ts";
 import type { Workspace } from "./workspaces.ts";
-import { child, childOrFail, type Element, element } from "./xml.ts";
+import { attributeOrFail, child, childOrFail, type Element, element } from "./xml.ts";
 
 const OLIVE = "0.5 0.5 0 1";
 
 /** Half height of a region's box site, metres. */
 const REGION_HALF_HEIGHT = 0.007;
 
-/** @param regions those that lie on the workspace, in file order */
+/** @param regions those that lie on the workspace, each with ranges, in file order */
 export function buildArena(workspace: Workspace, regions: readonly Region[], roots: AssetRoots): Piece {
   const path = join(roots.libero, "scenes", workspace.arena);
   const arena = readPiece(path, roots);
@@ -25,7 +25,7 @@ export function buildArena(workspace: Workspace, regions: readonly Region[], roo
   recolourCollision(arena.worldbody, OLIVE);
 
   const body = childOrFail(arena.worldbody, "body", workspace.regionBody, path);
-  for (const region of regions) body.children.push(regionSite(region, workspace, path));
+  for (const region of regions) body.children.push(regionSite(region, workspace));
 
   for (const { name, pos, quat } of workspace.cameras) {
     let camera = child(arena.worldbody, "camera", name);
@@ -36,7 +36,7 @@ export function buildArena(workspace: Workspace, regions: readonly Region[], roo
 }
 
 function retexture(texture: Element, file: string): void {
-  const old = texture.attributes.get("file") ?? "";
+  const old = attributeOrFail(texture, "file");
   texture.attributes.set("file", old.slice(0, old.lastIndexOf("/") + 1) + file);
 }
 
@@ -78,11 +78,9 @@ export function regionSize(region: Region): [number, number, number] {
   return [(x1 - x0) / 2, (y1 - y0) / 2, REGION_HALF_HEIGHT];
 }
 
-function regionSite(region: Region, workspace: Workspace, path: string): Element {
+function regionSite(region: Region, workspace: Workspace): Element {
   const [x0, y0, x1, y1] = region.ranges[0];
   const { offset, regionHeight } = workspace;
-  if (x1 < x0 || y1 < y0)
-    throw new Error(`${path}: region ${region.name} has its corners the wrong way round`);
   return element("site", {
     name: region.name,
     type: "box",

@@ -78,5 +78,5 @@ const CATEGORIES: Readonly<Record<string, Category>> = {
 };
 
 export function categoryFacts(category: string): Category {
-  return CATEGORIES[category] ?? DEFAULT;
+  return Object.hasOwn(CATEGORIES, category) ? CATEGORIES[category] : DEFAULT;
 }

@@ -1,7 +1,9 @@
 /** How pieces of MJCF become one model: names get a prefix, assets are pooled, file names become `libero/...` or `robosuite/...`. */
 
 import { dirname, isAbsolute, join, relative, sep } from "node:path";
-import { child, type Element, element, readXml, walk } from "./xml.ts";
+import { FormatError } from "../../../core/index.ts";
+import { checkMjcf, NAMES } from "./mjcf.ts";
+import { child, type Element, element, readXml, walk, whereIs } from "./xml.ts";
 
 /** The two asset folders, absolute. */
 export interface AssetRoots {
@@ -19,29 +21,44 @@ export function emptyPiece(): Piece {
   return sections((tag) => element(tag));
 }
 
-/** Reads one MJCF file; its default classes are written into the elements, its files named by root. */
+/**
+ * Reads one MJCF file; its default classes are written into the elements, its files named by root.
+ *
+ * @throws FormatError for a file that is missing, malformed, or more than a scene may hold
+ */
 export function readPiece(path: string, roots: AssetRoots): Piece {
   const root = path.startsWith(roots.libero + sep) ? roots.libero : roots.robosuite;
   const model = readXml(path, root);
+  if (model.tag !== "mujoco") throw new FormatError(whereIs(model), "<mujoco>", `<${model.tag}>`);
+  const tags = model.children.map((e) => e.tag);
+  const twice = SECTIONS.find((tag) => tags.indexOf(tag) < tags.lastIndexOf(tag));
+  if (twice !== undefined) throw new FormatError(path, `one <${twice}>`, "more");
+  if (tags.includes("include")) throw new FormatError(path, "a model in one file", "<include>");
   inlineDefaults(model);
   for (const e of walk(model)) {
     const file = e.attributes.get("file");
-    if (file !== undefined) e.attributes.set("file", assetName(join(dirname(path), file), path, roots));
+    if (file !== undefined) e.attributes.set("file", assetName(join(dirname(path), file), whereIs(e), roots));
   }
-  return sections((tag) => child(model, tag) ?? element(tag));
+  const piece = sections((tag) => child(model, tag) ?? element(tag));
+  for (const section of Object.values(piece)) checkMjcf(section);
+  return piece;
 }
 
 function sections(make: (tag: string) => Element): Piece {
   return Object.fromEntries(SECTIONS.map((tag) => [tag, make(tag)])) as Piece;
 }
 
-/** `/clone/.../assets/textures/a.png` → `libero/textures/a.png`. */
+/**
+ * `/clone/.../assets/textures/a.png` → `libero/textures/a.png`.
+ *
+ * @throws FormatError for a file outside both folders
+ */
 export function assetName(path: string, who: string, roots: AssetRoots): string {
   for (const [name, root] of Object.entries(roots)) {
-    const inside = relative(root, path);
-    if (!inside.startsWith("..") && !isAbsolute(inside)) return `${name}/${inside.split(sep).join("/")}`;
+    const steps = relative(root, path).split(sep);
+    if (steps[0] !== ".." && !isAbsolute(steps.join(sep))) return `${name}/${steps.join("/")}`;
   }
-  throw new Error(`${who}: file ${path} lies in none of ${Object.values(roots).join(", ")}`);
+  throw new FormatError(who, `a file inside ${Object.values(roots).join(" or ")}`, path);
 }
 
 /** The inverse of `assetName`. */
@@ -61,14 +78,14 @@ function inlineDefaults(model: Element): void {
     const name = e.tag === "default" ? undefined : e.attributes.get("class");
     if (name === undefined) continue;
     e.attributes.delete("class");
-    for (const [key, value] of classes.get(name)?.children.find((c) => c.tag === e.tag)?.attributes ?? []) {
+    const defaults = classes.get(name);
+    if (defaults === undefined)
+      throw new FormatError(whereIs(e), `class "${name}" among the file's defaults`, "none");
+    for (const [key, value] of child(defaults, e.tag)?.attributes ?? []) {
       if (!e.attributes.has(key)) e.attributes.set(key, value);
     }
   }
 }
-
-/** Attributes that hold the name of something in the same piece. */
-const NAMES = ["name", "mesh", "material", "texture", "joint", "site", "body", "geom", "hfield", "target"];
 
 export function prefixNames(root: Element, prefix: string): void {
   for (const e of walk(root)) {

@@ -2,11 +2,12 @@
 
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { FormatError } from "../../../core/index.ts";
 import type { Instance } from "../bddl.ts";
 import type { SceneObject, SceneSite } from "../scene.ts";
 import { categoryFacts, type Rotation } from "./categories.ts";
 import { type AssetRoots, isCollision, prefixNames, readPiece } from "./merge.ts";
-import { childOrFail, type Element, element, numbers, walk } from "./xml.ts";
+import { attributeOrFail, childOrFail, type Element, element, numbers, walk, whereIs } from "./xml.ts";
 
 type Vector = readonly [number, number, number];
 
@@ -22,6 +23,9 @@ export interface LoadedObject {
   readonly top: number;
 }
 
+/** Forms of an orientation that MuJoCo knows and placement does not. */
+const OTHER_TURNS = ["axisangle", "euler", "xyaxes", "zaxis"];
+
 /** Geom groups: 0 collision, 1 visual. Others are construction aids. */
 const KEPT_GROUPS = ["0", "1"];
 
@@ -34,14 +38,10 @@ export function loadObject(
   const piece = readPiece(path, roots);
   const outer = childOrFail(piece.worldbody, "body", undefined, path);
   const body = childOrFail(outer, "body", "object", path);
-  const markers = new Map(
-    outer.children.map((e) => [e.attributes.get("name"), numbers(e, "pos") as Vector | undefined]),
-  );
-  const marker = (site: string): Vector => {
-    const pos = markers.get(site);
-    if (pos === undefined)
-      throw new Error(`${path}: expected <site name="${site}" pos="..."> beside body object, found none`);
-    return pos;
+  const marker = (name: string): Vector => {
+    const site = childOrFail(outer, "site", name, path);
+    attributeOrFail(site, "pos");
+    return vector(site, "pos");
   };
 
   body.attributes.set("name", "main");
@@ -62,8 +62,15 @@ export function loadObject(
   );
 
   const named = (keep: (e: Element) => boolean): string[] =>
-    [...walk(body)].filter(keep).map((e) => e.attributes.get("name")!);
+    [...walk(body)].filter(keep).map((e) => attributeOrFail(e, "name"));
   const { articulation, stateSites, rotation } = categoryFacts(category);
+  // Its free joint would be taken for one that opens.
+  if (articulation !== null && kind === "object")
+    throw new FormatError(
+      `object ${name}`,
+      `${category}, which has joints, among the fixtures`,
+      "it among the objects",
+    );
   return {
     facts: {
       name,
@@ -97,8 +104,10 @@ function findObject(category: string, roots: AssetRoots): string {
     ]);
   const found = tried.find((path) => existsSync(path));
   if (found === undefined) {
-    throw new Error(
-      `object category ${category}: found neither ${category}/${category}.xml nor ${category}.xml in a folder of ${roots.libero}`,
+    throw new FormatError(
+      `object category ${category}`,
+      `${category}/${category}.xml or ${category}.xml in a folder of ${roots.libero}`,
+      "neither",
     );
   }
   return found;
@@ -118,6 +127,11 @@ function nameGeoms(body: Element): void {
   }
 }
 
+/** Three numbers; without the attribute the origin. */
+function vector(e: Element, attribute: string): Vector {
+  return (numbers(e, attribute, 3) ?? [0, 0, 0]) as unknown as Vector;
+}
+
 /** The bodies from the object's root down to the one that holds the site, and the site; undefined if it has no such site. */
 function pathToSite(body: Element, site: string): Element[] | undefined {
   for (const e of body.children) {
@@ -128,17 +142,31 @@ function pathToSite(body: Element, site: string): Element[] | undefined {
   return undefined;
 }
 
-/** The object's site as goals see it; undefined if it has no such site. */
-export function objectSite(object: LoadedObject, name: string): SceneSite | undefined {
-  const path = pathToSite(object.body, name);
-  if (path === undefined) return undefined;
-  const [holder, site] = path.slice(-2);
+function pathToSiteOrFail(object: LoadedObject, site: string, who: string): Element[] {
+  const path = pathToSite(object.body, site);
+  if (path === undefined)
+    throw new FormatError(
+      who,
+      `a site ${site.slice(object.facts.name.length + 1)} in ${object.facts.category}`,
+      "none",
+    );
+  return path;
+}
+
+/**
+ * The object's site as goals see it.
+ *
+ * @throws FormatError if it has no such site, or one without three half sizes
+ */
+export function objectSite(object: LoadedObject, name: string, who: string): SceneSite {
+  const [holder, site] = pathToSiteOrFail(object, name, who).slice(-2);
+  attributeOrFail(site, "size");
   const joints = holder.children.filter((e) => e.tag === "joint" && e.attributes.get("type") !== "free");
   return {
     name,
     parent: object.facts.name,
-    size: numbers(site, "size") as unknown as Vector,
-    joints: joints.map((e) => e.attributes.get("name")!),
+    size: vector(site, "size"),
+    joints: joints.map((e) => attributeOrFail(e, "name")),
   };
 }
 
@@ -146,25 +174,31 @@ export function objectSite(object: LoadedObject, name: string): SceneSite | unde
  * Where a site is, metres, when the object's root is at the origin, unturned.
  *
  * @param values joint name → slide (metres) or angle (radians); 0 for joints not named
+ * @throws FormatError if it has no such site, or one in a body whose pose is not given by pos and quat
  */
 export function sitePosition(
   object: LoadedObject,
   name: string,
   values: ReadonlyMap<string, number>,
 ): Vector {
-  const path = pathToSite(object.body, name);
-  if (path === undefined) throw new Error(`${object.facts.name} has no site ${name}`);
-  let at = (numbers(path.at(-1)!, "pos") ?? [0, 0, 0]) as unknown as Vector;
+  const path = pathToSiteOrFail(object, name, object.facts.name);
+  let at = vector(path.at(-1)!, "pos");
   for (const body of path.slice(0, -1).reverse()) {
+    const other = OTHER_TURNS.find((attribute) => body.attributes.has(attribute));
+    if (other !== undefined) throw new FormatError(whereIs(body), "its orientation as quat", other);
     for (const joint of body.children.filter((e) => e.tag === "joint").reverse()) {
-      const value = values.get(joint.attributes.get("name")!) ?? 0;
-      const axis = normalise((numbers(joint, "axis") ?? [0, 0, 1]) as unknown as Vector);
-      const anchor = (numbers(joint, "pos") ?? [0, 0, 0]) as unknown as Vector;
+      const value = values.get(attributeOrFail(joint, "name")) ?? 0;
+      const axis = normalise((numbers(joint, "axis", 3) ?? [0, 0, 1]) as unknown as Vector);
+      const anchor = vector(joint, "pos");
       if (joint.attributes.get("type") === "slide") at = add(at, axis, value);
       else if (value !== 0) at = add(anchor, rotate(about(axis, value), add(at, anchor, -1)), 1);
     }
-    at = rotate((numbers(body, "quat") ?? [1, 0, 0, 0]) as unknown as Quaternion, at);
-    at = add((numbers(body, "pos") ?? [0, 0, 0]) as unknown as Vector, at, 1);
+    const quat = (numbers(body, "quat", 4) ?? [1, 0, 0, 0]) as unknown as Quaternion;
+    // MuJoCo makes it one; hand-written ones may have few digits.
+    if (Math.abs(Math.hypot(...quat) - 1) > 0.01)
+      throw new FormatError(`${whereIs(body)} quat`, "a quaternion of length 1", `"${quat.join(" ")}"`);
+    at = rotate(quat, at);
+    at = add(vector(body, "pos"), at, 1);
   }
   return at;
 }

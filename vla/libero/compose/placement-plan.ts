@@ -1,8 +1,10 @@
 /** Reads `:init`: which joint values and which places a reset has to draw, and in which order. */
 
+import { FormatError } from "../../../core/index.ts";
 import type { Problem, Rectangle, Region } from "../bddl.ts";
+import type { Term } from "../scene.ts";
 import type { Range, Rotation } from "./categories.ts";
-import { type LoadedObject, objectSite } from "./object.ts";
+import { type LoadedObject, objectSite, sitePosition } from "./object.ts";
 import type { Workspace } from "./workspaces.ts";
 
 /** `:init` asks for joint values, such as an open drawer. */
@@ -36,6 +38,8 @@ export interface PlaceDraw {
 
 /** Everything a reset draws, in order. */
 export interface PlacementPlan {
+  /** Name of the BDDL file, for error messages. */
+  readonly who: string;
   readonly workspace: Workspace;
   readonly properties: readonly PropertyDraw[];
   readonly places: readonly PlaceDraw[];
@@ -46,7 +50,11 @@ const OBJECT_RISE = 0.01;
 const STATES = ["open", "close", "turnon", "turnoff"] as const;
 type State = (typeof STATES)[number];
 
-/** @param who name of the BDDL file, for error messages */
+/**
+ * @param who name of the BDDL file, for error messages
+ * @throws FormatError for a term that names nothing of the scene or asks for what cannot be set up, a thing placed
+ *   twice or on one that has no place yet, a fixture without a place
+ */
 export function planPlacement(
   problem: Problem,
   workspace: Workspace,
@@ -54,45 +62,84 @@ export function planPlacement(
   who: string,
 ): PlacementPlan {
   const regions = new Map(problem.regions.map((r) => [r.name, r]));
-  const object = (name: string): LoadedObject => {
-    const found = objects.get(name);
-    if (found === undefined) throw new Error(`${who}: :init names ${name}, which is no object or fixture`);
-    return found;
-  };
   const properties: PropertyDraw[] = [];
   const onWorkspace: PlaceDraw[] = [];
   const onSites: PlaceDraw[] = [];
   const inSites: PlaceDraw[] = [];
   const onObjects: PlaceDraw[] = [];
 
-  for (const [predicate, subject, support] of problem.init) {
+  for (const term of problem.init) {
+    const [predicate, subject, support] = term;
+    const where = `${who}: (:init (${term.join(" ")}))`;
+    requireArity(term, where);
+    if (isState(predicate)) {
+      properties.push(drawProperty(predicate, subject, regions, objects, where));
+      continue;
+    }
+    const object = objects.get(subject);
+    if (object === undefined) throw new FormatError(where, "an object or fixture of the scene", subject);
     const region = regions.get(support);
+    const target = region && objects.get(region.target);
     if (predicate === "on" && objects.get(support)?.facts.kind === "object") {
       onObjects.push({
-        ...movable(object(subject)),
+        ...movable(object),
         origin: { kind: "on", object: support },
         ranges: [[0, 0, 0, 0]],
         margin: 0,
         rise: OBJECT_RISE,
         avoidOthers: false,
       });
-    } else if (
-      (predicate === "on" || predicate === "in") &&
-      region !== undefined &&
-      objects.has(region.target)
-    ) {
-      const draw = placeAtSite(object(subject), object(region.target), region, predicate === "in", who);
+    } else if (target !== undefined) {
+      const draw = placeAtSite(object, target, region!, predicate === "in", where);
       (predicate === "on" ? onSites : inSites).push(draw);
     } else if (predicate === "on" && region !== undefined) {
-      if (region.ranges.length === 0) throw new Error(`${who}: region ${region.name} has no (:ranges ...)`);
-      onWorkspace.push(placeOnWorkspace(object(subject), region, workspace));
-    } else if (isState(predicate)) {
-      properties.push(drawProperty(predicate, subject, regions, objects, who));
+      requireRanges(region, where);
+      onWorkspace.push(placeOnWorkspace(object, region, workspace));
     } else {
-      throw new Error(`${who}: cannot set up (${[predicate, subject, support].filter(Boolean).join(" ")})`);
+      const expected =
+        predicate === "on" ? "a movable object or a region of the scene" : "a site of the scene";
+      throw new FormatError(where, expected, support);
     }
   }
-  return { workspace, properties, places: [...onWorkspace, ...onSites, ...inSites, ...onObjects] };
+  const places = [...onWorkspace, ...onSites, ...inSites, ...onObjects];
+  checkPlaces(places, [...objects.values()], who);
+  return { who, workspace, properties, places };
+}
+
+function requireArity([predicate, ...names]: Term, where: string): void {
+  const arity = predicate === "on" || predicate === "in" ? 2 : isState(predicate) ? 1 : null;
+  if (arity === null) throw new FormatError(where, `one of on, in, ${STATES.join(", ")}`, predicate);
+  if (names.length !== arity)
+    throw new FormatError(where, `${arity} argument${arity > 1 ? "s" : ""}`, `${names.length}`);
+}
+
+/** @throws FormatError for a region of the workspace without area, in which nothing can lie. */
+export function requireRanges({ name, ranges }: Region, who: string): void {
+  if (ranges.length === 0) throw new FormatError(`${who}: region ${name}`, "(:ranges ...)", "none");
+  const flat = ranges.find(([x0, y0, x1, y1]) => !(x0 < x1 && y0 < y1));
+  if (flat !== undefined)
+    throw new FormatError(`${who}: region ${name}`, "x0 < x1 and y0 < y1", `(${flat.join(" ")})`);
+}
+
+/** In the order of drawing each thing gets one place, on something that has one. */
+function checkPlaces(places: readonly PlaceDraw[], objects: readonly LoadedObject[], who: string): void {
+  const placed = new Set<string>();
+  for (const { object, origin } of places) {
+    const { name } = object.facts;
+    if (placed.has(name)) throw new FormatError(`${who}: (:init ...)`, `one place for ${name}`, "two");
+    const below =
+      origin.kind === "workspace" ? null : origin.kind === "on" ? origin.object : origin.object.facts.name;
+    if (below !== null && !placed.has(below))
+      throw new FormatError(
+        `${who}: (:init ...)`,
+        `a place for ${below} before ${name} is put there`,
+        "none",
+      );
+    placed.add(name);
+  }
+  const lost = objects.find(({ facts }) => facts.kind === "fixture" && !placed.has(facts.name));
+  if (lost !== undefined)
+    throw new FormatError(`${who}: (:init ...)`, `a place for fixture ${lost.facts.name}`, "none");
 }
 
 function movable(object: LoadedObject): Pick<PlaceDraw, "object" | "turn"> {
@@ -130,8 +177,8 @@ function placeAtSite(
   inside: boolean,
   who: string,
 ): PlaceDraw {
-  const site = objectSite(target, region.name);
-  if (site === undefined) throw new Error(`${who}: ${target.facts.category} has no site ${region.site}`);
+  const site = objectSite(target, region.name, who);
+  sitePosition(target, region.name, new Map()); // a reset will ask for it
   const [x, y] = inside ? [0, 0] : [site.size[0] / 2, site.size[1] / 2];
   return {
     ...movable(object),
@@ -155,10 +202,11 @@ function drawProperty(
   objects: ReadonlyMap<string, LoadedObject>,
   who: string,
 ): PropertyDraw {
-  const whole = objects.get(subject);
-  const owner = whole ?? objects.get(regions.get(subject)?.target ?? "");
-  const joints = whole?.facts.joints ?? (owner && objectSite(owner, subject)?.joints);
-  const range = owner?.facts.articulation?.[state];
-  if (range === undefined || !joints) throw new Error(`${who}: nothing known about ${state} of ${subject}`);
+  const owner = objects.get(subject) ?? objects.get(regions.get(subject)?.target ?? "");
+  if (owner === undefined) throw new FormatError(who, "an object, fixture or site of the scene", subject);
+  const joints = objects.has(subject) ? owner.facts.joints : objectSite(owner, subject, who).joints!;
+  const range = owner.facts.articulation?.[state];
+  if (range === undefined || joints.length === 0)
+    throw new FormatError(who, `a thing with joints that ${state}`, `${subject} (${owner.facts.category})`);
   return { joints, range };
 }

@@ -1,6 +1,16 @@
 /** Franka Panda with its parallel gripper, on a pedestal or on the ground, as robosuite 1.4.0 puts it together. */
 
 import { join } from "node:path";
+import { FormatError } from "../../../core/index.ts";
+import {
+  ARM_JOINTS,
+  ARM_MOTORS,
+  FINGER_JOINTS,
+  FINGER_SERVOS,
+  GRIP_SITE,
+  HAND_BODY,
+  WRIST_CAMERA,
+} from "../robot.ts";
 import {
   type AssetRoots,
   isCollision,
@@ -33,7 +43,7 @@ export function buildRobot(workspace: Workspace, roots: AssetRoots): Piece {
   base.attributes.set("pos", workspace.robotBase);
 
   const joints = [...walk(base)].filter((e) => e.tag === "joint");
-  if (joints.length !== DAMPING.length) throw new Error(`${path}: expected 7 joints, found ${joints.length}`);
+  if (joints.length !== DAMPING.length) throw new FormatError(path, "7 joints", `${joints.length}`);
   joints.forEach((joint, i) => {
     joint.attributes.set("damping", String(DAMPING[i]));
     joint.attributes.set("frictionloss", "0.1");
@@ -42,23 +52,36 @@ export function buildRobot(workspace: Workspace, roots: AssetRoots): Piece {
 
   // Assets in the order mount, gripper; bodies the other way round: the gripper hangs inside the arm.
   if (workspace.pedestal) {
-    const mount = part(join(roots.robosuite, "mounts", "rethink_mount.xml"), "mount0_", OLIVE, roots);
-    mount.worldbody.children[0].attributes.set("pos", "0 0 0.01");
+    const mountPath = join(roots.robosuite, "mounts", "rethink_mount.xml");
+    const mount = part(mountPath, "mount0_", OLIVE, roots);
+    childOrFail(mount.worldbody, "body", undefined, mountPath).attributes.set("pos", "0 0 0.01");
     mergeAssets(robot.asset, mount.asset);
     base.children.push(...mount.worldbody.children);
   } else {
     base.children.push(element("body", { name: "mount0_base", pos: "0 0 0" }));
   }
-  const gripper = part(join(roots.robosuite, "grippers", "panda_gripper.xml"), "gripper0_", BLUE, roots);
+  const gripperPath = join(roots.robosuite, "grippers", "panda_gripper.xml");
+  const gripper = part(gripperPath, "gripper0_", BLUE, roots);
   mergeAssets(robot.asset, gripper.asset);
-  const hand = [...walk(base)].find(
-    (e) => e.tag === "body" && e.attributes.get("name") === "robot0_right_hand",
-  );
-  if (hand === undefined) throw new Error(`${path}: expected a body right_hand, found none`);
+  const hand = find(base, "body", HAND_BODY, path);
   hand.children.push(...gripper.worldbody.children);
   robot.actuator.children.push(...gripper.actuator.children);
   robot.sensor.children.push(...gripper.sensor.children);
+
+  // What the environment drives and looks through.
+  for (const name of ARM_JOINTS) find(base, "joint", name, path);
+  for (const name of ARM_MOTORS) find(robot.actuator, "motor", name, path);
+  find(base, "camera", WRIST_CAMERA, path);
+  for (const name of FINGER_JOINTS) find(hand, "joint", name, gripperPath);
+  for (const name of FINGER_SERVOS) find(robot.actuator, "position", name, gripperPath);
+  find(hand, "site", GRIP_SITE, gripperPath);
   return robot;
+}
+
+/** The element below `root` with this tag and, once prefixed, this name. @throws FormatError if there is none */
+function find(root: Element, tag: string, name: string, who: string): Element {
+  for (const e of walk(root)) if (e.tag === tag && e.attributes.get("name") === name) return e;
+  throw new FormatError(who, `<${tag}> that becomes "${name}"`, "none");
 }
 
 function part(path: string, prefix: string, collisionColour: string, roots: AssetRoots): Piece {

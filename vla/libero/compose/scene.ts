@@ -1,25 +1,36 @@
 /** From a BDDL file and two asset folders to one scene: what robosuite 1.4.0 and LIBERO do in Python, natively. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { statSync } from "node:fs";
 import { resolve } from "node:path";
-import { type Problem, parseBddl, type Region } from "../bddl.ts";
+import { FormatError, openFile, readText } from "../../../core/index.ts";
+import { MOST_BDDL_BYTES, type Problem, parseBddl, type Region } from "../bddl.ts";
 import { samplePlacements } from "../placement.ts";
-import type { FixturePose, Scene, SceneSite } from "../scene.ts";
+import type { FixturePose, Scene, SceneObject, SceneSite } from "../scene.ts";
+import { isJointKind, type JointKind, layoutOf } from "../state-layout.ts";
 import type { Task } from "../suites.ts";
+import { resolveTerm } from "../terms.ts";
 import { buildArena, regionSize } from "./arena.ts";
 import { type AssetRoots, assetPath, emptyPiece, mergeAssets, type Piece } from "./merge.ts";
+import { MOST_PIXELS } from "./mjcf.ts";
 import { type LoadedObject, loadObject, objectSite } from "./object.ts";
-import { type PlacementPlan, planPlacement } from "./placement-plan.ts";
+import { type PlacementPlan, planPlacement, requireRanges } from "./placement-plan.ts";
+import { pngSize } from "./png.ts";
 import { buildRobot, HOME } from "./robot.ts";
 import { workspaceOf } from "./workspaces.ts";
-import { element, formatXml, walk } from "./xml.ts";
+import { type Element, element, formattedPlaces, formatXml, requireFew, walk, whereIs } from "./xml.ts";
+
+/** Objects and fixtures of a scene. LIBERO's have 8 at most; placing them takes time that grows with their square. */
+const MOST_OBJECTS = 64;
+/** Pixels of all pictures of a scene, 400 MB: MuJoCo's memory ends at 2 GB and holds each more than once. */
+const MOST_SCENE_PIXELS = 2 ** 27;
 
 /**
- * Composes the scene of a task.
+ * Composes the scene of a task. Whatever of it cannot be played is refused here.
  *
  * @param libero folder of a LIBERO clone (or one laid out like it)
  * @param robosuite folder of a robosuite clone (or one laid out like it)
- * @throws Error for a malformed BDDL file, an unknown problem class, a missing asset; it names the file
+ * @throws FormatError for a malformed BDDL or MJCF file, an unknown problem class, a missing asset, a term that the
+ *   scene cannot decide or set up; it names file and place
  */
 export function composeScene({
   libero,
@@ -35,11 +46,13 @@ export function composeScene({
     robosuite: resolve(robosuite, "robosuite", "models", "assets"),
   };
   for (const [name, root] of Object.entries(roots)) {
-    if (!existsSync(root))
-      throw new Error(`composeScene: expected the assets of ${name} in ${root}, found no such folder`);
+    if (!statSync(root, { throwIfNoEntry: false })?.isDirectory())
+      throw new FormatError("composeScene", `the assets of ${name} in ${root}`, "no such folder");
   }
-  const problem = parseBddl(readFileSync(task.bddlPath, "utf8"), task.bddlPath);
-  const workspace = workspaceOf(problem.name, task.bddlPath);
+  const who = task.bddlPath;
+  const problem = parseBddl(readText(who, MOST_BDDL_BYTES), who);
+  const workspace = workspaceOf(problem.name, who);
+  checkNames(problem, who);
 
   const objects = [
     ...problem.objects.map((o) => loadObject(o, "object", roots)),
@@ -50,20 +63,44 @@ export function composeScene({
   const byName = new Map(objects.map((o) => [o.facts.name, o]));
   const table = problem.fixtures.filter((f) => f.category === workspace.category).map((f) => f.name);
   const onWorkspace = problem.regions.filter((r) => table.includes(r.target));
+  for (const region of onWorkspace) requireRanges(region, who);
   const model = mergeAll(buildArena(workspace, onWorkspace, roots), buildRobot(workspace, roots), objects);
-  const sites = sitesOf(problem, onWorkspace, byName, task.bddlPath);
-  checkGoal(problem, [...byName.keys(), ...sites.map((s) => s.name)], task.bddlPath);
-  const plan = planPlacement(problem, workspace, byName, task.bddlPath);
+  const facts = objects.map((o) => o.facts);
+  const sites = sitesOf(problem, onWorkspace, byName, who);
+  checkGoal(problem, facts, sites, who);
+  const plan = planPlacement(problem, workspace, byName, who);
+  samplePlacements(plan, 0, 0); // a region too small for what it is to hold is told now
 
+  const root = mjcf(model);
+  requireFew(root, who);
+  checkReferences(model);
   return {
-    mjcf: formatXml(mjcf(model)),
+    mjcf: formatXml(root),
+    places: [...formattedPlaces(root)],
     assets: filesOf(model, roots),
-    objects: objects.map((o) => o.facts),
+    layout: layoutOf(jointsOf(model.worldbody)),
+    objects: facts,
     sites,
     goal: problem.goal,
     home: HOME,
     fixturePoses: (seed, resets) => fixturesOf(plan, seed, resets),
   };
+}
+
+/** Names tell things apart. */
+function checkNames({ objects, fixtures, regions }: Problem, who: string): void {
+  if (objects.length + fixtures.length > MOST_OBJECTS)
+    throw new FormatError(
+      who,
+      `at most ${MOST_OBJECTS} objects and fixtures`,
+      `${objects.length + fixtures.length}`,
+    );
+  const taken = new Set<string>();
+  for (const { name } of [...objects, ...fixtures, ...regions]) {
+    if (taken.has(name))
+      throw new FormatError(who, "one object, fixture or region of a name", `two named ${name}`);
+    taken.add(name);
+  }
 }
 
 /** Order matters: it is the order of bodies, joints and so of the state vector. */
@@ -103,19 +140,55 @@ function mjcf({ asset, worldbody, actuator, sensor }: Piece) {
   ]);
 }
 
+/** @throws FormatError for a name used twice among things of one kind, or that of no texture, material or mesh. */
+function checkReferences(model: Piece): void {
+  const taken = new Map<string, Element>();
+  for (const e of Object.values(model).flatMap((section) => [...walk(section)])) {
+    const name = e.attributes.get("name");
+    if (name === undefined) continue;
+    const key = `${e.tag === "freejoint" ? "joint" : e.tag} ${name}`;
+    const other = taken.get(key);
+    if (other !== undefined) throw new FormatError(whereIs(e), "a name of its own", `${whereIs(other)}`);
+    taken.set(key, e);
+  }
+  for (const e of [...walk(model.asset), ...walk(model.worldbody)])
+    for (const kind of ["texture", "material", "mesh"]) {
+      const name = e.attributes.get(kind);
+      if (name !== undefined && !taken.has(`${kind} ${name}`))
+        throw new FormatError(whereIs(e), `a ${kind} "${name}"`, "none");
+    }
+}
+
+/** The kinds of the joints in MuJoCo's order: those of a body before those of the bodies in it. */
+function jointsOf(body: Element): JointKind[] {
+  const own = body.children.flatMap((e): JointKind[] => {
+    if (e.tag === "freejoint") return ["free"];
+    if (e.tag !== "joint") return [];
+    const kind = e.attributes.get("type") ?? "hinge";
+    if (!isJointKind(kind)) throw new FormatError(`${whereIs(e)} type`, "free, ball, slide or hinge", kind);
+    return [kind];
+  });
+  return [...own, ...body.children.filter((e) => e.tag === "body").flatMap(jointsOf)];
+}
+
+/** @throws FormatError for what is no regular file, and for pictures that would not fit into memory. */
 function filesOf(model: Piece, roots: AssetRoots): Map<string, string> {
   const files = new Map<string, string>();
-  for (const { attributes } of walk(model.asset)) {
-    const name = attributes.get("file");
-    if (name === undefined) continue;
+  let pixels = 0;
+  for (const e of walk(model.asset)) {
+    const name = e.attributes.get("file");
+    if (name === undefined || files.has(name)) continue;
     const path = assetPath(name, roots);
-    if (!existsSync(path)) {
-      throw new Error(
-        `composeScene: asset ${name} is missing (looked for ${path} under ${roots[name.split("/")[0] as keyof AssetRoots]})`,
-      );
-    }
+    using file = openFile(path);
     files.set(name, path);
+    if (e.tag !== "texture") continue;
+    const [width, height] = pngSize(file);
+    if (width * height > MOST_PIXELS)
+      throw new FormatError(path, `at most ${MOST_PIXELS} pixels`, `${width} × ${height}`);
+    pixels += width * height;
   }
+  if (pixels > MOST_SCENE_PIXELS)
+    throw new FormatError("composeScene", `at most ${MOST_SCENE_PIXELS} pixels in all textures`, `${pixels}`);
   return files;
 }
 
@@ -131,17 +204,20 @@ function sitesOf(
       return [{ name: region.name, parent: null, size: regionSize(region), joints: null }];
     const target = objects.get(region.target);
     if (target === undefined) return [];
-    const site = objectSite(target, region.name);
-    if (site === undefined) throw new Error(`${who}: ${target.facts.category} has no site ${region.site}`);
-    return [site];
+    return [objectSite(target, region.name, `${who}: region ${region.site}`)];
   });
 }
 
-function checkGoal({ goal }: Problem, known: readonly string[], who: string): void {
-  for (const [predicate, ...names] of goal) {
-    const missing = names.find((n) => !known.includes(n));
-    if (missing !== undefined)
-      throw new Error(`${who}: goal ${predicate} names ${missing}; the scene has ${known.join(", ")}`);
+function checkGoal(
+  { goal }: Problem,
+  objects: readonly SceneObject[],
+  sites: readonly SceneSite[],
+  who: string,
+): void {
+  for (const term of goal) {
+    resolveTerm({ objects, sites }, term, (expected, found) => {
+      throw new FormatError(`${who}: (:goal (${term.join(" ")}))`, expected, found);
+    });
   }
 }
 

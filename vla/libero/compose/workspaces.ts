@@ -3,6 +3,8 @@
  * A BDDL file names its class in `(problem NAME)`.
  */
 
+import { FormatError } from "../../../core/index.ts";
+
 export interface Camera {
   readonly name: string;
   readonly pos: string;
@@ -143,13 +145,11 @@ const WORKSPACES: Readonly<Record<string, Workspace>> = {
   libero_study_tabletop_manipulation: STUDY,
 };
 
-/** @param who name of the BDDL file, for the error message */
+/**
+ * @param who name of the BDDL file, for the error message
+ * @throws FormatError for an unknown class
+ */
 export function workspaceOf(problem: string, who: string): Workspace {
-  const found = WORKSPACES[problem];
-  if (found === undefined) {
-    throw new Error(
-      `${who}: unknown problem class ${problem}; known are ${Object.keys(WORKSPACES).join(", ")}`,
-    );
-  }
-  return found;
+  if (Object.hasOwn(WORKSPACES, problem)) return WORKSPACES[problem];
+  throw new FormatError(who, `a problem class of ${Object.keys(WORKSPACES).join(", ")}`, problem);
 }

@@ -50,9 +50,9 @@ export class Expert {
    * @param seed varies heights, speeds and tremor: an integer in [0, 2³²).
    */
   constructor(task: string, sim: Sim, seed: number) {
-    const skill = SKILLS[task];
-    if (!skill) throw new Error(`Expert: expected a task of ${expertTasks.join(", ")}, found ${task}`);
-    this.#skill = skill(new Hand(sim, seed));
+    if (!expertTasks.includes(task))
+      throw new Error(`Expert: expected a task of ${expertTasks.join(", ")}, found ${task}`);
+    this.#skill = SKILLS[task](new Hand(sim, seed));
   }
 
   /** The next action, (7), each in [-1, 1], for the world as it is now. */

@@ -6,11 +6,11 @@
  * The files under LIBERO/libero/libero/init_files/mini are the output of this script and nothing else. Run it again
  * after a change of a BDDL file, of an object's extent or of the order of joints.
  */
-import { mkdir, readdir, readFile } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type CliSchema, parseCli, runMain } from "../../../core/index.ts";
-import { parseBddl } from "../../libero/bddl.ts";
+import { type CliSchema, parseCli, readText, runMain } from "../../../core/index.ts";
+import { MOST_BDDL_BYTES, parseBddl } from "../../libero/bddl.ts";
 import { loadObject } from "../../libero/compose/object.ts";
 import { planPlacement } from "../../libero/compose/placement-plan.ts";
 import { HOME } from "../../libero/compose/robot.ts";
@@ -33,7 +33,7 @@ const ARM_SPREAD = 0.02;
  * hold rows 0 to 49; later ones are as many other starts, for demonstrations, as one likes.
  */
 export async function sampleInitStates(task: Task, first = 0, count: number = ROWS): Promise<Float64Array[]> {
-  const problem = parseBddl(await readFile(task.bddlPath, "utf8"), task.bddlPath);
+  const problem = parseBddl(readText(task.bddlPath, MOST_BDDL_BYTES), task.bddlPath);
   const workspace = workspaceOf(problem.name, task.bddlPath);
   const roots = {
     libero: join(miniRoots.libero, "libero", "libero", "assets"),
