@@ -101,7 +101,7 @@ export class OscPose implements Disposable {
   ) {
     this.#sim = sim;
     this.#motors = motors.map((name) => sim.id("actuator", name));
-    this.#range = this.#motors.map((id) => sim.model.actuator_ctrlrange.slice(2 * id, 2 * id + 2));
+    this.#range = this.#motors.map((id) => sim.controlRange(id));
     this.#site = sim.id("site", site);
     this.#qpos = joints.map((joint) => sim.qposAddress(joint));
     this.#dof = joints.map((joint) => sim.dofAddress(joint));

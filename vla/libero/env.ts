@@ -9,6 +9,7 @@ import { type Predicate, Predicates } from "./predicates.ts";
 import { ARM_JOINTS, ARM_MOTORS, FINGER_JOINTS, FINGER_SERVOS, GRIP_SITE, GRIPPER_PREFIX } from "./robot.ts";
 import type { Scene } from "./scene.ts";
 import { Sim, type SimOptions } from "./sim.ts";
+import { stateFault } from "./state-layout.ts";
 
 /** Control steps after a reset, settling included, that the reference allows. */
 export const HORIZON = 1000;
@@ -73,7 +74,8 @@ export class LiberoEnv implements Disposable {
   readonly #hidden: readonly { site: number; alpha: number }[];
   readonly #burners: readonly { site: number; lit: Predicate }[];
 
-  #phase: "opened" | "reset" | "running" = "opened";
+  /** Broken: an error came in the middle of a step, so only a reset leads to a state again. */
+  #phase: "opened" | "reset" | "running" | "broken" = "opened";
   #steps = 0;
   #sampleSubstep = 0;
   #readings: Readings | null = null;
@@ -89,6 +91,8 @@ export class LiberoEnv implements Disposable {
     this.controller = new OscPose(sim, ARM_JOINTS, ARM_MOTORS, GRIP_SITE, scene.home.arm);
     this.gripper = new Gripper(sim, FINGER_SERVOS);
     this.predicates = new Predicates(scene, sim);
+    // Every state fulfils an empty goal.
+    if (scene.goal.length === 0) throw new EnvError("LiberoEnv", "a goal of at least one term", "none");
     this.goal = scene.goal.map((term) => this.predicates.compile(term));
 
     const size = options.imageSize ?? 128;
@@ -174,20 +178,22 @@ export class LiberoEnv implements Disposable {
    *
    * @param row time, qpos, qvel: 1 + nq + nv numbers.
    * @returns whether the goal holds in it.
-   * @throws EnvError if the row has another width or a number that is not finite, or without a reset before.
+   * @throws EnvError if the row cannot be a state of the scene (see `stateFault`) or MuJoCo warns of it, or without a
+   *   reset before.
    */
   setInitState(row: ArrayLike<number>): Outcome {
     const { sim } = this;
     const who = "LiberoEnv.setInitState";
-    const width = 1 + sim.nq + sim.nv;
     if (this.#phase !== "reset") throw new EnvError(who, "a reset just before", `none (${this.#phase})`);
-    if (row.length !== width) throw new EnvError(who, `${width} numbers (time, qpos, qvel)`, `${row.length}`);
-    requireFinite(who, row);
+    const fault = stateFault(row, sim.layout);
+    if (fault) throw new EnvError(who, fault.expected, fault.found);
     const state = Float64Array.from(row);
+    this.#phase = "broken";
     sim.data.time = state[0];
     sim.views.qpos.set(state.subarray(1, 1 + sim.nq));
     sim.views.qvel.set(state.subarray(1 + sim.nq));
     sim.forward();
+    this.#requireSound(who);
     this.#lightBurners();
     this.#clock.tick(true);
     this.#readings = this.#observables.read();
@@ -200,7 +206,7 @@ export class LiberoEnv implements Disposable {
    *
    * @param action 7 numbers, clipped to [-1, 1] by the controller.
    * @throws EnvError for another length or a number that is not finite, before `setInitState`, after 1000 steps,
-   *   or when the simulation diverges.
+   *   or when MuJoCo warns: of a state that blew up, of contacts left out.
    */
   step(action: ArrayLike<number>): StepResult {
     if (!this.#renderer)
@@ -267,7 +273,7 @@ export class LiberoEnv implements Disposable {
 
     const started = performance.now();
     const renderedBefore = this.#renderMs;
-    const timeBefore = sim.data.time;
+    this.#phase = "broken";
     this.#observation = null;
     for (let substep = 1; substep <= SUBSTEPS; substep++) {
       sim.step1();
@@ -283,10 +289,8 @@ export class LiberoEnv implements Disposable {
     this.#steps++;
     this.#totalSteps++;
 
-    // MuJoCo answers a state that blew up by starting over from time 0.
-    const elapsed = sim.data.time - timeBefore;
-    if (Math.abs(elapsed - SUBSTEPS * sim.timestep) > sim.timestep / 2)
-      throw new EnvError(who, "a simulation that stays finite", `divergence in control step ${this.#steps}`);
+    this.#requireSound(`${who} in control step ${this.#steps}`);
+    this.#phase = "running";
 
     const { qpos } = sim.views;
     this.#trajectory.update(new Uint8Array(qpos.buffer, qpos.byteOffset, qpos.byteLength));
@@ -294,6 +298,14 @@ export class LiberoEnv implements Disposable {
     this.#lightBurners();
     this.#simulateMs += performance.now() - started - (this.#renderMs - renderedBefore);
     return outcome;
+  }
+
+  #requireSound(who: string): void {
+    const fault = this.sim.fault();
+    if (fault === null) return;
+    this.#readings = null;
+    this.#observation = null;
+    throw new EnvError(who, "a simulation without warnings", fault);
   }
 
   #outcome(): Outcome {

@@ -21,9 +21,9 @@ export class Gripper {
   constructor(sim: Sim, actuators: readonly string[]) {
     this.#sim = sim;
     this.#actuators = actuators.map((name) => sim.id("actuator", name));
-    const range: Float64Array = sim.model.actuator_ctrlrange;
-    this.#middle = this.#actuators.map((id) => (range[2 * id] + range[2 * id + 1]) / 2);
-    this.#halfWidth = this.#actuators.map((id) => (range[2 * id + 1] - range[2 * id]) / 2);
+    const ranges = this.#actuators.map((id) => sim.controlRange(id));
+    this.#middle = ranges.map(([low, high]) => (low + high) / 2);
+    this.#halfWidth = ranges.map(([low, high]) => (high - low) / 2);
   }
 
   /** Targets back to the middle of their ranges. */

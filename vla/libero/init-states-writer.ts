@@ -11,10 +11,17 @@ export function writeInitStates(path: string, rows: readonly ArrayLike<number>[]
   writeFileAtomic(path, encodeInitStates(rows));
 }
 
+/** Twice their bytes still fit into one string: 200 MB of states, 10,000 times one of LIBERO's files. */
+const MOST_NUMBERS = 2 ** 24;
+
 /** The bytes of a `.pruned_init` file with these rows. */
 export function encodeInitStates(rows: readonly ArrayLike<number>[]): Buffer {
   const width = rows[0]?.length ?? 0;
   if (width === 0) throw new Error("encodeInitStates: expected at least one row with at least one number");
+  if (rows.length * width > MOST_NUMBERS)
+    throw new Error(
+      `encodeInitStates: expected at most ${MOST_NUMBERS} numbers, found ${rows.length * width}`,
+    );
   rows.forEach((row, i) => {
     if (row.length !== width)
       throw new Error(`encodeInitStates: expected rows of ${width} numbers, found ${row.length} in row ${i}`);

@@ -10,6 +10,7 @@ import {
   type MjModel,
   rescaleContacts,
 } from "./mujoco.ts";
+import { jointKinds, layoutOf, MOST_NUMBER, type StateLayout } from "./state-layout.ts";
 
 /** What of a MuJoCo model has a name here. */
 export type Named = "body" | "joint" | "geom" | "site" | "actuator" | "camera";
@@ -73,6 +74,8 @@ export class Sim implements Disposable {
   readonly nq: number;
   readonly nv: number;
   readonly ngeom: number;
+  /** Where the numbers of its states are. */
+  readonly layout: StateLayout;
   /** Physics step, seconds. */
   readonly timestep: number;
   #views: SimViews;
@@ -84,6 +87,7 @@ export class Sim implements Disposable {
     this.nq = model.nq;
     this.nv = model.nv;
     this.ngeom = model.ngeom;
+    this.layout = layoutOf(jointKinds(model));
     const options = model.opt;
     this.timestep = options.timestep;
     options.delete();
@@ -154,6 +158,18 @@ export class Sim implements Disposable {
     return this.model.jnt_dofadr[this.id("joint", joint)];
   }
 
+  /**
+   * Lowest and highest control of an actuator, (2).
+   *
+   * @throws Error if the model gives it no range: it would not move.
+   */
+  controlRange(actuator: number): Float64Array {
+    const range: Float64Array = this.model.actuator_ctrlrange.slice(2 * actuator, 2 * actuator + 2);
+    if (range[0] < range[1]) return range;
+    const name = this.mj.mj_id2name(this.model, this.mj.mjtObj.mjOBJ_ACTUATOR.value, actuator);
+    throw new Error(`Sim: expected actuator "${name}" with a control range, found ${range.join(" to ")}`);
+  }
+
   /** Names of all sites by id; "" for a site without a name. */
   siteNames(): string[] {
     const site = this.mj.mjtObj.mjOBJ_SITE.value;
@@ -188,6 +204,28 @@ export class Sim implements Disposable {
   /** Second half: forces from `ctrl`, then the new state. What follows from the state keeps the values of the first half. */
   step2(): void {
     this.mj.mj_step2(this.model, this.data);
+  }
+
+  /**
+   * Why what was computed since `resetData` is not the physics of this model; null if it is.
+   *
+   * MuJoCo does not fail. It answers a state that blew up by starting over from its default pose, a bad control by
+   * none, a lack of memory by leaving out contacts, and counts a warning. Each of them makes all that follows worthless.
+   * Costs about a thousandth of a control step.
+   */
+  fault(): string | null {
+    const warnings = this.data.warning; // copies the counts; not to be deleted in 3.14
+    for (let kind = 0; kind < warnings.size(); kind++) {
+      const warning = warnings.get(kind)!;
+      const { number, lastinfo } = warning;
+      warning.delete();
+      if (number > 0) return this.mj.mju_warningText(kind, lastinfo);
+    }
+    for (const numbers of [this.views.qpos, this.views.qvel])
+      for (let i = 0; i < numbers.length; i++)
+        // Also false for NaN; MuJoCo itself looks at the next step only.
+        if (!(Math.abs(numbers[i]) <= MOST_NUMBER)) return `${numbers[i]} in the state`;
+    return null;
   }
 
   /**

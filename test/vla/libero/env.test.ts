@@ -218,7 +218,9 @@ describe("misuse", () => {
     );
     const row = tinyRow();
     row[5] = Number.NaN;
-    expect(() => env.setInitState(row)).toThrow("expected finite numbers, found NaN at index 5");
+    expect(() => env.setInitState(row)).toThrow(
+      "expected finite numbers, at most 10000000000 in size, found NaN at index 5",
+    );
     start(env);
     expect(() => env.advance([0, 0, 0, 0, 0, 0])).toThrow("expected an action of 7 numbers, found 6");
     for (const bad of [Number.NaN, Number.POSITIVE_INFINITY])
@@ -237,12 +239,81 @@ describe("misuse", () => {
     expect(env.advance(HOLD).success).toBe(false);
   });
 
-  test("a simulation that blows up", () => {
+  test("states that MuJoCo would quietly replace by its default pose", () => {
+    const at = (index: number, value: number) => tinyRow().with(index, value);
+    const block = 1 + env.sim.qposAddress("red_block_joint0");
+    for (const [row, message] of [
+      [at(block, 1e11), `at most 10000000000 in size, found ${1e11} at index ${block}`],
+      [at(1 + NQ, -1e11), `found ${-1e11} at index ${1 + NQ}`],
+      [at(block + 3, 0), `expected a quaternion of length 1 at index ${block + 3}, found length 0`],
+      [at(0, -1), "expected a time from 0 on, found -1"],
+    ] as const) {
+      env.reset({ seed: 0, resets: 0 });
+      expect(() => env.setInitState(row)).toThrow(EnvError);
+      expect(() => env.setInitState(row)).toThrow(message);
+    }
+    // Nothing was written: the same reset takes a good state.
+    expect(env.setInitState(tinyRow(1)).success).toBe(true);
+  });
+
+  /** Hash of 5 steps after a new start. */
+  function afterwards(): string {
     start(env);
-    env.advance(HOLD);
-    env.sim.views.qvel[env.sim.dofAddress("red_block_joint0")] = 1e12;
-    expect(() => env.advance(HOLD)).toThrow(
-      "LiberoEnv.advance: expected a simulation that stays finite, found divergence in control step 2",
+    for (let t = 0; t < 5; t++) env.advance(swing(t));
+    return env.trajectoryHash();
+  }
+
+  // Time starts at 0, where MuJoCo's starting over leaves no trace in the clock.
+  test.each<[string, (env: LiberoEnv) => void, string]>([
+    [
+      "a velocity",
+      ({ sim }) => (sim.views.qvel[sim.dofAddress("red_block_joint0")] = 1e12),
+      "in QVEL at DOF 9",
+    ],
+    [
+      "a position",
+      ({ sim }) => (sim.views.qpos[sim.qposAddress("chest_slide")] = Number.NaN),
+      "in QPOS at DOF",
+    ],
+    ["an applied force", ({ sim }) => (sim.data.qfrc_applied[9] = 1e300), "in QACC at DOF"],
+  ])("%s that blows up, in the first step and later", (_, poison, message) => {
+    const sound = afterwards();
+    for (const steps of [0, 3]) {
+      start(env);
+      for (let t = 0; t < steps; t++) env.advance(HOLD);
+      poison(env);
+      expect(() => env.advance(HOLD)).toThrow(EnvError);
+      start(env);
+      for (let t = 0; t < steps; t++) env.advance(HOLD);
+      poison(env);
+      expect(() => env.advance(HOLD)).toThrow(
+        `LiberoEnv.advance in control step ${steps + 1}: expected a simulation without warnings, found Nan, Inf or huge value`,
+      );
+      // Neither the broken episode goes on nor the next one notices.
+      expect(() => env.advance(HOLD)).toThrow("expected an initial state to start from, found none (broken)");
+      expect(() => env.readings).toThrow("found none (broken)");
+      env.reset({ seed: 0, resets: 0 });
+      expect(env.sim.data.qfrc_applied[9]).toBe(0);
+      expect(afterwards()).toBe(sound);
+    }
+    start(env);
+    poison(env);
+    expect(() => env.advance(HOLD)).toThrow(message);
+  });
+
+  test("an error in the middle leaves nothing to go on from", async () => {
+    const crowded = TINY_SCENE.mjcf.replace('<size memory="4M"/>', '<size memory="20K"/>');
+    using small = await open({}, { ...TINY_SCENE, mjcf: crowded });
+    small.reset({ seed: 0, resets: 0 });
+    // Both blocks 1 cm deep in the table: more contacts than MuJoCo has memory for.
+    const sunk = tinyRow().with(12, 0.02).with(19, 0.03);
+    expect(() => small.setInitState(sunk)).toThrow(/out of memory/);
+    expect(() => small.advance(HOLD)).toThrow("found none (broken)");
+  });
+
+  test("a scene without a goal, which every state would fulfil", async () => {
+    await expect(open({}, { ...TINY_SCENE, goal: [] })).rejects.toThrow(
+      "LiberoEnv: expected a goal of at least one term, found none",
     );
   });
 
@@ -251,6 +322,18 @@ describe("misuse", () => {
     expect(() => lost.reset({ seed: 0, resets: 0 })).toThrow(
       'expected a pose of fixture "chest", found none',
     );
+  });
+
+  test("motors and servos without a range, which would never move", async () => {
+    for (const [range, name] of [
+      ['ctrlrange="-80 80"', "robot0_torq_j1"],
+      ['ctrlrange="0 .04"', "gripper0_gripper_finger_joint1"],
+    ]) {
+      const mjcf = TINY_SCENE.mjcf.replace(`${range} ctrllimited="true"`, "");
+      await expect(open({}, { ...TINY_SCENE, mjcf })).rejects.toThrow(
+        `expected actuator "${name}" with a control range, found 0 to 0`,
+      );
+    }
   });
 
   test("a goal the scene cannot decide", async () => {

@@ -30,6 +30,9 @@ describe("writeInitStates", () => {
   it("refuses rows that are no states", () => {
     expect(() => encodeInitStates([])).toThrow(/at least one row/);
     expect(() => encodeInitStates([[1, 2], [3]])).toThrow(/rows of 2 numbers, found 1 in row 1/);
+    expect(() => encodeInitStates([new Float64Array(2 ** 24 + 1)])).toThrow(
+      /at most 16777216 numbers, found 16777217/,
+    );
     expect(() => encodeInitStates([[1, Number.NaN]])).toThrow(/finite numbers, found NaN at row 0, column 1/);
   });
 });

@@ -97,6 +97,13 @@ describe.each(tasks)("$name", (task) => {
     expect(later[2]).not.toEqual(later[3]);
   });
 
+  it("has the same layout of a state as its compiled model", async () => {
+    using env = await open(task);
+    expect(env.sim.layout).toEqual(env.scene.layout);
+    expect([env.sim.nq, env.sim.nv]).toEqual([env.scene.layout.nq, env.scene.layout.nv]);
+    expect(readInitStates(task.initPath, env.scene.layout)).toEqual(rows);
+  });
+
   it("starts with the goal open and with blocks far enough apart for the fingers", async () => {
     using env = await open(task);
     for (const [i, row] of rows.entries()) {
