@@ -1,4 +1,4 @@
-import { sizeOf, type Tensor } from "../core/index.ts";
+import { showShape, sizeOf, type Tensor } from "../core/index.ts";
 import { constant, parameter } from "../nn/index.ts";
 import { Bijector, forBatch, type Mapped } from "./bijector.ts";
 
@@ -18,15 +18,18 @@ export class ActNorm extends Bijector {
   }
 
   forward(x: Tensor): Mapped {
+    this.#checkChannels(x);
     return { out: x.mul(this.log_scale.exp()).add(this.shift), logDet: this.#logDet(x) };
   }
 
   inverse(z: Tensor): Mapped {
+    this.#checkChannels(z);
     return { out: z.sub(this.shift).mul(this.log_scale.neg().exp()), logDet: this.#logDet(z).neg() };
   }
 
-  /** Sets scale and shift from a batch (B, …, channels). Throws where a channel does not vary. */
+  /** Sets scale and shift from a batch (B, …, channels). Throws where a channel does not vary, or is not finite. */
   normalise(batch: Tensor): void {
+    this.#checkChannels(batch);
     const C = this.shift.size;
     const rows = batch.size / C;
     for (let c = 0; c < C; c++) {
@@ -35,10 +38,18 @@ export class ActNorm extends Bijector {
       const mean = sum / rows;
       for (let i = 0; i < rows; i++) squares += (batch.data[i * C + c] - mean) ** 2;
       const deviation = Math.sqrt(squares / rows);
-      if (!(deviation > 0)) throw new Error(`ActNorm.normalise: channel ${c} is constant in this batch`);
+      if (!Number.isFinite(deviation))
+        throw new Error(`ActNorm.normalise: channel ${c} is not finite in this batch`);
+      if (deviation === 0) throw new Error(`ActNorm.normalise: channel ${c} is constant in this batch`);
       this.log_scale.data[c] = -Math.log(deviation);
       this.shift.data[c] = -mean / deviation;
     }
+  }
+
+  #checkChannels(x: Tensor): void {
+    const C = this.shift.size;
+    if (x.shape.length < 2 || x.shape.at(-1) !== C)
+      throw new Error(`ActNorm: expected a batch (B, …, ${C}), got ${showShape(x.shape)}`);
   }
 
   #logDet(x: Tensor): Tensor {

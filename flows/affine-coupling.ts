@@ -1,7 +1,7 @@
-import type { Tensor } from "../core/index.ts";
+import { refuse, type Tensor } from "../core/index.ts";
 import type { Module } from "../nn/index.ts";
-import { Bijector, type Mapped, sumEvent } from "./bijector.ts";
-import { type Conditioner, couple } from "./coupling.ts";
+import { Bijector, type Mapped, sumEvent, takesCondition } from "./bijector.ts";
+import { type Conditioner, type Coupling, checkParts, couple, outputsOf } from "./coupling.ts";
 import { halves, type Split } from "./split.ts";
 
 /** A layer whose log-scales are squashed into (−1, 1): near the ends they no longer follow their network. */
@@ -14,8 +14,9 @@ export interface Squashed extends Bijector {
  * The affine coupling layer of RealNVP (arXiv:1605.08803, eq. 7 and 8), its log-scale squashed by tanh so that one layer
  * scales no entry by more than e:
  *   z₁ = x₁    z₂ = x₂ ⊙ eˢ + t    log |det J| = Σ s    with s = tanh(scale_net(x₁, c)), t = shift_net(x₁, c)
+ * Each network gives a number for each changed entry, in the shape of the changed part.
  */
-export class AffineCoupling extends Bijector implements Squashed {
+export class AffineCoupling extends Bijector implements Coupling, Squashed {
   scale_net: Conditioner;
   shift_net: Conditioner;
   readonly split: Split;
@@ -25,32 +26,43 @@ export class AffineCoupling extends Bijector implements Squashed {
     this.scale_net = scale;
     this.shift_net = shift;
     this.split = split;
+    checkParts(this, { scale_net: scale, shift_net: shift });
+  }
+
+  override get conditional(): boolean {
+    return takesCondition(this.scale_net) || takesCondition(this.shift_net);
   }
 
   forward(x: Tensor, condition?: Tensor): Mapped {
-    return couple(x, this.split, (x2, x1) => stretch(x2, ...this.#scaleShift(x1, condition)));
+    return couple(this, x, (x2, x1) => stretch(x2, this.#s(x1, x2, condition), this.#t(x1, x2, condition)));
   }
 
   inverse(z: Tensor, condition?: Tensor): Mapped {
-    return couple(z, this.split, (z2, z1) => unstretch(z2, ...this.#scaleShift(z1, condition)));
+    return couple(this, z, (z2, z1) => unstretch(z2, this.#s(z1, z2, condition), this.#t(z1, z2, condition)));
   }
 
   logScale(x: Tensor, condition?: Tensor): Tensor {
-    return this.scale_net.forward(this.split.apart(x)[0], condition).tanh();
+    return this.#s(...this.split.apart(x), condition);
   }
 
-  #scaleShift(kept: Tensor, condition?: Tensor): [s: Tensor, t: Tensor] {
-    return [this.scale_net.forward(kept, condition).tanh(), this.shift_net.forward(kept, condition)];
+  #s(kept: Tensor, changed: Tensor, condition?: Tensor): Tensor {
+    return outputsOf(this, "scale_net", this.scale_net.forward(kept, condition), changed.shape).tanh();
+  }
+
+  #t(kept: Tensor, changed: Tensor, condition?: Tensor): Tensor {
+    return outputsOf(this, "shift_net", this.shift_net.forward(kept, condition), changed.shape);
   }
 }
 
 /** A network that gives both numbers per entry of the changed part: the log-scale before tanh, and the shift. */
 export interface ScaleShiftNet extends Module {
   forward(kept: Tensor, condition?: Tensor): readonly [scale: Tensor, shift: Tensor];
+  /** Whether a condition can change the numbers; see `Bijector.conditional`. */
+  readonly conditional?: boolean;
 }
 
 /** The same layer with one network for scale and shift. */
-export class JointAffineCoupling extends Bijector implements Squashed {
+export class JointAffineCoupling extends Bijector implements Coupling, Squashed {
   net: ScaleShiftNet;
   readonly split: Split;
 
@@ -58,22 +70,30 @@ export class JointAffineCoupling extends Bijector implements Squashed {
     super();
     this.net = net;
     this.split = split;
+    checkParts(this, { net });
+  }
+
+  override get conditional(): boolean {
+    return takesCondition(this.net);
   }
 
   forward(x: Tensor, condition?: Tensor): Mapped {
-    return couple(x, this.split, (x2, x1) => stretch(x2, ...this.#scaleShift(x1, condition)));
+    return couple(this, x, (x2, x1) => stretch(x2, ...this.#scaleShift(x1, x2, condition)));
   }
 
   inverse(z: Tensor, condition?: Tensor): Mapped {
-    return couple(z, this.split, (z2, z1) => unstretch(z2, ...this.#scaleShift(z1, condition)));
+    return couple(this, z, (z2, z1) => unstretch(z2, ...this.#scaleShift(z1, z2, condition)));
   }
 
   logScale(x: Tensor, condition?: Tensor): Tensor {
-    return this.#scaleShift(this.split.apart(x)[0], condition)[0];
+    return this.#scaleShift(...this.split.apart(x), condition)[0];
   }
 
-  #scaleShift(kept: Tensor, condition?: Tensor): [s: Tensor, t: Tensor] {
-    const [scale, shift] = this.net.forward(kept, condition);
+  #scaleShift(kept: Tensor, changed: Tensor, condition?: Tensor): [s: Tensor, t: Tensor] {
+    const outputs: unknown = this.net.forward(kept, condition);
+    if (!Array.isArray(outputs) || outputs.length !== 2)
+      return refuse("JointAffineCoupling", "[scale, shift] from net", outputs);
+    const [scale, shift] = outputs.map((one) => outputsOf(this, "net", one, changed.shape));
     return [scale.tanh(), shift];
   }
 }

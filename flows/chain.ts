@@ -1,4 +1,4 @@
-import { Tensor } from "../core/index.ts";
+import { sameShape, showShape, Tensor } from "../core/index.ts";
 import { Bijector, type Mapped } from "./bijector.ts";
 
 /**
@@ -11,6 +11,10 @@ export class Chain extends Bijector {
   constructor(layers: Bijector[]) {
     super();
     this.layers = layers;
+  }
+
+  override get conditional(): boolean {
+    return this.layers.some((layer) => layer.conditional);
   }
 
   forward(x: Tensor, condition?: Tensor): Mapped {
@@ -27,6 +31,7 @@ export function forwardSteps(layers: readonly Bijector[], x: Tensor, condition?:
   let input = x;
   return layers.map((layer) => {
     const step = layer.forward(input, condition);
+    checkLogDet(step, input, layer);
     input = step.out;
     return step;
   });
@@ -37,9 +42,19 @@ export function inverseSteps(layers: readonly Bijector[], z: Tensor, condition?:
   let input = z;
   return layers.toReversed().map((layer) => {
     const step = layer.inverse(input, condition);
+    checkLogDet(step, input, layer);
     input = step.out;
     return step;
   });
+}
+
+/** Throws unless there is one log-determinant per sample: any other shape would be stretched, and the density be wrong. */
+function checkLogDet({ logDet }: Mapped, input: Tensor, layer: Bijector): void {
+  const [B] = input.shape;
+  if (!sameShape(logDet.shape, [B]))
+    throw new Error(
+      `${layer.constructor.name}: expected log-determinants (${B}), got ${showShape(logDet.shape)}`,
+    );
 }
 
 /** The last output and the sum of the log-determinants; `input` itself when there are no steps. */

@@ -1,11 +1,11 @@
-import { concat, type Tensor } from "../core/index.ts";
+import { checkInteger, concat, type Tensor } from "../core/index.ts";
 import { Lambda, LayerNorm, Linear, Module, Sequential } from "../nn/index.ts";
 import type { Conditioner } from "./coupling.ts";
 
 export interface MlpConditionerConfig {
   /** Width of the kept part. */
   readonly kept: number;
-  /** Width of the condition; 0 for none. */
+  /** Width of the condition; 0 for a network that leaves any condition unused. */
   readonly condition: number;
   /** Width of the two hidden layers. */
   readonly width: number;
@@ -24,6 +24,10 @@ export class MlpConditioner extends Module implements Conditioner {
   constructor(config: MlpConditionerConfig) {
     super();
     const { kept, condition, width, outputs } = config;
+    checkInteger(kept, 0, "MlpConditioner", "kept");
+    checkInteger(condition, 0, "MlpConditioner", "condition");
+    checkInteger(width, 1, "MlpConditioner", "width");
+    checkInteger(outputs, 0, "MlpConditioner", "outputs");
     const gelu = (): Lambda => new Lambda((x) => x.gelu());
     this.config = config;
     this.net = new Sequential(
@@ -37,11 +41,16 @@ export class MlpConditioner extends Module implements Conditioner {
     );
   }
 
+  get conditional(): boolean {
+    return this.config.condition > 0;
+  }
+
   forward(kept: Tensor, condition?: Tensor): Tensor {
-    const C = this.config.condition;
+    const { kept: N, condition: C } = this.config;
+    const { B } = kept.dims(`B ${N}`, "MlpConditioner: kept part");
     if (C === 0) return this.net.forward(kept);
     if (!condition) throw new Error(`MlpConditioner: expected a condition (B, ${C}), got none`);
-    condition.dims(`B ${C}`, "MlpConditioner");
+    condition.dims(`${B} ${C}`, "MlpConditioner: condition");
     return this.net.forward(concat([kept, condition], 1));
   }
 }

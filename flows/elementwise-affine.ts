@@ -1,6 +1,6 @@
 import type { Shape, Tensor } from "../core/index.ts";
 import { constant, parameter } from "../nn/index.ts";
-import { Bijector, forBatch, type Mapped } from "./bijector.ts";
+import { Bijector, checkEvent, forBatch, type Mapped } from "./bijector.ts";
 
 /**
  * A scale and a shift for every entry of the event:
@@ -17,6 +17,7 @@ export class ElementwiseAffine extends Bijector {
   }
 
   forward(x: Tensor): Mapped {
+    checkEvent(x, this.shift.shape, "ElementwiseAffine");
     return {
       out: x.mul(this.log_scale.exp()).add(this.shift),
       logDet: forBatch(this.log_scale.sum(), x),
@@ -24,6 +25,7 @@ export class ElementwiseAffine extends Bijector {
   }
 
   inverse(z: Tensor): Mapped {
+    checkEvent(z, this.shift.shape, "ElementwiseAffine");
     return {
       out: z.sub(this.shift).mul(this.log_scale.neg().exp()),
       logDet: forBatch(this.log_scale.sum().neg(), z),

@@ -6,7 +6,7 @@ export { Bijector, forBatch, type Mapped, sumEvent } from "./bijector.ts";
 export { type Certificate, type CertifyOptions, certify, type LayerReport } from "./certificate.ts";
 export { Chain } from "./chain.ts";
 export { MlpConditioner, type MlpConditionerConfig } from "./conditioner.ts";
-export { type Conditioner, couple } from "./coupling.ts";
+export { type Conditioner, type Coupling, couple, outputsOf } from "./coupling.ts";
 export { ElementwiseAffine } from "./elementwise-affine.ts";
 export { Flow, type LogProbTerms, type SampleOptions } from "./flow.ts";
 export { type FlowPlan, flowFromNames } from "./from-names.ts";

@@ -10,6 +10,10 @@ export class Inverse extends Bijector {
     this.of = bijector;
   }
 
+  override get conditional(): boolean {
+    return this.of.conditional;
+  }
+
   forward(x: Tensor, condition?: Tensor): Mapped {
     return this.of.inverse(x, condition);
   }

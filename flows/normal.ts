@@ -1,6 +1,6 @@
-import { type Shape, showShape, sizeOf, type Tensor } from "../core/index.ts";
+import { type Shape, sizeOf, type Tensor } from "../core/index.ts";
 import { constant, Module, parameter } from "../nn/index.ts";
-import { sumEvent } from "./bijector.ts";
+import { checkEvent, sumEvent } from "./bijector.ts";
 
 /** Where a flow's noise comes from. */
 export interface Base extends Module {
@@ -31,6 +31,7 @@ export class StandardNormal extends Module implements Base {
   }
 
   shape(noise: Tensor, temperature: number): Tensor {
+    checkEvent(noise, this.event, "StandardNormal");
     return temperature === 1 ? noise : noise.scale(temperature);
   }
 }
@@ -58,11 +59,7 @@ export class DiagonalNormal extends Module implements Base {
   }
 
   shape(noise: Tensor, temperature: number): Tensor {
+    checkEvent(noise, this.event, "DiagonalNormal");
     return noise.mul(this.log_std.exp().scale(temperature)).add(this.mean);
   }
-}
-
-function checkEvent(z: Tensor, event: Shape, who: string): void {
-  if (showShape(z.shape.slice(1)) !== showShape(event))
-    throw new Error(`${who}: expected a batch of ${showShape(event)}, got ${showShape(z.shape)}`);
 }

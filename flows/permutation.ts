@@ -1,7 +1,7 @@
 import { type Random, Tensor } from "../core/index.ts";
 import { buffer } from "../nn/index.ts";
 import { Bijector, type Mapped } from "./bijector.ts";
-import { takeSlices } from "./split.ts";
+import { checkLength, takeSlices } from "./split.ts";
 
 /**
  * A fixed permutation of the entries along axis 1, whole slices staying intact:
@@ -24,10 +24,12 @@ export class Permutation extends Bijector {
   }
 
   forward(x: Tensor): Mapped {
+    checkLength(x, this.perm.size, "Permutation");
     return { out: takeSlices(x, this.perm), logDet: Tensor.zeros([x.shape[0]], x.dtype) };
   }
 
   inverse(z: Tensor): Mapped {
+    checkLength(z, this.perm.size, "Permutation");
     return { out: takeSlices(z, this.inv_perm), logDet: Tensor.zeros([z.shape[0]], z.dtype) };
   }
 }

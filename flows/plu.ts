@@ -1,4 +1,4 @@
-import type { Random, Tensor } from "../core/index.ts";
+import { type Random, showShape, sizeOf, type Tensor } from "../core/index.ts";
 import { buffer, type Initialiser, parameter } from "../nn/index.ts";
 import { Bijector, forBatch, type Mapped } from "./bijector.ts";
 import { factorise, randomOrthogonal } from "./linear-algebra.ts";
@@ -29,7 +29,7 @@ export class InvertiblePLU extends Bijector {
   }
 
   forward(x: Tensor): Mapped {
-    const row = x.reshape([x.shape[0], this.s.size]);
+    const row = this.#flattened(x);
     const a = row.matmul(this.P);
     const b = a.add(a.matmul(this.L.triangle({ lower: true })));
     const c = b.mul(this.s).add(b.matmul(this.U.triangle({ lower: false })));
@@ -37,12 +37,20 @@ export class InvertiblePLU extends Bijector {
   }
 
   inverse(z: Tensor): Mapped {
-    const column = z.reshape([z.shape[0], this.s.size]).div(this.s).t(); // row · A = y  ⇔  Aᵀ · column = yᵀ
+    const column = this.#flattened(z).div(this.s).t(); // row · A = y  ⇔  Aᵀ · column = yᵀ
     // U + diag s = (U diag s⁻¹ + I) diag s, so both solves see ones on the diagonal.
     const b = this.U.div(this.s).t().triangularSolve(column, { lower: true, unit: true });
     const a = this.L.t().triangularSolve(b, { lower: false, unit: true });
     const x = a.t().matmul(this.P_inv);
     return { out: x.reshape(z.shape), logDet: forBatch(this.#logDet().neg(), z) };
+  }
+
+  /** (B, …event) → (B, N) */
+  #flattened(x: Tensor): Tensor {
+    const N = this.s.size;
+    if (x.shape.length === 0 || sizeOf(x.shape.slice(1)) !== N)
+      throw new Error(`InvertiblePLU: expected events of ${N} entries, got a batch ${showShape(x.shape)}`);
+    return x.reshape([x.shape[0], N]);
   }
 
   #logDet(): Tensor {

@@ -1,18 +1,18 @@
-import { concat, Tensor } from "../core/index.ts";
-import { Bijector, type Mapped, sumEvent } from "./bijector.ts";
-import { type Conditioner, couple } from "./coupling.ts";
+import { checkInteger, checkOptions, checkPositive, concat, Tensor } from "../core/index.ts";
+import { Bijector, type Mapped, sumEvent, takesCondition } from "./bijector.ts";
+import { type Conditioner, type Coupling, checkParts, couple, outputsOf } from "./coupling.ts";
 import { halves, type Split } from "./split.ts";
 
 export interface SplineOptions {
-  /** Pieces of the curve, K. */
+  /** Pieces of the curve, K: from 1 to 999. */
   readonly bins: number;
   /** The curve bends inside [−bound, bound] and is the identity outside. */
   readonly bound: number;
-  readonly split?: Split;
 }
 
 /** No bin is narrower or lower than this share of the box, no slope smaller than this: keeps the inverse accurate. */
 const SMALLEST = 1e-3;
+const MOST_BINS = 1 / SMALLEST - 1;
 
 /** What one element's curve looks like in the bin where the element falls, each (B, n). */
 interface Bin {
@@ -35,25 +35,32 @@ type Bins = Readonly<Record<keyof Bin, Tensor>>;
  * ξ = (x − x_k)/w, s = h/w and the slopes δ_k, δ_{k+1} at its ends (eq. 4 and 5):
  *   z = y_k + h (s ξ² + δ_k ξ(1−ξ)) / (s + (δ_{k+1} + δ_k − 2s) ξ(1−ξ))
  *   dz/dx = s² (δ_{k+1} ξ² + 2s ξ(1−ξ) + δ_k (1−ξ)²) / (s + (δ_{k+1} + δ_k − 2s) ξ(1−ξ))²
- * log |det J| = Σ log dz/dx over the changed entries. The conditioner gives 3K − 1 numbers per changed entry: K widths,
- * K heights (softmax makes them fill the box) and the K − 1 inner slopes (softplus); the outer slopes are 1.
+ * log |det J| = Σ log dz/dx over the changed entries. The conditioner gives (B, n (3K − 1)), for each of the n
+ * changed entries K widths, K heights (softmax makes them fill the box) and the K − 1 inner slopes (softplus); the outer
+ * slopes are 1.
  */
-export class SplineCoupling extends Bijector {
+export class SplineCoupling extends Bijector implements Coupling {
   net: Conditioner;
   readonly options: SplineOptions;
   readonly split: Split;
 
-  constructor(net: Conditioner, options: SplineOptions) {
+  constructor(net: Conditioner, options: SplineOptions, split: Split = halves()) {
     super();
     this.net = net;
     this.options = options;
-    this.split = options.split ?? halves();
-    if (!(options.bins * SMALLEST < 1))
-      throw new Error(`SplineCoupling: expected fewer than ${1 / SMALLEST} bins, got ${options.bins}`);
+    this.split = split;
+    checkParts(this, { net });
+    checkOptions(options, ["bins", "bound"], "SplineCoupling");
+    checkInteger(options.bins, 1, "SplineCoupling", "bins", MOST_BINS);
+    checkPositive(options.bound, "SplineCoupling", "bound");
+  }
+
+  override get conditional(): boolean {
+    return takesCondition(this.net);
   }
 
   forward(x: Tensor, condition?: Tensor): Mapped {
-    return couple(x, this.split, (x2, x1) =>
+    return couple(this, x, (x2, x1) =>
       this.#insideBox(x2, (inner) => {
         const bins = this.#bins(x2, this.net.forward(x1, condition));
         return curve(inner, binOf(inner, bins, bins.x));
@@ -62,7 +69,7 @@ export class SplineCoupling extends Bijector {
   }
 
   inverse(z: Tensor, condition?: Tensor): Mapped {
-    return couple(z, this.split, (z2, z1) =>
+    return couple(this, z, (z2, z1) =>
       this.#insideBox(z2, (inner) => {
         const bins = this.#bins(z2, this.net.forward(z1, condition));
         return inverseCurve(inner, binOf(inner, bins, bins.y));
@@ -81,12 +88,7 @@ export class SplineCoupling extends Bijector {
   #bins(changed: Tensor, raw: Tensor): Bins {
     const { bins: K, bound } = this.options;
     const { B, n } = changed.dims("B n", "SplineCoupling");
-    if (raw.size !== B * n * (3 * K - 1)) {
-      throw new Error(
-        `SplineCoupling: expected ${n * (3 * K - 1)} numbers per sample from the conditioner, got ${raw.size / B}`,
-      );
-    }
-    const numbers = raw.reshape([B, n, 3 * K - 1]);
+    const numbers = outputsOf(this, "net", raw, [B, n * (3 * K - 1)]).reshape([B, n, 3 * K - 1]);
     const sizes = (start: number): Tensor =>
       numbers
         .slice(2, start, start + K)

@@ -126,7 +126,13 @@ export class TransformerNet extends Module implements ScaleShiftNet {
 
   /** What both heads read: (B, L, A), (B, C) → (B, L, E). */
   encode(actions: Tensor, condition: Tensor): Tensor {
-    const { B, C } = condition.dims("B C", "TransformerNet: condition");
+    const { C } = condition.dims("B C", "TransformerNet: condition");
+    const [B] = actions.shape;
+    if (condition.shape[0] !== B)
+      // one row for several samples would be stretched
+      throw new Error(
+        `TransformerNet: expected a condition (${B}, ${C}), got (${condition.shape.join(", ")})`,
+      );
     const token = condition.reshape([B, 1, C]);
     const h = this.subblocks.reduce((x, block) => block.forward(x, token), this.input_proj.forward(actions));
     return this.norm3.forward(h);
