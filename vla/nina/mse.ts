@@ -91,6 +91,8 @@ export class MseDecoder extends Module implements Decoder<{ action: Tensor; z: T
 
   /** mean (a′ − sample(z))² with noisy, clamped targets a′. Where the sample was clamped its gradient is zero. */
   loss(actions: Tensor, condition: Tensor, noise: { action: Tensor; z: Tensor }): Tensor {
+    const { steps, actionWidth } = this.config;
+    noise.z.dims(`${actions.shape[0]} ${steps} ${actionWidth}`, "MseDecoder.loss: z"); // one row would be stretched
     const target = perturb(actions, noise.action, this.config.actionNoise);
     return target.sub(this.sample(noise.z, condition)).square().mean();
   }

@@ -69,6 +69,14 @@ describe("MseDecoder", () => {
     expect(decoder.loss(actions, condition, noise).item()).toBeCloseTo(mean, 5);
   });
 
+  test("refuses one noise for several chunks, which would be stretched", () => {
+    const zeros = (batch: number): Tensor => Tensor.zeros([batch, 4, 3]);
+    const loss = (action: number, z: number): Tensor =>
+      decoder.loss(zeros(2), condition, { action: zeros(action), z: zeros(z) });
+    expect(() => loss(2, 1)).toThrow("MseDecoder.loss: z: expected shape (2, 4, 3), got (1, 4, 3)");
+    expect(() => loss(1, 2)).toThrow("perturb: expected noise (2, 4, 3), got (1, 4, 3)");
+  });
+
   test("a clamped number has no gradient", () => {
     using _ = new Scope();
     const model = inDType("float64", () => new MseDecoder({ ...tiny, plu: false })).init(new Random(1));

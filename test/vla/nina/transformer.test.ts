@@ -1,7 +1,7 @@
 import { fc, test as prop } from "@fast-check/vitest";
 import { afterAll, describe, expect, test } from "vitest";
 import { grad, Random, Scope, Tensor } from "../../../core/index.ts";
-import { laws } from "../../../flows/index.ts";
+import { type JointAffineCoupling, laws } from "../../../flows/index.ts";
 import { AdamW, inDType, seedDropout } from "../../../nn/index.ts";
 import { adamWOptions } from "../../../vla/nina/training.ts";
 import {
@@ -249,6 +249,18 @@ describe("TransformerDecoder", () => {
     expect(() => decoder.logProb(Tensor.zeros([1, 12]), condition)).toThrow("TransformerDecoder");
     expect(() => decoder.condition(Tensor.zeros([1, 6, 11]))).toThrow("(B, S, 10)");
     expect(() => decoder.sample(Tensor.zeros([1, 4, 3]), Tensor.zeros([1, 1, 5]))).toThrow("(B, C)");
+  });
+
+  test("refuses one condition or one noise for several chunks, which would be stretched", () => {
+    const actions = Tensor.zeros([3, 4, 3]);
+    expect(() => decoder.logProb(actions, Tensor.zeros([1, 5]))).toThrow("each of 3 samples, got (1, 5)");
+    const { net } = decoder.nf.layers[1] as JointAffineCoupling;
+    expect(() => net.forward(Tensor.zeros([3, 2, 3]), Tensor.zeros([1, 5]))).toThrow(
+      "TransformerNet: expected a condition (3, 5), got (1, 5)",
+    );
+    expect(() => decoder.loss(actions, Tensor.zeros([3, 5]), { action: Tensor.zeros([1, 4, 3]) })).toThrow(
+      "perturb: expected noise (3, 4, 3), got (1, 4, 3)",
+    );
   });
 
   test("takes an odd number of action components, since time is what is split", () => {
