@@ -1,4 +1,4 @@
-import { type HostTensor, type LazyTensor, Random, Scope, Tensor } from "../core/index.ts";
+import { checkFunction, type HostTensor, type LazyTensor, Random, Scope, Tensor } from "../core/index.ts";
 import { inDType } from "../nn/index.ts";
 import type { Squashed } from "./affine-coupling.ts";
 import type { Bijector } from "./bijector.ts";
@@ -69,6 +69,7 @@ const TEMPERATURES = [1, 1e-3, 3];
  * own samples at several temperatures. `make` builds the flow and is called once per precision.
  */
 export function certify(make: () => Flow, options: CertifyOptions = {}): Certificate {
+  checkFunction(make, "certify", "make, which builds the flow,");
   const { seed = 0, points = 6, float64 = 1e-8, float32 = 1e-3 } = options;
   using _ = new Scope();
   const exact = filled(make, "float64", options);

@@ -1,14 +1,12 @@
 /**
- * Tries the laws of bijectors on a flow in a checkpoint, and prints a certificate: `npx tsx flows/certify.ts --help`.
- * Exits with 0 when every law holds, 1 when one does not or the checkpoint cannot be read, 2 for wrong arguments.
+ * Tries the laws of bijectors on a flow in a checkpoint, or of a module, and prints a certificate:
+ * `npx tsx flows/certify.ts --help`. Exits with 0 when every law holds, 1 when one does not, or when the checkpoint or the
+ * module cannot be used, 2 for wrong arguments.
  */
 import { existsSync, statSync } from "node:fs";
-import { join, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
+import { join } from "node:path";
 import {
   type CliSchema,
-  type HostTensor,
-  type LazyTensor,
   lazily,
   openSafetensors,
   openTorch,
@@ -18,32 +16,36 @@ import {
   UsageError,
 } from "../core/index.ts";
 import { type Certificate, certify } from "./certificate.ts";
-import { type FlowPlan, flowFromNames } from "./from-names.ts";
+import { planFromModule, type Tensors } from "./flow-module.ts";
+import { flowFromNames } from "./from-names.ts";
 
 const schema = {
-  usage: "npx tsx flows/certify.ts CHECKPOINT [options]",
+  usage: "npx tsx flows/certify.ts [CHECKPOINT] [--flow MODULE] [options]",
   description:
-    "Round trips, log-determinants against the autograd Jacobian, batch independence, condition numbers and saturation of a normalizing flow.",
+    "Round trips, log-determinants against the autograd Jacobian, batch independence, condition numbers and saturation of a normalizing flow. Exit code 0: every law holds; 1: one does not, or the flow cannot be read; 2: wrong arguments.",
   positionals: {
-    CHECKPOINT:
-      "a .safetensors file, a folder with a model.safetensors, or a PyTorch .ckpt, .pt, .pth or .bin",
+    "CHECKPOINT?":
+      "a .safetensors file, a folder with a model.safetensors, or a PyTorch .ckpt, .pt, .pth or .bin; without it the parameters of --flow are drawn from the seed",
   },
   options: {
     flow: {
       type: "string",
-      help: "module whose default export takes the checkpoint's tensors and path and gives { make, prefix, condition }; without it the flow is read off the tensors' names",
+      help: "module whose default export is a function (tensors, path) => ({ make, prefix, condition }), where make builds the flow, prefix stands before its tensors' names (default none) and condition is the width of its condition (default 0); without it the flow is read off the tensors' names",
     },
     prefix: {
       type: "string",
-      help: "what stands before layers.0 in the names, where several flows are found",
+      help: "what stands before layers.0 in the names, where several flows are found, or another prefix than the module's",
     },
     weights: {
       type: "string",
       choices: ["model", "ema"],
-      default: "model",
-      help: "which weights of a PyTorch training checkpoint",
+      help: "which weights of a PyTorch training checkpoint (default model)",
     },
-    seed: { type: "number", default: 0, help: "of the points at which the laws are tried" },
+    seed: {
+      type: "number",
+      default: 0,
+      help: "of the points at which the laws are tried, and of drawn parameters",
+    },
     points: {
       type: "number",
       default: 6,
@@ -62,29 +64,41 @@ await runMain(async () => {
     if (!Number.isSafeInteger(args[name]) || args[name] < least)
       throw new UsageError(`--${name}: expected a whole number from ${least}, got ${args[name]}`);
   }
-  const path = fileIn(args.positionals.CHECKPOINT);
-  using checkpoint = openCheckpoint(path, args.weights);
-  const { tensors } = checkpoint;
-  const plan = args.flow ? (await planFrom(args.flow))(tensors, path) : flowFromNames(tensors, args.prefix);
+  const { CHECKPOINT } = args.positionals;
+  const path = CHECKPOINT === undefined ? undefined : fileIn(CHECKPOINT);
+  if (path === undefined && args.flow === undefined)
+    throw new UsageError("expected CHECKPOINT, --flow, or both (see --help)");
+  if (path === undefined && args.prefix !== undefined)
+    throw new UsageError("--prefix: expected a CHECKPOINT with such names, got none");
+  if (args.weights !== undefined && !isTorch(path))
+    throw new UsageError(`--weights: expected a PyTorch checkpoint, got ${path ?? "none"}`);
+  using checkpoint = path === undefined ? undefined : openCheckpoint(path, args.weights ?? "model");
+  const plan =
+    args.flow === undefined
+      ? flowFromNames(checkpoint?.tensors as Tensors, args.prefix)
+      : await planFromModule(args.flow, checkpoint?.tensors, path);
   const certificate = certify(plan.make, {
-    state: tensors,
-    prefix: plan.prefix,
+    state: checkpoint?.tensors,
+    prefix: args.prefix ?? plan.prefix,
     condition: plan.condition,
     seed: args.seed,
     points: args.points,
   });
+  if (!checkpoint && !args.json) console.log(`parameters drawn from seed ${args.seed}\n`);
   console.log(args.json ? JSON.stringify(certificate) : describe(certificate));
   if (!certificate.holds) process.exitCode = 1;
 });
-
-type Tensors = ReadonlyMap<string, HostTensor | LazyTensor>;
 
 function fileIn(path: string): string {
   return existsSync(path) && statSync(path).isDirectory() ? join(path, "model.safetensors") : path;
 }
 
+function isTorch(path = ""): boolean {
+  return /\.(ckpt|pt|pth|bin)$/.test(path);
+}
+
 function openCheckpoint(path: string, weights: "model" | "ema"): Disposable & { readonly tensors: Tensors } {
-  if (!/\.(ckpt|pt|pth|bin)$/.test(path)) {
+  if (!isTorch(path)) {
     const file = openSafetensors(path);
     return { tensors: lazily(file), [Symbol.dispose]: () => file[Symbol.dispose]() };
   }
@@ -96,12 +110,6 @@ function openCheckpoint(path: string, weights: "model" | "ema"): Disposable & { 
     ]),
   );
   return { tensors, [Symbol.dispose]: () => file[Symbol.dispose]() };
-}
-
-async function planFrom(module: string): Promise<(tensors: Tensors, path: string) => FlowPlan> {
-  const { default: plan } = (await import(pathToFileURL(resolve(module)).href)) as { default?: unknown };
-  if (typeof plan !== "function") throw new Error(`${module}: expected a function as default export`);
-  return plan as (tensors: Tensors, path: string) => FlowPlan;
 }
 
 /** The certificate for a reader: laws, then layers by kind, then the worst input. */

@@ -1,4 +1,4 @@
-import { type DTypeName, type Shape, showShape } from "../core/index.ts";
+import { type DTypeName, FormatError, printable, type Shape, sameShape, showShape } from "../core/index.ts";
 import { ActNorm } from "./act-norm.ts";
 import { AdditiveCoupling } from "./additive-coupling.ts";
 import { AffineCoupling } from "./affine-coupling.ts";
@@ -9,87 +9,121 @@ import { type Base, DiagonalNormal, StandardNormal } from "./normal.ts";
 import { Permutation } from "./permutation.ts";
 import { InvertiblePLU } from "./plu.ts";
 
-/** What can be read off a checkpoint: how to build its flow, where its tensors are, how wide its condition is. */
+/** How to build a checkpoint's flow, where its tensors are, how wide its condition is. */
 export interface FlowPlan {
+  /** Builds the flow anew at each call: it is wanted once per precision. */
   readonly make: () => Flow;
-  /** Stands before `layers.0.…` in the names. */
-  readonly prefix: string;
-  /** 0 for an unconditional flow. */
-  readonly condition: number;
+  /** Stands before `layers.0.…` in the names; nothing unless given. */
+  readonly prefix?: string;
+  /** 0, for an unconditional flow, unless given. */
+  readonly condition?: number;
 }
 
 type Shapes = ReadonlyMap<string, Shape>;
 type Tensors = ReadonlyMap<string, { readonly dtype: DTypeName; readonly shape: Shape }>;
 
+type ShapeOf = (name: string) => Shape;
+
 /** A kind of layer that its tensors' names give away. */
 interface LayerKind {
   readonly names: readonly string[];
-  /** Builds the layer from the shapes of those names. */
-  make(shapes: (name: string) => Shape): Bijector;
+  /** What the shapes of those names must be, by the sizes that some of them tell. */
+  expected(shapeOf: ShapeOf): Readonly<Record<string, Shape>>;
+  /** Builds the layer. */
+  make(shapeOf: ShapeOf): Bijector;
   /** Entries of its event. */
-  event(shapes: (name: string) => Shape): number;
-  /** Its conditioner, where it has one. */
-  readonly net?: string;
+  event(shapeOf: ShapeOf): number;
+  /** Its conditioners. */
+  readonly nets?: readonly string[];
 }
+
+/** The length of an axis, 0 where there is none. */
+const length = (shape: Shape, axis: number): number => shape[axis] ?? 0;
 
 /** Names of an `MlpConditioner` in the field `net`. */
 const mlp = (net: string): string[] =>
   [0, 1, 3, 4, 6].flatMap((i) => [`${net}.net.${i}.weight`, `${net}.net.${i}.bias`]);
 
 /** Half of the event stays, so the conditioner gives as many numbers as there are in the other half. */
-function conditioner(net: string, shapes: (name: string) => Shape): MlpConditionerConfig {
-  const [width, inputs] = shapes(`${net}.net.0.weight`);
-  const [outputs] = shapes(`${net}.net.6.weight`);
-  return { kept: outputs, condition: inputs - outputs, width, outputs };
+function conditioner(net: string, shapeOf: ShapeOf): MlpConditionerConfig {
+  const first = shapeOf(`${net}.net.0.weight`);
+  const outputs = length(shapeOf(`${net}.net.6.weight`), 0);
+  return { kept: outputs, condition: length(first, 1) - outputs, width: length(first, 0), outputs };
+}
+
+/** Its tensors' shapes. */
+function mlpShapes(net: string, shapeOf: ShapeOf): Record<string, Shape> {
+  const { kept, condition, width, outputs } = conditioner(net, shapeOf);
+  const shapes: Shape[] = [
+    ...[[width, kept + condition], [width], [width], [width]], // Linear, LayerNorm
+    ...[[width, width], [width], [width], [width]],
+    ...[[outputs, width], [outputs]],
+  ];
+  return Object.fromEntries(mlp(net).map((name, i) => [name, shapes[i]]));
 }
 
 const KINDS: readonly LayerKind[] = [
   {
     names: ["perm", "inv_perm"],
-    make: (shapes) => new Permutation(shapes("perm")[0]),
-    event: (shapes) => shapes("perm")[0],
+    expected(shapeOf) {
+      const N = this.event(shapeOf);
+      return { perm: [N], inv_perm: [N] };
+    },
+    make: (shapeOf) => new Permutation(length(shapeOf("perm"), 0)),
+    event: (shapeOf) => length(shapeOf("perm"), 0),
   },
   {
     names: ["s", "U", "L", "P", "P_inv"],
-    make: (shapes) => new InvertiblePLU(shapes("s")[0]),
-    event: (shapes) => shapes("s")[0],
+    expected(shapeOf) {
+      const N = this.event(shapeOf);
+      return { s: [N], U: [N, N], L: [N, N], P: [N, N], P_inv: [N, N] };
+    },
+    make: (shapeOf) => new InvertiblePLU(length(shapeOf("s"), 0)),
+    event: (shapeOf) => length(shapeOf("s"), 0),
   },
   {
     names: ["log_scale", "shift"],
-    make: (shapes) => new ActNorm(shapes("shift")[0]),
-    event: (shapes) => shapes("shift")[0],
+    expected(shapeOf) {
+      const N = this.event(shapeOf);
+      return { log_scale: [N], shift: [N] };
+    },
+    make: (shapeOf) => new ActNorm(length(shapeOf("shift"), 0)),
+    event: (shapeOf) => length(shapeOf("shift"), 0),
   },
   {
     names: [...mlp("scale_net"), ...mlp("shift_net")],
-    make: (shapes) =>
+    expected: (shapeOf) => ({ ...mlpShapes("scale_net", shapeOf), ...mlpShapes("shift_net", shapeOf) }),
+    make: (shapeOf) =>
       new AffineCoupling(
-        new MlpConditioner(conditioner("scale_net", shapes)),
-        new MlpConditioner(conditioner("shift_net", shapes)),
+        new MlpConditioner(conditioner("scale_net", shapeOf)),
+        new MlpConditioner(conditioner("shift_net", shapeOf)),
       ),
-    event: (shapes) => 2 * shapes("shift_net.net.6.weight")[0],
-    net: "shift_net",
+    event: (shapeOf) => 2 * conditioner("shift_net", shapeOf).outputs,
+    nets: ["shift_net", "scale_net"],
   },
   {
     names: mlp("shift_net"),
-    make: (shapes) => new AdditiveCoupling(new MlpConditioner(conditioner("shift_net", shapes))),
-    event: (shapes) => 2 * shapes("shift_net.net.6.weight")[0],
-    net: "shift_net",
+    expected: (shapeOf) => mlpShapes("shift_net", shapeOf),
+    make: (shapeOf) => new AdditiveCoupling(new MlpConditioner(conditioner("shift_net", shapeOf))),
+    event: (shapeOf) => 2 * conditioner("shift_net", shapeOf).outputs,
+    nets: ["shift_net"],
   },
 ];
 
 /**
  * Reads a flow over vectors off the names and shapes of a checkpoint's tensors, `PREFIXlayers.NUMBER.REST`. Knows
- * permutations, PLU, ActNorm, affine and additive couplings of halves with `MlpConditioner`s, and both bases: NinA's
- * MLP flow among others. Other tensors may stand beside it. Throws when no flow is found, or several and no `prefix` is given.
+ * permutations, PLU, ActNorm, affine and additive couplings of equal halves with `MlpConditioner`s, and both bases: NinA's
+ * MLP flow among others. Other tensors may stand beside it. Throws when no flow is found, or several and no `prefix` is given,
+ * and for shapes that do not fit each other.
  */
-export function flowFromNames(tensors: Tensors, prefix?: string): FlowPlan {
+export function flowFromNames(tensors: Tensors, prefix?: string): Required<FlowPlan> {
   if (prefix !== undefined) return planUnder(tensors, prefix);
   const candidates = new Set<string>();
   for (const name of tensors.keys()) {
     const start = name.search(/(?<![^.])layers\.0\./);
     if (start >= 0) candidates.add(name.slice(0, start));
   }
-  const plans: FlowPlan[] = [];
+  const plans: Required<FlowPlan>[] = [];
   const reasons: string[] = [];
   for (const candidate of candidates) {
     try {
@@ -101,28 +135,37 @@ export function flowFromNames(tensors: Tensors, prefix?: string): FlowPlan {
   if (plans.length === 1) return plans[0];
   if (plans.length > 1) {
     const list = plans.map((plan) => JSON.stringify(plan.prefix)).join(", ");
-    throw new Error(`flowFromNames: expected one flow, found several; choose one of the prefixes ${list}`);
+    throw new Error(
+      `flowFromNames: expected one flow, found several; choose one of the prefixes ${printable(list)}`,
+    );
   }
   throw new Error(reasons[0] ?? "flowFromNames: expected tensors named …layers.0.…, found none");
 }
 
-function planUnder(tensors: Tensors, prefix: string): FlowPlan {
+function planUnder(tensors: Tensors, prefix: string): Required<FlowPlan> {
   const layers: Map<string, Shape>[] = [];
   for (const [name, { shape }] of tensors) {
     if (!name.startsWith(`${prefix}layers.`)) continue;
     const parts = name.slice(prefix.length).match(/^layers\.(\d+)\.(.+)$/);
-    if (!parts) throw new Error(`flowFromNames: ${name}: expected ${prefix}layers.NUMBER.…`);
+    if (!parts)
+      throw new Error(
+        `flowFromNames: expected ${printable(prefix)}layers.NUMBER.…, found ${printable(name)}`,
+      );
     const index = Number(parts[1]);
-    if (index > tensors.size) throw new Error(`flowFromNames: ${name}: layers are missing before it`);
+    if (index > tensors.size)
+      throw new Error(`flowFromNames: ${printable(name)}: layers are missing before it`);
     (layers[index] ??= new Map()).set(parts[2], shape);
   }
   if (layers.length === 0)
-    throw new Error(`flowFromNames: expected tensors named ${prefix}layers.0.…, found none`);
+    throw new Error(`flowFromNames: expected tensors named ${printable(prefix)}layers.0.…, found none`);
   const plans = Array.from(layers, (shapes, i) => planLayer(shapes, `${prefix}layers.${i}`));
   const N = plans[0].event;
-  const odd = plans.find(({ event }) => event !== N);
-  if (odd)
-    throw new Error(`flowFromNames: ${odd.name} works on ${odd.event} entries, the first layer on ${N}`);
+  for (const { name, event } of plans)
+    if (event !== N) misfit(name, `${N} entries, as the first layer has`, `${event}`);
+  const { condition } = plans.reduce((widest, plan) => (plan.condition > widest.condition ? plan : widest));
+  for (const plan of plans)
+    if (plan.condition !== 0 && plan.condition !== condition)
+      misfit(plan.name, `one width of conditions, ${condition} or 0`, `${plan.condition}`);
   const base = (): Base =>
     tensors.has(`${prefix}base.log_std`) ? new DiagonalNormal([N]) : new StandardNormal([N]);
   return {
@@ -132,8 +175,12 @@ function planUnder(tensors: Tensors, prefix: string): FlowPlan {
         base(),
       ),
     prefix,
-    condition: Math.max(...plans.map(({ condition }) => condition)),
+    condition,
   };
+}
+
+function misfit(who: string, expected: string, found: string): never {
+  throw new FormatError(`flowFromNames: ${who}`, expected, found);
 }
 
 function planLayer(
@@ -147,15 +194,36 @@ function planLayer(
   if (!shapes || !kind) {
     const some = names.slice(0, 6).map((n) => `${n} ${showShape(shapes?.get(n) ?? [])}`);
     throw new Error(
-      `flowFromNames: ${name}: no known layer has the tensors ${some.join(", ") || "(none)"}; ` +
+      `flowFromNames: ${printable(name)}: no known layer has the tensors ${printable(some.join(", ")) || "(none)"}; ` +
         "build the flow yourself where names do not tell it",
     );
   }
-  const shape = (of: string): Shape => shapes.get(of) as Shape;
+  const shapeOf = (of: string): Shape => shapes.get(of) as Shape;
+  for (const [of, expected] of Object.entries(kind.expected(shapeOf))) {
+    const found = shapeOf(of);
+    if (!sameShape(found, expected) || found.includes(0))
+      misfit(`${name}.${of}`, `${showShape(expected)}, nowhere 0, beside the others`, showShape(found));
+  }
+  const configs = (kind.nets ?? []).map((net) => ({ net, ...conditioner(net, shapeOf) }));
+  for (const { net, outputs, condition } of configs) {
+    const first = configs[0];
+    if (condition < 0)
+      misfit(
+        `${name}.${net}`,
+        `inputs for ${outputs} kept entries, as many as outputs`,
+        `${outputs + condition}`,
+      );
+    if (outputs !== first.outputs || condition !== first.condition)
+      misfit(
+        `${name}.${net}`,
+        `${first.outputs} outputs and a condition of ${first.condition}, like ${first.net}`,
+        `${outputs} and ${condition}`,
+      );
+  }
   return {
     name,
-    make: () => kind.make(shape),
-    event: kind.event(shape),
-    condition: kind.net ? conditioner(kind.net, shape).condition : 0,
+    make: () => kind.make(shapeOf),
+    event: kind.event(shapeOf),
+    condition: configs[0]?.condition ?? 0,
   };
 }

@@ -9,6 +9,7 @@ export { MlpConditioner, type MlpConditionerConfig } from "./conditioner.ts";
 export { type Conditioner, type Coupling, couple, outputsOf } from "./coupling.ts";
 export { ElementwiseAffine } from "./elementwise-affine.ts";
 export { Flow, type LogProbTerms, type SampleOptions } from "./flow.ts";
+export type { FlowModule } from "./flow-module.ts";
 export { type FlowPlan, flowFromNames } from "./from-names.ts";
 export { Inverse } from "./inverse.ts";
 export { conditionEffect, type Law, type LawInput, laws, sampleJacobian } from "./laws.ts";

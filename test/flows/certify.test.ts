@@ -3,8 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { fc, test as prop } from "@fast-check/vitest";
 import { afterAll, describe, expect, test } from "vitest";
 import { type HostTensor, Random, writeSafetensors } from "../../core/index.ts";
+import { planFromModule } from "../../flows/flow-module.ts";
 import { flowFromNames } from "../../flows/from-names.ts";
 import {
   ActNorm,
@@ -86,7 +88,38 @@ describe("certify", () => {
   });
 });
 
+/** Gives a tensor of a state dict another shape. */
+const reshaped = (name: string, shape: number[]) => (dict: Map<string, HostTensor>) => {
+  const tensor = dict.get(name) as HostTensor;
+  dict.set(name, { ...tensor, shape });
+};
+
+/** Shapes as a damaged or made-up file may have them. */
+const shapes = fc.array(fc.constantFrom(0, 1, 2, 3, 4, 8, 1000, 2 ** 31), { maxLength: 3 });
+
 describe("flowFromNames", () => {
+  prop.prop([
+    fc.uniqueArray(fc.tuple(fc.constantFrom(...healthy.keys()), shapes), {
+      selector: ([name]) => name,
+      minLength: 1,
+    }),
+  ])("of any shapes builds a flow of just these tensors, or throws", (changes) => {
+    const dict = new Map(healthy);
+    for (const [name, shape] of changes) reshaped(name, shape)(dict);
+    const changed = changes.some(([name, shape]) => `${shape}` !== `${healthy.get(name)?.shape}`);
+    let found: Flow;
+    try {
+      found = flowFromNames(dict).make();
+    } catch (error) {
+      expect(changed).toBe(true);
+      expect((error as Error).message).toMatch(/^flowFromNames: layers\.\d.*, found /);
+      return;
+    }
+    const built = [...found.namedTensors()].map(([name, { shape }]) => [name, shape]);
+    expect(built).toEqual([...dict].map(([name, { shape }]) => [name, shape]));
+    found.dispose();
+  });
+
   test("reads layers, prefix and condition off a checkpoint", () => {
     const named = new Map([...healthy].map(([name, tensor]) => [`nf.${name}`, tensor]));
     const { make: found, prefix, condition } = flowFromNames(named);
@@ -124,6 +157,55 @@ describe("flowFromNames", () => {
       (dict) => dict.delete("layers.1.shift_net.net.0.bias"),
     ],
     ["with a gap", "layers.0: no known layer", (dict) => dict.delete("layers.0.perm")],
+    [
+      "with fewer inputs than kept entries",
+      "layers.1.scale_net: expected inputs for 2 kept entries, as many as outputs, found 1",
+      reshaped("layers.1.scale_net.net.0.weight", [8, 1]),
+    ],
+    [
+      "with networks that do not agree on the condition",
+      "layers.1.scale_net: expected 2 outputs and a condition of 3, like shift_net, found 2 and 4",
+      reshaped("layers.1.scale_net.net.0.weight", [8, 6]),
+    ],
+    [
+      "with a huge hidden layer that its neighbours do not have",
+      "layers.1.shift_net.net.0.bias: expected (1000000), nowhere 0, beside the others, found (8)",
+      reshaped("layers.1.shift_net.net.0.weight", [1_000_000, 5]),
+    ],
+    [
+      "with a permutation without an axis",
+      "layers.0.perm: expected (0), nowhere 0, beside the others, found ()",
+      reshaped("layers.0.perm", []),
+    ],
+    [
+      "with an inverse of another length",
+      "layers.0.inv_perm: expected (4), nowhere 0, beside the others, found (3)",
+      reshaped("layers.0.inv_perm", [3]),
+    ],
+    [
+      "with a matrix that is none",
+      "layers.2.U: expected (4, 4), nowhere 0, beside the others, found (16)",
+      reshaped("layers.2.U", [16]),
+    ],
+    [
+      "with layers of different events",
+      "layers.1: expected 4 entries, as the first layer has, found 2",
+      (dict) => {
+        for (const net of ["scale_net", "shift_net"]) {
+          reshaped(`layers.1.${net}.net.6.weight`, [1, 8])(dict);
+          reshaped(`layers.1.${net}.net.6.bias`, [1])(dict);
+        }
+      },
+    ],
+    [
+      "with layers of different conditions",
+      "layers.1: expected one width of conditions, 5 or 0, found 3",
+      (dict) => {
+        for (const [name, tensor] of healthy)
+          if (name.startsWith("layers.1.")) dict.set(name.replace("layers.1.", "layers.3."), tensor);
+        for (const net of ["scale_net", "shift_net"]) reshaped(`layers.3.${net}.net.0.weight`, [8, 7])(dict);
+      },
+    ],
   ])("refuses a checkpoint %s", (_, message, spoil) => {
     const dict = new Map(healthy);
     spoil(dict);
@@ -133,6 +215,7 @@ describe("flowFromNames", () => {
 
 describe("the certify command", () => {
   const dir = mkdtempSync(join(tmpdir(), "certify-"));
+  const example = fileURLToPath(new URL("../fixtures/flow-module.ts", import.meta.url));
   afterAll(() => rmSync(dir, { recursive: true }));
   const run = (...args: string[]) =>
     spawnSync(process.execPath, ["--import", "tsx", "flows/certify.ts", ...args], {
@@ -157,42 +240,143 @@ describe("the certify command", () => {
     expect(status).toBe(1);
   });
 
-  test("takes the flow from a module", () => {
-    const module = join(dir, "my-flow.mts");
-    const flows = new URL("../../flows/index.ts", import.meta.url).href;
-    writeFileSync(
-      module,
-      `import { ElementwiseAffine, Flow, StandardNormal } from ${JSON.stringify(flows)};
-       export default () => ({
-         make: () => new Flow([new ElementwiseAffine([2, 3])], new StandardNormal([2, 3])),
-         prefix: "",
-         condition: 0,
-       });`,
-    );
-    const floats = (fill: number): HostTensor => ({
-      dtype: "F32",
-      shape: [2, 3],
-      data: new Float32Array(6).fill(fill),
-    });
+  test("takes the flow from a module, its tensors from a checkpoint under --prefix", () => {
+    const state = new Map<string, HostTensor>();
+    for (const [name, tensor] of healthy)
+      if (!name.startsWith("layers.2."))
+        state.set(name.startsWith("layers.0.") ? name.replace("0", "1") : name.replace("1", "0"), tensor);
     const path = saved(
-      "mine.safetensors",
-      new Map([
-        ["layers.0.log_scale", floats(0.5)],
-        ["layers.0.shift", floats(1)],
-      ]),
+      "ema.safetensors",
+      new Map([...state].map(([name, tensor]) => [`ema.${name}`, tensor])),
     );
-    const { status, stdout } = run(path, "--flow", module);
-    expect(stdout).toContain("ElementwiseAffine");
-    expect(status).toBe(0);
+    const right = run(path, "--flow", example, "--prefix", "ema.", "--points", "1");
+    expect(right.stdout).toContain("AffineCoupling");
+    expect(right.stdout).not.toContain("drawn");
+    expect(right.status).toBe(0);
+    const wrong = run(path, "--flow", example, "--points", "1");
+    expect(wrong.stderr).toContain("missing (22): layers.0.scale_net.net.0.weight");
+    expect(wrong.status).toBe(1);
+  });
+
+  test("draws the parameters of a module's flow where there is no checkpoint", () => {
+    const text = run("--flow", example, "--points", "1", "--seed", "4");
+    expect(text.stdout).toMatch(/^parameters drawn from seed 4\n/);
+    expect(text.stdout).toContain("every law holds (seed 4)");
+    expect(text.status).toBe(0);
+    const json = run("--flow", example, "--points", "1", "--json");
+    expect(JSON.parse(json.stdout)).toMatchObject({ holds: true, conditionEffect: expect.any(Number) });
   });
 
   test("reads a folder, and says what is wrong with its arguments", () => {
     saved("model.safetensors", healthy);
     expect(run(dir, "--points", "1")).toMatchObject({ status: 0 });
-    expect(run()).toMatchObject({ status: 2 });
-    expect(run(dir, "--points", "0.5")).toMatchObject({ status: 2 });
-    const absent = run(join(dir, "absent.safetensors"));
-    expect(absent.status).toBe(1);
-    expect(absent.stderr).toContain("absent.safetensors");
+    for (const [args, message] of [
+      [[], "expected CHECKPOINT, --flow, or both"],
+      [[dir, "--points", "0.5"], "--points: expected a whole number from 1, got 0.5"],
+      [[dir, "--seed=-1"], "--seed: expected a whole number from 0, got -1"],
+      [["--flow", example, "--prefix", "nf."], "--prefix: expected a CHECKPOINT with such names, got none"],
+      [[dir, "--weights", "ema"], "--weights: expected a PyTorch checkpoint, got "],
+    ] as const) {
+      const { status, stderr } = run(...args);
+      expect(stderr).toContain(message);
+      expect(stderr.trimEnd()).not.toContain("\n");
+      expect(status).toBe(2);
+    }
+  });
+
+  test("says in one line, with exit code 1, what it cannot read", () => {
+    writeFileSync(join(dir, "noise.safetensors"), "these are no tensors");
+    writeFileSync(join(dir, "noise.pt"), "these are no tensors");
+    for (const name of ["absent.safetensors", "noise.safetensors", "noise.pt"]) {
+      const { status, stderr } = run(join(dir, name));
+      expect(stderr).toContain(name);
+      expect(stderr.trimEnd()).not.toContain("\n");
+      expect(status).toBe(1);
+    }
+  });
+});
+
+describe("a module with a flow", () => {
+  const dir = mkdtempSync(join(tmpdir(), "flow-module-"));
+  afterAll(() => rmSync(dir, { recursive: true }));
+
+  test.each([
+    ["is no file", null, "expected a module, found no file"],
+    ["is no code", "export default (", ""],
+    ["throws", "throw new Error('two\\nlines')", "two lines"],
+    [
+      "exports nothing",
+      "",
+      "default export: expected a function that gives { make, prefix, condition }, got undefined",
+    ],
+    ["exports a plan", "export default { make() {} }", "default export: expected a function"],
+    ["exports a class", "export default class {}", ""],
+    [
+      "gives nothing",
+      "export default () => {}",
+      "default export: expected an object with make, prefix, condition, got undefined",
+    ],
+    [
+      "misspells an option",
+      "export default () => ({ make() {}, conditions: 3 })",
+      "expected options make, prefix, condition, got conditions",
+    ],
+    [
+      "has no make",
+      "export default () => ({ condition: 3 })",
+      "expected make to be a function that builds the flow, got undefined",
+    ],
+    [
+      "has a broken condition",
+      "export default () => ({ make() {}, condition: '3' })",
+      'expected condition to be an integer of at least 0, got "3"',
+    ],
+    [
+      "has a broken prefix",
+      "export default () => ({ make() {}, prefix: 3 })",
+      "expected prefix to be text, got 3",
+    ],
+  ])("that %s is told in one line", async (name, code, message) => {
+    const file = join(dir, `${name.replaceAll(" ", "-")}.mjs`);
+    if (code !== null) writeFileSync(file, code);
+    const error = await planFromModule(file).then(
+      () => null,
+      (caught: unknown) => caught as Error,
+    );
+    expect(error?.message).toContain(message);
+    expect(error?.message.startsWith(`${file}: `)).toBe(true);
+    expect(error?.message).not.toContain("\n");
+  });
+
+  test("builds a flow, a new one each time", async () => {
+    const file = join(dir, "counts.mjs");
+    writeFileSync(
+      file,
+      "export default async (tensors, path) => ({ make: () => globalThis.flowForTest(tensors, path) });",
+    );
+    const flows = [make(), make()];
+    const given: unknown[][] = [];
+    const made: unknown[] = [flows[0], flows[1], flows[0], "flow"];
+    Object.assign(globalThis, {
+      flowForTest: (...args: unknown[]) => {
+        given.push(args);
+        return made.shift();
+      },
+    });
+    const plan = await planFromModule(file, healthy, "path");
+    expect(plan).toMatchObject({ prefix: "", condition: 0 });
+    expect([plan.make(), plan.make()]).toEqual(flows);
+    expect(given[0]).toEqual([healthy, "path"]);
+    expect(plan.make).toThrow(`${file}: expected make to build a new Flow at each call`);
+    expect(plan.make).toThrow(`${file}: expected make to build a Flow, got "flow"`);
+    for (const flow of flows) flow.dispose();
+  });
+
+  test("and certify asks for a function too", () => {
+    const flow = make();
+    expect(() => certify(flow as never)).toThrow(
+      "certify: expected make, which builds the flow, to be a function, got a Flow",
+    );
+    flow.dispose();
   });
 });

@@ -129,7 +129,8 @@ const DECODER_RULES: Readonly<Record<DecoderConfig["kind"], Readonly<Record<stri
   mse: TRANSFORMER_RULES,
 };
 
-function readConfig(path: string): PolicyConfig {
+/** Reads and checks a checkpoint folder's `config.json`. */
+export function readConfig(path: string): PolicyConfig {
   let config: Partial<PolicyConfig> | null;
   try {
     config = JSON.parse(readText(path, MAX_CONFIG));

@@ -1,24 +1,21 @@
 /** For certificates: `npx tsx flows/certify.ts CHECKPOINT_FOLDER --flow vla/nina/flow-plan.ts`. */
-import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { FormatError } from "../../core/index.ts";
 import type { FlowPlan } from "../../flows/index.ts";
-import { type DecoderConfig, makeDecoder } from "./checkpoint.ts";
-import { FlowDecoder } from "./flow-decoder.ts";
+import { readConfig } from "./checkpoint.ts";
+import { mlpFlow } from "./mlp.ts";
+import { transformerFlow } from "./transformer.ts";
 
-/** The flow of a policy's checkpoint folder, built as its `config.json` says. Throws for a decoder without one. */
-export default function flowPlan(_tensors: unknown, path: string): FlowPlan {
+/** The flow of a policy's checkpoint folder, as its `config.json` says. Throws for a decoder without one, and without a path. */
+export default function flowPlan(_tensors?: unknown, path?: string): FlowPlan {
+  if (path === undefined)
+    throw new Error("flowPlan: expected a checkpoint folder, whose config.json describes the flow, got none");
   const file = join(dirname(path), "config.json");
-  const { decoder: config } = JSON.parse(readFileSync(file, "utf8")) as { decoder: DecoderConfig };
+  const { decoder: config } = readConfig(file);
+  if (config.kind === "mse")
+    throw new FormatError(file, "a decoder with a flow", JSON.stringify(config.kind));
   return {
-    make() {
-      const decoder = makeDecoder(config);
-      if (!(decoder instanceof FlowDecoder)) {
-        decoder.dispose();
-        throw new Error(`${file}: expected a decoder with a flow, got ${JSON.stringify(config.kind)}`);
-      }
-      decoder.cond_proj.dispose();
-      return decoder.nf;
-    },
+    make: () => (config.kind === "mlp" ? mlpFlow(config) : transformerFlow(config)),
     prefix: "nf.",
     condition: config.condition,
   };

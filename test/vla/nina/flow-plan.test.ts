@@ -1,19 +1,24 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { Random } from "../../../core/index.ts";
 import { certify } from "../../../flows/index.ts";
-import { type DecoderConfig, makeDecoder } from "../../../vla/nina/checkpoint.ts";
+import { type DecoderConfig, makeDecoder, type PolicyConfig } from "../../../vla/nina/checkpoint.ts";
 import flowPlan from "../../../vla/nina/flow-plan.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "flow-plan-"));
 afterAll(() => rmSync(dir, { recursive: true }));
 
+const mini = JSON.parse(readFileSync("vla/suites/mini/checkpoint/config.json", "utf8")) as PolicyConfig;
+/** Writes the embedded checkpoint's configuration with another decoder. */
+const write = (decoder: DecoderConfig): void =>
+  writeFileSync(join(dir, "config.json"), JSON.stringify({ ...mini, decoder }));
+
 const sizes = {
   steps: 4,
   actionWidth: 2,
-  features: 6,
+  features: mini.florence.d_model,
   condition: 5,
   blocks: 2,
   width: 8,
@@ -27,7 +32,7 @@ const configs: DecoderConfig[] = [
 ];
 
 test.each(configs)("the flow of a $kind decoder is certified by its checkpoint's config", (config) => {
-  writeFileSync(join(dir, "config.json"), JSON.stringify({ decoder: config }));
+  write(config);
   const { make, prefix, condition } = flowPlan(null, join(dir, "model.safetensors"));
   const state = makeDecoder(config).init(new Random(1)).stateDict();
   const certificate = certify(make, { state, prefix, condition, points: 2 });
@@ -35,9 +40,13 @@ test.each(configs)("the flow of a $kind decoder is certified by its checkpoint's
   expect(certificate.layers).toHaveLength(6);
 });
 
-test("a decoder without a flow is refused", () => {
-  const { kind: _, ...rest } = configs[1];
-  writeFileSync(join(dir, "config.json"), JSON.stringify({ decoder: { kind: "mse", ...rest } }));
-  const { make } = flowPlan(null, join(dir, "model.safetensors"));
-  expect(make).toThrow('expected a decoder with a flow, got "mse"');
+test("a decoder without a flow, a damaged configuration and a missing checkpoint are refused", () => {
+  write({ kind: "mse", ...sizes, heads: 2, depth: 1, dropout: 0.1 });
+  const path = join(dir, "model.safetensors");
+  expect(() => flowPlan(null, path)).toThrow('config.json: expected a decoder with a flow, found "mse"');
+  write({ kind: "mlp", ...sizes, condition: -1 });
+  expect(() => flowPlan(null, path)).toThrow("config.json: decoder.condition: expected");
+  writeFileSync(join(dir, "config.json"), "{");
+  expect(() => flowPlan(null, path)).toThrow("config.json: expected JSON");
+  expect(() => flowPlan()).toThrow("flowPlan: expected a checkpoint folder");
 });
