@@ -8,7 +8,7 @@ import { Bijector, type Mapped, sumEvent } from "./bijector.ts";
  */
 export class Logit extends Bijector {
   forward(x: Tensor): Mapped {
-    const [logX, logRest] = [x.log(), x.neg().shift(1).log()];
+    const [logX, logRest] = [x.log(), x.neg().log1p()];
     return { out: logX.sub(logRest), logDet: sumEvent(logX.add(logRest)).neg() };
   }
 

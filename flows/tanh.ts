@@ -12,7 +12,7 @@ export class Tanh extends Bijector {
   }
 
   inverse(z: Tensor): Mapped {
-    const [above, below] = [z.shift(1).log(), z.neg().shift(1).log()]; // log(1 + z), log(1 − z)
+    const [above, below] = [z.log1p(), z.neg().log1p()]; // exact near 0, where 1 ± z is 1
     return { out: above.sub(below).scale(0.5), logDet: sumEvent(above.add(below)).neg() };
   }
 }

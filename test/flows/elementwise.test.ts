@@ -1,3 +1,6 @@
+import { fc, test as prop } from "@fast-check/vitest";
+import { expect } from "vitest";
+import { Scope, Tensor } from "../../core/index.ts";
 import { ActNorm, Chain, ElementwiseAffine, Inverse, Logit, Tanh } from "../../flows/index.ts";
 import { bijectorLaws } from "../laws/bijector.ts";
 
@@ -24,4 +27,14 @@ bijectorLaws("Inverse of Tanh", () => new Inverse(new Tanh()), {
 bijectorLaws("Chain", ({ D }) => new Chain([new ElementwiseAffine([D]), new Inverse(new ActNorm(D))]), {
   D: 4,
   C: 0,
+});
+
+const tiny = fc.double({ min: -20, max: -1, noNaN: true }).map((exponent) => 10 ** exponent);
+
+prop.prop([tiny, fc.boolean()])("Tanh keeps its digits near 0, both ways", (size, negative) => {
+  using _ = new Scope();
+  const x = negative ? -size : size;
+  const z = new Tanh().forward(Tensor.from([x], [1, 1], "float64")).out;
+  expect(z.item() / Math.tanh(x)).toBeCloseTo(1, 14);
+  expect(new Tanh().inverse(z).out.item() / x).toBeCloseTo(1, 14);
 });
