@@ -1,3 +1,4 @@
+import { multiply } from "../kernels/multiply.ts";
 import { gemmWasm } from "../kernels/wasm/gemm.ts";
 import { PACKING_PAYS, packWeights } from "../kernels/wasm/packed.ts";
 import { apply, defineOp } from "../op.ts";
@@ -15,14 +16,9 @@ const op = defineOp({
   kernels: {
     js(out, [x, weight, bias]) {
       const [N, K] = weight.shape;
-      const M = x.size / K;
-      const [X, W, b] = [x.data, weight.data, bias.data];
-      for (let i = 0; i < M; i++)
-        for (let j = 0; j < N; j++) {
-          let sum = 0;
-          for (let k = 0; k < K; k++) sum += X[i * K + k] * W[j * K + k];
-          out.data[i * N + j] = sum + b[j];
-        }
+      const rows = { data: x.data, at: 0, row: K, column: 1 };
+      const columns = { data: weight.data, at: 0, row: 1, column: K };
+      multiply(out.data, 0, rows, columns, [x.size / K, K, N], bias.data);
     },
     wasm(out, [x, weight, bias]) {
       const [N, K] = weight.shape;

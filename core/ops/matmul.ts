@@ -1,9 +1,10 @@
 import { checkOptions, refuse } from "../check.ts";
+import { multiply } from "../kernels/multiply.ts";
 import { gemmWasm } from "../kernels/wasm/gemm.ts";
 import { PACKING_PAYS, packWeights } from "../kernels/wasm/packed.ts";
 import { apply, defineOp } from "../op.ts";
 import { broadcastShapes, sameShape, showShape } from "../shape.ts";
-import { checkTensor, type Tensor, type TensorData } from "../tensor.ts";
+import { checkTensor, type Tensor } from "../tensor.ts";
 
 interface Transposed {
   readonly a: boolean;
@@ -46,7 +47,9 @@ const op = defineOp<Transposed>({
       const walkA = transposed.a ? { row: 1, column: M } : { row: K, column: 1 };
       const walkB = transposed.b ? { row: 1, column: K } : { row: N, column: 1 };
       for (let i = 0; i < batch; i++) {
-        multiply(out.data, i * M * N, a.data, i * M * K, walkA, b.data, i * K * N, walkB, M, K, N);
+        const left = { data: a.data, at: i * M * K, ...walkA };
+        const right = { data: b.data, at: i * K * N, ...walkB };
+        multiply(out.data, i * M * N, left, right, [M, K, N]);
       }
     },
     wasm(out, [a, b], transposed) {
@@ -118,31 +121,6 @@ const op = defineOp<Transposed>({
     },
   ],
 });
-
-/** C = A B for one pair of matrices that are read with any strides; sums run in double precision. */
-function multiply(
-  c: TensorData,
-  atC: number,
-  a: TensorData,
-  atA: number,
-  walkA: { row: number; column: number },
-  b: TensorData,
-  atB: number,
-  walkB: { row: number; column: number },
-  M: number,
-  K: number,
-  N: number,
-): void {
-  const row = new Float64Array(N);
-  for (let i = 0; i < M; i++) {
-    row.fill(0);
-    for (let k = 0; k < K; k++) {
-      const x = a[atA + i * walkA.row + k * walkA.column];
-      for (let j = 0, at = atB + k * walkB.row; j < N; j++, at += walkB.column) row[j] += x * b[at];
-    }
-    c.set(row, atC + i * N);
-  }
-}
 
 const product = (a: Tensor, b: Tensor, ta: boolean, tb: boolean): Tensor =>
   apply(op, [a, b], { a: ta, b: tb });
