@@ -3,11 +3,20 @@
  * cannot be read counts as absent, what cannot be written is made anew by the next process, and one warning says so.
  */
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { crc32 } from "node:zlib";
-import { writeFileAtomic } from "./formats/atomic-write.ts";
+import { makeFolder } from "./formats/make-folder.ts";
 import { readWhole } from "./formats/regular-file.ts";
 
 /** Most bytes that a cache folder holds: the compiled scenes of LIBERO's 130 tasks fit. The oldest entries give way. */
@@ -81,11 +90,14 @@ export class Cache {
     const path = this.#pathOf(key);
     if (path === null || content.length > MOST_ENTRY_BYTES) return;
     try {
-      mkdirSync(this.folder as string, { recursive: true });
+      makeFolder(this.folder as string);
       makeRoom(this.entries(), content.length);
       const draft = `${path}.${process.pid}`;
       try {
-        writeFileAtomic(draft, wrap(key, content));
+        // Not flushed to disk: what a crash leaves of it does not bear out its checksum.
+        const fd = openSync(draft, "w");
+        for (const part of wrap(key, content)) writeFileSync(fd, part);
+        closeSync(fd);
         renameSync(draft, path); // replaces whatever has taken its place, be it a link or a pipe
       } finally {
         rmSync(draft, { force: true });
@@ -123,14 +135,13 @@ export class Cache {
   }
 }
 
-/** The key's length, the key and the content's CRC-32, then the content. */
-function* wrap(key: string, content: Uint8Array): Iterable<Uint8Array> {
+/** The key's length, the content's CRC-32 and the key, then the content. */
+function wrap(key: string, content: Uint8Array): Uint8Array[] {
   const name = Buffer.from(key);
   const numbers = Buffer.alloc(8);
   numbers.writeUInt32LE(name.length, 0);
   numbers.writeUInt32LE(crc32(content), 4);
-  yield Buffer.concat([Buffer.from(MAGIC), numbers, name]);
-  yield content;
+  return [Buffer.concat([Buffer.from(MAGIC), numbers, name]), content];
 }
 
 /** The content of a sound entry of that key, else null. */

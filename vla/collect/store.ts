@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { readText, writeFileAtomic } from "../../core/index.ts";
+import { makeFolder, readText, writeFileAtomic } from "../../core/index.ts";
 
 /** What the recordings of a folder follow from. */
 export interface CollectSettings {
@@ -31,7 +31,7 @@ export class CollectStore {
 
   /** Makes the folder, or takes up one of the same settings. Throws for one of other settings. */
   static open(folder: string, settings: CollectSettings): CollectStore {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     const path = join(folder, SETTINGS);
     const text = `${JSON.stringify(settings, null, 2)}\n`;
     if (!existsSync(path)) writeFileAtomic(path, text);
@@ -56,7 +56,7 @@ export class CollectStore {
 
   /** Notes that the expert did not succeed at a start. */
   noteFailure(task: string, start: number): void {
-    mkdirSync(this.#parts(task), { recursive: true });
+    makeFolder(this.#parts(task));
     writeFileAtomic(join(this.#parts(task), `${start}.failed`), "");
   }
 

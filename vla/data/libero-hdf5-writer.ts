@@ -1,6 +1,7 @@
-import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import h5wasm from "h5wasm/node";
+import { makeFolder } from "../../core/index.ts";
 import { quaternionAxisAngle } from "../libero/rotation.ts";
 import type { Image, Observation } from "../observation.ts";
 import { library } from "./hdf5.ts";
@@ -41,7 +42,7 @@ export async function writeLiberoDemonstrations(
   episodes: Iterable<RecordedEpisode>,
 ): Promise<number> {
   await library();
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   const temporary = `${path}.${process.pid}.tmp`;
   try {
     const count = writeFile(temporary, header, episodes);

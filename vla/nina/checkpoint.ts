@@ -1,10 +1,11 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import {
   countElements,
   FormatError,
   type HostTensor,
   lazily,
+  makeFolder,
   openSafetensors,
   printable,
   readText,
@@ -182,7 +183,7 @@ export function saveCheckpoint(
   { config, florence, decoder }: Omit<Checkpoint, "tokenizer">,
   tokenizer: TokenizerJson,
 ): void {
-  mkdirSync(dir, { recursive: true });
+  makeFolder(dir);
   const tensors = new Map<string, HostTensor>();
   for (const [name, tensor] of florence.namedTensors()) tensors.set(ENCODER + name, toHost(tensor));
   for (const [name, tensor] of decoder.namedTensors()) tensors.set(name, toHost(tensor));

@@ -6,10 +6,10 @@
  * The files under LIBERO/libero/libero/init_files/mini are the output of this script and nothing else. Run it again
  * after a change of a BDDL file, of an object's extent or of the order of joints.
  */
-import { mkdir, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type CliSchema, parseCli, readText, runMain } from "../../../core/index.ts";
+import { type CliSchema, makeFolder, parseCli, readText, runMain } from "../../../core/index.ts";
 import { MOST_BDDL_BYTES, parseBddl } from "../../libero/bddl.ts";
 import { loadObject } from "../../libero/compose/object.ts";
 import { planPlacement } from "../../libero/compose/placement-plan.ts";
@@ -98,7 +98,7 @@ async function main(): Promise<void> {
   const { out } = parseCli(cli, process.argv.slice(2));
   for (const task of await tasksOfBddlFiles()) {
     const path = out === undefined ? task.initPath : join(out, `${task.name}.pruned_init`);
-    await mkdir(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     writeInitStates(path, await sampleInitStates(task));
     console.log(path);
   }

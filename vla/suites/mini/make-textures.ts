@@ -6,11 +6,10 @@
  * The files under LIBERO/libero/libero/assets/textures are the output of this script and nothing else.
  * Floor and wall carry the file names that the tabletop problem class gives to its texture styles.
  */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { encode } from "fast-png";
-import { type CliSchema, parseCli, runMain, writeFileAtomic } from "../../../core/index.ts";
+import { type CliSchema, makeFolder, parseCli, runMain, writeFileAtomic } from "../../../core/index.ts";
 
 /** Colour at (x, y) of an n × n picture, RGB in [0, 255]. */
 type Paint = (x: number, y: number, n: number) => readonly [number, number, number];
@@ -67,7 +66,7 @@ const cli = {
 async function main(): Promise<void> {
   parseCli(cli, process.argv.slice(2));
   const folder = fileURLToPath(new URL("LIBERO/libero/libero/assets/textures/", import.meta.url));
-  await mkdir(folder, { recursive: true });
+  makeFolder(folder);
   for (const name of Object.keys(textures)) {
     writeFileAtomic(join(folder, name), renderTexture(name));
   }

@@ -6,9 +6,15 @@
  *
  * With --record, the first successful episode of each task goes to FOLDER/TASK.json, for `--policy replay`.
  */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type CliSchema, parseCli, runMain, UsageError, writeFileAtomic } from "../../../core/index.ts";
+import {
+  type CliSchema,
+  makeFolder,
+  parseCli,
+  runMain,
+  UsageError,
+  writeFileAtomic,
+} from "../../../core/index.ts";
 import { composeScene } from "../../libero/compose/scene.ts";
 import { LiberoEnv } from "../../libero/env.ts";
 import { readInitStates } from "../../libero/init-states.ts";
@@ -44,7 +50,7 @@ async function main(): Promise<void> {
         continue;
       }
       if (record !== undefined && lengths.length === 0) {
-        await mkdir(record, { recursive: true });
+        makeFolder(record);
         const recording = { suite: MINI, task: task.name, init, seed, actions };
         writeFileAtomic(join(record, `${task.name}.json`), `${JSON.stringify(recording)}\n`);
       }
