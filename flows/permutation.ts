@@ -23,6 +23,14 @@ export class Permutation extends Bijector {
     this.inv_perm = buffer([length], () => {}, "int32"); // drawn with `perm`
   }
 
+  /** Throws unless `inv_perm` is the inverse of `perm`, as what comes out of a file need not be. */
+  check(who: string): void {
+    const [perm, inverse] = [this.perm.data, this.inv_perm.data];
+    const at = perm.findIndex((from, to) => inverse[from] !== to);
+    if (at !== -1)
+      throw new Error(`${who}: expected inv_perm[perm[${at}]] = ${at}, found ${inverse[perm[at]]}`);
+  }
+
   forward(x: Tensor): Mapped {
     checkLength(x, this.perm.size, "Permutation");
     return { out: takeSlices(x, this.perm), logDet: Tensor.zeros([x.shape[0]], x.dtype) };

@@ -13,6 +13,7 @@ import {
   writeFileAtomic,
   writeSafetensors,
 } from "../../core/index.ts";
+import { Permutation } from "../../flows/index.ts";
 import { buildWithin } from "../../nn/index.ts";
 import { checkFields, flag, type Rule, real, whole } from "../check-config.ts";
 import type { Decoder } from "../decoder.ts";
@@ -90,6 +91,8 @@ export function loadCheckpoint(dir: string): Checkpoint {
       const own = new Map([...weights].filter(([name]) => !name.startsWith(ENCODER)));
       const decoder = makeDecoder(config.decoder);
       decoder.load(own);
+      for (const module of decoder.modules())
+        if (module instanceof Permutation) module.check(`${FILES.weights}, a permutation`);
       if (tokenizer.size > florence.config.vocab_size) {
         throw new Error(
           `tokenizer with ${tokenizer.size} ids for a table of ${florence.config.vocab_size} rows`,

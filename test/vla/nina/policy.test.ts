@@ -137,6 +137,24 @@ describe("a checkpoint folder", () => {
     expect(() => loadCheckpoint(dir)).toThrow(/missing \(2\): cond_proj\.bias; nf\.layers\.2\.s/);
   });
 
+  it("refuses a permutation that is none", () => {
+    const dir = damaged("unordered");
+    const path = join(dir, "model.safetensors");
+    const tensors = readSafetensors(path);
+    const perm = tensors.get("nf.layers.3.perm")!.data as BigInt64Array;
+    const first = perm[0];
+    for (const wrong of [perm[1], 4108n, -1n]) {
+      perm[0] = wrong;
+      writeSafetensors(path, tensors);
+      expect(() => loadCheckpoint(dir)).toThrow(
+        /^checkpoint .*: model\.safetensors, a permutation: expected inv_perm\[perm\[0\]\] = 0, found /,
+      );
+    }
+    perm[0] = first;
+    writeSafetensors(path, tensors);
+    expect(loadCheckpoint(dir).decoder.config.steps).toBe(10);
+  });
+
   it("refuses a configuration that is none", () => {
     const dir = damaged("config");
     writeFileSync(join(dir, "config.json"), "{}");
