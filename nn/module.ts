@@ -5,6 +5,7 @@ import {
   type LazyTensor,
   markCopy,
   misfit,
+  printable,
   Random,
   refuse,
   Scope,
@@ -131,7 +132,11 @@ export abstract class Module {
     const extra = [...dict.keys()].filter((name) => name.startsWith(prefix) && !own.has(name));
     if (missing.length + misshapen.length + conflicting.length + extra.length > 0) {
       const list = (title: string, lines: string[]): string =>
-        lines.length === 0 ? "" : `\n  ${title} (${lines.length}): ${shorten(lines).join("; ")}`;
+        lines.length === 0
+          ? ""
+          : `\n  ${title} (${lines.length}): ${shorten(lines)
+              .map((line) => printable(line))
+              .join("; ")}`;
       throw new Error(
         `${who}: the state dict does not fit` +
           list("missing", missing) +

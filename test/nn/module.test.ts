@@ -108,6 +108,11 @@ describe("inDType", () => {
 });
 
 describe("load", () => {
+  test("prints names of a file so that a terminal does not obey them", () => {
+    const hostile = new Map([...tree().stateDict(), ["\u001b[2Jx\ny", tree().stateDict().get("weight")!]]);
+    expect(() => tree().load(hostile)).toThrow("extra (1): \\u{1b}[2Jx\\u{a}y");
+  });
+
   test("after stateDict changes nothing, with and without a prefix", () => {
     const made = tree();
     made.weight.data.set([1, 2, 3, 4, 5, 6]);

@@ -66,7 +66,11 @@ export function loadTokenizer(path: string): Tokenizer {
   }
   const added: readonly (AddedToken | null)[] = Array.isArray(json?.added_tokens) ? json.added_tokens : [];
   const complete = added.some((token) => token?.content === FLOW);
-  return new Tokenizer(json as TokenizerJson, complete ? [] : [...florenceTokens(1000), FLOW]);
+  try {
+    return new Tokenizer(json as TokenizerJson, complete ? [] : [...florenceTokens(1000), FLOW]);
+  } catch (cause) {
+    throw new Error(`${path}: ${(cause as Error).message}`, { cause });
+  }
 }
 
 /** Byte-level byte pair encoding (arXiv:1508.07909, GPT-2's merges under BART's ids), as Florence-2 uses it. */

@@ -195,6 +195,8 @@ describe("files that are not tokenizers", () => {
       rmSync(path);
       writeFileSync(path, "{");
       expect(() => loadTokenizer(path)).toThrow(/expected JSON, found /);
+      writeFileSync(path, JSON.stringify(withMerges(7)));
+      expect(() => loadTokenizer(path)).toThrow(`${path}: Tokenizer: `);
       truncateSync(path, 2 ** 24 + 1);
       expect(() => loadTokenizer(path)).toThrow(/at most 16777216 bytes, found 16777217/);
       writeFileSync(path, JSON.stringify(json));

@@ -42,6 +42,10 @@ describe("what MuJoCo's compiler refuses", () => {
       "memory access out of bounds",
       "compileModel: expected a model that MuJoCo compiles, found memory access out of bounds",
     ],
+    [
+      "XML parse error 7:\nError=XML_ERROR_PARSING_ATTRIBUTE ErrorID=7 (0x7) Line number=2: XMLElement name=joint\n",
+      "b.xml:7 <geom>: expected a model that MuJoCo compiles, found XML parse error 7: Error=XML_ERROR_PARSING_ATTRIBUTE ErrorID=7 (0x7) : XMLElement name=joint",
+    ],
     ["Element 'geom', line 900", "compileModel: expected a model that MuJoCo compiles, found "],
   ])("fits on a line, case %#", (message, said) => {
     expect(compileError(new Error(message), ["a.xml:3 <mesh>", "b.xml:7 <geom>"]).message).toBe(said);

@@ -243,11 +243,11 @@ describe("composeScene refuses", () => {
     ],
     [
       { objects: "box_1 box_2 - box cup_1 - cup" },
-      "object category cup: expected cup/cup.xml or cup.xml in a folder of",
+      ".bddl, object category cup: expected cup/cup.xml or cup.xml in a folder of",
     ],
     [
       { objects: "box_1 box_2 - box c - constructor" },
-      "object category constructor: expected constructor/constructor.xml",
+      ".bddl, object category constructor: expected constructor/constructor.xml",
     ],
     [
       { objects: "box_1 box_2 - box a - ../../x" },
@@ -255,7 +255,7 @@ describe("composeScene refuses", () => {
     ],
     [
       { objects: "box_1 box_2 - box a - wooden_cabinet" },
-      "expected wooden_cabinet, which has joints, among the fixtures",
+      ".bddl, object a: expected wooden_cabinet, which has joints, among the fixtures",
     ],
     [
       { objects: `box_1 box_2 ${Array.from({ length: 3000 }, (_, i) => `b${i}`).join(" ")} - box` },

@@ -20,10 +20,10 @@ function planOf(bddl: string, libero: string, robosuite: string): PlacementPlan 
     robosuite: join(robosuite, "robosuite", "models", "assets"),
   };
   const objects = [
-    ...problem.objects.map((o) => loadObject(o, "object", roots)),
+    ...problem.objects.map((o) => loadObject(o, "object", roots, "task")),
     ...problem.fixtures
       .filter((f) => f.category !== workspace.category)
-      .map((f) => loadObject(f, "fixture", roots)),
+      .map((f) => loadObject(f, "fixture", roots, "task")),
   ];
   return planPlacement(problem, workspace, new Map(objects.map((o) => [o.facts.name, o])), "task");
 }

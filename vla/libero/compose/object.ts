@@ -29,12 +29,14 @@ const OTHER_TURNS = ["axisangle", "euler", "xyaxes", "zaxis"];
 /** Geom groups: 0 collision, 1 visual. Others are construction aids. */
 const KEPT_GROUPS = ["0", "1"];
 
+/** @param who the task's file, for error messages */
 export function loadObject(
   { name, category }: Instance,
   kind: SceneObject["kind"],
   roots: AssetRoots,
+  who: string,
 ): LoadedObject {
-  const path = findObject(category, roots);
+  const path = findObject(category, roots, who);
   const piece = readPiece(path, roots);
   const outer = childOrFail(piece.worldbody, "body", undefined, path);
   const body = childOrFail(outer, "body", "object", path);
@@ -67,7 +69,7 @@ export function loadObject(
   // Its free joint would be taken for one that opens.
   if (articulation !== null && kind === "object")
     throw new FormatError(
-      `object ${name}`,
+      `${who}, object ${name}`,
       `${category}, which has joints, among the fixtures`,
       "it among the objects",
     );
@@ -94,7 +96,7 @@ export function loadObject(
 }
 
 /** `assets/<folder>/<category>/<category>.xml` or `assets/<folder>/<category>.xml`, whichever folder has it. */
-function findObject(category: string, roots: AssetRoots): string {
+function findObject(category: string, roots: AssetRoots, who: string): string {
   const folders = readdirSync(roots.libero).filter((f) => f !== "scenes" && f !== "textures");
   const tried = folders
     .sort()
@@ -105,7 +107,7 @@ function findObject(category: string, roots: AssetRoots): string {
   const found = tried.find((path) => existsSync(path));
   if (found === undefined) {
     throw new FormatError(
-      `object category ${category}`,
+      `${who}, object category ${category}`,
       `${category}/${category}.xml or ${category}.xml in a folder of ${roots.libero}`,
       "neither",
     );

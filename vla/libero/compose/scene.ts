@@ -55,10 +55,10 @@ export function composeScene({
   checkNames(problem, who);
 
   const objects = [
-    ...problem.objects.map((o) => loadObject(o, "object", roots)),
+    ...problem.objects.map((o) => loadObject(o, "object", roots, who)),
     ...problem.fixtures
       .filter((f) => f.category !== workspace.category)
-      .map((f) => loadObject(f, "fixture", roots)),
+      .map((f) => loadObject(f, "fixture", roots, who)),
   ];
   const byName = new Map(objects.map((o) => [o.facts.name, o]));
   const table = problem.fixtures.filter((f) => f.category === workspace.category).map((f) => f.name);

@@ -39,10 +39,10 @@ export async function sampleInitStates(task: Task, first = 0, count: number = RO
     libero: join(miniRoots.libero, "libero", "libero", "assets"),
     robosuite: join(miniRoots.robosuite, "robosuite", "models", "assets"),
   };
-  const movable = problem.objects.map((object) => loadObject(object, "object", roots));
+  const movable = problem.objects.map((object) => loadObject(object, "object", roots, task.bddlPath));
   const fixed = problem.fixtures
     .filter((fixture) => fixture.category !== workspace.category)
-    .map((fixture) => loadObject(fixture, "fixture", roots));
+    .map((fixture) => loadObject(fixture, "fixture", roots, task.bddlPath));
   const objects = new Map([...movable, ...fixed].map((object) => [object.facts.name, object]));
   const plan = planPlacement(problem, workspace, objects, task.bddlPath);
 
