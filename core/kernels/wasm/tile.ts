@@ -66,10 +66,11 @@ export function withTile<T>(tile: Tile, body: () => T): T {
 }
 
 /** One choice per processor, engine and flavour of multiply-add. */
-const cacheKey = (fma: boolean): string =>
+export const cacheKey = (fma: boolean): string =>
   `tile: ${cpus()[0]?.model} | V8 ${process.versions.v8} | fma ${fma}`;
 
-function remembered(fma: boolean): Tile | null {
+/** The tile that an earlier process chose on this machine; null when none did. */
+export function remembered(fma: boolean): Tile | null {
   const kept = new Cache().read(cacheKey(fma));
   return kept && tileNamed(new TextDecoder().decode(kept));
 }

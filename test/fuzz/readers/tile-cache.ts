@@ -1,0 +1,20 @@
+import { dirname } from "node:path";
+import { cacheKey, remembered, TILES, tileName } from "../../../core/kernels/wasm/tile.ts";
+import { BrokenLaw, type Reader } from "../reader.ts";
+import { cacheContent, cacheFile } from "./cache.ts";
+
+const seeds = TILES.map((tile) => cacheFile(cacheKey(true), Buffer.from(tileName(tile))));
+
+/** The choice of tile that an earlier process has kept. */
+const reader: Reader = {
+  seeds: seeds.map(({ file, bytes }) => ({ file: `nina-ts/${file}`, bytes })),
+  mutations: [cacheContent],
+  prepare: () => (path) => {
+    process.env.XDG_CACHE_HOME = dirname(dirname(path));
+    const tile = remembered(true);
+    if (tile && !TILES.includes(tile)) throw new BrokenLaw("a tile that does not exist");
+    return tile && tileName(tile);
+  },
+};
+
+export default reader;
