@@ -50,13 +50,22 @@ interface Target extends Disposable {
 }
 
 function openTarget(path: string): Target {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat?.isDirectory()) throw new Error(`${path}: cannot be written: it is a folder`);
+  if (isReplaceable(path)) return openReplacement(path, statSync(path, { throwIfNoEntry: false })?.mode);
   const descriptor = descriptorOf(path);
   if (descriptor !== null) return { fd: descriptor, commit() {}, [Symbol.dispose]() {} };
-  if (!stat || stat.isFile()) return openReplacement(path, stat?.mode);
   const fd = open(path, "w", path);
   return { fd, commit() {}, [Symbol.dispose]: () => closeSync(fd) };
+}
+
+/**
+ * Whether a file may be written again and again, each content in place of the last. What is no file, or is open
+ * already, gets one after the other.
+ * @throws Error for a folder.
+ */
+export function isReplaceable(path: string): boolean {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat?.isDirectory()) throw new Error(`${path}: cannot be written: it is a folder`);
+  return descriptorOf(path) === null && (!stat || stat.isFile());
 }
 
 function openReplacement(path: string, mode: number | undefined): Target {
@@ -117,7 +126,18 @@ function open(file: string, flags: "w" | "wx", path: string): number {
 }
 
 function writeChunk(fd: number, chunk: Uint8Array): void {
-  for (let done = 0; done < chunk.length; ) done += writeSync(fd, chunk, done);
+  for (let done = 0; done < chunk.length; ) done += writeSome(fd, chunk, done);
+}
+
+/** A pipe that process.stdout or process.stderr has taken hold of does not wait for its reader, so we do. */
+function writeSome(fd: number, chunk: Uint8Array, from: number): number {
+  try {
+    return writeSync(fd, chunk, from);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+    return 0;
+  }
 }
 
 function chunksOf(content: Content): Iterable<Uint8Array> {

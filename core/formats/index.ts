@@ -1,4 +1,4 @@
-export { type Content, writeFileAtomic } from "./atomic-write.ts";
+export { type Content, isReplaceable, writeFileAtomic } from "./atomic-write.ts";
 export { type ByteSource, bytesSource, openFile } from "./byte-source.ts";
 export { countElements, type DTypeName, type HostTensor, itemSize, type TypedArray } from "./dtype.ts";
 export { FormatError } from "./format-error.ts";

@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fc, test } from "@fast-check/vitest";
 import { afterAll, expect } from "vitest";
-import { writeFileAtomic, writeFileInTurns } from "../../../core/formats/atomic-write.ts";
+import { isReplaceable, writeFileAtomic, writeFileInTurns } from "../../../core/formats/atomic-write.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "atomic-write-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -115,7 +115,7 @@ test("a pipe and a device are written to, not replaced", () => {
   const pipe = join(folder, "pipe");
   execFileSync("mkfifo", [pipe]);
   const script = `
-    import { writeFileAtomic } from "./core/formats/atomic-write.ts";
+    import { isReplaceable, writeFileAtomic } from "./core/formats/atomic-write.ts";
     for (const path of ["/dev/stdout", "/dev/null", ${JSON.stringify(pipe)}]) writeFileAtomic(path, "text");`;
   const writing = `"${process.execPath}" --import tsx --input-type=module --eval '${script}'`;
   const reading = `timeout 20 cat "${pipe}" &`;
@@ -123,8 +123,22 @@ test("a pipe and a device are written to, not replaced", () => {
   expect(shown).toBe("texttext");
   expect(statSync("/dev/null").isCharacterDevice()).toBe(true);
   expect(lstatSync(pipe).isFIFO()).toBe(true);
+  expect([pipe, "/dev/null", "/dev/stdout", "/proc/self/fd/1"].filter(isReplaceable)).toEqual([]);
+  expect([path, join(folder, "none")].filter((file) => !isReplaceable(file))).toEqual([]);
+});
+
+test("a slow reader of stdout gets everything", () => {
+  const script = `
+    import { writeFileAtomic } from "./core/formats/atomic-write.ts";
+    process.stdout.on("error", () => {});
+    writeFileAtomic("/dev/stdout", Buffer.alloc(300_000));`;
+  const writing = `"${process.execPath}" --import tsx --input-type=module --eval '${script}'`;
+  // A pipe holds 64 KiB: the rest is there only after its reader has begun.
+  const reading = "(sleep 2; wc -c)";
+  expect(execFileSync("bash", ["-c", `${writing} | ${reading}`], { encoding: "utf8" }).trim()).toBe("300000");
 });
 
 test("a folder is not replaced", () => {
-  expect(() => writeFileAtomic(folder, "x")).toThrow(`${folder}: cannot be written: it is a folder`);
+  for (const use of [isReplaceable, (path: string) => writeFileAtomic(path, "x")])
+    expect(() => use(folder)).toThrow(`${folder}: cannot be written: it is a folder`);
 });
