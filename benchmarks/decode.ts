@@ -12,8 +12,17 @@
  * that the fused decoder's multiply-adds, or reading its weights, take this machine with nothing else to do. The paper's
  * own times (arXiv:2508.16845; it does not say whether of decoders or of whole policies) stand beside them as published.
  */
-import { parseArgs } from "node:util";
-import { noGrad, Plan, Random, Scope, type Tensor, tidy } from "../core/index.ts";
+import {
+  noGrad,
+  Plan,
+  parseCli,
+  Random,
+  runMain,
+  Scope,
+  type Tensor,
+  tidy,
+  UsageError,
+} from "../core/index.ts";
 import { setThreads, spinning } from "../core/kernels/wasm/threads.ts";
 import type { Decoder } from "../vla/decoder.ts";
 import { FlowerDecoder, flowerPresets } from "../vla/flower/flower.ts";
@@ -21,20 +30,11 @@ import { fuse } from "../vla/fuse.ts";
 import type { FusedDecoder } from "../vla/fused.ts";
 import { MlpDecoder, mlpPresets } from "../vla/nina/mlp.ts";
 import { TransformerDecoder, transformerPresets } from "../vla/nina/transformer.ts";
-import { type Contender, interleaved, machine, type Result } from "./measure.ts";
+import { type Contender, interleaved, machine, type Result, wholeNumbers } from "./measure.ts";
 import { jaxArrays } from "./peers/jax-arrays.ts";
 import { type ArrayLibrary, mlpNetwork, transformerNetwork } from "./peers/network.ts";
 import { tfjsArrays } from "./peers/tfjs-arrays.ts";
 import { fmaLimit, readLimit } from "./probe.ts";
-
-const { values: options } = parseArgs({
-  options: {
-    json: { type: "boolean", default: false },
-    only: { type: "string", default: "" },
-    batch: { type: "string", default: "1,16" },
-    rounds: { type: "string", default: "9" },
-  },
-});
 
 interface Subject {
   readonly name: string;
@@ -50,7 +50,7 @@ interface Subject {
 /** Tokens that FLOWER attends to. */
 const TOKENS = 64;
 
-const ALL: readonly Subject[] = [
+const SUBJECTS: readonly Subject[] = [
   {
     name: "NinA MLP 28x64",
     make: () => new MlpDecoder(mlpPresets.paper),
@@ -71,19 +71,53 @@ const ALL: readonly Subject[] = [
     published: [0.12, 0.181],
   },
 ];
-const subjects = ALL.filter((subject) => subject.name.toLowerCase().includes(options.only.toLowerCase()));
 
 const FORMATS = ["float32", "bfloat16", "int8"] as const;
-const rounds = { rounds: Number(options.rounds), slice: 40 };
 
-const libraries = await openLibraries();
-if (!options.json) console.log(machine());
-for (const subject of subjects) {
+/** What a run was asked for. */
+interface Options {
+  readonly batches: readonly number[];
+  readonly rounds: number;
+  readonly json: boolean;
+}
+
+await runMain(async () => {
+  const { only, batch, ...rest } = parseCli(
+    {
+      usage: "npx tsx benchmarks/decode.ts [options]",
+      description:
+        "Times decoders from noise to a chunk of actions: op by op, as a plan, fused, and in other libraries.",
+      options: {
+        only: { type: "string", default: "", help: "decoders whose name contains this" },
+        batch: { type: "string", default: "1,16", help: "sizes of batches, separated by commas" },
+        rounds: { type: "integer", least: 1, default: 9, help: "how often each contender has its turn" },
+        json: { type: "boolean", help: "one JSON object per line" },
+      },
+    },
+    process.argv.slice(2),
+  );
+  const options: Options = { ...rest, batches: wholeNumbers("batch", batch) };
+  const subjects = SUBJECTS.filter(({ name }) => name.toLowerCase().includes(only.toLowerCase()));
+  if (subjects.length === 0)
+    throw new UsageError(
+      `--only: expected part of ${SUBJECTS.map(({ name }) => name).join(", ")}, got ${only}`,
+    );
+  const libraries = await openLibraries();
+  if (!options.json) console.log(machine());
+  for (const subject of subjects) await time(subject, libraries, options);
+});
+
+async function time(
+  subject: Subject,
+  libraries: readonly ArrayLibrary<unknown>[],
+  { batches, rounds, json }: Options,
+): Promise<void> {
   using _ = new Scope();
   const decoder = subject.make().init(new Random(1));
   const fused = FORMATS.map((weights) => ({ weights, decoder: fuse(decoder, { weights }) }));
-  for (const batch of options.batch.split(",").map(Number)) {
-    print(subject, batch, fused[0].decoder, await measure(subject, decoder, fused, batch));
+  for (const batch of batches) {
+    const results = await measure(subject, decoder, fused, batch, libraries, rounds);
+    print(subject, batch, fused[0].decoder, results, json);
   }
   for (const each of fused) each.decoder.dispose();
   decoder.dispose();
@@ -109,6 +143,8 @@ async function measure(
   decoder: Decoder,
   fused: readonly { readonly weights: (typeof FORMATS)[number]; readonly decoder: FusedDecoder }[],
   batch: number,
+  libraries: readonly ArrayLibrary<unknown>[],
+  rounds: number,
 ): Promise<Result[]> {
   const random = new Random(2);
   const { steps, actionWidth, features } = decoder.config;
@@ -149,7 +185,7 @@ async function measure(
       throw new Error(`${name}: ${lib.name} computes something else`);
     contenders.push(one(lib.name, "float32", () => void run(noise, seen)));
   }
-  const results = await interleaved("decode", name, contenders, rounds);
+  const results = await interleaved("decode", name, contenders, { rounds, slice: 40 });
 
   setThreads(2);
   await new Promise((resolve) => setTimeout(resolve, 300)); // the worker starts
@@ -160,7 +196,7 @@ async function measure(
       around: spinning,
     }),
   );
-  results.push(...(await interleaved("decode", name, two, rounds)));
+  results.push(...(await interleaved("decode", name, two, { rounds, slice: 40 })));
   setThreads(1);
 
   for (const { plan } of plans) plan[Symbol.dispose]();
@@ -176,13 +212,19 @@ function quietly(body: () => Tensor): Tensor {
   return tidy(() => noGrad(body));
 }
 
-function print(subject: Subject, batch: number, exact: FusedDecoder, results: readonly Result[]): void {
+function print(
+  subject: Subject,
+  batch: number,
+  exact: FusedDecoder,
+  results: readonly Result[],
+  json: boolean,
+): void {
   const published = subject.published.map((seconds, i) => ({
     ...{ bench: "decode", case: `${subject.name}, batch 1`, who: `published, ${["H100", "RTX 3060"][i]}` },
     ...{ threads: 0, dtype: "", min_ms: 1000 * seconds, median_ms: 1000 * seconds },
   }));
   const rows = batch === 1 ? [...results, ...published] : results;
-  if (options.json) {
+  if (json) {
     for (const row of rows) console.log(JSON.stringify(row));
     return;
   }

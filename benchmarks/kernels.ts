@@ -8,8 +8,9 @@
  *
  * All contenders of a case run in turns, in one process. Weights are constant: those who can, pack them beforehand.
  */
-import { parseArgs } from "node:util";
+
 import { Expr } from "../core/expr.ts";
+import { parseCli, runMain, UsageError } from "../core/index.ts";
 import { elementwiseWasm } from "../core/kernels/wasm/elementwise.ts";
 import { gemmWasm } from "../core/kernels/wasm/gemm.ts";
 import { layerNormWasm } from "../core/kernels/wasm/layer-norm.ts";
@@ -25,15 +26,6 @@ import { openOnnxruntime } from "./peers/onnxruntime.ts";
 import type { Peer, Work } from "./peers/peer.ts";
 import { openTfjs } from "./peers/tfjs.ts";
 import { copyLimit, fmaLimit, readLimit } from "./probe.ts";
-
-const { values: options } = parseArgs({
-  options: {
-    json: { type: "boolean", default: false },
-    only: { type: "string", default: "" },
-    rounds: { type: "string", default: "9" },
-    threads: { type: "string", default: "1" },
-  },
-});
 
 /** M × K × N of the products; those with one row are limited by reading the weights. */
 const PRODUCTS = [
@@ -64,25 +56,28 @@ function numbers(count: number, scale: number): Float32Array {
 
 interface Case {
   readonly name: string;
-  readonly work: Work;
+  /** Its numbers, of which there are many. */
+  make(): Work;
   /** Operations of a product; bytes that must move. */
   readonly flops: number;
   readonly bytes: number;
 }
 
-const cases: Case[] = [
+const CASES: readonly Case[] = [
   ...PRODUCTS.map(([M, K, N]): Case => {
-    const work: Work = { kind: "matmul", M, K, N, x: numbers(M * K, 1), weight: numbers(K * N, 0.05) };
+    const make = (): Work => {
+      return { kind: "matmul", M, K, N, x: numbers(M * K, 1), weight: numbers(K * N, 0.05) };
+    };
     const name = `${M === 1 ? "gemv" : "gemm"} ${M}x${K}x${N}`;
-    return { name, work, flops: 2 * M * K * N, bytes: 4 * K * N };
+    return { name, make, flops: 2 * M * K * N, bytes: 4 * K * N };
   }),
   ...(["softmax", "layerNorm", "gelu"] as const).flatMap((kind) =>
     ROWS.map(([rows, columns]): Case => {
-      const work: Work = { kind, rows, columns, x: numbers(rows * columns, 4) };
-      return { name: `${kind} ${rows}x${columns}`, work, flops: 0, bytes: 8 * rows * columns };
+      const make = (): Work => ({ kind, rows, columns, x: numbers(rows * columns, 4) });
+      return { name: `${kind} ${rows}x${columns}`, make, flops: 0, bytes: 8 * rows * columns };
     }),
   ),
-].filter((c) => c.name.includes(options.only));
+];
 
 /** Our kernel for the work: runs it once, into `out`. */
 function ours(work: Work, format: WeightFormat): { run: () => void; out: Tensor } {
@@ -131,24 +126,30 @@ async function openPeers(): Promise<Peer[]> {
 }
 
 /** What the hardware allows for the case: multiply-adds, reading the weights, or copying the rows. */
-function limit({ work, flops, bytes }: Case): { limit: string; run: () => void } {
+function limit({ flops, bytes }: Case, work: Work): { limit: string; run: () => void } {
   if (work.kind !== "matmul") return { limit: "copy", run: copyLimit(work.rows * work.columns) };
   if (work.M === 1) return { limit: "read", run: readLimit(bytes) };
   return { limit: "multiply-add", run: fmaLimit(flops) };
 }
 
-async function measure(c: Case, peers: readonly Peer[]): Promise<Result[]> {
+interface Effort {
+  readonly rounds: number;
+  readonly threads: number;
+}
+
+async function measure(c: Case, peers: readonly Peer[], { rounds, threads }: Effort): Promise<Result[]> {
   const scope = new Scope();
   const formats: WeightFormat[] = c.name.startsWith("gemv") ? ["float32", "bfloat16", "int8"] : ["float32"];
-  const mine = formats.map((format) => ({ format, ...ours(c.work, format) }));
-  const hardware = limit(c);
+  const work = c.make();
+  const mine = formats.map((format) => ({ format, ...ours(work, format) }));
+  const hardware = limit(c, work);
   const contenders: Contender[] = [
     { who: "limit", threads: 1, dtype: hardware.limit, run: hardware.run },
     ...mine.map(({ format, run }) => ({ who: "ours", threads: 1, dtype: format, run })),
   ];
   mine[0].run();
   for (const peer of peers) {
-    const run = await peer.prepare(c.work);
+    const run = await peer.prepare(work);
     const [theirs, own] = [await run(), mine[0].out.data[0]];
     if (!(Math.abs(theirs - own) < 1e-3 * (1 + Math.abs(own)))) {
       throw new Error(`${c.name}: ${peer.name} computes ${theirs} where we compute ${own}`);
@@ -160,9 +161,7 @@ async function measure(c: Case, peers: readonly Peer[]): Promise<Result[]> {
       run: async () => void (await run()),
     });
   }
-  const rounds = { rounds: Number(options.rounds) };
-  const results = await interleaved("kernels", c.name, contenders, rounds);
-  const threads = Number(options.threads);
+  const results = await interleaved("kernels", c.name, contenders, { rounds });
   if (threads > 1) {
     setThreads(threads);
     await new Promise((resolve) => setTimeout(resolve, 200)); // workers start
@@ -171,7 +170,7 @@ async function measure(c: Case, peers: readonly Peer[]): Promise<Result[]> {
       { who: "limit", threads, dtype: hardware.limit, run: hardware.run, around },
       ...mine.map(({ format, run }) => ({ who: "ours", threads, dtype: format, run, around })),
     ];
-    results.push(...(await interleaved("kernels", c.name, shared, rounds)));
+    results.push(...(await interleaved("kernels", c.name, shared, { rounds })));
     setThreads(1);
   }
   scope[Symbol.dispose]();
@@ -211,14 +210,7 @@ function rates(
 
 const round = (value: number): number => Number(value.toPrecision(3));
 
-const peers = await openPeers();
-if (!options.json) console.log(machine());
-for (const c of cases) {
-  const results = await measure(c, peers);
-  if (options.json) {
-    for (const result of results) console.log(JSON.stringify(result));
-    continue;
-  }
+function print(c: Case, results: readonly Result[]): void {
   console.log(`\n${c.name}`);
   for (const r of results) {
     const ratios = ["of_limit", "vs_best_js", "vs_native", "vs_float32", "vs_one_thread"].filter(
@@ -232,6 +224,32 @@ for (const c of cases) {
     );
   }
 }
-if (!options.json)
-  console.log(`\nmin, median (wall) and median processor time per call. Afterwards: ${machine()}`);
-process.exit(0); // peers keep threads of their own
+
+await runMain(async () => {
+  const { json, only, ...effort } = parseCli(
+    {
+      usage: "npx tsx benchmarks/kernels.ts [options]",
+      description:
+        "Times the CPU kernels beside the machine's limits and the libraries that run where we run.",
+      options: {
+        only: { type: "string", default: "", help: "cases whose name contains this" },
+        rounds: { type: "integer", least: 1, default: 9, help: "how often each contender has its turn" },
+        threads: { type: "integer", least: 1, default: 1, help: "ours on that many threads as well" },
+        json: { type: "boolean", help: "one JSON object per line" },
+      },
+    },
+    process.argv.slice(2),
+  );
+  const cases = CASES.filter((c) => c.name.includes(only));
+  if (cases.length === 0)
+    throw new UsageError(`--only: expected part of ${CASES.map((c) => c.name).join(", ")}, got ${only}`);
+  const peers = await openPeers();
+  if (!json) console.log(machine());
+  for (const c of cases) {
+    const results = await measure(c, peers, effort);
+    if (!json) print(c, results);
+    else for (const result of results) console.log(JSON.stringify(result));
+  }
+  if (!json) console.log(`\nmin, median (wall) and median processor time per call. Afterwards: ${machine()}`);
+});
+setImmediate(() => process.exit()); // peers keep threads of their own

@@ -1,5 +1,6 @@
 /** Timing several contenders fairly: in turns, so that each meets the same disturbances. */
 import { cpus, loadavg } from "node:os";
+import { UsageError } from "../core/index.ts";
 
 export interface Contender {
   readonly who: string;
@@ -72,6 +73,15 @@ export async function interleaved(
     ...{ bench, case: name, who, threads, dtype },
     ...{ min_ms: Math.min(...wall), median_ms: median(wall), cpu_ms: median(cpu) },
   }));
+}
+
+/** A flag's list of whole numbers from 1, separated by commas. */
+export function wholeNumbers(flag: string, list: string): number[] {
+  return list.split(",").map((word) => {
+    if (!/^[1-9]\d{0,8}$/.test(word.trim()))
+      throw new UsageError(`--${flag}: expected whole numbers from 1, got ${JSON.stringify(list)}`);
+    return Number(word);
+  });
 }
 
 /** The machine and how busy it is, in words. */

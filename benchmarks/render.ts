@@ -8,22 +8,28 @@
  * Milliseconds per picture, one thread, after three pictures to warm up. With --json one line per case:
  * {bench, case, who, threads, dtype, min_ms, median_ms}.
  */
-import { parseArgs } from "node:util";
 import load, { type MainModule, type MjData, type MjModel } from "@mujoco/mujoco";
+import { type CliSchema, parseCli, runMain, UsageError } from "../core/index.ts";
 import { composeScene } from "../vla/libero/compose/scene.ts";
 import { createRenderer } from "../vla/libero/render/renderer.ts";
 import { Sim } from "../vla/libero/sim.ts";
 import { findTask, loadSuite } from "../vla/libero/suites.ts";
+import { wholeNumbers } from "./measure.ts";
 
-const USAGE = `npx tsx benchmarks/render.ts [options]
-  --size LIST       sides of the pictures, pixels (default 128,256)
-  --frames N        pictures per case (default 20)
-  --libero DIR      folder of a LIBERO clone; draws one of its tasks
-  --robosuite DIR   folder of a robosuite clone; needed with --libero
-  --suite NAME      default libero_spatial
-  --task N          default 0
-  --json            one JSON line per case
-  --help`;
+const SCHEMA = {
+  usage: "npx tsx benchmarks/render.ts [options]",
+  description:
+    "Times pictures of a small scene or, given clones, of a LIBERO task from both cameras of a policy.",
+  options: {
+    size: { type: "string", default: "128,256", help: "sides of the pictures, pixels" },
+    frames: { type: "integer", least: 1, default: 20, help: "pictures per case" },
+    libero: { type: "string", help: "folder of a LIBERO clone; draws one of its tasks" },
+    robosuite: { type: "string", help: "folder of a robosuite clone; needed with --libero" },
+    suite: { type: "string", default: "libero_spatial", help: "suite of the LIBERO clone" },
+    task: { type: "integer", least: 0, default: 0, help: "index of the task" },
+    json: { type: "boolean", help: "one JSON object per line" },
+  },
+} as const satisfies CliSchema;
 
 /** Boxes, balls and a reflecting floor: 60 shapes, about 40 000 triangles. */
 const SHAPES = Array.from({ length: 60 }, (_, i) => {
@@ -53,21 +59,31 @@ interface Bench {
   readonly cameras: readonly string[];
 }
 
-const options = readOptions();
-const { name, mj, model, data, cameras } = options.libero ? await openTask() : await openOwnScene();
-if (!options.json) console.log(`${"case".padEnd(50)}${"min ms".padStart(9)}${"median ms".padStart(11)}`);
-for (const size of options.sizes) {
-  const renderer = createRenderer(mj, model, data, { width: size, height: size });
-  for (const camera of cameras) {
-    for (let i = 0; i < 3; i++) renderer.render(camera);
-    const times = Array.from({ length: options.frames }, () => {
-      const start = performance.now();
-      renderer.render(camera);
-      return performance.now() - start;
-    }).sort((a, b) => a - b);
-    report(`${name} ${camera} ${size}x${size}`, times[0], times[times.length >> 1]);
+await runMain(async () => {
+  const options = parseCli(SCHEMA, process.argv.slice(2));
+  const { libero, robosuite, suite, frames, json } = options;
+  const sizes = wholeNumbers("size", options.size);
+  if ((libero === undefined) !== (robosuite === undefined))
+    throw new UsageError("expected --libero and --robosuite together, got only one");
+  const bench =
+    libero !== undefined && robosuite !== undefined
+      ? await openTask({ libero, robosuite }, suite, options.task)
+      : await openOwnScene();
+  const { name, mj, model, data, cameras } = bench;
+  if (!json) console.log(`${"case".padEnd(50)}${"min ms".padStart(9)}${"median ms".padStart(11)}`);
+  for (const size of sizes) {
+    const renderer = createRenderer(mj, model, data, { width: size, height: size });
+    for (const camera of cameras) {
+      for (let i = 0; i < 3; i++) renderer.render(camera);
+      const times = Array.from({ length: frames }, () => {
+        const start = performance.now();
+        renderer.render(camera);
+        return performance.now() - start;
+      }).sort((a, b) => a - b);
+      report(`${name} ${camera} ${size}x${size}`, times[0], times[times.length >> 1], json);
+    }
   }
-}
+});
 
 async function openOwnScene(): Promise<Bench> {
   const mj = await load();
@@ -78,10 +94,13 @@ async function openOwnScene(): Promise<Bench> {
 }
 
 /** The task with its arm at home and its objects where the composed scene puts them. */
-async function openTask(): Promise<Bench> {
-  const { libero, robosuite, suite, task: index } = options;
-  const task = findTask(loadSuite(libero!, suite), index);
-  const scene = composeScene({ libero: libero!, robosuite: robosuite!, task });
+async function openTask(
+  clones: { readonly libero: string; readonly robosuite: string },
+  suite: string,
+  index: number,
+): Promise<Bench> {
+  const task = findTask(loadSuite(clones.libero, suite), index);
+  const scene = composeScene({ ...clones, task });
   const { mj, model, data } = await Sim.open(scene);
   data.qpos.set([...scene.home.arm, ...scene.home.fingers]);
   const poses = scene.fixturePoses(0, 0);
@@ -96,8 +115,8 @@ async function openTask(): Promise<Bench> {
   return { name: `${suite}/${index}`, mj, model, data, cameras: ["agentview", "robot0_eye_in_hand"] };
 }
 
-function report(what: string, min: number, median: number): void {
-  if (options.json) {
+function report(what: string, min: number, median: number, json: boolean): void {
+  if (json) {
     const line = { bench: "render", case: what, who: "ours", threads: 1, dtype: "uint8" };
     console.log(JSON.stringify({ ...line, min_ms: round(min), median_ms: round(median) }));
   } else {
@@ -107,42 +126,4 @@ function report(what: string, min: number, median: number): void {
 
 function round(ms: number): number {
   return Math.round(1000 * ms) / 1000;
-}
-
-function readOptions() {
-  try {
-    const { values } = parseArgs({
-      options: {
-        size: { type: "string", default: "128,256" },
-        frames: { type: "string", default: "20" },
-        libero: { type: "string" },
-        robosuite: { type: "string" },
-        suite: { type: "string", default: "libero_spatial" },
-        task: { type: "string", default: "0" },
-        json: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    });
-    if (values.help) {
-      console.log(USAGE);
-      process.exit(0);
-    }
-    const whole = (text: string, least: number, option: string): number => {
-      const value = Number(text);
-      if (Number.isInteger(value) && value >= least) return value;
-      throw new Error(`expected --${option} to be a whole number from ${least}, found "${text}"`);
-    };
-    if ((values.libero === undefined) !== (values.robosuite === undefined)) {
-      throw new Error("expected --libero and --robosuite together, found only one");
-    }
-    return {
-      ...values,
-      sizes: values.size.split(",").map((side) => whole(side, 1, "size")),
-      frames: whole(values.frames, 1, "frames"),
-      task: whole(values.task, 0, "task"),
-    };
-  } catch (error) {
-    console.error(`render: ${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
-    process.exit(2);
-  }
 }

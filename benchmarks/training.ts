@@ -8,7 +8,16 @@
  * (one token each); captured as a plan, and eager. Beside them the machine's limit: as many multiply-adds as the step's matrix products, in registers
  * and in turns with the steps. Shares and rates of the products come from steps whose kernel calls are timed one by one.
  */
-import { grad, parseCli, Random, runMain, Scope, type Step, watchKernels } from "../core/index.ts";
+import {
+  grad,
+  parseCli,
+  Random,
+  runMain,
+  Scope,
+  type Step,
+  UsageError,
+  watchKernels,
+} from "../core/index.ts";
 import { setThreads, spinning } from "../core/kernels/wasm/threads.ts";
 import { AdamW, seedDropout, TrainingStep } from "../nn/index.ts";
 import type { FlowDecoder } from "../vla/nina/flow-decoder.ts";
@@ -176,16 +185,23 @@ await runMain(async () => {
         "Times training steps (loss, gradients, AdamW) of NinA's decoders beside the machine's multiply-add limit.",
       options: {
         only: { type: "string", default: "", help: "cases whose name contains this" },
-        rounds: { type: "number", default: 9, help: "timed steps per case" },
-        threads: { type: "number", default: 2, help: "a second row with this many threads; 1 for none" },
+        rounds: { type: "integer", least: 1, default: 9, help: "timed steps per case" },
+        threads: {
+          type: "integer",
+          least: 1,
+          default: 2,
+          help: "a second row with this many threads; 1 for none",
+        },
         json: { type: "boolean", help: "one JSON object per line" },
       },
     },
     process.argv.slice(2),
   );
+  const cases = Object.entries(DECODERS).filter(([name]) => name.includes(options.only));
+  if (cases.length === 0)
+    throw new UsageError(`--only: expected part of ${Object.keys(DECODERS).join(", ")}, got ${options.only}`);
   if (!options.json) console.log(machine());
-  for (const [name, make] of Object.entries(DECODERS)) {
-    if (!name.includes(options.only)) continue;
+  for (const [name, make] of cases) {
     if (!options.json) console.log(`\n${name}, batch ${BATCH}`);
     const training = startTraining(make);
     for (const threads of new Set([1, options.threads])) {

@@ -1,4 +1,4 @@
-import { parseArgs } from "node:util";
+import { inspect, parseArgs } from "node:util";
 import { printable } from "./formats/printable.ts";
 
 /** What a script accepts: enough to parse its arguments and to print its help. */
@@ -20,7 +20,9 @@ export type CliOption =
       readonly choices?: readonly string[];
       readonly help: string;
     }
-  | { readonly type: "number"; readonly default?: number; readonly help: string };
+  | { readonly type: "number"; readonly default?: number; readonly help: string }
+  /** A whole number from `least` to 2^32 − 1, the largest seed. */
+  | { readonly type: "integer"; readonly least: number; readonly default?: number; readonly help: string };
 
 /** The parsed arguments: booleans always, other options undefined only where they have no default. */
 export type Values<S extends CliSchema> = {
@@ -33,7 +35,7 @@ type OptionValue<O extends CliOption> = O extends { type: "boolean" }
     ? RawValue<O>
     : RawValue<O> | undefined;
 
-type RawValue<O extends CliOption> = O extends { type: "number" }
+type RawValue<O extends CliOption> = O extends { type: "number" | "integer" }
   ? number
   : O extends { choices: readonly (infer C)[] }
     ? C
@@ -52,15 +54,19 @@ export class UsageError extends Error {
   override readonly name: string = "UsageError";
 }
 
+/** The caller asked for help: no mistake. `runMain` prints the message and ends with exit code 0. */
+class HelpRequest extends Error {}
+
+/** Exit code of a command whose reader has left, as in `… | head -1`: what a shell reports for SIGPIPE. */
+const READER_LEFT = 141;
+
 /**
- * Parses `argv` (without node and script). `--help` prints the schema and exits 0; a flag or value outside the schema
- * is a UsageError. Write schemas `as const satisfies CliSchema`, so that choices become literal types.
+ * Parses `argv` (without node and script), inside of `runMain`, which prints the schema for `--help`. A flag or value
+ * outside the schema, or a flag given twice, is a UsageError. Write schemas `as const satisfies CliSchema`, so that
+ * choices become literal types.
  */
 export function parseCli<const S extends CliSchema>(schema: S, argv: readonly string[]): Values<S> {
-  if (argv.includes("--help")) {
-    process.stdout.write(helpText(schema));
-    process.exit(0);
-  }
+  if (argv.includes("--help")) throw new HelpRequest(helpText(schema));
   const { values, positionals } = tokenize(schema, argv);
   const parsed: Record<string, unknown> = { positionals: readPositionals(schema, positionals) };
   for (const [name, option] of Object.entries(schema.options))
@@ -70,13 +76,21 @@ export function parseCli<const S extends CliSchema>(schema: S, argv: readonly st
 
 /**
  * Runs a script's story; an error becomes one line on stderr and exit code 2 (usage) or 1 (anything else). A message
- * that lists things has a line for each; what a terminal would obey is escaped, and long ones are cut.
+ * that lists things has a line for each; what a terminal would obey is escaped, and long ones are cut. When nobody
+ * reads stdout any more the script ends at once, quietly; when stdout cannot be written, as on a full disk, with a line.
  */
 export async function runMain(main: () => void | Promise<void>): Promise<void> {
+  process.stdout.on("error", endWithoutStdout);
+  // Whoever closes stderr wants no messages; the exit code still tells.
+  process.stderr.on("error", () => {});
   try {
     await main();
   } catch (error) {
-    const { name, message } = error instanceof Error ? error : { name: "Error", message: String(error) };
+    if (error instanceof HelpRequest) {
+      process.stdout.write(error.message);
+      return;
+    }
+    const { name, message } = error instanceof Error ? error : { name: "Error", message: inspect(error) };
     process.stderr.write(`${showMessage(`${name}: ${message}`)}\n`);
     process.exitCode = error instanceof UsageError ? 2 : 1;
   }
@@ -90,6 +104,13 @@ function showMessage(message: string): string {
   const shown = lines.slice(0, MAX_LINES).map((line) => printable(line, MAX_LINE));
   if (lines.length > MAX_LINES) shown.push(`… (${lines.length - MAX_LINES} more lines)`);
   return shown.join("\n");
+}
+
+/** A failure that is known already keeps its exit code. */
+function endWithoutStdout({ code, message }: NodeJS.ErrnoException): never {
+  if (code === "EPIPE") process.exit(process.exitCode || READER_LEFT);
+  process.stderr.write(`Error: stdout cannot be written: ${message}\n`);
+  process.exit(1);
 }
 
 export function helpText(schema: CliSchema): string {
@@ -107,7 +128,7 @@ export function helpText(schema: CliSchema): string {
 }
 
 function hint(option: Exclude<CliOption, { type: "boolean" }>): string {
-  return option.type === "number" ? "N" : (option.choices?.join("|") ?? "TEXT");
+  return option.type === "string" ? (option.choices?.join("|") ?? "TEXT") : "N";
 }
 
 function tokenize(schema: CliSchema, argv: readonly string[]) {
@@ -116,27 +137,39 @@ function tokenize(schema: CliSchema, argv: readonly string[]) {
     options[name] = { type: type === "boolean" ? "boolean" : "string" };
   }
   try {
-    return parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
+    const parsed = parseArgs({
+      args: [...argv],
+      options,
+      allowPositionals: true,
+      strict: true,
+      tokens: true,
+    });
+    const flags = parsed.tokens.flatMap((token) => (token.kind === "option" ? [token.name] : []));
+    const twice = flags.find((name, i) => flags.indexOf(name) < i);
+    if (twice !== undefined) throw new Error(`--${twice}: given twice`);
+    return parsed;
   } catch (error) {
     const [reason] = (error as Error).message.split(". To specify a positional");
     throw new UsageError(`${reason.replaceAll("\n", " ")} (see --help)`);
   }
 }
 
-function readOption(name: string, option: CliOption, text: unknown): unknown {
-  if (option.type === "boolean") return text === true;
-  if (text === undefined) return option.default;
-  if (option.type === "number") {
-    const value = Number(text);
-    if (String(text).trim() === "" || !Number.isFinite(value)) {
-      throw new UsageError(`--${name}: expected a number, got ${JSON.stringify(text)}`);
-    }
-    return value;
+function readOption(name: string, option: CliOption, given: unknown): unknown {
+  if (option.type === "boolean") return given === true;
+  if (given === undefined) return option.default;
+  const text = String(given);
+  const refuse = (expected: string): never => {
+    throw new UsageError(`--${name}: expected ${expected}, got ${JSON.stringify(text)}`);
+  };
+  if (option.type === "string") {
+    if (option.choices && !option.choices.includes(text)) refuse(option.choices.join(", "));
+    return text === "" ? refuse("a value") : text;
   }
-  if (option.choices !== undefined && !option.choices.includes(String(text))) {
-    throw new UsageError(`--${name}: expected ${option.choices.join(", ")}, got ${JSON.stringify(text)}`);
-  }
-  return text;
+  // No other notation: what 0x10, 1e3 and " 5 " were to mean is not certain.
+  const value = /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  if (option.type === "integer" && !(/^\d+$/.test(text) && value >= option.least && value < 2 ** 32))
+    refuse(`a whole number from ${option.least} to ${2 ** 32 - 1}`);
+  return Number.isFinite(value) ? value : refuse("a number");
 }
 
 function readPositionals(schema: CliSchema, words: readonly string[]): Record<string, unknown> {
@@ -149,5 +182,6 @@ function readPositionals(schema: CliSchema, words: readonly string[]): Record<st
     else throw new UsageError(`missing ${key} (see --help)`);
   }
   if (left.length > 0) throw new UsageError(`unexpected argument ${JSON.stringify(left[0])} (see --help)`);
+  if (words.includes("")) throw new UsageError(`expected a word for each argument, got "" (see --help)`);
   return parsed;
 }

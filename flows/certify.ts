@@ -42,12 +42,14 @@ const schema = {
       help: "which weights of a PyTorch training checkpoint (default model)",
     },
     seed: {
-      type: "number",
+      type: "integer",
+      least: 0,
       default: 0,
       help: "of the points at which the laws are tried, and of drawn parameters",
     },
     points: {
-      type: "number",
+      type: "integer",
+      least: 1,
       default: 6,
       help: "at which determinants are computed; round trips take 32 times as many",
     },
@@ -57,13 +59,6 @@ const schema = {
 
 await runMain(async () => {
   const args = parseCli(schema, process.argv.slice(2));
-  for (const [name, least] of [
-    ["seed", 0],
-    ["points", 1],
-  ] as const) {
-    if (!Number.isSafeInteger(args[name]) || args[name] < least)
-      throw new UsageError(`--${name}: expected a whole number from ${least}, got ${args[name]}`);
-  }
   const { CHECKPOINT } = args.positionals;
   const path = CHECKPOINT === undefined ? undefined : fileIn(CHECKPOINT);
   if (path === undefined && args.flow === undefined)

@@ -69,7 +69,8 @@ await runMain(async () => {
   const args = parseCli(SCHEMA, process.argv.slice(2));
   const { IN: input, OUT: output } = args.positionals;
   if (output === undefined && !args.list) throw new UsageError("missing OUT.safetensors (see --help)");
-  if (output !== undefined && args.list) throw new UsageError("--list writes nothing: leave OUT away");
+  if (args.list && (output ?? args.dtype) !== undefined)
+    throw new UsageError("--list writes nothing: leave OUT and --dtype away");
   if (output?.endsWith(".safetensors") === false)
     throw new UsageError(`expected OUT.safetensors, got ${output}`);
 

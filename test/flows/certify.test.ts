@@ -272,8 +272,8 @@ describe("the certify command", () => {
     expect(run(dir, "--points", "1")).toMatchObject({ status: 0 });
     for (const [args, message] of [
       [[], "expected CHECKPOINT, --flow, or both"],
-      [[dir, "--points", "0.5"], "--points: expected a whole number from 1, got 0.5"],
-      [[dir, "--seed=-1"], "--seed: expected a whole number from 0, got -1"],
+      [[dir, "--points", "0.5"], '--points: expected a whole number from 1 to 4294967295, got "0.5"'],
+      [[dir, "--seed=-1"], '--seed: expected a whole number from 0 to 4294967295, got "-1"'],
       [["--flow", example, "--prefix", "nf."], "--prefix: expected a CHECKPOINT with such names, got none"],
       [[dir, "--weights", "ema"], "--weights: expected a PyTorch checkpoint, got "],
     ] as const) {

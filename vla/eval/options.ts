@@ -1,7 +1,8 @@
+import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type CliSchema, parseCli, UsageError } from "../../core/index.ts";
 import type { Contacts } from "../libero/mujoco.ts";
-import { PROTOCOLS, type Protocol } from "../libero/protocols.ts";
+import { maxSteps, PROTOCOLS, type Protocol } from "../libero/protocols.ts";
 import { DEFAULT_POLICY, type PolicyKind, policyKinds } from "../policies/index.ts";
 import { INTERRUPTED } from "./interrupt.ts";
 
@@ -21,7 +22,8 @@ const schema = {
   description:
     "Evaluates a policy on the tasks of a LIBERO suite; prints success rates and timings.\n" +
     "Exit code: 0 when every episode ended in success or failure, 1 when one ended in an error or the run broke off,\n" +
-    `2 for arguments it does not understand, ${INTERRUPTED} after Ctrl-C, which keeps the finished episodes.`,
+    `2 for arguments it does not understand, ${INTERRUPTED} after Ctrl-C, which keeps the finished episodes, 141 when nobody\n` +
+    "reads its output any more. Files that hold an episode of an earlier run, or that another run writes, are refused.",
   positionals: {
     "FILE?": "for --policy replay: recorded actions as JSON, or the episodes.jsonl of an earlier run",
   },
@@ -33,10 +35,11 @@ const schema = {
     },
     tasks: { type: "string", help: "indices or names, separated by commas; otherwise all" },
     episodes: {
-      type: "number",
+      type: "integer",
+      least: 1,
       help: `per task; otherwise as many as the protocol says, ${EMBEDDED.episodes} on the embedded suite`,
     },
-    first: { type: "number", default: 0, help: "initial state of each task's first episode" },
+    first: { type: "integer", least: 0, default: 0, help: "initial state of each task's first episode" },
     protocol: {
       type: "string",
       default: "nina",
@@ -48,7 +51,7 @@ const schema = {
       type: "string",
       help: "for --policy nina: a checkpoint folder; otherwise the embedded, untrained one",
     },
-    seed: { type: "number", default: 0, help: "places the fixtures and seeds the policy" },
+    seed: { type: "integer", least: 0, default: 0, help: "places the fixtures and seeds the policy" },
     libero: { type: "string", help: "folder of a LIBERO clone; otherwise LIBERO_ROOT of the environment" },
     robosuite: {
       type: "string",
@@ -60,8 +63,11 @@ const schema = {
       choices: ["mujoco-2.3", "native"],
       help: "box contacts of the MuJoCo of LIBERO's authors, or of this one",
     },
-    json: { type: "string", help: "writes all results to this file, after each episode" },
-    out: { type: "string", help: "folder whose episodes.jsonl gets a line per finished episode" },
+    json: {
+      type: "string",
+      help: "writes all results to this new file, after each episode; to a pipe or device at the end",
+    },
+    out: { type: "string", help: "folder whose new episodes.jsonl gets a line per finished episode" },
     frames: {
       type: "boolean",
       help: "writes what both cameras see at each step into --out as PNG, upright (row 0 of observations is the bottom)",
@@ -79,6 +85,8 @@ export interface Options {
   readonly episodes: number;
   readonly first: number;
   readonly protocol: Protocol;
+  /** Control steps that the protocol gives a policy on this suite. */
+  readonly maxSteps: number;
   readonly policy: PolicyKind;
   /** The recording that `replay` plays. */
   readonly file?: string;
@@ -98,9 +106,6 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
   const protocol = PROTOCOLS[given.protocol];
   const episodes = given.episodes ?? (embedded ? EMBEDDED.episodes : protocol.episodesPerTask);
 
-  requireWhole("episodes", episodes, 1);
-  requireWhole("first", given.first, 0);
-  requireWhole("seed", given.seed, 0);
   if (given.policy !== "replay" && positionals.FILE !== undefined)
     throw new UsageError(`only --policy replay takes a file, got ${positionals.FILE} for ${given.policy}`);
   if (given.policy !== "nina" && given.checkpoint !== undefined)
@@ -111,6 +116,8 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
     throw new UsageError(`--robosuite needs --libero for suite ${given.suite}, which otherwise is embedded`);
   if (given.frames && given.out === undefined)
     throw new UsageError("--frames needs --out, the folder to write into");
+  if (given.json !== undefined && given.out !== undefined && meet(given.json, given.out))
+    throw new UsageError(`--json ${given.json} is where --out ${given.out} writes: name another file`);
 
   return {
     ...given,
@@ -120,9 +127,16 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
     tasks: given.tasks === undefined ? null : readTasks(given.tasks),
     episodes,
     protocol,
+    maxSteps: limitOf(protocol, given.suite),
     file: positionals.FILE,
     checkpoint: given.checkpoint ?? EMBEDDED.checkpoint,
   };
+}
+
+/** The file of results is the folder itself or one of its own. */
+function meet(json: string, out: string): boolean {
+  const within = relative(out, json);
+  return within === "" || within === "episodes.jsonl" || /^frames([/\\]|$)/.test(within);
 }
 
 function findClones(
@@ -131,10 +145,11 @@ function findClones(
 ): { libero: string; robosuite: string } {
   const libero = given.libero ?? LIBERO_ROOT;
   const robosuite = given.robosuite ?? ROBOSUITE_ROOT;
-  if (libero === undefined || robosuite === undefined)
+  // A variable that is set to nothing names no folder.
+  if (!libero || !robosuite)
     throw new UsageError(
-      `suite ${given.suite} is not embedded (${EMBEDDED.suite} is): ` +
-        "name clones with --libero and --robosuite, or in LIBERO_ROOT and ROBOSUITE_ROOT",
+      `suite ${given.suite} is read from clones (embedded is ${EMBEDDED.suite}): ` +
+        "name both with --libero and --robosuite, or in LIBERO_ROOT and ROBOSUITE_ROOT",
     );
   return { libero, robosuite };
 }
@@ -147,7 +162,10 @@ function readTasks(list: string): (number | string)[] {
   });
 }
 
-function requireWhole(name: string, value: number, least: number): void {
-  if (!Number.isSafeInteger(value) || value < least || value >= 2 ** 32)
-    throw new UsageError(`--${name}: expected a whole number from ${least} to ${2 ** 32 - 1}, got ${value}`);
+function limitOf(protocol: Protocol, suite: string): number {
+  try {
+    return maxSteps(protocol, suite);
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
 }

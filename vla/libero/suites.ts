@@ -2,6 +2,7 @@
 
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
+import { UsageError } from "../../core/index.ts";
 import { LIBERO_SUITES } from "./suite-names.ts";
 
 export interface Task {
@@ -24,7 +25,7 @@ export interface Suite {
  * LIBERO's own suites come in the order of its task map, any other folder of BDDL files in the order of file names.
  *
  * @param root folder that holds `libero/libero/{bddl_files,init_files,assets}`
- * @throws Error when root, suite or a task's file is missing; it names what is there
+ * @throws UsageError for a suite that is not there, Error when root or a task's file is missing; both name what is
  */
 export function loadSuite(root: string, suite: string): Suite {
   const library = resolve(root, "libero", "libero");
@@ -34,7 +35,7 @@ export function loadSuite(root: string, suite: string): Suite {
     .filter((f) => isFolder(join(folders, f)))
     .sort();
   if (!suites.includes(suite))
-    throw new Error(`loadSuite: unknown suite ${suite}; ${folders} has ${suites.join(", ")}`);
+    throw new UsageError(`loadSuite: unknown suite ${suite}; ${folders} has ${suites.join(", ")}`);
 
   const folder = join(folders, suite);
   const names = Object.hasOwn(LIBERO_SUITES, suite) ? LIBERO_SUITES[suite] : filesIn(folder);
@@ -55,22 +56,22 @@ export function loadSuite(root: string, suite: string): Suite {
   return { name: suite, tasks };
 }
 
-/** A task by its index or its name. */
+/** A task by its index or its name. @throws UsageError when there is none. */
 export function findTask(suite: Suite, task: number | string): Task {
   const found = suite.tasks.find((t) => t.index === task || t.name === task);
   if (found === undefined) {
     const known = suite.tasks.map((t) => `${t.index} ${t.name}`).join("\n  ");
-    throw new Error(`findTask: ${suite.name} has no task ${task}; it has\n  ${known}`);
+    throw new UsageError(`findTask: ${suite.name} has no task ${task}; it has\n  ${known}`);
   }
   return found;
 }
 
-/** Several tasks in the order asked for. Throws for a task that does not exist, or is asked for twice. */
+/** Several tasks in the order asked for. @throws UsageError for a task that does not exist, or is asked for twice. */
 export function findTasks(suite: Suite, tasks: readonly (number | string)[]): Task[] {
   const found = tasks.map((task) => findTask(suite, task));
   const twice = found.find((task, i) => found.indexOf(task) < i);
   if (twice !== undefined)
-    throw new Error(`findTasks: expected each task once, got ${twice.index} ${twice.name} twice`);
+    throw new UsageError(`findTasks: expected each task once, got ${twice.index} ${twice.name} twice`);
   return found;
 }
 

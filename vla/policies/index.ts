@@ -1,3 +1,4 @@
+import { UsageError } from "../../core/index.ts";
 import { replayPolicy } from "./replay.ts";
 import type { PolicySource } from "./source.ts";
 import { zeroPolicy } from "./zero.ts";
@@ -15,7 +16,8 @@ const kinds = {
   nina: async ({ checkpoint }: PolicyFiles) => (await import("./nina.ts")).ninaPolicy(checkpoint),
   zero: () => zeroPolicy(),
   replay({ file }: PolicyFiles) {
-    if (file === undefined) throw new Error("policy replay: expected the file of recorded actions, got none");
+    if (file === undefined)
+      throw new UsageError("--policy replay: expected the file of recorded actions, got none");
     return replayPolicy(file);
   },
 } satisfies Record<string, (files: PolicyFiles) => PolicySource | Promise<PolicySource>>;

@@ -36,6 +36,15 @@ describe("readOptions", () => {
     expect(options).toMatchObject({ suite: "mini", libero: "/mine", robosuite: "/robots" });
   });
 
+  test("a variable that is set to nothing names no clone", () => {
+    const empty = { LIBERO_ROOT: "", ROBOSUITE_ROOT: "" };
+    expect(() => readOptions(["--suite", "libero_10"], empty)).toThrow("is read from clones");
+  });
+
+  test("results may lie in the folder of episodes", () => {
+    expect(readOptions(["--json", "run/results.json", "--out", "run"], {})).toMatchObject({ out: "run" });
+  });
+
   test("reads tasks as indices and names", () => {
     expect(readOptions(["--tasks", "0, 2,push_the_drawer_shut"], {}).tasks).toEqual([
       0,
@@ -45,12 +54,21 @@ describe("readOptions", () => {
   });
 
   test.each([
-    [["--suite", "libero_10"], "suite libero_10 is not embedded (mini is)"],
+    [["--suite", "libero_10"], "suite libero_10 is read from clones (embedded is mini)"],
     [["--speed", "9"], "--speed"],
     [["--episodes", "0"], "--episodes: expected a whole number from 1"],
     [["--episodes", "1.5"], "--episodes: expected a whole number"],
-    [["--episodes", "many"], "--episodes: expected a number"],
+    [["--episodes", "many"], "--episodes: expected a whole number"],
+    [["--episodes", "1e3"], "--episodes: expected a whole number"],
     [["--first", "-1"], "--first"],
+    [["--seed", "0x10"], "--seed: expected a whole number"],
+    [["--seed", "1", "--seed", "2"], "--seed: given twice"],
+    [["--json", ""], "--json: expected a value"],
+    [["--protocol", "openvla"], 'maxSteps of protocol "openvla"'],
+    [["--libero", "/mine"], "name both with --libero and --robosuite"],
+    [["--json", "run", "--out", "run"], "--json run is where --out run writes"],
+    [["--json", "run/../run/episodes.jsonl", "--out", "./run/"], "is where --out ./run/ writes"],
+    [["--json", "run/frames/x.json", "--out", "run"], "is where --out run writes"],
     [["--seed", "4294967296"], "--seed: expected a whole number from 0 to 4294967295"],
     [["--tasks", "0,,1"], '--tasks: expected indices or names, got "0,,1"'],
     [["--protocol", "mine"], "--protocol"],

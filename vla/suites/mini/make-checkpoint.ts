@@ -74,7 +74,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
           "Draws the embedded suite's untrained policy from a seed and writes it as a checkpoint folder.",
         options: {
           out: { type: "string", default: miniCheckpoint, help: "folder to write" },
-          seed: { type: "number", default: 0, help: "of all random numbers" },
+          seed: { type: "integer", least: 0, default: 0, help: "of all random numbers" },
         },
       },
       process.argv.slice(2),

@@ -7,14 +7,7 @@
  * With --record, the first successful episode of each task goes to FOLDER/TASK.json, for `--policy replay`.
  */
 import { join } from "node:path";
-import {
-  type CliSchema,
-  makeFolder,
-  parseCli,
-  runMain,
-  UsageError,
-  writeFileAtomic,
-} from "../../../core/index.ts";
+import { type CliSchema, makeFolder, parseCli, runMain, writeFileAtomic } from "../../../core/index.ts";
 import { composeScene } from "../../libero/compose/scene.ts";
 import { LiberoEnv } from "../../libero/env.ts";
 import { readInitStates } from "../../libero/init-states.ts";
@@ -28,16 +21,19 @@ const cli = {
   usage: "npx tsx vla/suites/mini/run-expert.ts [options]",
   description: "Plays the tasks of the embedded suite with the scripted expert.",
   options: {
-    episodes: { type: "number", default: 50, help: "episodes per task, one per initial state" },
-    seed: { type: "number", default: 0, help: "places the fixtures; the expert of episode i gets seed + i" },
+    episodes: { type: "integer", least: 1, default: 50, help: "episodes per task, one per initial state" },
+    seed: {
+      type: "integer",
+      least: 0,
+      default: 0,
+      help: "places the fixtures; the expert of episode i gets seed + i",
+    },
     record: { type: "string", help: "folder for the first successful episode of each task" },
   },
 } as const satisfies CliSchema;
 
 async function main(): Promise<void> {
   const { episodes, seed, record } = parseCli(cli, process.argv.slice(2));
-  if (!Number.isInteger(episodes) || episodes < 1)
-    throw new UsageError(`--episodes: expected a whole number from 1, got ${episodes}`);
   for (const task of loadSuite(miniRoots.libero, MINI).tasks) {
     using env = await LiberoEnv.open(composeScene({ ...miniRoots, task }));
     const lengths: number[] = [];
