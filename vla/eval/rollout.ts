@@ -1,4 +1,6 @@
 import { setImmediate } from "node:timers/promises";
+import { inspect } from "node:util";
+import { printable } from "../../core/index.ts";
 import type { LiberoEnv } from "../libero/env.ts";
 import type { Protocol } from "../libero/protocols.ts";
 import type { Observation } from "../observation.ts";
@@ -90,11 +92,11 @@ export async function rollout(
     const asked = performance.now();
     try {
       if (policyCalls === 0) policy.reset(start.policySeed);
-      const plan = await policy.act(turned(seen, protocol), start.instruction);
+      const plan = checkPlan(await policy.act(turned(seen, protocol), start.instruction));
       if (plan.logProb !== undefined) logProbs.push(plan.logProb);
-      chunk = checkActions(plan.actions).slice(0, protocol.actionsPerQuery ?? undefined);
+      chunk = plan.actions.slice(0, protocol.actionsPerQuery ?? undefined);
     } catch (error) {
-      return finish("error", error instanceof Error ? error.message : String(error));
+      return finish("error", messageOf(error));
     }
     policyCalls++;
     policyMs += performance.now() - asked;
@@ -134,14 +136,26 @@ function turned(seen: Observation, { turn }: Protocol): Observation {
   };
 }
 
-function checkActions(actions: Plan["actions"]): Plan["actions"] {
+/** Policies are written by others: what they return may be anything. */
+function checkPlan(plan: Plan): Plan {
+  const { actions, logProb } = (plan ?? {}) as Partial<Plan>;
+  if (!Array.isArray(actions)) throw new Error("policy: expected a plan with a list of actions, got none");
   if (actions.length === 0) throw new Error("policy: expected a plan of at least one action, got none");
+  if (logProb !== undefined && !Number.isFinite(logProb))
+    throw new Error(`policy: expected a finite log-probability, got ${logProb}`);
   for (const [i, action] of actions.entries()) {
+    if (typeof action?.length !== "number")
+      throw new Error(`policy: expected actions of 7 numbers, action ${i} is none`);
     if (action.length !== 7)
       throw new Error(`policy: expected actions of 7 numbers, action ${i} has ${action.length}`);
     const bad = Array.from(action).findIndex((value) => !Number.isFinite(value));
     if (bad !== -1)
       throw new Error(`policy: expected finite actions, action ${i} has ${action[bad]} at index ${bad}`);
   }
-  return actions;
+  return plan;
+}
+
+/** Of whatever was thrown: short, and fit for a line. */
+function messageOf(thrown: unknown): string {
+  return printable(thrown instanceof Error ? String(thrown.message) : inspect(thrown, { depth: 0 }), 1000);
 }

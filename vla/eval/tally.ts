@@ -1,3 +1,4 @@
+import { printable } from "../../core/index.ts";
 import type { EpisodeResult, RunInfo, TaskResult } from "./results.ts";
 import { type Column, renderTable } from "./table.ts";
 import { wilsonInterval } from "./wilson.ts";
@@ -48,22 +49,31 @@ export class Tally {
   /** The table of results, and under it everything that the numbers depend on. */
   report(run: RunInfo): string {
     const all = this.#episodes();
-    const rows = this.#tasks.map(({ task, episodes }) => [task, ...summarise(episodes)]);
+    const rows = this.#tasks.map(({ task, episodes }) => [printable(task), ...summarise(episodes)]);
     const { node, mujoco, contacts, fma } = run.engine;
     const lines = [
       renderTable(columns, rows, ["all tasks", ...summarise(all)]),
       "",
-      `suite ${run.suite}, policy ${run.policy}, protocol ${run.protocol}, seed ${run.seed}`,
+      `suite ${printable(run.suite)}, policy ${printable(run.policy)}, protocol ${run.protocol}, seed ${run.seed}`,
       `node ${node}, mujoco ${mujoco}, contacts ${contacts}, ${fma ? "fused" : "separate"} multiply-add`,
     ];
     if (run.untrained)
       lines.push("The policy is UNTRAINED (random weights): its rate says nothing about the method.");
-    if (this.errors > 0)
+    if (this.errors > 0) {
       lines.push(
-        `${this.errors} of ${all.length} episodes ended in an error of the policy and are in no rate.`,
+        `${this.errors} of ${all.length} episodes ended in an error of the policy and are in no rate` +
+          `${this.errors === all.length ? ": nothing was evaluated" : ""}. The first: ${this.#firstError()}`,
       );
+    }
     if (!this.complete) lines.push(`The run broke off after ${all.length} of ${this.planned} episodes.`);
     return lines.join("\n");
+  }
+
+  #firstError(): string {
+    const errors = this.#tasks.flatMap(({ task, episodes }) =>
+      episodes.flatMap(({ init, error }) => (error === undefined ? [] : [`${task} ${init}, ${error}`])),
+    );
+    return printable(errors[0]);
   }
 
   #episodes(): EpisodeResult[] {

@@ -139,6 +139,14 @@ describe("rollout", () => {
     ]);
   });
 
+  test("a plan that is refused is in no mean", async () => {
+    let calls = 0;
+    const policy = planner(() =>
+      calls++ === 0 ? { actions: [still], logProb: 1 } : { actions: [], logProb: 9 },
+    );
+    expect((await play(new FakeStage(), policy))!.episode).toMatchObject({ outcome: "error", logProb: 1 });
+  });
+
   test("reports the mean log-probability of the plans", async () => {
     let logProb = 0;
     const policy = planner(() => ({ actions: [still], logProb: logProb++ }));
@@ -159,6 +167,35 @@ describe("rollout", () => {
     ],
     ["an action of 6 numbers", () => ({ actions: [[0, 0, 0, 0, 0, 0]] }), "action 0 has 6"],
     ["an empty plan", () => ({ actions: [] }), "at least one action"],
+    ["no plan", () => undefined as never, "expected a plan with a list of actions, got none"],
+    ["a plan of text", () => ({ actions: "zero" }) as never, "expected a plan with a list of actions"],
+    ["an action that is none", () => ({ actions: [null] }) as never, "action 0 is none"],
+    [
+      "a log-probability that is NaN",
+      () => ({ actions: [still], logProb: Number.NaN }),
+      "expected a finite log-probability, got NaN",
+    ],
+    [
+      "something thrown that is no error",
+      () => {
+        throw Object.create(null);
+      },
+      "[Object: null prototype] {}",
+    ],
+    [
+      "a message that would move the cursor",
+      () => {
+        throw new Error("\x1b[2J");
+      },
+      "\\u{1b}[2J",
+    ],
+    [
+      "a message without end",
+      () => {
+        throw new Error("x".repeat(1e6));
+      },
+      "… (1000000 characters)",
+    ],
     [
       "an exception",
       () => {
@@ -172,6 +209,7 @@ describe("rollout", () => {
     const { episode } = (await play(new FakeStage(), policy))!;
     expect(episode).toMatchObject({ outcome: "error", steps: 4, policyCalls: 2 });
     expect(episode.error).toContain(message);
+    expect(episode.error!.length).toBeLessThan(1100);
   });
 
   test("a policy that rejects or cannot reset is an error too", async () => {

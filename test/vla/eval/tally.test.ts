@@ -83,7 +83,27 @@ describe("Tally", () => {
     const report = tally.report(run);
     expect(row(report, "task0").slice(0, 5)).toEqual(["2", "1", "1", "100.0 [20.7, 100.0]", "100.0"]);
     expect(report).toContain("1 of 2 episodes ended in an error of the policy");
+    expect(report).toContain("The first: task0 0, NaN");
+    expect(report).not.toContain("nothing was evaluated");
     expect(tally.errors).toBe(1);
+  });
+
+  test("says when every episode ended in an error", () => {
+    const broken = (init: number) => episode({ init, outcome: "error", error: `no weights ${init}` });
+    expect(tallyOf([[broken(3)], [broken(4)]]).report(run)).toContain(
+      "2 of 2 episodes ended in an error of the policy and are in no rate: nothing was evaluated. The first: task0 3, no weights 3",
+    );
+  });
+
+  test("prints no control characters of names", () => {
+    const tally = new Tally(1);
+    tally.open("\x1b[31mpush", "push");
+    tally.add(episode({ outcome: "error", error: "a\nb" }));
+    const report = tally.report({ ...run, policy: "replay \x07" });
+    expect(report).toContain("\\u{1b}[31mpush");
+    expect(report).toContain("replay \\u{7}");
+    expect(report.replaceAll("\n", "")).not.toMatch(/\p{Cc}/u);
+    expect(report).toContain("a\\u{a}b");
   });
 
   test("shows no rate where nothing finished", () => {
