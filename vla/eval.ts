@@ -1,34 +1,35 @@
 /** Evaluates a policy on LIBERO tasks, in this process: `npx tsx vla/eval.ts --help`. */
-import { engineInfo, runMain, UsageError } from "../core/index.ts";
+import { engineInfo, runMain, tileSetting, UsageError } from "../core/index.ts";
 import { INTERRUPTED, Interrupt } from "./eval/interrupt.ts";
 import { Journal } from "./eval/journal.ts";
 import { readOptions } from "./eval/options.ts";
 import { Progress } from "./eval/progress.ts";
-import type { RunInfo } from "./eval/results.ts";
-import { rollout } from "./eval/rollout.ts";
+import type { Results, RunInfo } from "./eval/results.ts";
+import { rollout, type Start } from "./eval/rollout.ts";
 import { episodeSeed } from "./eval/seed.ts";
 import { Tally } from "./eval/tally.ts";
 import { composeScene } from "./libero/compose/scene.ts";
 import { LiberoEnv } from "./libero/env.ts";
 import { readInitStates } from "./libero/init-states.ts";
 import { MUJOCO_VERSION } from "./libero/mujoco.ts";
-import { maxSteps } from "./libero/protocols.ts";
 import { createRenderer } from "./libero/render/renderer.ts";
-import { findTasks, loadSuite } from "./libero/suites.ts";
+import type { Scene } from "./libero/scene.ts";
+import { findTasks, loadSuite, type Task } from "./libero/suites.ts";
 import { loadPolicy } from "./policies/index.ts";
 
 await runMain(async () => {
   const options = readOptions(process.argv.slice(2), process.env);
-  const { protocol, seed } = options;
+  const { protocol, maxSteps, seed } = options;
   const suite = loadSuite(options.libero, options.suite);
   const tasks = options.tasks === null ? suite.tasks : findTasks(suite, options.tasks);
-  const limit = maxSteps(protocol, suite.name);
-  const policies = await loadPolicy(options.policy, options);
 
   // Whatever can be refused is refused before the first step of the first task.
+  using journal = Journal.open(options);
+  tileSetting(); // throws for a bad one, which is no fault of the policy
+  const policies = await loadPolicy(options.policy, options);
   const plan = tasks.map((task) => {
     const scene = composeScene({ ...options, task });
-    const states = readInitStates(task.initPath);
+    const states = readInitStates(task.initPath, scene.layout);
     const last = options.first + options.episodes - 1;
     // One that is played twice is the same episode twice, and no further evidence.
     if (last >= states.length)
@@ -38,10 +39,23 @@ await runMain(async () => {
       const key = { suite: suite.name, task: task.name, init, seed, protocol };
       const policySeed = episodeSeed(seed, suite.name, task.name, init);
       const start = { init, state: states[init], seed, policySeed, instruction: task.instruction };
-      return { start, policy: policies.forEpisode(key) };
+      const policy = policies.forEpisode({ ...key, contacts: options.contacts, mujoco: MUJOCO_VERSION });
+      return { start, policy };
     });
     return { task, scene, episodes };
   });
+  const open = (scene: Scene) =>
+    LiberoEnv.open(scene, {
+      contacts: options.contacts,
+      renderer: createRenderer,
+      imageSize: protocol.image.rendered,
+    });
+  const progress = new Progress(tasks.length * options.episodes);
+  for (const [i, { task, scene, episodes }] of plan.entries()) {
+    progress.note(`checking task ${i + 1}/${plan.length}  ${task.name}`);
+    using env = await open(scene);
+    for (const { start } of episodes) rehearse(env, task, start);
+  }
 
   const run: RunInfo = {
     suite: suite.name,
@@ -56,37 +70,45 @@ await runMain(async () => {
       fma: engineInfo().fma,
     },
   };
-  const journal = await Journal.open(options, run);
   const tally = new Tally(tasks.length * options.episodes);
-  const progress = new Progress(tally.planned);
+  const results = (): Results => ({ ...run, complete: tally.complete, tasks: tally.tasks });
   using interrupt = new Interrupt();
 
   try {
+    journal.save(results());
     for (const { task, scene, episodes } of plan) {
       if (interrupt.requested) break;
       tally.open(task.name, task.instruction);
-      using env = await LiberoEnv.open(scene, {
-        contacts: options.contacts,
-        renderer: createRenderer,
-        imageSize: protocol.image.rendered,
-      });
+      using env = await open(scene);
       for (const { start, policy } of episodes) {
-        const played = await rollout(env, policy, start, protocol, limit, {
+        const played = await rollout(env, policy, start, protocol, maxSteps, {
           interrupted: () => interrupt.requested,
-          stepped: (steps) => progress.step(`${task.name} ${start.init}`, steps / limit),
-          frame: await journal.frames(task.name, start.init),
+          stepped: (steps) => progress.step(`${task.name} ${start.init}`, steps / maxSteps),
+          frame: journal.frames(task.name, start.init),
         });
         if (played === null) break;
+        const { episode, actions } = played;
         progress.episodeDone();
-        tally.add(played.episode);
-        await journal.append(task, played.episode, played.actions);
-        journal.save(tally);
+        tally.add(episode);
+        const { name, instruction } = task;
+        journal.keep({ ...run, task: name, instruction, ...episode, actions }, results());
       }
     }
   } finally {
     // A simulator that breaks ends the run, and what it had found out is worth seeing.
     progress.clear();
-    console.log(tally.report(run));
+    (journal.ownsStdout ? console.error : console.log)(tally.report(run));
+    journal.finish(results());
   }
   process.exitCode = tally.complete ? Number(tally.errors > 0) : INTERRUPTED;
 });
+
+/** Starts an episode without playing it: a state that does not fit the scene is told now, not after hours. */
+function rehearse(env: LiberoEnv, task: Task, { init, state, seed }: Start): void {
+  try {
+    env.reset({ seed, resets: 0 });
+    env.setInitState(state);
+  } catch (cause) {
+    throw new Error(`${task.initPath}, state ${init}: ${(cause as Error).message}`, { cause });
+  }
+}

@@ -1,5 +1,5 @@
 /** The script as its users run it. Arguments alone are tested in eval/options.test.ts, episodes alone in eval/rollout.test.ts. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +10,7 @@ import type { EpisodeResult, Results } from "../../vla/eval/results.ts";
 import { composeScene } from "../../vla/libero/compose/scene.ts";
 import { LiberoEnv } from "../../vla/libero/env.ts";
 import { readInitStates } from "../../vla/libero/init-states.ts";
+import { writeInitStates } from "../../vla/libero/init-states-writer.ts";
 import { NINA } from "../../vla/libero/protocols.ts";
 import { findTask, loadSuite } from "../../vla/libero/suites.ts";
 import { Expert } from "../../vla/suites/mini/expert.ts";
@@ -31,8 +32,22 @@ interface Ended {
   readonly stderr: string;
 }
 
-function start(args: readonly string[]): { child: ChildProcess; ended: Promise<Ended> } {
-  const child = spawn(process.execPath, ["--import", "tsx", "vla/eval.ts", ...args], { cwd: ROOT });
+const SCRIPT = ["--import", "tsx", "vla/eval.ts"];
+
+function start(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): { child: ChildProcess; ended: Promise<Ended> } {
+  return follow(
+    spawn(process.execPath, [...SCRIPT, ...args], { cwd: ROOT, env: { ...process.env, ...env } }),
+  );
+}
+
+/** The script within a line of bash, there called "$@". */
+const shell = (line: string, ...args: string[]) =>
+  follow(spawn("bash", ["-c", line, "bash", process.execPath, ...SCRIPT, ...args], { cwd: ROOT })).ended;
+
+function follow(child: ChildProcessWithoutNullStreams): { child: ChildProcess; ended: Promise<Ended> } {
   let [stdout, stderr] = ["", ""];
   child.stdout.on("data", (part) => (stdout += part));
   child.stderr.on("data", (part) => (stderr += part));
@@ -50,6 +65,12 @@ const readLines = (path: string) =>
     .trimEnd()
     .split("\n")
     .map((line) => JSON.parse(line));
+
+/** Waits for a line of a running script. */
+async function firstEpisode(child: ChildProcess, lines: string): Promise<void> {
+  while (!existsSync(lines) && child.exitCode === null)
+    await new Promise((resolve) => setTimeout(resolve, 50));
+}
 
 /** What must not depend on the machine or on what ran before. */
 const lasting = ({ init, policySeed, outcome, steps, trajectoryHash }: EpisodeResult) => ({
@@ -176,8 +197,7 @@ describe("vla/eval.ts", () => {
       kept.out,
     ]);
     const lines = join(kept.out, "episodes.jsonl");
-    while (!existsSync(lines) && child.exitCode === null)
-      await new Promise((resolve) => setTimeout(resolve, 50));
+    await firstEpisode(child, lines);
     child.kill("SIGINT");
 
     const { code, stdout, stderr } = await ended;
@@ -189,6 +209,76 @@ describe("vla/eval.ts", () => {
     expect(results.tasks[0].episodes.length).toBeLessThan(9);
     expect(readLines(lines)).toHaveLength(results.tasks[0].episodes.length);
     expect(stdout).toContain(`broke off after ${results.tasks[0].episodes.length} of 9 episodes`);
+  });
+
+  test(
+    "lets no second run write its files, neither while it runs nor after it was killed",
+    EPISODES,
+    async () => {
+      const files = { json: join(folder, "killed.json"), out: join(folder, "killed") };
+      const args = ["--policy", "zero", "--tasks", task, "--episodes", "9"];
+      const [json, out] = [
+        ["--json", files.json],
+        ["--out", files.out],
+      ];
+      const lines = join(files.out, "episodes.jsonl");
+      const { child, ended } = start([...args, ...json, ...out]);
+      await firstEpisode(child, lines);
+      for (const file of [json, out]) {
+        const { code, stdout, stderr } = await run(...args, ...file);
+        expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+        expect(stderr).toMatch(new RegExp(`another run writes it \\(process ${child.pid} on `));
+      }
+      child.kill("SIGKILL");
+      await ended;
+
+      const { tasks, complete } = readResults(files.json);
+      expect(complete).toBe(false);
+      expect(tasks[0].episodes.length).toBeGreaterThan(0);
+      // A line is written before the results are.
+      expect(readLines(lines).length - tasks[0].episodes.length).toBeOneOf([0, 1]);
+      const before = [files.json, lines].map((path) => readFileSync(path, "utf8"));
+      for (const file of [json, out]) {
+        const { code, stdout, stderr } = await run(...args, ...file);
+        expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+        expect(stderr).toContain("expected nothing of an earlier run, found some");
+      }
+      expect([files.json, lines].map((path) => readFileSync(path, "utf8"))).toEqual(before);
+    },
+  );
+
+  test("stops when an episode cannot be kept, which the other file has", EPISODES, async () => {
+    const files = { json: join(folder, "full.json"), out: join(folder, "full") };
+    const lines = join(files.out, "episodes.jsonl");
+    // Files of at most 4 KiB, as on a disk that fills up: the actions of an episode take more, its results less.
+    const { code, stdout, stderr } = await shell(
+      'ulimit -f 4; "$@"',
+      ...["--policy", "zero", "--tasks", task, "--json", files.json, "--out", files.out],
+    );
+    expect(stderr).toContain(`Error: ${lines}: cannot be written: EFBIG`);
+    expect(code).toBe(1);
+    expect(stdout).toContain("The run broke off after 1 of 2 episodes.");
+    expect(readFileSync(lines, "utf8")).toBe("");
+    expect(readResults(files.json).tasks[0].episodes).toHaveLength(1);
+  });
+
+  test("gives stdout to the results when they go there, and the table to stderr", EPISODES, async () => {
+    const args = ["--policy", "zero", "--tasks", task, "--episodes", "1", "--json", "/dev/stdout"];
+    const { code, stdout, stderr } = await run(...args);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ complete: true, tasks: [{ task, episodes: [{ init: 0 }] }] });
+    expect(stderr).toContain("all tasks");
+    const file = join(folder, "redirected.json");
+    expect(await shell(`"$@" > ${file}`, ...args)).toMatchObject({ code: 0, stdout: "" });
+    expect(readResults(file)).toMatchObject({ complete: true, tasks: [{ task }] });
+  });
+
+  test("keeps the results when nobody reads the table", EPISODES, async () => {
+    const json = join(folder, "unread.json");
+    const args = ["--policy", "zero", "--tasks", task, "--episodes", "1", "--json", json];
+    const { code, stderr } = await shell('set -o pipefail; "$@" | true', ...args);
+    expect({ code, stderr }).toEqual({ code: 141, stderr: "" });
+    expect(readResults(json)).toMatchObject({ complete: true });
   });
 
   test("marks episodes of a policy that plans NaN as errors, and exits with 1", EPISODES, async () => {
@@ -204,7 +294,9 @@ describe("vla/eval.ts", () => {
       ...["--checkpoint", checkpoint, "--tasks", task, "--episodes", "1", "--json", broken],
     );
     expect(code).toBe(1);
-    expect(stdout).toContain("1 of 1 episodes ended in an error of the policy");
+    expect(stdout).toContain(
+      "1 of 1 episodes ended in an error of the policy and are in no rate: nothing was",
+    );
     expect(readResults(broken).tasks[0].episodes).toMatchObject([
       { outcome: "error", steps: 0, error: expect.stringMatching(/finite|NaN/) },
     ]);
@@ -235,12 +327,61 @@ describe("vla/eval.ts", () => {
     expect(stderr).toContain(assets);
   });
 
+  test("blames no policy for a setting that cannot be", async () => {
+    const { code, stdout, stderr } = await start(["--tasks", task], { NINA_TILE: "3x3x3" }).ended;
+    expect(stderr).toMatch(/^Error: NINA_TILE: expected one of .*, got 3x3x3\n$/);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+  });
+
+  const edited = (file: string, from: string | RegExp, to: string) => (library: string) => {
+    const path = join(library, file);
+    const text = readFileSync(path, "utf8");
+    expect(text.replace(from, to)).not.toBe(text);
+    writeFileSync(path, text.replace(from, to));
+  };
+  test.each<[string, (library: string) => void, RegExp]>([
+    [
+      "states of another width",
+      (library) => {
+        const path = join(library, "init_files", "mini", "push_the_drawer_shut.pruned_init");
+        writeInitStates(
+          path,
+          readInitStates(path).map((state) => state.subarray(1)),
+        );
+      },
+      /push_the_drawer_shut\.pruned_init.*expected \d+ numbers \(time, qpos, qvel\), found \d+/,
+    ],
+    [
+      "a goal with a name too few",
+      edited("bddl_files/mini/push_the_drawer_shut.bddl", /\(Close \w+\)/, "(Close)"),
+      /close/i,
+    ],
+    [
+      "a fixture that stands nowhere",
+      edited("bddl_files/mini/push_the_drawer_shut.bddl", /\(On small_cabinet_1 \w+\)/, ""),
+      /small_cabinet_1/,
+    ],
+  ])("finds %s of the last task before the first one starts", async (name, edit, message) => {
+    const clone = join(folder, name);
+    cpSync(MINI.libero, clone, { recursive: true });
+    edit(join(clone, "libero", "libero"));
+    const out = join(folder, `${name} out`);
+    const { code, stdout, stderr } = await run(
+      ...["--libero", clone, "--robosuite", MINI.robosuite, "--policy", "zero", "--episodes", "1"],
+      ...["--tasks", "1,0", "--out", out],
+    );
+    expect(stderr).toMatch(message);
+    expect(stderr.trimEnd()).not.toContain("\n");
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(readdirSync(out)).toEqual([]);
+  });
+
   test.each([
     ["an unknown flag", ["--speed", "9"], 2, "--speed"],
     [
       "an unknown suite",
       ["--suite", "maniskill", "--libero", MINI.libero, "--robosuite", MINI.robosuite],
-      1,
+      2,
       "unknown suite maniskill",
     ],
     [
@@ -249,12 +390,13 @@ describe("vla/eval.ts", () => {
       1,
       join(ROOT, "libero", "libero", "bddl_files"),
     ],
-    ["an unknown task", ["--tasks", "7"], 1, "mini has no task 7"],
-    ["a task named twice", ["--tasks", "0,push_the_drawer_shut"], 1, "got 0 push_the_drawer_shut twice"],
+    ["an unknown task", ["--tasks", "7"], 2, "mini has no task 7"],
+    ["a task named twice", ["--tasks", "0,push_the_drawer_shut"], 2, "got 0 push_the_drawer_shut twice"],
     ["an initial state that is not stored", ["--first", "49"], 2, "has 50 initial states, no number 50"],
-    ["an unknown task name", ["--tasks", "fly"], 1, "mini has no task fly"],
+    ["an unknown task name", ["--tasks", "fly"], 2, "mini has no task fly"],
     ["a recording that is not there", ["--policy", "replay", "absent.json"], 1, "absent.json"],
-    ["a replay of nothing", ["--policy", "replay"], 1, "expected the file of recorded actions"],
+    ["a protocol without limits for the suite", ["--protocol", "openpi"], 2, "maxSteps"],
+    ["a replay of nothing", ["--policy", "replay"], 2, "expected the file of recorded actions"],
     [
       "results where none can be written",
       ["--policy", "zero", "--json", join(folder, "absent", "r.json")],
@@ -262,7 +404,7 @@ describe("vla/eval.ts", () => {
       "absent",
     ],
     ["a folder that is a file", ["--policy", "zero", "--out", join(ROOT, "package.json")], 1, "package.json"],
-  ])("refuses %s in one line", async (_, args, expected, message) => {
+  ])("refuses %s", async (_, args, expected, message) => {
     const { code, stdout, stderr } = await run(...args);
     expect(stderr).toContain(message);
     expect({ code, stdout }).toEqual({ code: expected, stdout: "" });
@@ -274,7 +416,7 @@ describe("vla/eval.ts", () => {
     writeFileSync(path, JSON.stringify(other));
     const { code, stderr } = await run("--policy", "replay", path, "--tasks", task, "--episodes", "1");
     expect(stderr).toContain(
-      `no recording of mini/${task} initial state 0; the file holds mini/fly initial state 0`,
+      `expected a recording of mini/${task} initial state 0, found mini/fly initial state 0`,
     );
     expect(code).toBe(1);
   });

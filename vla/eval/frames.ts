@@ -1,6 +1,7 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { encode } from "fast-png";
+import { makeFolder } from "../../core/index.ts";
 import type { Image, Observation } from "../observation.ts";
 
 /** Writes what a policy sees as `FOLDER/agentview_0042.png` and `FOLDER/eye_in_hand_0042.png`, 42 the control step. */
@@ -11,18 +12,25 @@ export class FrameWriter {
     this.#folder = folder;
   }
 
-  static async open(folder: string): Promise<FrameWriter> {
-    await mkdir(folder, { recursive: true });
+  static open(folder: string): FrameWriter {
+    makeFolder(folder);
     return new FrameWriter(folder);
   }
 
   async write(step: number, seen: Observation): Promise<void> {
     const number = String(step).padStart(4, "0");
-    await writeFile(join(this.#folder, `agentview_${number}.png`), encodeUpright(seen.agentview_image));
-    await writeFile(
-      join(this.#folder, `eye_in_hand_${number}.png`),
-      encodeUpright(seen.robot0_eye_in_hand_image),
-    );
+    await this.#save(`agentview_${number}.png`, seen.agentview_image);
+    await this.#save(`eye_in_hand_${number}.png`, seen.robot0_eye_in_hand_image);
+  }
+
+  async #save(name: string, image: Image): Promise<void> {
+    const path = join(this.#folder, name);
+    try {
+      await writeFile(path, encodeUpright(image));
+    } catch (cause) {
+      await rm(path, { force: true }); // half a picture is none
+      throw new Error(`${path}: cannot be written: ${(cause as Error).message}`, { cause });
+    }
   }
 }
 

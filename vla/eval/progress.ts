@@ -22,6 +22,11 @@ export class Progress {
     this.#stream.write(`\r\x1b[K${line.slice(0, this.#stream.columns - 1)}`);
   }
 
+  /** Before the first episode: what is being done. */
+  note(text: string): void {
+    if (this.#stream.isTTY) this.#stream.write(`\r\x1b[K${text.slice(0, this.#stream.columns - 1)}`);
+  }
+
   episodeDone(): void {
     this.#finished++;
   }

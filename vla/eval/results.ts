@@ -55,3 +55,11 @@ export interface Results extends RunInfo {
   readonly complete: boolean;
   readonly tasks: readonly TaskResult[];
 }
+
+/** One finished episode as a line that stands for itself: with the run's settings, and with the actions that were executed. */
+export interface EpisodeLine extends RunInfo, EpisodeResult {
+  readonly task: string;
+  readonly instruction: string;
+  /** Settle steps not included, so that `--policy replay` can play them again. */
+  readonly actions: readonly (readonly number[])[];
+}

@@ -1,3 +1,4 @@
+import type { Contacts } from "../libero/mujoco.ts";
 import type { Protocol } from "../libero/protocols.ts";
 import type { Policy } from "../policy.ts";
 
@@ -11,6 +12,9 @@ export interface EpisodeKey {
   readonly seed: number;
   /** How long the robot settles before the policy acts, and how much of a plan is executed. */
   readonly protocol: Pick<Protocol, "name" | "actionsPerQuery">;
+  /** Whose contacts the simulator reproduces, and its version: the same actions move objects differently in another. */
+  readonly contacts: Contacts;
+  readonly mujoco: string;
 }
 
 /** Where the policies of a run come from: one set of weights, or one recording, for all its episodes. */

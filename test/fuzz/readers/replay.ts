@@ -18,6 +18,8 @@ const EPISODE = {
   init: 0,
   seed: 0,
   protocol: { name: "nina", actionsPerQuery: 10 },
+  contacts: "mujoco-2.3",
+  mujoco: "3.14.0",
 } as const;
 
 const seed = (text: string) => ({ file: FILE, bytes: Buffer.from(text) });
@@ -31,7 +33,7 @@ const reader: Reader = {
   ],
   mutations: [jsonValues],
   prepare: () => async (path) => {
-    const source = await replayPolicy(path);
+    const source = replayPolicy(path);
     const policy = source.forEpisode(EPISODE);
     policy.reset(0);
     const { actions } = await policy.act({} as Parameters<typeof policy.act>[0], "push");

@@ -27,7 +27,7 @@ test("both cameras are written, by control step", async () => {
   const root = mkdtempSync(join(tmpdir(), "nina-frames-"));
   try {
     const folder = join(root, "task", "init_07");
-    const frames = await FrameWriter.open(folder);
+    const frames = FrameWriter.open(folder);
     const seen = {
       agentview_image: image,
       robot0_eye_in_hand_image: image.step(-1, 1, 1),
@@ -36,6 +36,19 @@ test("both cameras are written, by control step", async () => {
     expect(readdirSync(folder).sort()).toEqual(["agentview_0042.png", "eye_in_hand_0042.png"]);
     const data = decode(readFileSync(join(folder, "agentview_0042.png"))).data;
     expect(Uint8Array.from(data)).toEqual(upright);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+});
+
+test("a picture that cannot be written is named", async () => {
+  const root = mkdtempSync(join(tmpdir(), "nina-frames-"));
+  try {
+    const frames = FrameWriter.open(join(root, "task"));
+    rmSync(join(root, "task"), { recursive: true });
+    const seen = { agentview_image: image, robot0_eye_in_hand_image: image } as unknown as Observation;
+    const path = join(root, "task", "agentview_0007.png");
+    await expect(frames.write(7, seen)).rejects.toThrow(`${path}: cannot be written: ENOENT`);
   } finally {
     rmSync(root, { recursive: true });
   }

@@ -29,11 +29,15 @@ describe("Progress", () => {
     const terminal = stream(true);
     new Progress(1, terminal).step("x".repeat(200), 0.5);
     expect(terminal.text.length).toBe("\r\x1b[K".length + 79);
+    terminal.text = "";
+    new Progress(1, terminal).note("x".repeat(200));
+    expect(terminal.text).toBe(`\r\x1b[K${"x".repeat(79)}`);
   });
 
   test("is silent elsewhere", () => {
     const file = stream(false);
     const progress = new Progress(4, file);
+    progress.note("checking");
     progress.step("push 3", 0.5);
     progress.episodeDone();
     progress.clear();

@@ -5,7 +5,15 @@ import { loadPolicy } from "../../../vla/policies/index.ts";
 
 test("zero plans actions of seven zeros", async () => {
   const source = await loadPolicy("zero", { checkpoint: "" });
-  const policy = source.forEpisode({ suite: "mini", task: "push", init: 0, seed: 0, protocol: NINA });
+  const policy = source.forEpisode({
+    suite: "mini",
+    task: "push",
+    init: 0,
+    seed: 0,
+    protocol: NINA,
+    contacts: "native",
+    mujoco: "3",
+  });
   policy.reset(1);
   const { actions } = await policy.act({} as Observation, "push");
   expect(actions.length).toBeGreaterThan(0);

@@ -165,7 +165,10 @@ describe.each(tasks)("$name", (task) => {
 
   it("is solved by the recorded actions, with the last of them", async () => {
     const path = new URL(`../../fixtures/mini/${task.name}.json`, import.meta.url).pathname;
-    const [{ suite, task: name, init, seed, actions }] = parseRecordings(readFileSync(path, "utf8"), path);
+    const [{ suite, task: name, init, seed, actions }] = parseRecordings(
+      readFileSync(path, "utf8"),
+      path,
+    ).recordings;
     expect([suite, name]).toEqual([MINI, task.name]);
     using env = await open(task);
     env.reset({ seed, resets: 0 });

@@ -1,0 +1,115 @@
+/** Exit codes of all commands: 0 done, 1 could not be done, 2 not understood, and one message on stderr that says why. */
+import { spawn } from "node:child_process";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const MINI = "vla/suites/mini";
+const WEIGHTS = `${MINI}/checkpoint/model.safetensors`;
+const ABSENT = join(tmpdir(), "nina-absent");
+const CLONES = ["--libero", `${MINI}/LIBERO`, "--robosuite", `${MINI}/robosuite`];
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function run(script: string, args: readonly string[], redirection = ""): Promise<Ended> {
+  const env = { ...process.env, LIBERO_ROOT: "", ROBOSUITE_ROOT: "" };
+  const command = ["-c", `"$@" ${redirection}`, "bash", process.execPath, "--import", "tsx", script, ...args];
+  const child = spawn("bash", command, { cwd: ROOT, env });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.on("data", (part) => (stdout += part));
+  child.stderr.on("data", (part) => (stderr += part));
+  return new Promise((resolve) => child.on("close", (code) => resolve({ code, stdout, stderr })));
+}
+
+const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: string[]][]> = {
+  "vla/eval.ts": [
+    [2, "--seed: given twice", "--seed", "1", "--seed", "2"],
+    [2, "--json: expected a value", "--json", ""],
+    [2, "is read from clones", "--suite", "libero_10"],
+    [2, "unknown suite no", "--suite", "no", ...CLONES],
+    [2, "mini has no task 99", "--tasks", "99"],
+    [2, "no number 50", "--first", "50", "--episodes", "1", "--policy", "zero"],
+    [2, "no number 50", "--episodes", "51", "--policy", "zero"],
+    [2, "expected the file of recorded actions", "--policy", "replay"],
+    [2, "only --policy replay takes a file", "actions.json"],
+    [2, "only --policy nina takes --checkpoint", "--policy", "zero", "--checkpoint", ABSENT],
+    [1, ABSENT, "--checkpoint", ABSENT],
+    [1, ABSENT, "--policy", "replay", ABSENT],
+  ],
+  "vla/convert.ts": [
+    [2, "missing IN"],
+    [2, "missing OUT", WEIGHTS],
+    [2, 'got ""', "", "out.safetensors"],
+    [2, "--list writes nothing", WEIGHTS, "out.safetensors", "--list"],
+    [2, "--list writes nothing", WEIGHTS, "--list", "--dtype", "f16"],
+    [2, "--weights ema", WEIGHTS, "--list", "--weights", "ema"],
+    [2, "--dtype: expected f32, bf16, f16", WEIGHTS, "out.safetensors", "--dtype", "f64"],
+    [1, ABSENT, `${ABSENT}.safetensors`, "--list"],
+  ],
+  "vla/cache.ts": [[2, "--clean", "--clean"]],
+  "flows/certify.ts": [
+    [2, "expected CHECKPOINT, --flow, or both"],
+    [2, "--points: expected a whole number from 1", WEIGHTS, "--points", "0"],
+    [2, "--seed: expected a whole number from 0", WEIGHTS, "--seed", "1e3"],
+    [1, ABSENT, ABSENT],
+  ],
+  "test/parity.ts": [
+    [2, "missing SUITE"],
+    [2, "expected nina, florence2, libero", "constructor", "."],
+    [2, ABSENT, "nina", ABSENT],
+  ],
+  "benchmarks/kernels.ts": [
+    [2, "--only: expected part of gemv", "--only", "flop"],
+    [2, "--rounds: expected a whole number from 1", "--rounds", "0"],
+    [2, "--threads: expected a whole number from 1", "--threads", "two"],
+  ],
+  "benchmarks/decode.ts": [
+    [2, "--only: expected part of NinA", "--only", "diffusion"],
+    [2, "--batch: expected whole numbers from 1", "--batch", "1,0"],
+    [2, "--rounds: expected a whole number from 1", "--rounds=-1"],
+  ],
+  "benchmarks/training.ts": [
+    [2, "--only: expected part of nina", "--only", "diffusion"],
+    [2, "--threads: expected a whole number from 1", "--threads", "0"],
+  ],
+  "benchmarks/render.ts": [
+    [2, "--size: expected whole numbers from 1", "--size", "64,"],
+    [2, "--frames: expected a whole number from 1", "--frames", "0"],
+    [2, "--libero and --robosuite together", "--libero", `${MINI}/LIBERO`],
+    [2, "mini has no task 9", ...CLONES, "--suite", "mini", "--task", "9"],
+    [2, "unknown suite libero_spatial", ...CLONES],
+    [1, ABSENT, "--libero", ABSENT, "--robosuite", ABSENT],
+  ],
+  "vla/suites/mini/run-expert.ts": [[2, "--episodes: expected a whole number from 1", "--episodes", "0"]],
+};
+
+/** A line; names to choose from may follow, each on its own. */
+const ONE_MESSAGE = /^\w+: .+\n( {2}\d+ \w+\n)*$/;
+
+describe.concurrent.each(Object.entries(commands))("%s", (script, refusals) => {
+  test.each(refusals)("exits with %d: %s", async (expected, message, ...args) => {
+    const { code, stdout, stderr } = await run(script, args);
+    expect(stderr).toContain(message);
+    expect(stderr).toMatch(ONE_MESSAGE);
+    expect({ code, stdout }).toEqual({ code: expected, stdout: "" });
+  });
+
+  test("prints its help and exits with 0", async () => {
+    const { code, stdout, stderr } = await run(script, ["--help"]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toMatch(new RegExp(`^Usage: npx tsx ${script}`));
+  });
+
+  test("says in one line that its output cannot be written", async () => {
+    expect(await run(script, ["--help"], "> /dev/full")).toMatchObject({
+      code: 1,
+      stderr: "Error: stdout cannot be written: ENOSPC: no space left on device, write\n",
+    });
+  });
+});

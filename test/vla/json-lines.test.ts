@@ -1,0 +1,71 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { fc, test } from "@fast-check/vitest";
+import { afterAll, describe, expect } from "vitest";
+import { appendJsonLine, splitLines } from "../../vla/json-lines.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "nina-lines-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const records = fc.array(fc.dictionary(fc.string(), fc.jsonValue()), { maxLength: 4 });
+
+describe("splitLines", () => {
+  test.prop([records, fc.nat()])(
+    "finds all lines that were whole wherever the file was cut",
+    (values, cut) => {
+      const texts = values.map((value) => `${JSON.stringify(value)}\n`);
+      const whole = texts.join("");
+      const end = cut % (whole.length + 1);
+      const { lines, torn } = splitLines(whole.slice(0, end));
+      // A line is whole as soon as only its newline is missing.
+      let length = 0;
+      const finished = texts.filter((text) => {
+        length += text.length;
+        return length - 1 <= end;
+      });
+      expect(lines.map((line) => JSON.parse(line))).toEqual(finished.map((text) => JSON.parse(text)));
+      expect(lines.join("\n").length + torn.length).toBeLessThanOrEqual(end);
+      expect(torn === "").toBe(end === 0 || whole[end - 1] === "\n" || whole[end] === "\n");
+    },
+  );
+
+  test("what a power cut leaves is torn too", () => {
+    expect(splitLines(`{"a":1}\n${"\0".repeat(3)}`)).toEqual({ lines: ['{"a":1}'], torn: "\0\0\0" });
+    expect(splitLines("")).toEqual({ lines: [], torn: "" });
+    expect(splitLines("\n \n ")).toEqual({ lines: ["", " "], torn: "" });
+  });
+});
+
+describe("appendJsonLine", () => {
+  test("adds whole lines", () => {
+    const path = join(folder, "lines.jsonl");
+    appendJsonLine(path, { a: "x\ny" });
+    appendJsonLine(path, [1]);
+    expect(readFileSync(path, "utf8")).toBe('{"a":"x\\ny"}\n[1]\n');
+  });
+
+  test("takes back what it wrote of a line that did not fit", () => {
+    const path = join(folder, "full.jsonl");
+    const script = `
+      import { appendJsonLine } from "./vla/json-lines.ts";
+      appendJsonLine(process.argv[1], "a".repeat(700));
+      try { appendJsonLine(process.argv[1], "b".repeat(700)); } catch (error) { console.log(error.message); }
+      appendJsonLine(process.argv[1], "c");`;
+    // Files of at most 1 KiB: the second line is written up to there, as on a disk that fills up.
+    const node = [process.execPath, "--import", "tsx", "--input-type=module", "-e", script, path];
+    const { stdout, stderr } = spawnSync("bash", ["-c", 'ulimit -f 1; "$@"', "bash", ...node], {
+      cwd: fileURLToPath(new URL("../..", import.meta.url)),
+      encoding: "utf8",
+    });
+    expect(stderr).toBe("");
+    expect(stdout).toBe(`${path}: cannot be written: EFBIG: file too large, write\n`);
+    expect(readFileSync(path, "utf8")).toBe(`"${"a".repeat(700)}"\n"c"\n`);
+  });
+
+  test("names the file that it cannot write", () => {
+    expect(() => appendJsonLine(folder, 1)).toThrow(`${folder}: cannot be written: EISDIR`);
+  });
+});
