@@ -22,6 +22,16 @@ export abstract class Bijector extends Module {
   abstract forward(x: Tensor, condition?: Tensor): Mapped;
   abstract inverse(z: Tensor, condition?: Tensor): Mapped;
 
+  /** Where each entry of x must lie, with room to its ends, so that a round trip keeps its digits: all numbers unless overridden. */
+  get domain(): Interval | undefined {
+    return undefined;
+  }
+
+  /** The same for z. */
+  get image(): Interval | undefined {
+    return undefined;
+  }
+
   /**
    * Whether a condition can change the map. Unless overridden it is told by `forward`: one that takes `x` alone cannot
    * see a condition. Override it where `forward(x, condition = …)` has a default, which JavaScript does not count.
@@ -45,6 +55,8 @@ export function checkEvent(x: Tensor, event: Shape, who: string): void {
   if (x.shape.length !== event.length + 1 || !sameShape(x.shape.slice(1), event))
     throw new Error(`${who}: expected a batch of ${showShape(event)}, got ${showShape(x.shape)}`);
 }
+
+export type Interval = readonly [low: number, high: number];
 
 /** Sum over all axes but the batch: (B, …event) → (B). */
 export const sumEvent = (x: Tensor): Tensor => x.sum(x.shape.slice(1).map((_, i) => i + 1));

@@ -15,14 +15,14 @@ import {
   stateDict,
   UsageError,
 } from "../core/index.ts";
-import { type Certificate, certify } from "./certificate.ts";
+import { type Certificate, certify, type LawReport } from "./certificate.ts";
 import { planFromModule, type Tensors } from "./flow-module.ts";
 import { flowFromNames } from "./from-names.ts";
 
 const schema = {
   usage: "npx tsx flows/certify.ts [CHECKPOINT] [--flow MODULE] [options]",
   description:
-    "Round trips, log-determinants against the autograd Jacobian, batch independence, condition numbers and saturation of a normalizing flow. Exit code 0: every law holds; 1: one does not, or the flow cannot be read; 2: wrong arguments.",
+    "Round trips, log-determinants, gradients, both precisions, base and samples of a normalizing flow, as a whole and layer by layer. Exit code 0: every law holds; 1: one does not, or the flow cannot be read; 2: wrong arguments.",
   positionals: {
     "CHECKPOINT?":
       "a .safetensors file, a folder with a model.safetensors, or a PyTorch .ckpt, .pt, .pth or .bin; without it the parameters of --flow are drawn from the seed",
@@ -50,8 +50,8 @@ const schema = {
     points: {
       type: "integer",
       least: 1,
-      default: 6,
-      help: "at which determinants are computed; round trips take 32 times as many",
+      default: 3,
+      help: "at which determinants are computed in each layer",
     },
     json: { type: "boolean", help: "print the certificate as JSON" },
   },
@@ -107,18 +107,33 @@ function openCheckpoint(path: string, weights: "model" | "ema"): Disposable & { 
   return { tensors, [Symbol.dispose]: () => file[Symbol.dispose]() };
 }
 
-/** The certificate for a reader: laws, then layers by kind, then the worst input. */
-function describe({ holds, seed, laws, layers, conditionEffect, worst }: Certificate): string {
+/** The certificate for a reader: laws, what is broken, layers by kind, then the worst input. */
+function describe(certificate: Certificate): string {
+  const { holds, seed, laws, findings, layers, conditionEffect, worst } = certificate;
   const short = (value: number): string => value.toExponential(1);
-  const lines = laws.map(
-    ({ law, error, tolerance, holds: ok }) =>
-      `${ok ? "holds " : "BROKEN"}  ${law.padEnd(56)} error ${short(error).padStart(8)}  allowed ${short(tolerance)}`,
-  );
-  lines.push("", "layer  kind                   condition number  saturated");
-  for (const { index, kind, conditionNumber, saturation } of layers) {
+  const sized = ({ error, tolerance }: LawReport): string =>
+    `error ${short(error).padStart(8)}  allowed ${short(tolerance)}`;
+  const lines: string[] = [];
+  let subject = "";
+  for (const law of laws) {
+    // Of layers the one where a law is nearest to breaking is shown.
+    const about = law.subject.startsWith("layer") ? "each layer" : law.subject;
+    if (about !== subject) lines.push(...(subject ? [""] : []), about);
+    subject = about;
+    const where = about === law.subject ? "" : `  ${law.subject}`;
+    lines.push(`${law.holds ? "holds " : "BROKEN"}  ${law.law.padEnd(56)} ${sized(law)}${where}`);
+  }
+  if (findings.length > 0) lines.push("", "broken");
+  for (const finding of findings) {
+    const at = finding.at ? `: ${finding.at}` : "";
+    lines.push(`${finding.subject}: ${finding.law}${at}: ${sized(finding).replace(/ +/g, " ")}`);
+  }
+  lines.push("", "layer  kind                   condition number  saturated  moved by condition");
+  for (const { index, kind, conditionNumber, saturation, conditionEffect: moved } of layers) {
     const share = saturation === null ? "" : `${(100 * saturation).toFixed(1)} %`;
+    const effect = moved === null || moved === 0 ? "" : short(moved);
     lines.push(
-      `${String(index).padStart(5)}  ${kind.padEnd(21)} ${short(conditionNumber).padStart(17)}  ${share}`,
+      `${String(index).padStart(5)}  ${kind.padEnd(21)} ${short(conditionNumber).padStart(17)}  ${share.padEnd(9)}  ${effect}`.trimEnd(),
     );
   }
   if (conditionEffect !== null) lines.push("", `another condition moves points by ${short(conditionEffect)}`);

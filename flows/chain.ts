@@ -1,5 +1,5 @@
 import { sameShape, showShape, Tensor } from "../core/index.ts";
-import { Bijector, type Mapped } from "./bijector.ts";
+import { Bijector, type Interval, type Mapped } from "./bijector.ts";
 
 /**
  * Bijectors one after the other:
@@ -15,6 +15,14 @@ export class Chain extends Bijector {
 
   override get conditional(): boolean {
     return this.layers.some((layer) => layer.conditional);
+  }
+
+  override get domain(): Interval | undefined {
+    return this.layers[0]?.domain;
+  }
+
+  override get image(): Interval | undefined {
+    return this.layers.at(-1)?.image;
   }
 
   forward(x: Tensor, condition?: Tensor): Mapped {

@@ -2,8 +2,14 @@
 export { ActNorm } from "./act-norm.ts";
 export { AdditiveCoupling } from "./additive-coupling.ts";
 export { AffineCoupling, JointAffineCoupling, type ScaleShiftNet, type Squashed } from "./affine-coupling.ts";
-export { Bijector, forBatch, type Mapped, sumEvent } from "./bijector.ts";
-export { type Certificate, type CertifyOptions, certify, type LayerReport } from "./certificate.ts";
+export { Bijector, forBatch, type Interval, type Mapped, sumEvent } from "./bijector.ts";
+export {
+  type Certificate,
+  type CertifyOptions,
+  certify,
+  type LawReport,
+  type LayerReport,
+} from "./certificate.ts";
 export { Chain } from "./chain.ts";
 export { MlpConditioner, type MlpConditionerConfig } from "./conditioner.ts";
 export { type Conditioner, type Coupling, couple, outputsOf } from "./coupling.ts";
@@ -12,7 +18,7 @@ export { Flow, type LogProbTerms, type SampleOptions } from "./flow.ts";
 export type { FlowModule } from "./flow-module.ts";
 export { type FlowPlan, flowFromNames } from "./from-names.ts";
 export { Inverse } from "./inverse.ts";
-export { conditionEffect, type Law, type LawInput, laws, sampleJacobian } from "./laws.ts";
+export { conditionEffect, type Law, type LawInput, laws, sampleJacobian } from "./laws/index.ts";
 export { Logit } from "./logit.ts";
 export { type Base, DiagonalNormal, StandardNormal } from "./normal.ts";
 export { Permutation } from "./permutation.ts";

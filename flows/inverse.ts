@@ -1,5 +1,5 @@
 import type { Tensor } from "../core/index.ts";
-import { Bijector, type Mapped } from "./bijector.ts";
+import { Bijector, type Interval, type Mapped } from "./bijector.ts";
 
 /** A bijector seen from the other side: forward is its inverse and inverse its forward. */
 export class Inverse extends Bijector {
@@ -12,6 +12,14 @@ export class Inverse extends Bijector {
 
   override get conditional(): boolean {
     return this.of.conditional;
+  }
+
+  override get domain(): Interval | undefined {
+    return this.of.image;
+  }
+
+  override get image(): Interval | undefined {
+    return this.of.domain;
   }
 
   forward(x: Tensor, condition?: Tensor): Mapped {

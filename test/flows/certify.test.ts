@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fc, test as prop } from "@fast-check/vitest";
 import { afterAll, describe, expect, test } from "vitest";
-import { type HostTensor, Random, writeSafetensors } from "../../core/index.ts";
+import { type HostTensor, Random, Tensor, writeSafetensors } from "../../core/index.ts";
 import { planFromModule } from "../../flows/flow-module.ts";
 import { flowFromNames } from "../../flows/from-names.ts";
 import {
@@ -14,12 +14,14 @@ import {
   AffineCoupling,
   certify,
   DiagonalNormal,
+  ElementwiseAffine,
   Flow,
   InvertiblePLU,
   Logit,
   MlpConditioner,
   Permutation,
   StandardNormal,
+  Tanh,
 } from "../../flows/index.ts";
 
 const N = 4;
@@ -38,7 +40,9 @@ describe("certify", () => {
   test("holds for a sound flow, and reports its layers", () => {
     const certificate = certify(make, { state: healthy, condition: 3 });
     expect(certificate.holds).toBe(true);
-    expect(certificate.laws).toHaveLength(7);
+    expect(certificate.findings).toEqual([]);
+    const subjects = [...new Set(certificate.laws.map(({ subject }) => subject.replace(/ \d.*/, "")))];
+    expect(subjects).toEqual(["the whole flow", "the base", "layer"]);
     expect(certificate.layers.map(({ kind }) => kind)).toEqual([
       "Permutation",
       "AffineCoupling",
@@ -49,6 +53,7 @@ describe("certify", () => {
     expect(certificate.layers[2].conditionNumber).toBeCloseTo(1, 5);
     expect(certificate.layers.map(({ saturation }) => saturation)).toEqual([null, 0, null]);
     expect(certificate.conditionEffect).toBeGreaterThan(0);
+    expect(certificate.layers.map((layer) => (layer.conditionEffect ?? 0) > 0)).toEqual([false, true, false]);
     expect(certificate.worst.error).toBeGreaterThan(0);
     expect(certificate.worst.error).toBeLessThan(1e-5);
     expect(certificate.worst.x).toHaveLength(N);
@@ -84,7 +89,26 @@ describe("certify", () => {
 
   test("keeps to the domain of bounded data", () => {
     const bounded = () => new Flow([new Logit()], new StandardNormal([2]));
-    expect(certify(bounded, { float64: 1e-6 }).holds).toBe(true);
+    expect(certify(bounded, { float64: 1e-6 }).findings).toEqual([]);
+  });
+
+  test("refuses a flow whose samples a layer cannot take, so that nothing could be tried", () => {
+    const outside = () => new Flow([new Tanh(), new ElementwiseAffine([2])], new StandardNormal([2]));
+    const state = new Map<string, HostTensor>([
+      ["layers.1.shift", { dtype: "F32", shape: [2], data: Float32Array.of(1000, 1000) }],
+      ["layers.1.log_scale", { dtype: "F32", shape: [2], data: Float32Array.of(0, 0) }],
+    ]);
+    expect(() => certify(outside, { state })).toThrow(
+      "certify: expected samples that every layer can take, got none",
+    );
+  });
+
+  test("refuses own points of another shape, and without their conditions", () => {
+    const x = Tensor.zeros([2, N + 1]);
+    expect(() => certify(make, { own: { x } })).toThrow("certify: expected own points of (4), got (2, 5)");
+    expect(() => certify(make, { condition: 3, own: { x: Tensor.zeros([2, N]) } })).toThrow(
+      "certify: expected own conditions (2, 3)",
+    );
   });
 });
 
@@ -211,6 +235,25 @@ describe("flowFromNames", () => {
     spoil(dict);
     expect(() => flowFromNames(dict)).toThrow(message);
   });
+});
+
+test("the laws run without a test runner, from nina-ts/flows/laws", () => {
+  const script = `
+    import { ActNorm, Inverse, Tanh } from "nina-ts/flows";
+    import { bijectorLaws } from "nina-ts/flows/laws";
+    const sound = bijectorLaws(({ D }) => new ActNorm(D), { D: 2, C: 0 });
+    for (const { check } of sound) check(5);
+    class Wrong extends ActNorm { inverse(z) { return super.forward(z); } }
+    const broken = bijectorLaws(({ D }) => new Wrong(D), { D: 2, C: 0 });
+    for (const { check } of broken) try { check(5) } catch (error) { console.log(error.message) }
+  `;
+  const { stdout, stderr } = spawnSync(
+    process.execPath,
+    ["--import", "tsx", "--input-type=module", "--eval", script],
+    { cwd: fileURLToPath(new URL("../..", import.meta.url)), encoding: "utf8" },
+  );
+  expect(stderr).toBe("");
+  expect(stdout).toMatch(/^inverse\(forward\(x\)\) = x: error \d.*, allowed 1e-9 \(parameters of seed 5\)$/m);
 });
 
 describe("the certify command", () => {
