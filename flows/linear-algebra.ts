@@ -63,16 +63,19 @@ export function singularValues(matrix: ArrayLike<number>): Float64Array {
   );
   for (let sweep = 0, turned = true; turned && sweep < 60; sweep++) {
     turned = false;
+    const squares = columns.map((column) => dot(column, column)); // kept up to date below; rounding ends with the sweep
     for (let p = 0; p < N; p++) {
       for (let q = p + 1; q < N; q++) {
         const [a, b] = [columns[p], columns[q]];
-        const [aa, bb, ab] = [dot(a, a), dot(b, b), dot(a, b)];
+        const [aa, bb, ab] = [squares[p], squares[q], dot(a, b)];
         if (Math.abs(ab) <= 1e-15 * Math.sqrt(aa * bb)) continue;
         turned = true;
         const tau = (bb - aa) / (2 * ab);
         const t = (tau < 0 ? -1 : 1) / (Math.abs(tau) + Math.sqrt(1 + tau * tau));
         const cosine = 1 / Math.sqrt(1 + t * t);
         const sine = cosine * t;
+        squares[p] = Math.max(0, aa - t * ab);
+        squares[q] = Math.max(0, bb + t * ab);
         for (let i = 0; i < N; i++) {
           const [x, y] = [a[i], b[i]];
           a[i] = cosine * x - sine * y;
