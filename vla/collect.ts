@@ -8,6 +8,7 @@ import { type CollectSettings, CollectStore } from "./collect/store.ts";
 import { LiberoDemonstrations } from "./data/libero-hdf5.ts";
 import { type RecordedEpisode, writeLiberoDemonstrations } from "./data/libero-hdf5-writer.ts";
 import { INTERRUPTED, Interrupt } from "./eval/interrupt.ts";
+import { readTasks } from "./eval/options.ts";
 import { Progress } from "./eval/progress.ts";
 import { composeScene } from "./libero/compose/scene.ts";
 import { findTasks, loadSuite, type Task } from "./libero/suites.ts";
@@ -22,16 +23,17 @@ const schema = {
   options: {
     out: { type: "string", help: "folder for TASK_demo.hdf5" },
     tasks: { type: "string", help: "indices or names, separated by commas; otherwise all" },
-    episodes: { type: "number", default: 50, help: "successful episodes per task" },
+    episodes: { type: "integer", least: 1, default: 50, help: "successful episodes per task" },
     first: {
-      type: "number",
+      type: "integer",
+      least: 0,
       default: 1000,
       help: "number of the first start; 0 to 49 are those that evaluations use",
     },
-    size: { type: "number", default: 128, help: "side of the pictures, pixels" },
+    size: { type: "integer", least: 16, default: 128, help: "side of the pictures, pixels" },
     noise: { type: "number", default: 0.6, help: "spread of the pushes, action units; 0 for none" },
-    seed: { type: "number", default: 0, help: "of the pushes, and places the fixtures" },
-    workers: { type: "number", help: "processes; otherwise as many as there are cores" },
+    seed: { type: "integer", least: 0, default: 0, help: "of the pushes, and places the fixtures" },
+    workers: { type: "integer", least: 1, help: "processes; otherwise as many as there are cores" },
   },
 } as const satisfies CliSchema;
 
@@ -39,15 +41,6 @@ await runMain(async () => {
   const args = parseCli(schema, process.argv.slice(2));
   if (args.out === undefined) throw new UsageError("expected --out, the folder to write into");
   const workers = args.workers ?? availableParallelism();
-  for (const [name, value, least] of [
-    ["episodes", args.episodes, 1],
-    ["first", args.first, 0],
-    ["size", args.size, 16],
-    ["seed", args.seed, 0],
-    ["workers", workers, 1],
-  ] as const)
-    if (!Number.isSafeInteger(value) || value < least)
-      throw new UsageError(`--${name}: expected a whole number from ${least}, got ${value}`);
   if (args.noise < 0) throw new UsageError(`--noise: expected a number from 0, got ${args.noise}`);
 
   const settings: CollectSettings = {
@@ -90,10 +83,6 @@ await runMain(async () => {
   progress.clear();
   if (interrupt.requested) process.exitCode = INTERRUPTED;
 });
-
-function readTasks(list: string): (number | string)[] {
-  return list.split(",").map((word) => (/^\d+$/.test(word.trim()) ? Number(word) : word.trim()));
-}
 
 /** Joins the parts of a task into its file. */
 async function gather(

@@ -1,5 +1,5 @@
 /** Shows what a file of demonstrations holds: `npx tsx vla/inspect.ts --help`. */
-import { type CliSchema, parseCli, runMain, UsageError, writeFileAtomic } from "../core/index.ts";
+import { type CliSchema, parseCli, runMain, writeFileAtomic } from "../core/index.ts";
 import { contactSheet } from "./data/contact-sheet.ts";
 import { LiberoDemonstrations } from "./data/libero-hdf5.ts";
 import { actionSpread } from "./data/statistics.ts";
@@ -11,7 +11,7 @@ const schema = {
   positionals: { FILE: "a .hdf5 file in LIBERO's layout" },
   options: {
     sheet: { type: "string", help: "writes a PNG with moments of the first episodes, both cameras" },
-    episodes: { type: "number", default: 3, help: "on the sheet" },
+    episodes: { type: "integer", least: 1, default: 3, help: "on the sheet" },
     json: { type: "boolean", help: "print as JSON" },
   },
 } as const satisfies CliSchema;
@@ -22,8 +22,6 @@ const MOMENTS = 8;
 
 await runMain(async () => {
   const args = parseCli(schema, process.argv.slice(2));
-  if (!Number.isInteger(args.episodes) || args.episodes < 1)
-    throw new UsageError(`--episodes: expected a whole number from 1, got ${args.episodes}`);
   using file = await LiberoDemonstrations.open(args.positionals.FILE);
   const { name, problem, episodes } = file;
   const lengths = episodes.map(({ length }) => length);

@@ -154,7 +154,8 @@ function findClones(
   return { libero, robosuite };
 }
 
-function readTasks(list: string): (number | string)[] {
+/** Indices and names of tasks, separated by commas. */
+export function readTasks(list: string): (number | string)[] {
   return list.split(",").map((word) => {
     if (word.trim() === "")
       throw new UsageError(`--tasks: expected indices or names, got ${JSON.stringify(list)}`);

@@ -35,9 +35,10 @@ const cli = {
 async function main(): Promise<void> {
   const { episodes, seed, record } = parseCli(cli, process.argv.slice(2));
   for (const task of loadSuite(miniRoots.libero, MINI).tasks) {
-    using env = await LiberoEnv.open(composeScene({ ...miniRoots, task }));
+    const scene = composeScene({ ...miniRoots, task });
+    using env = await LiberoEnv.open(scene);
     const lengths: number[] = [];
-    const states = readInitStates(task.initPath).slice(0, episodes);
+    const states = readInitStates(task.initPath, scene.layout).slice(0, episodes);
     for (const [init, state] of states.entries()) {
       const start = { task: task.name, state, seed, expertSeed: seed + init };
       const { success, actions } = demonstrate(env, start, MAX_STEPS);
