@@ -52,6 +52,17 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [2, "--dtype: expected f32, bf16, f16", WEIGHTS, "out.safetensors", "--dtype", "f64"],
     [1, ABSENT, `${ABSENT}.safetensors`, "--list"],
   ],
+  "vla/collect.ts": [
+    [2, "expected --out"],
+    [2, "--size: expected a whole number from 16", "--out", ABSENT, "--size", "8"],
+    [2, "--noise: expected a number from 0", "--out", ABSENT, "--noise=-1"],
+    [2, "mini has no task 3", "--out", ABSENT, "--tasks", "3"],
+  ],
+  "vla/inspect.ts": [
+    [2, "missing FILE"],
+    [2, "--episodes: expected a whole number from 1", ABSENT, "--episodes", "0"],
+    [1, ABSENT, ABSENT],
+  ],
   "vla/cache.ts": [[2, "--clean", "--clean"]],
   "flows/certify.ts": [
     [2, "expected CHECKPOINT, --flow, or both"],
