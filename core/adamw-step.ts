@@ -1,6 +1,7 @@
 import { checkFinite, checkInteger, checkShare } from "./check.ts";
 import { type AdamWStep, adamWWasm } from "./kernels/wasm/adamw.ts";
 import { usesFastKernels } from "./op.ts";
+import { refuseInCapture } from "./recorder.ts";
 import { showShape } from "./shape.ts";
 import { checkTensor } from "./tensor.ts";
 
@@ -14,6 +15,7 @@ export type { AdamWStep };
  */
 export function adamWStep(task: AdamWStep): void {
   check(task);
+  refuseInCapture("adamWStep", "update after Plan.run, as TrainingStep does");
   const fast = usesFastKernels() ? adamWWasm(task) : null;
   if (fast) fast();
   else plain(task);

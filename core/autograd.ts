@@ -1,9 +1,10 @@
 import { checkFunction, checkOptions } from "./check.ts";
-import { isTracked, noGrad, recorder } from "./op.ts";
+import { isTracked, noGrad } from "./op.ts";
 import { addInto } from "./ops/add.ts";
+import { capturing } from "./recorder.ts";
 import { Scope } from "./scope.ts";
 import { sameShape, showShape } from "./shape.ts";
-import { checkTensor, checkTensors, Tensor } from "./tensor.ts";
+import { CUT, checkTensor, checkTensors, Tensor } from "./tensor.ts";
 
 export interface GradOptions {
   /** Gradient of whatever follows y, of y's shape; 1 for a scalar y. */
@@ -15,7 +16,8 @@ export interface GradOptions {
 /**
  * Gradients of y with respect to each of `xs`: vector-Jacobian products dyᵀ ∂y/∂x, by walking y's history backwards.
  * null where y does not depend on x; all of them where y is a constant, such as the log-determinant of a permutation.
- * Throws if y is not a scalar and `dy` is not given.
+ * Throws if y is not a scalar and `dy` is not given, and for an x without a gradient when part of y's history has been cut:
+ * a tensor kept from a scope or freed has none any more.
  */
 export function grad(y: Tensor, xs: readonly Tensor[], options: GradOptions = {}): (Tensor | null)[] {
   checkTensor(y, "grad", "y to be a tensor");
@@ -27,13 +29,24 @@ export function grad(y: Tensor, xs: readonly Tensor[], options: GradOptions = {}
     const [expected, got] = [y, dy].map((x) => `${x.dtype} ${showShape(x.shape)}`);
     throw new Error(`grad: expected dy to be like y, ${expected}, got ${got}`);
   }
-  const { order, wanted } = history(y, xs);
+  const { order, wanted, cut } = history(y, xs);
   // The gradient's own history and plans need all of its tensors. Otherwise those that are used up are freed at once:
   // the next ones take their place, which is still in the cache.
   if (createGraph) walkBack(order, dy);
-  else if (recorder.steps) noGrad(() => walkBack(order, dy));
+  else if (capturing.recorder) noGrad(() => walkBack(order, dy));
   else noGrad(() => walkBackFreeing(order, dy));
+  if (cut) checkFound(wanted, cut);
   return wanted.map((visit) => visit.gradient);
+}
+
+/** Throws for a gradient that was not found when y's history is incomplete: null would claim that there is none. */
+function checkFound(wanted: readonly Visit[], cut: Tensor): void {
+  const at = wanted.findIndex(({ gradient }) => gradient === null);
+  if (at < 0) return;
+  throw new Error(
+    `grad: no gradient for tensor ${at}, ${showShape(wanted[at].tensor.shape)}: y was computed from a tensor ${showShape(cut.shape)} ` +
+      `whose history was cut by Scope.keep, tidy, dispose or a plan. Call grad before that, or detach() what shall be a constant`,
+  );
 }
 
 function oneLike(y: Tensor): Tensor {
@@ -54,8 +67,14 @@ interface Visit {
   gradient: Tensor | null;
 }
 
-/** How y was computed from `xs`: every tensor between them, inputs before outputs; y, if it depends on any, is the last. */
-function history(y: Tensor, xs: readonly Tensor[]): { order: readonly Visit[]; wanted: readonly Visit[] } {
+/**
+ * How y was computed from `xs`: every tensor between them, inputs before outputs; y, if it depends on any, is the last.
+ * `cut` is a tensor on the way whose history is gone.
+ */
+function history(
+  y: Tensor,
+  xs: readonly Tensor[],
+): { order: readonly Visit[]; wanted: readonly Visit[]; cut: Tensor | null } {
   const visits = new Map<Tensor, Visit>();
   const visit = (tensor: Tensor, wanted: boolean): Visit => {
     let known = visits.get(tensor);
@@ -67,9 +86,11 @@ function history(y: Tensor, xs: readonly Tensor[]): { order: readonly Visit[]; w
   };
   const wanted = xs.map((x) => visit(x, true));
   const order: Visit[] = [];
+  let cut: Tensor | null = null;
   const stack = [visit(y, false)]; // no recursion: chains can be long
   while (stack.length > 0) {
     const top = stack[stack.length - 1];
+    if (top.tensor.node === CUT && !top.tensor.requiresGrad) cut = top.tensor; // a marked leaf needs no history
     const sources = top.tensor.node?.inputs ?? [];
     if (top.inputs.length < sources.length) {
       const input = visit(sources[top.inputs.length], false);
@@ -81,7 +102,7 @@ function history(y: Tensor, xs: readonly Tensor[]): { order: readonly Visit[]; w
       if (top.needed) order.push(top);
     }
   }
-  return { order, wanted };
+  return { order, wanted, cut };
 }
 
 /** Gives the inputs of every needed tensor their gradients, keeping all tensors made on the way. */

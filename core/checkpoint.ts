@@ -25,7 +25,7 @@ export function checkpoint(
   checkFunction(f, "checkpoint", "f");
   checkTensors(inputs, "checkpoint");
   checkTensors(parameters, "checkpoint");
-  const y = noGrad(() => tidy(() => f(...inputs)));
+  const y = noGrad(() => tidy(() => f(...inputs).detach())); // a tensor of its own, also when f returns an input
   return record(op, y, [...inputs, ...parameters], { f, arity: inputs.length });
 }
 

@@ -1,5 +1,6 @@
 import { StreamedWeights, type WeightFormat } from "./kernels/wasm/streamed.ts";
 import { TiledWeights } from "./kernels/wasm/tiled.ts";
+import type { Shared } from "./op.ts";
 
 /** How frozen weights are kept. float64 runs on the plain kernels and serves verification. */
 export type FrozenFormat = WeightFormat | "float64";
@@ -8,9 +9,9 @@ export type FrozenFormat = WeightFormat | "float64";
  * G matrices of K inputs and N outputs that will not change any more, laid out for `frozenLinear` and rounded once, from
  * float64, to what they are kept as: float32; bfloat16 with 8 bits of precision; int8 with 7, relative to the largest
  * weight of the same output. With int8 the WASM kernel rounds what it multiplies them with too, to 15 bits of the row's
- * largest number, or 12 with 4096 inputs (kernels/wasm/quantize.ts). Lives until `dispose`.
+ * largest number, or 12 with 4096 inputs (kernels/wasm/quantize.ts). Lives until `dispose`, and as long as a plan reads it.
  */
-export class FrozenWeights {
+export class FrozenWeights implements Shared {
   readonly groups: number;
   readonly inputs: number;
   readonly outputs: number;
@@ -22,6 +23,9 @@ export class FrozenWeights {
   /** For the WASM kernels; null for float64. */
   readonly packed: TiledWeights | StreamedWeights | null;
   #values: Float64Array | null;
+  #disposed = false;
+  /** Who made it, until `dispose`, and the plans that read it. */
+  #owners = 1;
 
   /** Each matrix is (outputs, inputs), row-major, as checkpoints keep a linear layer's weight. */
   constructor(
@@ -59,6 +63,7 @@ export class FrozenWeights {
 
   /** The numbers as they are kept: (groups, outputs, inputs). */
   values(): Float64Array {
+    if (this.#owners === 0) throw new Error("FrozenWeights: used after they were disposed of");
     this.#values ??= this.#unpack(this.packed as TiledWeights | StreamedWeights);
     return this.#values;
   }
@@ -69,8 +74,27 @@ export class FrozenWeights {
     return this.groups * this.inputs * this.outputs * each;
   }
 
+  /** Whether `dispose` was called: `frozenLinear` then refuses them. */
+  get disposed(): boolean {
+    return this.#disposed;
+  }
+
   dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.letGo();
+  }
+
+  /** Called by plans. */
+  retain(): void {
+    this.#owners++;
+  }
+
+  /** Called by plans. */
+  letGo(): void {
+    if (--this.#owners > 0) return;
     this.packed?.dispose();
+    this.#values = null;
   }
 
   #pack(given: Float64Array, format: WeightFormat): TiledWeights | StreamedWeights {

@@ -32,7 +32,7 @@ export { lazily, misfit, setHost, toHost } from "./host.ts";
 export { engineInfo } from "./kernels/wasm/engine.ts";
 export { setThreads, spinning, threads } from "./kernels/wasm/threads.ts";
 export { tileSetting } from "./kernels/wasm/tile.ts";
-export { heapUsage } from "./memory.ts";
+export { heapUsage, poisonFreed } from "./memory.ts";
 export type { Nested } from "./nested.ts";
 export { isTracked, noGrad, plainKernels, type Step, type Watch, watchKernels, withGradients } from "./op.ts";
 export { concat } from "./ops/concat.ts";

@@ -4,7 +4,8 @@
  *
  * Large requests are cut from address-ordered free ranges that merge again when freed. Small ones come from
  * size classes (four steps per power of two, so at most a quarter of a block is unused), each a stack of free
- * blocks filled a slab at a time. All blocks start at multiples of 64 bytes, a cache line.
+ * blocks filled a slab at a time. All blocks start at multiples of 64 bytes, a cache line. Who owns what, and when it
+ * may be freed: docs/memory.md.
  */
 
 const PAGE = 65_536;
@@ -31,6 +32,10 @@ const ranges: Range[] = [{ start: ALIGN, end: PAGE }];
 const classes: number[][] = [];
 let live = 0;
 let peak = 0;
+let poisoning = false;
+
+/** What to do when the heap is full. */
+const REMEDY = "what is made inside tidy(() => …) or a Scope is freed when it ends: put one around each step";
 
 /** Rounds a request up to the size that is really reserved. */
 function reserved(bytes: number): number {
@@ -62,13 +67,15 @@ function growBy(bytes: number): void {
   const more = Math.ceil(Math.min(Math.max(missing, GROW), Math.max(room, missing)) / PAGE) * PAGE;
   if (more > room) {
     throw new Error(
-      `heap: out of memory: ${bytes} bytes asked for, ${live} live, and the heap cannot grow beyond ${MAX_BYTES} bytes (4 GiB)`,
+      `heap: out of memory: ${bytes} bytes asked for, ${live} live, at most ${MAX_BYTES} bytes (4 GiB); ${REMEDY}`,
     );
   }
   try {
     memory.grow(more / PAGE);
   } catch (cause) {
-    throw new Error(`heap: the system refused ${more} more bytes (${live} live)`, { cause });
+    throw new Error(`heap: out of memory: the system refused ${more} more bytes, ${live} live; ${REMEDY}`, {
+      cause,
+    });
   }
   freeRange(end, end + more);
 }
@@ -110,12 +117,46 @@ function takeSmall(size: number): number {
   return free.pop() as number;
 }
 
-/** Gives back what `allocate(bytes)` returned. */
+/** Gives back what `allocate(bytes)` returned. Giving a block back twice hands its place to two owners: see `HeapBlock`. */
 export function release(address: number, bytes: number): void {
   const size = reserved(bytes);
   live -= size;
+  if (poisoning) new Uint8Array(memory.buffer, address, size).fill(0xff);
   if (size > SMALL) freeRange(address, address + size);
   else classes[size / ALIGN].push(address);
+}
+
+/**
+ * Fills memory with NaN (−1 as an integer) when it is freed, or stops doing so: a `.data` that was kept for too long then
+ * shows it, unless the place has been taken again. For tests; it costs a pass over all that is freed.
+ */
+export function poisonFreed(on: boolean): void {
+  poisoning = on;
+}
+
+/** A piece of the heap with one owner: given back once, however often it is disposed of, and of no use afterwards. */
+export class HeapBlock {
+  readonly bytes: number;
+  readonly #owner: string;
+  #address: number | null;
+
+  /** `owner` is who an error names. */
+  constructor(bytes: number, owner: string) {
+    this.bytes = bytes;
+    this.#owner = owner;
+    this.#address = allocate(bytes);
+  }
+
+  get address(): number {
+    if (this.#address === null) throw new Error(`${this.#owner}: used after it was disposed of`);
+    return this.#address;
+  }
+
+  dispose(): void {
+    if (this.#address === null) return;
+    release(this.#address, this.bytes);
+    this.#address = null;
+  }
 }
 
 /** What the heap holds, in bytes: reserved now, the most ever reserved, and the whole memory. */

@@ -1,6 +1,7 @@
 import { refuse } from "./check.ts";
 import type { Expr } from "./expr.ts";
 import type { PackedWeights } from "./kernels/wasm/packed.ts";
+import { capturing } from "./recorder.ts";
 import { type Shape, showShape } from "./shape.ts";
 import { type DType, Tensor } from "./tensor.ts";
 
@@ -31,6 +32,8 @@ export interface Op<A> {
   readonly volatile?: boolean;
   /** True when it means something for int32 tensors; other ops refuse them. */
   readonly integers?: boolean;
+  /** What the kernel reads on the heap beside its inputs: a plan becomes one of its owners. */
+  shared?(attrs: A): Shared;
   /** The formula of an elementwise op, whose attributes are its params: plans join such ops. */
   readonly formula?: Expr;
   /**
@@ -46,6 +49,12 @@ export interface Op<A> {
   ): readonly (Tensor | null)[];
   /** Inputs (by shape) and attributes for the gradient check and the kernel comparison. */
   readonly samples: readonly Sample<A>[];
+}
+
+/** Memory with several owners: freed when the last one has let go. */
+export interface Shared {
+  retain(): void;
+  letGo(): void;
 }
 
 /** How a plan changes a kernel: what is done to the result before it is stored, and how the weights lie. */
@@ -129,8 +138,10 @@ export function apply<A>(op: Op<A>, ins: readonly Tensor[], attrs: A): Tensor {
   const dtype = outputType(op, ins, attrs);
   const out = Tensor.reserve(op.shape(ins, attrs), dtype);
   if (out.size > 0) {
-    applyInto(op, out, ins, attrs);
-    recorder.steps?.push({ op: op as Op<unknown>, out, ins, attrs });
+    const { recorder } = capturing;
+    if (recorder)
+      recorder.run({ op: op as Op<unknown>, out, ins, attrs }, () => applyInto(op, out, ins, attrs));
+    else applyInto(op, out, ins, attrs);
   }
   return record(op, out, ins, attrs);
 }
@@ -149,9 +160,6 @@ export interface Step {
   readonly ins: readonly Tensor[];
   readonly attrs: unknown;
 }
-
-/** Where kernel calls are written down while a plan is made. */
-export const recorder: { steps: Step[] | null } = { steps: null };
 
 /** Told of each kernel call and the milliseconds it took. */
 export type Watch = (call: Step, ms: number) => void;

@@ -1,126 +1,136 @@
+import { Capture } from "./capture.ts";
 import { type Call, fuse } from "./fusion.ts";
 import type { PackedWeights } from "./kernels/wasm/packed.ts";
 import { spinning } from "./kernels/wasm/threads.ts";
-import { allocate, release } from "./memory.ts";
-import { noGrad, type Ready, recorder, type Step } from "./op.ts";
-import { Scope, scopes } from "./scope.ts";
-import { showShape } from "./shape.ts";
-import { type Block, Tensor } from "./tensor.ts";
+import { HeapBlock } from "./memory.ts";
+import { isTracked, type Ready, tracksGradients } from "./op.ts";
+import { refuseInCapture } from "./recorder.ts";
+import { sameShape, showShape } from "./shape.ts";
+import { type Block, CUT, Tensor } from "./tensor.ts";
 
 /**
  * A forward pass, captured once and replayed without allocating.
  *
  * Capture runs `body` once on copies of the example inputs and writes down its kernel calls. Calls that do not depend
- * on an input are dropped, their results kept; elementwise calls join their neighbours (see fusion.ts). The remaining
- * results are laid out in one arena where a block's place is used again after its last reader. Replay does the same
- * operations in the same order and rounding, so it equals the eager pass bit for bit. `body` must compute by ops alone: numbers it reads or draws on the host are frozen into the plan.
+ * on an input are dropped, their results kept; elementwise calls join their neighbours (see fusion.ts). The inputs and the
+ * remaining results are laid out in one arena where a block's place is used again after its last reader. Replay does the
+ * same operations in the same order and rounding, so it equals the eager pass bit for bit.
+ *
+ * `body` must compute by ops alone: looking at numbers that change from replay to replay, drawing random numbers and
+ * updating parameters throw while it is captured. What the host decides (branches, numbers read from constants, training
+ * mode) is frozen. The plan is one more owner of every tensor and frozen weight that it reads, so these may be freed
+ * before it. See docs/memory.md.
  */
 export class Plan implements Disposable {
   readonly #inputs: readonly Tensor[];
   readonly #outputs: readonly Tensor[];
   readonly #calls: readonly Ready[];
-  readonly #arena: { address: number; bytes: number };
+  readonly #capture: Capture;
+  readonly #arena: HeapBlock;
   readonly #packed: PackedWeights[] = [];
-  readonly #scope: Scope;
+  #disposed = false;
 
   /**
    * `variables` are tensors that `body` reads beside its inputs and whose content changes between replays, such as the
-   * parameters of a training step: what depends on them is computed at each replay. All other tensors are constants.
+   * parameters of a training step: what depends on them is computed at each replay. All other tensors are constants, whose
+   * content must not change any more.
    */
   constructor(
     body: (...inputs: Tensor[]) => Tensor | readonly Tensor[],
     examples: readonly Tensor[],
     variables: readonly Tensor[] = [],
   ) {
-    if (recorder.steps) throw new Error("Plan: a plan cannot be captured inside another");
-    const open = scopes.current;
-    scopes.current = null;
-    this.#scope = new Scope(); // owns all tensors of the plan; ended by dispose()
+    refuseInCapture("Plan", "capture one plan after the other");
+    for (const [name, list] of Object.entries({ examples, variables })) {
+      if (!Array.isArray(list) || !list.every((x) => x instanceof Tensor))
+        throw new Error(`Plan: expected an array of tensors as ${name}`);
+    }
+    this.#capture = new Capture(variables);
+    let arena: HeapBlock | null = null;
     try {
-      this.#inputs = examples.map((x) => Tensor.from(x.data, x.shape, x.dtype));
-      const steps: Step[] = [];
-      recorder.steps = steps;
-      scopes.capturing = this.#scope;
-      const result = noGrad(() => body(...this.#inputs));
-      this.#outputs = result instanceof Tensor ? [result] : result;
-      recorder.steps = null;
-      scopes.capturing = null;
-
-      const { live, changing } = withoutConstants(steps, [...this.#inputs, ...variables]);
-      const calls = fuse(live, changing, this.#outputs);
-      this.#arena = layOut(calls, this.#outputs);
+      const { inputs, outputs } = this.#capture.trace(body, examples);
+      const calls = fuse(this.#capture.steps, this.#capture.changing, outputs);
+      arena = layOut(calls, inputs, outputs);
       this.#calls = calls.map((call) => call.ready(this.#packed));
+      this.#inputs = inputs;
+      this.#outputs = outputs;
+      this.#arena = arena;
     } catch (error) {
-      scopes.capturing = null;
-      scopes.current = this.#scope;
-      this.#scope[Symbol.dispose]();
+      this.#free(arena);
       throw error;
-    } finally {
-      recorder.steps = null;
-      scopes.capturing = null;
-      scopes.current = open;
     }
   }
 
   /** Kernel calls per replay. */
   get length(): number {
+    this.#checkAlive("length");
     return this.#calls.length;
   }
 
-  /** Bytes of the arena that the intermediate results share. */
+  /** Bytes of the arena that inputs and results share. */
   get arenaBytes(): number {
+    this.#checkAlive("arenaBytes");
     return this.#arena.bytes;
   }
 
-  /** Replays on new inputs of the captured shapes. The results are the plan's own: read them before the next replay. */
+  /**
+   * Replays on new inputs of the captured shapes. The results are tensors of the current scope that look at the plan's
+   * memory: read them before the next replay, which writes there again. Without history.
+   */
   run(...inputs: readonly Tensor[]): readonly Tensor[] {
+    this.#checkAlive("run");
+    refuseInCapture("Plan.run", "call what the plan was captured from");
     if (inputs.length !== this.#inputs.length) {
       throw new Error(`Plan.run: expected ${this.#inputs.length} inputs, got ${inputs.length}`);
     }
-    inputs.forEach((x, i) => {
+    // All are looked at before the first is written: a result of the plan may be given back to it.
+    const given = inputs.map((x, i) => {
       const slot = this.#inputs[i];
-      if (x.dtype !== slot.dtype || showShape(x.shape) !== showShape(slot.shape)) {
+      if (x.dtype !== slot.dtype || !sameShape(x.shape, slot.shape)) {
         throw new Error(
           `Plan.run: input ${i}: expected ${slot.dtype} ${showShape(slot.shape)}, got ${x.dtype} ${showShape(x.shape)}`,
         );
       }
-      slot.data.set(x.data);
+      const own = x.address >= this.#arena.address && x.address < this.#arena.address + this.#arena.bytes;
+      return own ? x.data.slice() : x.data;
+    });
+    given.forEach((numbers, i) => {
+      this.#inputs[i].data.set(numbers);
     });
     spinning(() => {
       for (const call of this.#calls) call();
     });
-    return this.#outputs;
+    const cut = tracksGradients() && (this.#capture.tracked || inputs.some(isTracked));
+    return this.#outputs.map((out) => {
+      const result = out.detach();
+      if (cut) result.node = CUT;
+      return result;
+    });
   }
 
+  /** Frees what the plan owns. Its results throw afterwards, and so does all use of it. */
   [Symbol.dispose](): void {
-    const open = scopes.current;
-    scopes.current = this.#scope;
-    this.#scope[Symbol.dispose]();
-    scopes.current = open;
-    for (const weights of this.#packed) weights.dispose();
-    release(this.#arena.address, this.#arena.bytes);
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#free(this.#arena);
   }
-}
 
-/** Leaves out the calls whose inputs never change from replay to replay. */
-function withoutConstants(
-  steps: readonly Step[],
-  inputs: readonly Tensor[],
-): { live: Step[]; changing: Set<Block> } {
-  const changing = new Set<Block>(inputs.map((x) => x.block));
-  const live = steps.filter((step) => {
-    if (!step.op.volatile && !step.ins.some((x) => changing.has(x.block))) return false;
-    changing.add(step.out.block);
-    return true;
-  });
-  return { live, changing };
+  #checkAlive(what: string): void {
+    if (this.#disposed) throw new Error(`Plan.${what}: the plan was disposed of`);
+  }
+
+  #free(arena: HeapBlock | null): void {
+    this.#capture.dispose();
+    for (const weights of this.#packed) weights.dispose();
+    arena?.dispose();
+  }
 }
 
 /**
- * Gives every result a place in one arena. Largest first, each takes the lowest offset at which no block that is
+ * Gives every input and result a place in one arena. Largest first, each takes the lowest offset at which no block that is
  * alive at the same time lies (greedy by size).
  */
-function layOut(calls: readonly Call[], outputs: readonly Tensor[]): { address: number; bytes: number } {
+function layOut(calls: readonly Call[], inputs: readonly Tensor[], outputs: readonly Tensor[]): HeapBlock {
   interface Life {
     readonly block: Block;
     readonly first: number;
@@ -128,12 +138,16 @@ function layOut(calls: readonly Call[], outputs: readonly Tensor[]): { address: 
     offset: number;
   }
   const lives = new Map<Block, Life>();
+  const begin = (block: Block, at: number): void => {
+    lives.set(block, { block, first: at, last: at, offset: 0 });
+  };
+  for (const x of inputs) begin(x.block, -1);
   calls.forEach(({ out, ins }, at) => {
     for (const x of ins) {
       const life = lives.get(x.block);
       if (life) life.last = at;
     }
-    lives.set(out.block, { block: out.block, first: at, last: at, offset: 0 });
+    begin(out.block, at);
   });
   for (const out of outputs) {
     const life = lives.get(out.block);
@@ -154,11 +168,7 @@ function layOut(calls: readonly Call[], outputs: readonly Tensor[]): { address: 
     bytes = Math.max(bytes, life.offset + life.block.bytes);
   }
 
-  const address = allocate(bytes);
-  for (const { block, offset } of placed) {
-    release(block.address, block.bytes);
-    block.address = address + offset;
-    block.planned = true;
-  }
-  return { address, bytes };
+  const arena = new HeapBlock(bytes, "Plan");
+  for (const { block, offset } of placed) block.address = arena.address + offset;
+  return arena;
 }

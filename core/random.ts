@@ -1,4 +1,5 @@
 import { checkFinite, checkInteger, refuse } from "./check.ts";
+import { refuseInCapture } from "./recorder.ts";
 import { checkShape, type Shape, sizeOf } from "./shape.ts";
 import { type DType, Tensor } from "./tensor.ts";
 
@@ -76,6 +77,7 @@ export class Random {
 
   /** A uniform integer in [0, 2³²). */
   uint32(): number {
+    refuseInCapture("Random", "draw outside the plan and give it the numbers as an input");
     if (this.#ready === 0) {
       const counter = [this.#block >>> 0, Math.floor(this.#block / 2 ** 32), this.#stream, this.#round];
       philox(this.#numbers, counter, this.#key);

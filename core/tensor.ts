@@ -3,7 +3,8 @@ import { allocate, memory, release } from "./memory.ts";
 import { flatten, type Nested } from "./nested.ts";
 import type { Differentiable } from "./op.ts";
 import type { Methods } from "./ops/index.ts";
-import { type Scope, scopes } from "./scope.ts";
+import { capturing } from "./recorder.ts";
+import { type Scope, scopes, unscoped } from "./scope.ts";
 import { checkShape, type Shape, sameShape, showShape, sizeOf } from "./shape.ts";
 
 /**
@@ -17,12 +18,13 @@ const VIEWS = { float32: Float32Array, float64: Float64Array, int32: Int32Array 
 
 /** A reserved piece of the heap, shared by all tensors that look at it. */
 export interface Block {
+  /** Negative when it is part of a plan that has not been laid out yet, or was disposed of. */
   address: number;
   readonly bytes: number;
   /** Tensors that look at it; freed with the last one. */
   owners: number;
   /** True when it lies inside a plan's arena, which frees it. */
-  planned: boolean;
+  readonly planned: boolean;
 }
 
 /** How a tensor was computed: what `grad` walks back along. */
@@ -31,6 +33,16 @@ export interface Node {
   readonly inputs: readonly Tensor[];
   readonly attrs: unknown;
 }
+
+/**
+ * In place of a history that is gone, because a scope or its owner has freed the tensors that it led to. `grad` refuses to
+ * call what lies behind it independent.
+ */
+export const CUT: Node = {
+  op: { name: "cut", backward: () => [] },
+  inputs: [],
+  attrs: undefined,
+};
 
 // The ops of core/ops/ that take a tensor first are also its methods: x.softmax() is softmax(x).
 export interface Tensor extends Methods {}
@@ -83,6 +95,11 @@ export class Tensor {
     return new Tensor(shape, size, dtype, { address: allocate(bytes), bytes, owners: 0, planned: false });
   }
 
+  /** A tensor that looks at a given block; in no scope. What plans are made of. */
+  static over(block: Block, shape: Shape, dtype: DType): Tensor {
+    return unscoped(() => new Tensor(shape, sizeOf(shape), dtype, block));
+  }
+
   /** A tensor filled with one value, rounded to `dtype`; int32 takes only integers that fit. */
   static full(shape: Shape, value: number, dtype: DType = "float32"): Tensor {
     if (typeof value !== "number") refuse("Tensor.full", "a number", value);
@@ -130,8 +147,12 @@ export class Tensor {
     return Tensor.full([], value, dtype);
   }
 
-  /** The numbers themselves, row-major: a view of the heap, valid until the tensor is freed. */
+  /**
+   * The numbers themselves, row-major: a view of the heap. It must not outlive the tensor: once that is freed, the view
+   * shows whatever takes its place. `toArray` copies.
+   */
   get data(): TensorData {
+    capturing.recorder?.look(this);
     const address = this.address;
     if (this.#view?.byteOffset !== address)
       this.#view = new VIEWS[this.dtype](memory.buffer, address, this.size);
@@ -140,14 +161,24 @@ export class Tensor {
 
   /** Where the block starts on the heap, in bytes. */
   get address(): number {
-    return this.block.address;
+    const { address } = this.block;
+    if (address < 0)
+      throw new Error(`Tensor ${showShape(this.shape)}: the plan that it is a result of was disposed of`);
+    return address;
   }
 
   /** The piece of the heap it looks at. */
   get block(): Block {
     if (!this.#block)
-      throw new Error(`Tensor ${showShape(this.shape)}: used after it was freed (its scope has ended)`);
+      throw new Error(
+        `Tensor ${showShape(this.shape)}: used after it was freed (its scope has ended, or it was disposed of)`,
+      );
     return this.#block;
+  }
+
+  /** The scope that frees it, or null. */
+  get scope(): Scope | null {
+    return this.#scope;
   }
 
   /** The only number of a tensor with one element. */
@@ -215,7 +246,7 @@ export class Tensor {
     if (!block) return;
     this.#block = null;
     this.#view = null;
-    this.node = null;
+    if (this.node) this.node = CUT;
     if (--block.owners === 0 && !block.planned) release(block.address, block.bytes);
   }
 }

@@ -35,6 +35,7 @@ function named(ins: readonly Tensor[], { bias, residual }: Attrs) {
 const op = defineOp<Attrs>({
   name: "frozenLinear",
   shape(ins, attrs) {
+    if (attrs.weights.disposed) throw new Error("frozenLinear: the frozen weights were disposed of");
     const { groups: G, inputs: K, outputs: N } = attrs.weights;
     const { x, bias, residual } = named(ins, attrs);
     const { G: given, M, W } = x.dims("G M W", "frozenLinear");
@@ -92,6 +93,7 @@ const op = defineOp<Attrs>({
       });
     },
   },
+  shared: ({ weights }) => weights,
   backward(dy, ins, _out, attrs, wants) {
     const { x, bias } = named(ins, attrs);
     const { groups: G, inputs: K, outputs: N } = attrs.weights;

@@ -1,4 +1,4 @@
-import { allocate, memory, release } from "../../memory.ts";
+import { HeapBlock, memory } from "../../memory.ts";
 import type { Tensor } from "../../tensor.ts";
 import { StreamedWeights, type WeightFormat } from "./streamed.ts";
 import { gemmTile, type Tile } from "./tile.ts";
@@ -12,20 +12,17 @@ export const PACKING_PAYS = 32;
 export type PackedWeights = PanelWeights | StreamedWeights;
 
 /** For products of many rows: panels of the tile's columns, [k][columns] contiguous, the last one filled up with zeros. */
-export class PanelWeights {
+export class PanelWeights extends HeapBlock {
   readonly K: number;
   readonly N: number;
   readonly tile: Tile;
-  readonly address: number;
-  readonly bytes: number;
 
   constructor(K: number, N: number, tile: Tile) {
     const width = 4 * tile.vectors;
+    super(4 * K * Math.ceil(N / width) * width, "PanelWeights");
     this.K = K;
     this.N = N;
     this.tile = tile;
-    this.bytes = 4 * K * Math.ceil(N / width) * width;
-    this.address = allocate(this.bytes);
     new Uint8Array(memory.buffer, this.address, this.bytes).fill(0);
   }
 
@@ -34,10 +31,6 @@ export class PanelWeights {
     const to = new Float32Array(memory.buffer, this.address);
     const start = (n - (n % width)) * this.K + (n % width);
     for (let k = 0; k < this.K; k++) to[start + k * width] = column[k];
-  }
-
-  dispose(): void {
-    release(this.address, this.bytes);
   }
 }
 

@@ -1,4 +1,4 @@
-import { allocate, memory, release } from "../../memory.ts";
+import { HeapBlock, memory } from "../../memory.ts";
 
 /**
  * How weights are stored; sums are float32, or exact integers for int8. Where memory is the limit, time follows the
@@ -14,6 +14,9 @@ export const WEIGHT_BYTES: Readonly<Record<WeightFormat, number>> = { float32: 4
  * several narrow ones side by side reach 0.5 (int8) to 0.9 (float32) of that from memory.
  */
 export const STREAM_COLUMNS = 24;
+
+const stepBytes = (format: WeightFormat, width: number): number =>
+  format === "int8" ? 2 * width : width * WEIGHT_BYTES[format];
 
 /** Where the numbers of a panel of `width` columns lie, and how wide a last panel of `columns` columns is. */
 interface Layout {
@@ -48,38 +51,42 @@ export const panelWidth = (format: WeightFormat, columns: number): number => LAY
  * G weight matrices of K × N laid out for `streamWasm`: each in panels of STREAM_COLUMNS columns, the last one as wide as
  * needed, one behind the other. int8 weights have a float32 scale per column. Lives on the heap until `dispose`.
  */
-export class StreamedWeights {
+export class StreamedWeights extends HeapBlock {
   readonly groups: number;
   readonly K: number;
   readonly N: number;
   readonly format: WeightFormat;
-  readonly address: number;
-  /** Address of the column scales (int8), `columns` for each matrix. */
-  readonly scales: number;
+  /** Bytes of all matrices; behind them lie the column scales (int8), `columns` for each matrix. */
+  readonly #weightBytes: number;
   /** Columns of a matrix with those that fill up its last panel. */
   readonly columns: number;
   /** Steps along k that are stored: pairs for int8. */
   readonly steps: number;
-  readonly bytes: number;
 
   constructor(groups: number, K: number, N: number, format: WeightFormat) {
+    const full = N - (N % STREAM_COLUMNS);
+    const columns = full + panelWidth(format, N - full);
+    const steps = format === "int8" ? Math.ceil(K / 2) : K;
+    const weightBytes = upTo(4, groups * steps * stepBytes(format, columns));
+    super(weightBytes + (format === "int8" ? 4 * groups * columns : 0), "StreamedWeights");
     this.groups = groups;
     this.K = K;
     this.N = N;
     this.format = format;
-    const full = N - (N % STREAM_COLUMNS);
-    this.columns = full + panelWidth(format, N - full);
-    this.steps = format === "int8" ? Math.ceil(K / 2) : K;
-    const weights = upTo(4, groups * this.groupBytes);
-    this.bytes = weights + (format === "int8" ? 4 * groups * this.columns : 0);
-    this.address = allocate(this.bytes);
-    this.scales = this.address + weights;
+    this.columns = columns;
+    this.steps = steps;
+    this.#weightBytes = weightBytes;
     new Uint8Array(memory.buffer, this.address, this.bytes).fill(0);
+  }
+
+  /** Address of the column scales (int8). */
+  get scales(): number {
+    return this.address + this.#weightBytes;
   }
 
   /** Bytes of one step along k of `width` columns. */
   stepBytes(width: number): number {
-    return this.format === "int8" ? 2 * width : width * WEIGHT_BYTES[this.format];
+    return stepBytes(this.format, width);
   }
 
   /** Bytes of one matrix. */
@@ -123,10 +130,6 @@ export class StreamedWeights {
     const from = new Int8Array(memory.buffer, this.address);
     const [scale] = this.#scaleOf(g, n);
     return Float64Array.from({ length: K }, (_, k) => from[place(k)] * scale);
-  }
-
-  dispose(): void {
-    release(this.address, this.bytes);
   }
 
   /** Index of the number in row k of column n, among the numbers of the format. */

@@ -1,4 +1,4 @@
-import { allocate, memory, release } from "../../memory.ts";
+import { HeapBlock, memory } from "../../memory.ts";
 import { toBfloat16, WEIGHT_BYTES } from "./streamed.ts";
 
 /** Columns of a panel: with few rows, narrow panels share one pass over the weights. */
@@ -10,20 +10,18 @@ export const TILED_COLUMNS = 8;
  * vectors of a row are interleaved: a 32-bit lane holds a number of the first in its lower half and one of the second in
  * its upper half. Lives on the heap until `dispose`.
  */
-export class TiledWeights {
+export class TiledWeights extends HeapBlock {
   readonly K: number;
   readonly format: "float32" | "bfloat16";
-  readonly address: number;
-  readonly bytes: number;
   /** Columns of a matrix with those that fill up its last panel. */
   readonly #columns: number;
 
   constructor(groups: number, K: number, N: number, format: "float32" | "bfloat16") {
+    const columns = Math.ceil(N / TILED_COLUMNS) * TILED_COLUMNS;
+    super(groups * K * columns * WEIGHT_BYTES[format], "TiledWeights");
     this.K = K;
     this.format = format;
-    this.#columns = Math.ceil(N / TILED_COLUMNS) * TILED_COLUMNS;
-    this.bytes = groups * K * this.#columns * WEIGHT_BYTES[format];
-    this.address = allocate(this.bytes);
+    this.#columns = columns;
     new Uint8Array(memory.buffer, this.address, this.bytes).fill(0);
   }
 
@@ -50,10 +48,6 @@ export class TiledWeights {
     const from = new Uint16Array(memory.buffer, this.address);
     const bits = Uint32Array.from({ length: this.K }, (_, k) => from[place(k)] << 16);
     return Float64Array.from(new Float32Array(bits.buffer));
-  }
-
-  dispose(): void {
-    release(this.address, this.bytes);
   }
 
   /** Index of the number in row k of column n, among the numbers of the format. */
