@@ -121,22 +121,25 @@ function walkBackFreeing(order: readonly Visit[], dy: Tensor): void {
     const visit = order[at];
     // Each visit holds a tensor object of its own, so that it can be disposed; blocks may be shared.
     if (at === order.length - 1) visit.gradient = dy.detach();
-    {
-      using scope = new Scope();
-      contributions(visit, (part, target) => {
-        const sum = target.gradient;
-        if (!sum) target.gradient = scope.keep(part.detach());
-        else if (sum.block.owners === 1) addInto(sum, part);
-        else {
-          target.gradient = scope.keep(sum.add(part));
-          sum.dispose();
-        }
-      });
-    }
+    addContributions(visit);
     if (visit.wanted) continue;
     visit.gradient?.dispose();
     visit.gradient = null;
   }
+}
+
+/** Adds what a tensor's gradient contributes to its inputs' gradients; nothing else that was made for it remains. */
+function addContributions(visit: Visit): void {
+  using scope = new Scope();
+  contributions(visit, (part, target) => {
+    const sum = target.gradient;
+    if (!sum) target.gradient = scope.keep(part.detach());
+    else if (sum.block.owners === 1) addInto(sum, part);
+    else {
+      target.gradient = scope.keep(sum.add(part));
+      sum.dispose();
+    }
+  });
 }
 
 /** Calls `take` with what a tensor's gradient contributes to the gradient of each of its inputs that needs one. */

@@ -1,4 +1,4 @@
-import { Scope, type Tensor } from "../../../core/index.ts";
+import { type Tensor, tidy } from "../../../core/index.ts";
 import { perturb } from "../../../vla/nina/decoder.ts";
 import type { ParityResult } from "../case.ts";
 import { Worst } from "../florence2/worst.ts";
@@ -21,37 +21,38 @@ export function agentCase(dir: string, one: AgentCase): (() => ParityResult) | u
     const golden = new Golden(dir, one.file);
     const worst = new Worst();
     for (const precision of ["float64", "float32"] as const) {
-      using _ = new Scope();
-      const decoder = golden.load(make, precision, "state.");
-      const input = (name: string): Tensor => golden.tensor(`in.${name}`, precision);
-      const features = input("features").tracked();
-      const loss = (): Tensor => {
-        const noise = { action: input("noise"), z: input("z") };
-        return decoder.loss(input("actions"), decoder.condition(features), noise);
-      };
-      const compare = (name: string, got: Tensor, factor: number): void => {
-        const expected = golden.numbers(`out64.${name}`);
-        const tolerance =
-          precision === "float64"
-            ? scaled(FLOAT64, expected)
-            : Math.max(scaled(factor, expected), 4 * measured(one, `out.${name}`));
-        worst.compare(`${precision} ${name}`, got.data, expected, tolerance);
-      };
-      const condition = decoder.condition(features);
-      compare("cond", condition, 2e-5);
-      compare("sample", decoder.sample(input("z"), condition), 2e-5);
-      compare("loss", loss(), 1e-5);
-      const noisy = perturb(input("actions"), input("noise"), one.config.action_noise_mult);
-      worst.compare("noisy_actions", noisy.data, golden.numbers("out.noisy_actions"), STORED_AS_FLOAT32);
+      tidy(() => {
+        const decoder = golden.load(make, precision, "state.");
+        const input = (name: string): Tensor => golden.tensor(`in.${name}`, precision);
+        const features = input("features").tracked();
+        const loss = (): Tensor => {
+          const noise = { action: input("noise"), z: input("z") };
+          return decoder.loss(input("actions"), decoder.condition(features), noise);
+        };
+        const compare = (name: string, got: Tensor, factor: number): void => {
+          const expected = golden.numbers(`out64.${name}`);
+          const tolerance =
+            precision === "float64"
+              ? scaled(FLOAT64, expected)
+              : Math.max(scaled(factor, expected), 4 * measured(one, `out.${name}`));
+          worst.compare(`${precision} ${name}`, got.data, expected, tolerance);
+        };
+        const condition = decoder.condition(features);
+        compare("cond", condition, 2e-5);
+        compare("sample", decoder.sample(input("z"), condition), 2e-5);
+        compare("loss", loss(), 1e-5);
+        const noisy = perturb(input("actions"), input("noise"), one.config.action_noise_mult);
+        worst.compare("noisy_actions", noisy.data, golden.numbers("out.noisy_actions"), STORED_AS_FLOAT32);
 
-      const named = decoder.namedParameters();
-      const gradients: [string, Tensor][] = [
-        ...named.map(([name, p]): [string, Tensor] => [`grad.${name}`, p]),
-        ["grad_in.features", features],
-      ];
-      compareGradientsOf(loss(), gradients, golden, one, one.params_without_grad, precision, worst);
-      if (one.adam) compareAdam(one.adam, named, loss, golden, one.params_without_grad, precision, worst);
-      decoder.dispose();
+        const named = decoder.namedParameters();
+        const gradients: [string, Tensor][] = [
+          ...named.map(([name, p]): [string, Tensor] => [`grad.${name}`, p]),
+          ["grad_in.features", features],
+        ];
+        compareGradientsOf(loss(), gradients, golden, one, one.params_without_grad, precision, worst);
+        if (one.adam) compareAdam(one.adam, named, loss, golden, one.params_without_grad, precision, worst);
+        decoder.dispose();
+      });
     }
     return worst.result();
   };

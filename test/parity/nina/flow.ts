@@ -1,4 +1,4 @@
-import { grad, Scope, type Tensor } from "../../../core/index.ts";
+import { grad, type Tensor, tidy } from "../../../core/index.ts";
 import type { Flow } from "../../../flows/index.ts";
 import { MseNet } from "../../../vla/nina/mse.ts";
 import type { ParityResult } from "../case.ts";
@@ -32,24 +32,25 @@ export function flowCase(dir: string, one: FlowCase): (() => ParityResult) | und
     const golden = new Golden(dir, one.file);
     const worst = new Worst();
     for (const precision of ["float64", "float32"] as const) {
-      using _ = new Scope();
-      const flow = golden.load(make, precision, `state.${PREFIX}`);
-      compareDirections(flow, golden, one, precision, worst, 2e-5);
-      compareGradients(flow, golden, one, precision, worst);
-      if (one.adam) {
-        const [x, condition] = [golden.tensor("in.x", precision), golden.tensor("in.cond", precision)];
-        const named = flow.namedParameters().map(([name, p]) => [PREFIX + name, p] as const);
-        compareAdam(
-          one.adam,
-          named,
-          () => flow.logProb(x, condition).mean().neg(),
-          golden,
-          one.params_without_grad,
-          precision,
-          worst,
-        );
-      }
-      flow.dispose();
+      tidy(() => {
+        const flow = golden.load(make, precision, `state.${PREFIX}`);
+        compareDirections(flow, golden, one, precision, worst, 2e-5);
+        compareGradients(flow, golden, one, precision, worst);
+        if (one.adam) {
+          const [x, condition] = [golden.tensor("in.x", precision), golden.tensor("in.cond", precision)];
+          const named = flow.namedParameters().map(([name, p]) => [PREFIX + name, p] as const);
+          compareAdam(
+            one.adam,
+            named,
+            () => flow.logProb(x, condition).mean().neg(),
+            golden,
+            one.params_without_grad,
+            precision,
+            worst,
+          );
+        }
+        flow.dispose();
+      });
     }
     return worst.result();
   };

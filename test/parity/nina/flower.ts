@@ -1,4 +1,4 @@
-import { type HostTensor, type LazyTensor, Scope, type Tensor } from "../../../core/index.ts";
+import { type HostTensor, type LazyTensor, type Tensor, tidy } from "../../../core/index.ts";
 import { inDType, rotaryTables } from "../../../nn/index.ts";
 import { between, FlowerDecoder, stratifiedTimes } from "../../../vla/flower/flower.ts";
 import type { NormForm } from "../../../vla/flower/norm.ts";
@@ -42,21 +42,22 @@ export function flowerCase(dir: string, one: FlowerCase): () => ParityResult {
     const worst = new Worst();
     compareGroups(one);
     for (const precision of ["float64", "float32"] as const) {
-      using _ = new Scope();
-      const decoder = golden.load(makeFlower(one, "mean square"), precision, "state.");
-      worst.add("parameters", Math.abs(decoder.countParameters() - one.params_total), Number.MIN_VALUE);
-      compareTables(golden, one, worst);
-      compareSampling(decoder, golden, one, precision, worst, 2e-5);
-      compareLoss(decoder, golden, one, precision, worst);
-      decoder.dispose();
+      tidy(() => {
+        const decoder = golden.load(makeFlower(one, "mean square"), precision, "state.");
+        worst.add("parameters", Math.abs(decoder.countParameters() - one.params_total), Number.MIN_VALUE);
+        compareTables(golden, one, worst);
+        compareSampling(decoder, golden, one, precision, worst, 2e-5);
+        compareLoss(decoder, golden, one, precision, worst);
+        decoder.dispose();
 
-      if (!golden.has("variant.simplenorm_sample")) continue;
-      const older = golden.load(makeFlower(one, "variance"), precision, "state.");
-      const condition = older.condition(golden.tensor("in.features", precision));
-      const sample = older.sample(golden.tensor("in.z", precision), condition);
-      const expected = golden.numbers("variant.simplenorm_sample");
-      worst.compare(`${precision} variance norm`, sample.data, expected, scaled(2e-5, expected));
-      older.dispose();
+        if (!golden.has("variant.simplenorm_sample")) return;
+        const older = golden.load(makeFlower(one, "variance"), precision, "state.");
+        const condition = older.condition(golden.tensor("in.features", precision));
+        const sample = older.sample(golden.tensor("in.z", precision), condition);
+        const expected = golden.numbers("variant.simplenorm_sample");
+        worst.compare(`${precision} variance norm`, sample.data, expected, scaled(2e-5, expected));
+        older.dispose();
+      });
     }
     return worst.result();
   };
@@ -71,14 +72,18 @@ export function flowerHashCase(dir: string, one: FlowerCase): () => ParityResult
       ? ["float64", "float32"]
       : ["float32"];
     for (const precision of precisions) {
-      using _ = new Scope();
-      const decoder = inDType(precision, makeFlower(one, "mean square"));
-      worst.add("parameters", Math.abs(decoder.countParameters() - one.params_total), Number.MIN_VALUE);
-      decoder.load(
-        new Map<string, HostTensor | LazyTensor>([...hashState(decoder, "", one.seed), ...rotaryState(one)]),
-      );
-      compareSampling(decoder, golden, one, precision, worst, 2e-4);
-      decoder.dispose();
+      tidy(() => {
+        const decoder = inDType(precision, makeFlower(one, "mean square"));
+        worst.add("parameters", Math.abs(decoder.countParameters() - one.params_total), Number.MIN_VALUE);
+        decoder.load(
+          new Map<string, HostTensor | LazyTensor>([
+            ...hashState(decoder, "", one.seed),
+            ...rotaryState(one),
+          ]),
+        );
+        compareSampling(decoder, golden, one, precision, worst, 2e-4);
+        decoder.dispose();
+      });
     }
     return worst.result();
   };

@@ -1,4 +1,4 @@
-import { type HostTensor, type LazyTensor, Scope, Tensor } from "../../../core/index.ts";
+import { type HostTensor, type LazyTensor, Tensor, tidy } from "../../../core/index.ts";
 import { InvertiblePLU } from "../../../flows/index.ts";
 import { inDType, type Module } from "../../../nn/index.ts";
 import type { ParityResult } from "../case.ts";
@@ -25,36 +25,37 @@ export function hashWeightsCase(dir: string, one: HashCase): (() => ParityResult
     const golden = new Golden(dir, one.file);
     const worst = new Worst();
     for (const precision of ["float64", "float32"] as const) {
-      using _ = new Scope();
-      const flow = inDType(precision, make);
-      const total = flow.countParameters({ frozen: true });
-      worst.add("parameters", Math.abs(total - one.params_total), Number.MIN_VALUE);
-      worst.add("trainable", Math.abs(flow.countParameters() - one.params_trainable), Number.MIN_VALUE);
-      const state = hashState(flow, "nf.", one.case_seed);
-      flow.load(state, { prefix: "nf." });
+      tidy(() => {
+        const flow = inDType(precision, make);
+        const total = flow.countParameters({ frozen: true });
+        worst.add("parameters", Math.abs(total - one.params_total), Number.MIN_VALUE);
+        worst.add("trainable", Math.abs(flow.countParameters() - one.params_trainable), Number.MIN_VALUE);
+        const state = hashState(flow, "nf.", one.case_seed);
+        flow.load(state, { prefix: "nf." });
 
-      const head = golden.numbers("probe.weight_head");
-      const made = state.get(one.probe)?.read() as Float32Array;
-      worst.compare("weights made", made.subarray(0, head.length), head, Number.MIN_VALUE);
-      if (golden.has("probe.perm0")) {
-        const [perm, expected] = [state.get("nf.layers.0.perm")?.read(), golden.host("probe.perm0").data];
-        const list = (values: Iterable<bigint>): number[] => Array.from(values, Number);
-        worst.compare(
-          "permutation made",
-          list(perm as BigInt64Array),
-          list(expected as BigInt64Array),
-          Number.MIN_VALUE,
-        );
-      }
-      const plu = flow.layers.find((layer) => layer instanceof InvertiblePLU);
-      if (plu && golden.has("probe.plu_W")) {
-        const N = plu.s.size;
-        const unit = Float64Array.from({ length: N * N }, (_, i) => (i % (N + 1) === 0 ? 1 : 0));
-        const matrix = plu.forward(Tensor.from(unit, [N, N], precision)).out;
-        worst.compare(`${precision} plu_W`, matrix.data, golden.numbers("probe.plu_W"), 1e-6);
-      }
-      compareDirections(flow, golden, one, precision, worst, 2e-4);
-      flow.dispose();
+        const head = golden.numbers("probe.weight_head");
+        const made = state.get(one.probe)?.read() as Float32Array;
+        worst.compare("weights made", made.subarray(0, head.length), head, Number.MIN_VALUE);
+        if (golden.has("probe.perm0")) {
+          const [perm, expected] = [state.get("nf.layers.0.perm")?.read(), golden.host("probe.perm0").data];
+          const list = (values: Iterable<bigint>): number[] => Array.from(values, Number);
+          worst.compare(
+            "permutation made",
+            list(perm as BigInt64Array),
+            list(expected as BigInt64Array),
+            Number.MIN_VALUE,
+          );
+        }
+        const plu = flow.layers.find((layer) => layer instanceof InvertiblePLU);
+        if (plu && golden.has("probe.plu_W")) {
+          const N = plu.s.size;
+          const unit = Float64Array.from({ length: N * N }, (_, i) => (i % (N + 1) === 0 ? 1 : 0));
+          const matrix = plu.forward(Tensor.from(unit, [N, N], precision)).out;
+          worst.compare(`${precision} plu_W`, matrix.data, golden.numbers("probe.plu_W"), 1e-6);
+        }
+        compareDirections(flow, golden, one, precision, worst, 2e-4);
+        flow.dispose();
+      });
     }
     return worst.result();
   };

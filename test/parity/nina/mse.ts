@@ -1,4 +1,4 @@
-import { Scope, Tensor } from "../../../core/index.ts";
+import { Tensor, tidy } from "../../../core/index.ts";
 import { inDType } from "../../../nn/index.ts";
 import { MseDecoder } from "../../../vla/nina/mse.ts";
 import type { ParityResult } from "../case.ts";
@@ -17,37 +17,38 @@ export function mseCase(dir: string, one: FlowCase): () => ParityResult {
     const golden = new Golden(dir, one.file);
     const worst = new Worst();
     for (const precision of ["float64", "float32"] as const) {
-      using _ = new Scope();
-      // The recorded loss has no noise on its targets and a condition of its own: features are not used.
-      const config = { ...mseConfig(one.config), features: 1, actionNoise: 0 };
-      const decoder = inDType(precision, () => new MseDecoder(config));
-      decoder.nf.load(golden.tensors, { prefix: `state.${PREFIX}` });
-      const input = (name: string): Tensor => golden.tensor(`in.${name}`, precision);
-      const [z, condition] = [input("z").tracked(), input("cond").tracked()];
-      const noise = { action: Tensor.zeros(z.shape, precision), z };
-      const loss = (): Tensor => decoder.loss(input("target"), condition, noise);
+      tidy(() => {
+        // The recorded loss has no noise on its targets and a condition of its own: features are not used.
+        const config = { ...mseConfig(one.config), features: 1, actionNoise: 0 };
+        const decoder = inDType(precision, () => new MseDecoder(config));
+        decoder.nf.load(golden.tensors, { prefix: `state.${PREFIX}` });
+        const input = (name: string): Tensor => golden.tensor(`in.${name}`, precision);
+        const [z, condition] = [input("z").tracked(), input("cond").tracked()];
+        const noise = { action: Tensor.zeros(z.shape, precision), z };
+        const loss = (): Tensor => decoder.loss(input("target"), condition, noise);
 
-      const compare = (name: string, got: Tensor, factor: number): void => {
-        const expected = golden.numbers(`out64.${name}`);
-        const tolerance =
-          precision === "float64"
-            ? scaled(FLOAT64, expected)
-            : Math.max(scaled(factor, expected), 4 * measured(one, `out.${name}`));
-        worst.compare(`${precision} ${name}`, got.data, expected, tolerance);
-      };
-      compare("inverse", decoder.nf.forward(z, condition), 2e-5);
-      compare("loss", loss(), 1e-5);
+        const compare = (name: string, got: Tensor, factor: number): void => {
+          const expected = golden.numbers(`out64.${name}`);
+          const tolerance =
+            precision === "float64"
+              ? scaled(FLOAT64, expected)
+              : Math.max(scaled(factor, expected), 4 * measured(one, `out.${name}`));
+          worst.compare(`${precision} ${name}`, got.data, expected, tolerance);
+        };
+        compare("inverse", decoder.nf.forward(z, condition), 2e-5);
+        compare("loss", loss(), 1e-5);
 
-      const parameters = decoder.nf.namedParameters().map(([name, p]) => [PREFIX + name, p] as const);
-      const named: [string, Tensor][] = [
-        ...parameters.map(([name, p]): [string, Tensor] => [`grad.${name}`, p]),
-        ["grad_in.z", z],
-        ["grad_in.cond", condition],
-      ];
-      const without = one.params_without_grad;
-      compareGradientsOf(loss(), named, golden, one, without, precision, worst);
-      if (one.adam) compareAdam(one.adam, parameters, loss, golden, without, precision, worst);
-      decoder.dispose();
+        const parameters = decoder.nf.namedParameters().map(([name, p]) => [PREFIX + name, p] as const);
+        const named: [string, Tensor][] = [
+          ...parameters.map(([name, p]): [string, Tensor] => [`grad.${name}`, p]),
+          ["grad_in.z", z],
+          ["grad_in.cond", condition],
+        ];
+        const without = one.params_without_grad;
+        compareGradientsOf(loss(), named, golden, one, without, precision, worst);
+        if (one.adam) compareAdam(one.adam, parameters, loss, golden, without, precision, worst);
+        decoder.dispose();
+      });
     }
     return worst.result();
   };

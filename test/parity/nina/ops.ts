@@ -1,4 +1,4 @@
-import { grad, Scope, Tensor } from "../../../core/index.ts";
+import { grad, Tensor, tidy } from "../../../core/index.ts";
 import {
   LayerNorm,
   Linear,
@@ -37,12 +37,13 @@ export function opsCase(dir: string, one: GoldenCase): () => ParityResult {
     const worst = new Worst();
     const groups = [...new Set([...golden.tensors.keys()].map((name) => name.split(".")[0]))];
     for (const precision of ["float64", "float32"] as const) {
-      using _ = new Scope();
-      for (const group of groups) {
-        const compare = group.startsWith("mha_") ? attention : comparisons[group];
-        if (!compare) throw new Error(`${one.file}: nothing computes the group ${group}`);
-        compare({ golden, one, precision, worst }, group);
-      }
+      tidy(() => {
+        for (const group of groups) {
+          const compare = group.startsWith("mha_") ? attention : comparisons[group];
+          if (!compare) throw new Error(`${one.file}: nothing computes the group ${group}`);
+          compare({ golden, one, precision, worst }, group);
+        }
+      });
     }
     return worst.result();
   };

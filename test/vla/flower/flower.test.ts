@@ -1,6 +1,6 @@
 import { fc, test as prop } from "@fast-check/vitest";
 import { describe, expect, test } from "vitest";
-import { grad, Random, Scope, Tensor } from "../../../core/index.ts";
+import { grad, Random, Scope, Tensor, tidy } from "../../../core/index.ts";
 import { AdamW, inDType, seedDropout } from "../../../nn/index.ts";
 import {
   actionSpaces,
@@ -270,12 +270,13 @@ describe("FlowerDecoder", () => {
     expect(optimizer.groups.noDecay).toContain("dit.0.adaLN_modulation.2.weight");
     const losses: number[] = [];
     for (let step = 0; step < 20; step++) {
-      using _ = new Scope();
-      const features = new Random(8).normals([8, 2, 6]);
-      const actions = new Random(9).uniforms([8, 4, 7], -1, 1);
-      const loss = model.loss(actions, model.condition(features), model.drawNoise(8, new Random(10)));
-      losses.push(loss.item());
-      optimizer.step(grad(loss, optimizer.parameters), 1e-2);
+      tidy(() => {
+        const features = new Random(8).normals([8, 2, 6]);
+        const actions = new Random(9).uniforms([8, 4, 7], -1, 1);
+        const loss = model.loss(actions, model.condition(features), model.drawNoise(8, new Random(10)));
+        losses.push(loss.item());
+        optimizer.step(grad(loss, optimizer.parameters), 1e-2);
+      });
     }
     expect(losses[19]).toBeLessThan(0.9 * losses[0]);
     expect(other()).toEqual(before);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { grad, Random, Scope, Tensor } from "../../../core/index.ts";
+import { grad, Random, Scope, Tensor, tidy } from "../../../core/index.ts";
 import { AdamW, inDType } from "../../../nn/index.ts";
 import { type MlpConfig, MlpDecoder, mlpFlow, mlpPresets } from "../../../vla/nina/mlp.ts";
 import { adamWOptions } from "../../../vla/nina/training.ts";
@@ -89,12 +89,13 @@ describe("MlpDecoder", () => {
     const optimizer = new AdamW(model.namedParameters(), adamWOptions);
     const losses: number[] = [];
     for (let step = 0; step < 20; step++) {
-      using _ = new Scope();
-      const features = new Random(8).normals([8, 2, 10]);
-      const actions = new Random(9).uniforms([8, 4, 3], -1, 1);
-      const loss = model.loss(actions, model.condition(features), model.drawNoise(8, new Random(10)));
-      losses.push(loss.item());
-      optimizer.step(grad(loss, optimizer.parameters), 1e-2);
+      tidy(() => {
+        const features = new Random(8).normals([8, 2, 10]);
+        const actions = new Random(9).uniforms([8, 4, 3], -1, 1);
+        const loss = model.loss(actions, model.condition(features), model.drawNoise(8, new Random(10)));
+        losses.push(loss.item());
+        optimizer.step(grad(loss, optimizer.parameters), 1e-2);
+      });
     }
     expect(losses[19]).toBeLessThan(losses[0] - 1);
     optimizer.dispose();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { grad, Random, Scope, Tensor } from "../../../core/index.ts";
+import { grad, Random, Scope, Tensor, tidy } from "../../../core/index.ts";
 import { InvertiblePLU } from "../../../flows/index.ts";
 import { AdamW, inDType } from "../../../nn/index.ts";
 import type { Decoder } from "../../../vla/decoder.ts";
@@ -111,12 +111,13 @@ describe("MseDecoder", () => {
     const optimizer = new AdamW(model.namedParameters(), adamWOptions);
     const losses: number[] = [];
     for (let step = 0; step < 20; step++) {
-      using _ = new Scope();
-      const features = new Random(8).normals([8, 2, 10]);
-      const actions = new Random(9).uniforms([8, 4, 3], -1, 1);
-      const loss = model.loss(actions, model.condition(features), model.drawNoise(8, new Random(10)));
-      losses.push(loss.item());
-      optimizer.step(grad(loss, optimizer.parameters), 1e-2);
+      tidy(() => {
+        const features = new Random(8).normals([8, 2, 10]);
+        const actions = new Random(9).uniforms([8, 4, 3], -1, 1);
+        const loss = model.loss(actions, model.condition(features), model.drawNoise(8, new Random(10)));
+        losses.push(loss.item());
+        optimizer.step(grad(loss, optimizer.parameters), 1e-2);
+      });
     }
     expect(losses[19]).toBeLessThan(0.9 * losses[0]);
     expect(model.stateDict().get("nf.layers.0.net.ff_shift.0.weight")).toEqual(unused);
