@@ -41,7 +41,7 @@ export class Capture implements Recorder {
         throw new Error("Plan: the body ended with a scope of its own still open");
       const results: readonly unknown[] = Array.isArray(result) ? result : [result];
       const outputs = results.map((x) => {
-        if (x instanceof Tensor) return this.#double(x);
+        if (x instanceof Tensor) return this.#double(refuseOthers(x));
         throw new Error(
           `Plan: expected a body that returns a tensor or an array of tensors, got ${kindOf(x)}`,
         );
@@ -62,6 +62,7 @@ export class Capture implements Recorder {
   }
 
   run(step: Step, kernel: () => void): void {
+    for (const x of step.ins) refuseOthers(x);
     capturing.recorder = null; // a kernel may look at numbers
     try {
       kernel();
@@ -116,6 +117,14 @@ export class Capture implements Recorder {
     for (const block of this.#own.blocks) block.address = -1;
     for (const shared of this.#shared) shared.letGo();
   }
+}
+
+/** Another plan's result is not this one's to keep alive, and changes when that plan runs. */
+function refuseOthers(x: Tensor): Tensor {
+  if (!x.block.planned) return x;
+  throw new Error(
+    `Plan: the body reads a result ${showShape(x.shape)} of another plan: make it an input, or copy it first`,
+  );
 }
 
 function kindOf(x: unknown): string {
