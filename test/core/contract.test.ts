@@ -170,7 +170,7 @@ class World {
       () => {
         if (this.weights.length === 0) return;
         const weights = at(this.weights, a);
-        weights.frozen.dispose();
+        for (let times = 0; times <= b % 2; times++) weights.frozen.dispose();
         weights.disposed = true;
       },
       ...(this.handles.length === 0 ? [] : this.withHandles(a, b, c)),

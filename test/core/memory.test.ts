@@ -1,7 +1,19 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
-import { grad, heapUsage, Random, Scope, Tensor, tidy } from "../../core/index.ts";
-import { allocate, memory, release } from "../../core/memory.ts";
+import {
+  checkpoint,
+  FrozenWeights,
+  grad,
+  heapUsage,
+  poisonFreed,
+  Random,
+  Scope,
+  Tensor,
+  tidy,
+  unscoped,
+} from "../../core/index.ts";
+import { packWeights } from "../../core/kernels/wasm/packed.ts";
+import { allocate, HeapBlock, memory, release } from "../../core/memory.ts";
 
 describe("the heap", () => {
   test.prop([fc.array(fc.tuple(fc.integer({ min: 0, max: 300_000 }), fc.boolean()), { maxLength: 60 })])(
@@ -29,8 +41,68 @@ describe("the heap", () => {
   it("says so when 4 GiB are not enough", () => {
     const before = heapUsage().live;
     expect(() => allocate(2 ** 33)).toThrow(/out of memory: 8589934592 bytes asked for/);
+    expect(() => allocate(2 ** 33)).toThrow(`${before} live`);
+    expect(() => allocate(2 ** 33)).toThrow(/tidy\(\(\) => …\) or a Scope/); // the remedy
     expect(heapUsage().live).toBe(before);
   });
+
+  it("takes a block back once, and tells its address no more", () => {
+    const block = new HeapBlock(100, "Somebody");
+    const { live } = heapUsage();
+    block.dispose();
+    block.dispose();
+    expect(heapUsage().live).toBe(live - 128);
+    expect(() => block.address).toThrow("Somebody: used after it was disposed of");
+  });
+
+  it("shows NaN, or −1, in what was freed, once asked to", () => {
+    poisonFreed(true);
+    try {
+      const views = (["float32", "float64", "int32"] as const).map((dtype) =>
+        [10, 100_000].map((size) => {
+          const x = Tensor.ones([size], dtype);
+          const { data } = x;
+          x.dispose();
+          return data;
+        }),
+      );
+      const expected = [Number.NaN, Number.NaN, -1];
+      views.forEach((pair, i) => {
+        for (const data of pair) expect([data[0], data.at(-1)]).toEqual([expected[i], expected[i]]);
+      });
+    } finally {
+      poisonFreed(false);
+    }
+  });
+});
+
+describe("weights laid out for kernels", () => {
+  it("are freed once, and of no use afterwards", () => {
+    const b = Tensor.ones([8, 8]);
+    const [streamed, panels] = [1, 30].map((rows) => packWeights(b, 8, 8, false, rows));
+    for (const packed of [streamed, panels, ...frozen()]) {
+      const { live } = heapUsage();
+      packed.dispose();
+      const freed = heapUsage().live;
+      expect(freed).toBeLessThan(live);
+      packed.dispose();
+      expect(heapUsage().live).toBe(freed);
+    }
+    expect(() => streamed.address).toThrow("StreamedWeights: used after it was disposed of");
+    expect(() => panels.address).toThrow("PanelWeights: used after it was disposed of");
+    for (const weights of frozen()) {
+      weights.dispose();
+      expect(() => weights.packed?.address).toThrow("used after it was disposed of");
+      expect(() => weights.values()).toThrow("FrozenWeights: used after they were disposed of");
+      expect(() => Tensor.ones([1, 1, 8]).frozenLinear(weights)).toThrow("were disposed of");
+    }
+    b.dispose();
+  });
+
+  const frozen = (): FrozenWeights[] =>
+    (["float32", "bfloat16", "int8"] as const).map(
+      (format) => new FrozenWeights([new Float64Array(64).fill(1)], 8, 8, format),
+    );
 });
 
 describe("scopes", () => {
@@ -77,5 +149,101 @@ describe("scopes", () => {
     using _ = new Scope();
     const y = tidy(() => tidy(() => Tensor.full([3], 2)).square());
     expect(y.toArray()).toEqual([4, 4, 4]);
+  });
+
+  it("end once, and keep nothing afterwards", () => {
+    const outer = new Scope();
+    const inner = new Scope();
+    expect(() => outer[Symbol.dispose]()).toThrow("opposite order");
+    inner[Symbol.dispose]();
+    inner[Symbol.dispose]();
+    const x = Tensor.ones([2]);
+    expect(() => inner.keep(x)).toThrow("Scope.keep: the scope has ended");
+    outer[Symbol.dispose]();
+    expect(() => x.data).toThrow("used after it was freed");
+  });
+
+  it("never shorten the life of a tensor that is not theirs", () => {
+    const weight = unscoped(() => Tensor.full([2], 3));
+    {
+      using _ = new Scope();
+      const outer = Tensor.full([2], 4);
+      expect(tidy(() => weight)).toBe(weight);
+      expect(tidy(() => tidy(() => outer))).toBe(outer);
+      expect(outer.scope).not.toBeNull();
+    }
+    expect(weight.toArray()).toEqual([3, 3]);
+    weight.dispose();
+  });
+});
+
+describe("tidy", () => {
+  it("keeps the tensors that it returns, alone, in arrays and in objects, and frees the others", () => {
+    const before = heapUsage().live;
+    const made = (): Tensor => Tensor.ones([2]).add(Tensor.ones([2]));
+    const { a, list, n } = tidy(() => ({ a: made(), list: [made(), [made()]], n: made().data[0] }));
+    const flat = [a, ...list.flat()];
+    expect(flat.map((x) => x.toArray())).toEqual([
+      [2, 2],
+      [2, 2],
+      [2, 2],
+    ]);
+    expect(n).toBe(2);
+    expect(heapUsage().live).toBe(before + 3 * 64);
+    for (const x of flat) x.dispose();
+    expect(tidy(() => {})).toBeUndefined();
+    expect(tidy(() => null)).toBeNull();
+  });
+
+  it("refuses what cannot be right after its end", () => {
+    expect(() => tidy(async () => 1)).toThrow("tidy: expected a body that is done when it returns");
+    expect(() => tidy(() => Tensor.ones([2]).data)).toThrow("tidy: expected no view of the heap");
+  });
+});
+
+describe("a history that was cut", () => {
+  const w = Tensor.ones([2]).tracked();
+  const loss = (): Tensor => w.square().sum();
+  const CUT = /grad: no gradient for tensor 0, \(2\): y was computed from a tensor .* whose history was cut/;
+
+  it("is not taken for independence", () => {
+    using _ = new Scope();
+    expect(() => grad(tidy(loss), [w])).toThrow(CUT);
+    expect(() => grad(tidy(loss).scale(2), [w])).toThrow(CUT);
+    const kept = (() => {
+      using scope = new Scope();
+      return scope.keep(loss());
+    })();
+    expect(() => grad(kept, [w])).toThrow(CUT);
+    const middle = w.scale(2);
+    const y = middle.sum();
+    middle.dispose();
+    expect(() => grad(y, [w])).toThrow(CUT);
+  });
+
+  it("does no harm where nothing is asked through it", () => {
+    using _ = new Scope();
+    const { value, gradient } = tidy(() => {
+      const y = loss();
+      return { value: y, gradient: grad(y, [w])[0] as Tensor };
+    });
+    expect([value.item(), ...gradient.toArray()]).toEqual([2, 2, 2]);
+    const state = tidy(() => w.scale(3)); // as in truncated backpropagation
+    const [found] = grad(state.mul(w).sum(), [w]);
+    expect(found?.toArray()).toEqual([3, 3]);
+    // Meant as a constant, or as a leaf of its own.
+    const unused = Tensor.ones([2]).tracked();
+    expect(grad(tidy(loss).detach().mul(w).sum(), [unused])).toEqual([null]);
+    const leaf = tidy(() => w.scale(2)).tracked();
+    expect(grad(leaf.sum(), [leaf, unused])[1]).toBeNull();
+    expect(grad(w.sum(), [unused])).toEqual([null]);
+  });
+
+  it("leaves the input of a checkpoint that returns it as it was", () => {
+    using _ = new Scope();
+    const y = checkpoint((x) => x, [w]);
+    expect(y).not.toBe(w);
+    expect(grad(y.sum(), [w])[0]?.toArray()).toEqual([1, 1]);
+    expect(w.node).toBeNull();
   });
 });

@@ -1,6 +1,19 @@
 import { fc, test } from "@fast-check/vitest";
-import { describe, expect, it } from "vitest";
-import { heapUsage, Plan, Random, Scope, Tensor, tidy } from "../../core/index.ts";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  FrozenWeights,
+  grad,
+  heapUsage,
+  noGrad,
+  Plan,
+  poisonFreed,
+  Random,
+  Scope,
+  Tensor,
+  tidy,
+  unscoped,
+} from "../../core/index.ts";
+import { AdamW } from "../../nn/index.ts";
 
 function network(random: Random): (x: Tensor) => Tensor {
   const [w, v, bias] = [random.normals([6, 6]), random.normals([6, 6]), random.normals([6])];
@@ -127,3 +140,173 @@ describe("Plan", () => {
     );
   });
 });
+
+// One example of each rule; contract.test.ts tries all of them at random.
+describe("a plan and what it reads", () => {
+  beforeAll(() => poisonFreed(true));
+  afterAll(() => poisonFreed(false));
+
+  it("is freed once, and of no use afterwards", () => {
+    const before = heapUsage().live;
+    const x = Tensor.ones([4]);
+    const plan = new Plan(() => x.exp().neg(), [], [x]);
+    const [out] = plan.run();
+    plan[Symbol.dispose]();
+    plan[Symbol.dispose]();
+    const [a, b] = [Tensor.full([4], 1), Tensor.full([4], 2)]; // two blocks, not one
+    expect([a.toArray(), b.toArray()]).toEqual([
+      [1, 1, 1, 1],
+      [2, 2, 2, 2],
+    ]);
+    expect(() => plan.run()).toThrow("Plan.run: the plan was disposed of");
+    expect(() => plan.length).toThrow("Plan.length: the plan was disposed of");
+    expect(() => plan.arenaBytes).toThrow("Plan.arenaBytes: the plan was disposed of");
+    expect(() => out.data).toThrow("Tensor (4): the plan that it is a result of was disposed of");
+    for (const tensor of [x, a, b, out]) tensor.dispose();
+    expect(heapUsage().live).toBe(before);
+  });
+
+  it("keeps constants, variables and frozen weights alive, and gives them back", () => {
+    const before = heapUsage().live;
+    const x = Tensor.ones([1, 2]);
+    const [w, v] = [Tensor.from([1, 2, 3, 4], [2, 2]), Tensor.full([2], 5)];
+    const frozen = new FrozenWeights([[1, 0, 0, 2]], 2, 2);
+    const body = (y: Tensor): Tensor =>
+      y
+        .add(v)
+        .reshape([1, 1, 2])
+        .frozenLinear(frozen)
+        .reshape([1, 2])
+        .add(w.slice(0, 1, 2));
+    const plan = new Plan(body, [x], [v]);
+    for (const owner of [w, v, frozen]) owner.dispose();
+    frozen.dispose();
+    for (let i = 0; i < 9; i++) Tensor.full([2, 2], 9).dispose(); // would take the freed places
+    expect(plan.run(x)[0].toArray()).toEqual([9, 16]); // (1 + 5) + 3, 2 (1 + 5) + 4
+    expect(() => tidy(() => x.reshape([1, 1, 2]).frozenLinear(frozen))).toThrow("weights were disposed of");
+    plan[Symbol.dispose]();
+    expect(() => frozen.values()).toThrow("FrozenWeights: used after they were disposed of");
+    x.dispose();
+    expect(heapUsage().live).toBe(before);
+  });
+
+  it("frees what a body makes like any other code, and keeps what it hands out", () => {
+    using _ = new Scope();
+    const seen: Tensor[] = [];
+    const x = Tensor.full([3], 2);
+    using plan = new Plan(
+      (y) => {
+        const square = y.square();
+        seen.push(
+          square,
+          unscoped(() => y.neg()),
+        );
+        const out = square.add(y);
+        square.dispose();
+        y.dispose();
+        return out;
+      },
+      [x],
+    );
+    x.dispose();
+    const [square, negative] = seen;
+    expect(() => square.data).toThrow("used after it was freed");
+    expect(plan.run(Tensor.full([3], 10))[0].toArray()).toEqual([110, 110, 110]);
+    expect(negative.toArray()).toEqual([-2, -2, -2]); // an ordinary tensor: what the example gave
+    negative.dispose();
+  });
+
+  it("returns inputs, constants, variables and views of them as they are", () => {
+    using _ = new Scope();
+    const [constant, variable] = [Tensor.full([2], 7), Tensor.full([2], 1)];
+    const body = (a: Tensor, b: Tensor): Tensor[] => [
+      b,
+      a.reshape([2, 1]),
+      constant,
+      variable,
+      constant.exp().log(),
+    ];
+    using plan = new Plan(body, [constant, constant], [variable]);
+    const [one, two] = [Tensor.full([2], 1), Tensor.full([2], 2)];
+    const results = plan.run(one, two);
+    variable.data.fill(3);
+    expect(results.map((out) => out.data[0])).toEqual([
+      2,
+      1,
+      7,
+      3,
+      Math.fround(Math.log(Math.fround(Math.exp(7)))),
+    ]);
+    // Given back to the plan, in exchanged places, they are read before they are written.
+    plan.run(results[0], results[1].reshape([2]));
+    expect(results.slice(0, 2).map((out) => out.data[0])).toEqual([1, 2]);
+  });
+
+  it("gives results that may be kept or disposed of", () => {
+    using _ = new Scope();
+    const x = Tensor.ones([2]);
+    using plan = new Plan((y) => y.neg(), [x]);
+    plan.run(x)[0].dispose();
+    const kept = tidy(() => plan.run(x)[0]);
+    expect(kept.toArray()).toEqual([-1, -1]);
+    expect(plan.run(x)[0].toArray()).toEqual([-1, -1]);
+  });
+
+  it("refuses a body whose replays would not do what it does", () => {
+    const before = heapUsage().live;
+    tidy(() => {
+      const x = Tensor.ones([2]);
+      const w = Tensor.ones([2]).tracked();
+      using other = new Plan((y) => y.neg(), [x]);
+      const optimiser = new AdamW([["w", w]], { betas: [0.9, 0.99], eps: 1e-8, weightDecay: 0 });
+      const refused: readonly [string, (y: Tensor) => unknown, string][] = [
+        ["a run", (y) => other.run(y), "Plan.run: a plan is being captured"],
+        ["a capture", (y) => new Plan((z) => z, [y]), "Plan: a plan is being captured"],
+        [
+          "numbers read",
+          (y) => y.scale(y.data[0]),
+          "Plan: the body reads or writes the numbers of a tensor (2)",
+        ],
+        ["a number of a result", (y) => y.scale(y.sum().item()), "Plan: the body reads or writes"],
+        ["a variable read", () => w.toArray(), "Plan: the body reads or writes"],
+        ["numbers drawn", (y) => y.add(new Random(1).normals([2])), "Random: a plan is being captured"],
+        ["an update", () => optimiser.step([Tensor.ones([2])], 0.1), "adamWStep: a plan is being captured"],
+        ["another plan's result", (y) => y.add(result), "a result (2) of another plan"],
+        ["an open scope", (y) => [new Scope(), y.neg()][1], "a scope of its own still open"],
+        ["a promise", async (y) => y, "an array of tensors, got Promise"],
+        ["nothing", () => {}, "got undefined"],
+        ["a tensor freed by the body", (y) => freed(y.neg()), "used after it was freed"],
+      ];
+      const [result] = other.run(x);
+      for (const [name, body, message] of refused)
+        expect(() => new Plan(body as (y: Tensor) => Tensor, [x], [w]), name).toThrow(message);
+      expect(() => new Plan((y) => y, x as unknown as Tensor[])).toThrow(
+        "expected an array of tensors as examples",
+      );
+      optimiser.dispose();
+    });
+    expect(heapUsage().live).toBe(before);
+  });
+
+  it("lets a body read constants", () => {
+    using _ = new Scope();
+    const c = Tensor.full([2], 3);
+    using plan = new Plan((x) => x.scale(c.data[0]).add(c.exp().log().shift(c.square().data[0])), [c]);
+    expect(plan.run(Tensor.ones([2]))[0].data[0]).toBeCloseTo(3 + 3 + 9, 5);
+  });
+
+  it("gives no gradient rather than none, when what it reads is tracked", () => {
+    using _ = new Scope();
+    const w = Tensor.ones([2]).tracked();
+    using plan = new Plan((x) => x.mul(w).sum(), [w]);
+    const loss = plan.run(w)[0].square();
+    expect(() => grad(loss, [w])).toThrow("grad: no gradient for tensor 0, (2)");
+    const [quiet] = noGrad(() => plan.run(w));
+    expect(quiet.node).toBeNull();
+  });
+});
+
+function freed(x: Tensor): Tensor {
+  x.dispose();
+  return x;
+}

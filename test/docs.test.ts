@@ -1,0 +1,37 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+
+/** Comments that say what a line prints: `// → 4`. */
+const PRINTS = /\/\/ → (.*)$/gm;
+
+describe("the documentation's examples run and print what they say", () => {
+  for (const page of readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md"))) {
+    const snippets = [...readFileSync(join(ROOT, "docs", page), "utf8").matchAll(/```ts\n(.*?)```/gs)];
+    test.each(snippets.map(([, snippet], i) => [`${page}, example ${i + 1}`, snippet]))(
+      "%s",
+      (_name, snippet) => {
+        // Inside the project, where the package knows itself by name; the folder is ignored by git.
+        mkdirSync(join(ROOT, "out"), { recursive: true });
+        const folder = mkdtempSync(join(ROOT, "out", "docs-"));
+        try {
+          writeFileSync(join(folder, "example.ts"), snippet);
+          const run = spawnSync(process.execPath, ["--import", "tsx", join(folder, "example.ts")], {
+            cwd: ROOT,
+            encoding: "utf8",
+          });
+          expect(run.stderr).toBe("");
+          const said = [...snippet.matchAll(PRINTS)].map(([, text]) => text);
+          expect(said.length).toBeGreaterThan(0);
+          expect(run.stdout.trimEnd().split("\n")).toEqual(said);
+        } finally {
+          rmSync(folder, { recursive: true });
+        }
+      },
+    );
+  }
+});
