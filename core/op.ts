@@ -1,7 +1,7 @@
 import { refuse } from "./check.ts";
 import type { Expr } from "./expr.ts";
 import type { PackedWeights } from "./kernels/wasm/packed.ts";
-import { capturing } from "./recorder.ts";
+import { capturing, type Recorder } from "./recorder.ts";
 import { type Shape, showShape } from "./shape.ts";
 import { type DType, Tensor } from "./tensor.ts";
 
@@ -138,12 +138,14 @@ export function apply<A>(op: Op<A>, ins: readonly Tensor[], attrs: A): Tensor {
   const dtype = outputType(op, ins, attrs);
   const out = Tensor.reserve(op.shape(ins, attrs), dtype);
   if (out.size > 0) {
-    const { recorder } = capturing;
-    if (recorder)
-      recorder.run({ op: op as Op<unknown>, out, ins, attrs }, () => applyInto(op, out, ins, attrs));
+    if (capturing.recorder) captured(capturing.recorder, { op: op as Op<unknown>, out, ins, attrs });
     else applyInto(op, out, ins, attrs);
   }
   return record(op, out, ins, attrs);
+}
+
+function captured(recorder: Recorder, call: Step): void {
+  recorder.run(call, () => applyInto(call.op, call.out, call.ins, call.attrs));
 }
 
 /** Runs an op's kernel alone: the result goes to `out`, which must fit. Neither history nor a plan knows of it. */

@@ -200,7 +200,7 @@ export class Tensor {
 
   /** The same numbers, cut off from how they were computed. */
   detach(): Tensor {
-    return this.alias(this.shape);
+    return new Tensor(this.shape, this.size, this.dtype, this.block);
   }
 
   /**

@@ -1,6 +1,6 @@
 import { fc } from "@fast-check/vitest";
 import { expect, it } from "vitest";
-import { heapUsage, Plan, plainKernels, Random, Scope, Tensor } from "../../core/index.ts";
+import { heapUsage, Plan, plainKernels, Random, Scope, Tensor, tidy } from "../../core/index.ts";
 import { inDType } from "../../nn/index.ts";
 import type { Decoder } from "../../vla/decoder.ts";
 import { fuse } from "../../vla/fuse.ts";
@@ -100,6 +100,24 @@ export function fusedLaws(cases: fc.Arbitrary<FusedCase>): void {
         for (let i = 0; i < 2; i++) expect(furthest(plan.run(z, condition)[0], eager)).toBe(0);
       }
       fused.dispose();
+      expect(heapUsage().live).toBe(live);
+    });
+  });
+
+  it("is freed once, refuses use afterwards, and leaves plans of it as they were", () => {
+    check(cases, 4, (c) => {
+      const { decoder, features, condition, z } = build(c, "float32");
+      fuse(decoder, { weights: "float32" }).dispose(); // kernels and lazily made constants
+      const { live } = heapUsage();
+      const fused = fuse(decoder, { weights: "float32" });
+      const before = tidy(() => fused.sample(z, condition).toArray());
+      const plan = new Plan((noise, seen) => fused.sample(noise, seen), [z, condition]);
+      fused.dispose();
+      fused.dispose();
+      expect(() => tidy(() => fused.sample(z, condition))).toThrow(/disposed of/);
+      expect(() => tidy(() => fused.condition(features))).toThrow(/disposed of/);
+      expect(tidy(() => plan.run(z, condition)[0].toArray())).toEqual(before);
+      plan[Symbol.dispose]();
       expect(heapUsage().live).toBe(live);
     });
   });
