@@ -1,4 +1,5 @@
 import { Capture } from "./capture.ts";
+import { checkFunction } from "./check.ts";
 import { type Call, fuse } from "./fusion.ts";
 import type { PackedWeights } from "./kernels/wasm/packed.ts";
 import { spinning } from "./kernels/wasm/threads.ts";
@@ -6,7 +7,7 @@ import { HeapBlock } from "./memory.ts";
 import { isTracked, type Ready, tracksGradients } from "./op.ts";
 import { refuseInCapture } from "./recorder.ts";
 import { sameShape, showShape } from "./shape.ts";
-import { type Block, CUT, Tensor } from "./tensor.ts";
+import { type Block, CUT, checkTensor, checkTensors, type Tensor } from "./tensor.ts";
 
 /**
  * A forward pass, captured once and replayed without allocating.
@@ -41,10 +42,9 @@ export class Plan implements Disposable {
     variables: readonly Tensor[] = [],
   ) {
     refuseInCapture("Plan", "capture one plan after the other");
-    for (const [name, list] of Object.entries({ examples, variables })) {
-      if (!Array.isArray(list) || !list.every((x) => x instanceof Tensor))
-        throw new Error(`Plan: expected an array of tensors as ${name}`);
-    }
+    checkFunction(body, "Plan", "body");
+    checkTensors(examples, "Plan: examples");
+    checkTensors(variables, "Plan: variables");
     this.#capture = new Capture(variables);
     let arena: HeapBlock | null = null;
     try {
@@ -85,6 +85,7 @@ export class Plan implements Disposable {
     }
     // All are looked at before the first is written: a result of the plan may be given back to it.
     const given = inputs.map((x, i) => {
+      checkTensor(x, "Plan.run");
       const slot = this.#inputs[i];
       if (x.dtype !== slot.dtype || !sameShape(x.shape, slot.shape)) {
         throw new Error(

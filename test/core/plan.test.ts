@@ -281,8 +281,9 @@ describe("a plan and what it reads", () => {
       for (const [name, body, message] of refused)
         expect(() => new Plan(body as (y: Tensor) => Tensor, [x], [w]), name).toThrow(message);
       expect(() => new Plan((y) => y, x as unknown as Tensor[])).toThrow(
-        "expected an array of tensors as examples",
+        "Plan: examples: expected an array of tensors, got a Tensor of shape (2)",
       );
+      expect(() => other.run([1, 2] as unknown as Tensor)).toThrow("Plan.run: expected a tensor, got [1, 2]");
       optimiser.dispose();
     });
     expect(heapUsage().live).toBe(before);

@@ -179,17 +179,21 @@ function filesOf(model: Piece, roots: AssetRoots): Map<string, string> {
     const name = e.attributes.get("file");
     if (name === undefined || files.has(name)) continue;
     const path = assetPath(name, roots);
-    using file = openFile(path);
+    pixels += pixelsOf(path, e.tag === "texture");
     files.set(name, path);
-    if (e.tag !== "texture") continue;
-    const [width, height] = pngSize(file);
-    if (width * height > MOST_PIXELS)
-      throw new FormatError(path, `at most ${MOST_PIXELS} pixels`, `${width} × ${height}`);
-    pixels += width * height;
   }
   if (pixels > MOST_SCENE_PIXELS)
     throw new FormatError("composeScene", `at most ${MOST_SCENE_PIXELS} pixels in all textures`, `${pixels}`);
   return files;
+}
+
+function pixelsOf(path: string, isPicture: boolean): number {
+  using file = openFile(path);
+  if (!isPicture) return 0;
+  const [width, height] = pngSize(file);
+  if (width * height > MOST_PIXELS)
+    throw new FormatError(path, `at most ${MOST_PIXELS} pixels`, `${width} × ${height}`);
+  return width * height;
 }
 
 /** Regions of the workspace and sites of objects, in file order. LIBERO's files also list regions of absent objects. */
