@@ -38,7 +38,8 @@ export function checkFields(place: string, value: unknown, rules: Readonly<Recor
   });
 }
 
-function show(value: unknown): string {
+/** A value in a message, short. */
+export function show(value: unknown): string {
   if (value === undefined) return "nothing";
   const text = JSON.stringify(value);
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
