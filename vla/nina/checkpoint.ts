@@ -156,7 +156,7 @@ export function readConfig(path: string): PolicyConfig {
     ...checkDecoder(decoder, florence),
     ...checkFields("config", { imageSize }, { imageSize: whole(1, 4096) }),
   ];
-  if (wrong.length > 0) throw new Error(`${path}: ${printable(wrong.join("; "), 2000)}`);
+  if (wrong.length > 0) throw new Error(`${path}: ${printable(wrong.join("; "), 1500)}`);
   return { florence, decoder, imageSize, untrained };
 }
 
