@@ -60,8 +60,10 @@ export interface LawCase {
 }
 
 /**
- * Largest errors allowed. Over 200 seeds, 1,000 sound bijectors of all kinds here (single, in chains, with two to eight entries
- * and random widths) came to at most 4.5e-13, 3.0e-5 and 1.0e-6; half of them stay below 4e-14, 3.2e-7 and 1.7e-7.
+ * Largest errors allowed. Measured over 200 seeds: 400 bijectors with drawn parameters (single layers and chains of two to
+ * five, two to eight entries, random widths) came to at most 3.5e-13, 3.0e-5 and 3.6e-7, at the median to 4.2e-16, 2.2e-7
+ * and 7.6e-9; Tanh, its inverse and Logit, which have no parameters, to 4.5e-13, 3.1e-7 and 1.0e-6. So float32 has the
+ * least room, a factor of 6.
  */
 export const TOLERANCES = {
   float64: 1e-9,
