@@ -18,7 +18,7 @@ const op = defineOp({
       const [N, K] = weight.shape;
       const rows = { data: x.data, at: 0, row: K, column: 1 };
       const columns = { data: weight.data, at: 0, row: 1, column: K };
-      multiply(out.data, 0, rows, columns, [x.size / K, K, N], bias.data);
+      multiply(out.data, 0, rows, columns, [out.size / N, K, N], bias.data);
     },
     wasm(out, [x, weight, bias]) {
       const [N, K] = weight.shape;

@@ -3,7 +3,7 @@ import { multiply } from "../kernels/multiply.ts";
 import { gemmWasm } from "../kernels/wasm/gemm.ts";
 import { PACKING_PAYS, packWeights } from "../kernels/wasm/packed.ts";
 import { apply, defineOp } from "../op.ts";
-import { broadcastShapes, sameShape, showShape } from "../shape.ts";
+import { broadcastShapes, sameShape, showShape, sizeOf } from "../shape.ts";
 import { checkTensor, type Tensor } from "../tensor.ts";
 
 interface Transposed {
@@ -32,7 +32,8 @@ function sizes(
     const show = (x: Tensor, flipped: boolean): string => showShape(x.shape) + (flipped ? "ᵀ" : "");
     throw new Error(`matmul: inner sizes differ: ${show(a, transposed.a)} times ${show(b, transposed.b)}`);
   }
-  return { batch: a.size / (M * K || 1), M, K, N };
+  const batch = sizeOf(a.shape.slice(0, -2)); // not from a's size, which says nothing where K is 0
+  return { batch, M, K, N };
 }
 
 const op = defineOp<Transposed>({
@@ -144,7 +145,7 @@ export function matmul(a: Tensor, b: Tensor, options?: MatmulOptions): Tensor {
   if (sameShape(batchA, batchB)) return product(a, b, transposeA, transposeB);
   if (batchB.length === 0 && !transposeA) {
     // One right-hand matrix for all: the left-hand rows become one tall matrix.
-    const flat = a.reshape([a.size / (a.shape.at(-1) || 1), a.shape.at(-1) as number]);
+    const flat = a.reshape([sizeOf(a.shape.slice(0, -1)), a.shape.at(-1) as number]);
     const out = product(flat, b, false, transposeB);
     return out.reshape([...a.shape.slice(0, -1), out.shape[1]]);
   }

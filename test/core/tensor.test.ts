@@ -45,3 +45,15 @@ describe("Tensor.from", () => {
     expect(() => Tensor.from([[1, 2]], [2])).toThrow("expected arrays nested as (2), got (1, 2)");
   });
 });
+
+test("a product over no terms is 0, and linear then gives its bias, whatever the memory held", () => {
+  for (const dtype of ["float32", "float64"] as const) {
+    for (let i = 0; i < 3; i++) Tensor.full([64], 7, dtype).dispose();
+    const [x, weight] = [Tensor.empty([2, 3, 0], dtype), Tensor.empty([4, 0], dtype)];
+    expect(x.linear(weight, Tensor.from([1, 2, 3, 4], [4], dtype)).toArray()).toEqual(
+      Array.from({ length: 24 }, (_, j) => 1 + (j % 4)),
+    );
+    expect(x.linear(weight).toArray()).toEqual(new Array(24).fill(0));
+    expect(x.matmul(Tensor.empty([2, 0, 5], dtype)).toArray()).toEqual(new Array(30).fill(0));
+  }
+});
