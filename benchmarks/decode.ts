@@ -12,17 +12,7 @@
  * that the fused decoder's multiply-adds, or reading its weights, take this machine with nothing else to do. The paper's
  * own times (arXiv:2508.16845; it does not say whether of decoders or of whole policies) stand beside them as published.
  */
-import {
-  noGrad,
-  Plan,
-  parseCli,
-  Random,
-  runMain,
-  Scope,
-  type Tensor,
-  tidy,
-  UsageError,
-} from "../core/index.ts";
+import { noGrad, Plan, parseCli, Random, runMain, type Tensor, tidy, UsageError } from "../core/index.ts";
 import { setThreads, spinning } from "../core/kernels/wasm/threads.ts";
 import type { Decoder } from "../vla/decoder.ts";
 import { FlowerDecoder, flowerPresets } from "../vla/flower/flower.ts";
@@ -112,7 +102,6 @@ async function time(
   libraries: readonly ArrayLibrary<unknown>[],
   { batches, rounds, json }: Options,
 ): Promise<void> {
-  using _ = new Scope();
   const decoder = subject.make().init(new Random(1));
   const fused = FORMATS.map((weights) => ({ weights, decoder: fuse(decoder, { weights }) }));
   for (const batch of batches) {
@@ -148,7 +137,7 @@ async function measure(
 ): Promise<Result[]> {
   const random = new Random(2);
   const { steps, actionWidth, features } = decoder.config;
-  const z = random.normals([batch, steps, actionWidth]).scale(0.5);
+  const z = tidy(() => random.normals([batch, steps, actionWidth]).scale(0.5));
   const condition = quietly(() => decoder.condition(random.normals([batch, TOKENS, features])));
   const name = `${subject.name}, batch ${batch}`;
   const flops = 2 * batch * fused[0].decoder.weightProducts(TOKENS);
@@ -201,6 +190,7 @@ async function measure(
 
   for (const { plan } of plans) plan[Symbol.dispose]();
   unfused[Symbol.dispose]();
+  for (const tensor of [z, condition, exact]) tensor.dispose();
   return results.map((result) => ({
     ...result,
     ...(result.who === "fused" ? { max_difference: differences.get(result.dtype) as number } : {}),

@@ -7,6 +7,7 @@ import {
   Scope,
   sizeOf,
   Tensor,
+  tidy,
 } from "../core/index.ts";
 import type { Flow } from "./flow.ts";
 
@@ -172,11 +173,12 @@ function throughFlow(
   const count = points.length / sizeOf(event);
   const out: number[] = [];
   for (let from = 0; from < count; from += BATCH) {
-    using _ = new Scope();
-    const rows = Math.min(BATCH, count - from);
-    const batch = points.subarray(from * sizeOf(event), (from + rows) * sizeOf(event));
-    const x = Tensor.from(batch, [rows, ...event], "float64");
-    out.push(...noGrad(() => map(x, repeated(condition, rows))).data);
+    tidy(() => {
+      const rows = Math.min(BATCH, count - from);
+      const batch = points.subarray(from * sizeOf(event), (from + rows) * sizeOf(event));
+      const x = Tensor.from(batch, [rows, ...event], "float64");
+      out.push(...noGrad(() => map(x, repeated(condition, rows))).data);
+    });
   }
   return Float64Array.from(out);
 }

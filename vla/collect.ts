@@ -76,13 +76,17 @@ await runMain(async () => {
       progress.clear();
       await gather(task, store, schedule, settings);
     }
-    using file = await LiberoDemonstrations.open(store.demonstrations(task.name));
-    const steps = file.episodes.reduce((sum, { length }) => sum + length, 0);
-    console.log(`${task.name}: ${file.episodes.length} episodes, ${steps} steps in ${file.name}`);
+    console.log(`${task.name}: ${await summary(store.demonstrations(task.name))}`);
   }
   progress.clear();
   if (interrupt.requested) process.exitCode = INTERRUPTED;
 });
+
+async function summary(path: string): Promise<string> {
+  using file = await LiberoDemonstrations.open(path);
+  const steps = file.episodes.reduce((sum, { length }) => sum + length, 0);
+  return `${file.episodes.length} episodes, ${steps} steps in ${file.name}`;
+}
 
 /** Joins the parts of a task into its file. */
 async function gather(

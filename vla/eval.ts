@@ -44,17 +44,22 @@ await runMain(async () => {
     });
     return { task, scene, episodes };
   });
+  type TaskPlan = (typeof plan)[number];
   const open = (scene: Scene) =>
     LiberoEnv.open(scene, {
       contacts: options.contacts,
       renderer: createRenderer,
       imageSize: protocol.image.rendered,
     });
-  const progress = new Progress(tasks.length * options.episodes);
-  for (const [i, { task, scene, episodes }] of plan.entries()) {
-    progress.note(`checking task ${i + 1}/${plan.length}  ${task.name}`);
+  /** Starts every episode without playing it: a state that does not fit the scene is told now, not after hours. */
+  const rehearse = async ({ task, scene, episodes }: TaskPlan): Promise<void> => {
     using env = await open(scene);
-    for (const { start } of episodes) rehearse(env, task, start);
+    for (const { start } of episodes) startEpisode(env, task, start);
+  };
+  const progress = new Progress(tasks.length * options.episodes);
+  for (const [i, each] of plan.entries()) {
+    progress.note(`checking task ${i + 1}/${plan.length}  ${each.task.name}`);
+    await rehearse(each);
   }
 
   const run: RunInfo = {
@@ -74,25 +79,29 @@ await runMain(async () => {
   const results = (): Results => ({ ...run, complete: tally.complete, tasks: tally.tasks });
   using interrupt = new Interrupt();
 
+  const play = async ({ task, scene, episodes }: TaskPlan): Promise<void> => {
+    const { name, instruction } = task;
+    tally.open(name, instruction);
+    using env = await open(scene);
+    for (const { start, policy } of episodes) {
+      const played = await rollout(env, policy, start, protocol, maxSteps, {
+        interrupted: () => interrupt.requested,
+        stepped: (steps) => progress.step(`${name} ${start.init}`, steps / maxSteps),
+        frame: journal.frames(name, start.init),
+      });
+      if (played === null) break;
+      const { episode, actions } = played;
+      progress.episodeDone();
+      tally.add(episode);
+      journal.keep({ ...run, task: name, instruction, ...episode, actions }, results());
+    }
+  };
+
   try {
     journal.save(results());
-    for (const { task, scene, episodes } of plan) {
+    for (const each of plan) {
       if (interrupt.requested) break;
-      tally.open(task.name, task.instruction);
-      using env = await open(scene);
-      for (const { start, policy } of episodes) {
-        const played = await rollout(env, policy, start, protocol, maxSteps, {
-          interrupted: () => interrupt.requested,
-          stepped: (steps) => progress.step(`${task.name} ${start.init}`, steps / maxSteps),
-          frame: journal.frames(task.name, start.init),
-        });
-        if (played === null) break;
-        const { episode, actions } = played;
-        progress.episodeDone();
-        tally.add(episode);
-        const { name, instruction } = task;
-        journal.keep({ ...run, task: name, instruction, ...episode, actions }, results());
-      }
+      await play(each);
     }
   } finally {
     // A simulator that breaks ends the run, and what it had found out is worth seeing.
@@ -103,8 +112,7 @@ await runMain(async () => {
   process.exitCode = tally.complete ? Number(tally.errors > 0) : INTERRUPTED;
 });
 
-/** Starts an episode without playing it: a state that does not fit the scene is told now, not after hours. */
-function rehearse(env: LiberoEnv, task: Task, { init, state, seed }: Start): void {
+function startEpisode(env: LiberoEnv, task: Task, { init, state, seed }: Start): void {
   try {
     env.reset({ seed, resets: 0 });
     env.setInitState(state);

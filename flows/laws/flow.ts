@@ -1,4 +1,4 @@
-import { noGrad, Random, Scope, sizeOf, Tensor } from "../../core/index.ts";
+import { noGrad, Random, Scope, sizeOf, Tensor, tidy } from "../../core/index.ts";
 import type { Flow } from "../flow.ts";
 import { slopeMeasure } from "./gradient.ts";
 import {
@@ -196,15 +196,16 @@ function mass(flow: Flow, axes: readonly Axis[], points: number, condition?: Ten
   const D = axes.length;
   let total = 0;
   for (const row of second) {
-    using _ = new Scope();
-    const x = Tensor.from(
-      first.flatMap(({ at }) => [at, row.at].slice(0, D)),
-      [points, ...flow.base.event],
-      "float64",
-    );
-    const { data } = noGrad(() => flow.logProb(x, repeated(condition, points)));
-    first.forEach(({ slope }, i) => {
-      total += Math.exp(data[i]) * slope * row.slope * (2 / points) ** 2;
+    tidy(() => {
+      const x = Tensor.from(
+        first.flatMap(({ at }) => [at, row.at].slice(0, D)),
+        [points, ...flow.base.event],
+        "float64",
+      );
+      const { data } = noGrad(() => flow.logProb(x, repeated(condition, points)));
+      first.forEach(({ slope }, i) => {
+        total += Math.exp(data[i]) * slope * row.slope * (2 / points) ** 2;
+      });
     });
   }
   return total;

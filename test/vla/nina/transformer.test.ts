@@ -1,6 +1,6 @@
 import { fc, test as prop } from "@fast-check/vitest";
 import { afterAll, describe, expect, test } from "vitest";
-import { grad, Random, Scope, Tensor } from "../../../core/index.ts";
+import { grad, Random, Scope, Tensor, tidy } from "../../../core/index.ts";
 import type { JointAffineCoupling } from "../../../flows/index.ts";
 import { disposeAll, drawParameters, instancesOf, laws, Trial, tryLaw } from "../../../flows/laws/index.ts";
 import { AdamW, inDType, seedDropout } from "../../../nn/index.ts";
@@ -281,12 +281,13 @@ describe("TransformerDecoder", () => {
     const optimizer = new AdamW(model.namedParameters(), adamWOptions);
     const losses: number[] = [];
     for (let step = 0; step < 20; step++) {
-      using _ = new Scope();
-      const features = new Random(8).normals([8, 2, 10]);
-      const actions = new Random(9).uniforms([8, 4, 3], -1, 1);
-      const loss = model.loss(actions, model.condition(features), model.drawNoise(8, new Random(10)));
-      losses.push(loss.item());
-      optimizer.step(grad(loss, optimizer.parameters), 1e-2);
+      tidy(() => {
+        const features = new Random(8).normals([8, 2, 10]);
+        const actions = new Random(9).uniforms([8, 4, 3], -1, 1);
+        const loss = model.loss(actions, model.condition(features), model.drawNoise(8, new Random(10)));
+        losses.push(loss.item());
+        optimizer.step(grad(loss, optimizer.parameters), 1e-2);
+      });
     }
     expect(losses[19]).toBeLessThan(losses[0] - 1);
     expect(model.stateDict().get("nf.layers.1.net.cond_proj.weight")).toEqual(unused);

@@ -11,7 +11,7 @@ import { type CliSchema, makeFolder, parseCli, runMain, writeFileAtomic } from "
 import { composeScene } from "../../libero/compose/scene.ts";
 import { LiberoEnv } from "../../libero/env.ts";
 import { readInitStates } from "../../libero/init-states.ts";
-import { loadSuite } from "../../libero/suites.ts";
+import { loadSuite, type Task } from "../../libero/suites.ts";
 import { demonstrate } from "./demonstrate.ts";
 import { MINI, miniRoots } from "./roots.ts";
 
@@ -34,33 +34,41 @@ const cli = {
 
 async function main(): Promise<void> {
   const { episodes, seed, record } = parseCli(cli, process.argv.slice(2));
-  for (const task of loadSuite(miniRoots.libero, MINI).tasks) {
-    const scene = composeScene({ ...miniRoots, task });
-    using env = await LiberoEnv.open(scene);
-    const lengths: number[] = [];
-    const states = readInitStates(task.initPath, scene.layout).slice(0, episodes);
-    for (const [init, state] of states.entries()) {
-      const start = { task: task.name, state, seed, expertSeed: seed + init };
-      const { success, actions } = demonstrate(env, start, MAX_STEPS);
-      if (!success) {
-        console.log(`${task.name}: initial state ${init} failed`);
-        continue;
-      }
-      if (record !== undefined && lengths.length === 0) {
-        makeFolder(record);
-        const recording = { suite: MINI, task: task.name, init, seed, actions };
-        writeFileAtomic(join(record, `${task.name}.json`), `${JSON.stringify(recording)}\n`);
-      }
-      lengths.push(actions.length);
+  for (const task of loadSuite(miniRoots.libero, MINI).tasks) await tryTask(task, episodes, seed, record);
+}
+
+/** Plays the initial states of one task and prints how it went. */
+async function tryTask(
+  task: Task,
+  episodes: number,
+  seed: number,
+  record: string | undefined,
+): Promise<void> {
+  const scene = composeScene({ ...miniRoots, task });
+  using env = await LiberoEnv.open(scene);
+  const lengths: number[] = [];
+  const states = readInitStates(task.initPath, scene.layout).slice(0, episodes);
+  for (const [init, state] of states.entries()) {
+    const start = { task: task.name, state, seed, expertSeed: seed + init };
+    const { success, actions } = demonstrate(env, start, MAX_STEPS);
+    if (!success) {
+      console.log(`${task.name}: initial state ${init} failed`);
+      continue;
     }
-    const { simulate, steps } = env.times;
-    const mean = lengths.reduce((sum, length) => sum + length, 0) / lengths.length;
-    const spread =
-      lengths.length === 0 ? "" : `, ${mean.toFixed(0)} steps on average, ${Math.max(...lengths)} at most`;
-    console.log(
-      `${task.name}: ${lengths.length} of ${states.length}${spread}; ${(simulate / steps).toFixed(2)} ms per step`,
-    );
+    if (record !== undefined && lengths.length === 0) {
+      makeFolder(record);
+      const recording = { suite: MINI, task: task.name, init, seed, actions };
+      writeFileAtomic(join(record, `${task.name}.json`), `${JSON.stringify(recording)}\n`);
+    }
+    lengths.push(actions.length);
   }
+  const { simulate, steps } = env.times;
+  const mean = lengths.reduce((sum, length) => sum + length, 0) / lengths.length;
+  const spread =
+    lengths.length === 0 ? "" : `, ${mean.toFixed(0)} steps on average, ${Math.max(...lengths)} at most`;
+  console.log(
+    `${task.name}: ${lengths.length} of ${states.length}${spread}; ${(simulate / steps).toFixed(2)} ms per step`,
+  );
 }
 
 await runMain(main);
