@@ -428,7 +428,7 @@ describe.skipIf(!LIBERO_ROOT || !ROBOSUITE_ROOT || !NINA_GOLDENS)(
     test("an expert's recording succeeds, where it succeeded before", EPISODES, async () => {
       const path = join(NINA_GOLDENS!, "libero", "expert", "libero_spatial__00_init00.json");
       const expert = JSON.parse(readFileSync(path, "utf8"));
-      const json = join(folder, "expert.json");
+      const json = join(folder, "expert-results.json");
       const { code } = await run(
         ...["--suite", "libero_spatial", "--tasks", "0", "--episodes", "1", "--policy", "replay", path],
         // The recording comes from plain MuJoCo 3.14.
