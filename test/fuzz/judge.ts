@@ -1,5 +1,5 @@
 /** What an input may take, and what counts as a fault of the reader. */
-import { basename, dirname } from "node:path";
+import { basename, join } from "node:path";
 import { BrokenLaw, type Read } from "./reader.ts";
 
 export interface Limits {
@@ -35,22 +35,30 @@ const ENGINE_WORDS =
 /** But for the line breaks before the items of a list. */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
 
-/** Reads an input once, and says what came of it. Only what returns at all is judged here: see `session.ts`. */
-export async function judge(read: Read, path: string, limits: Limits = LIMITS): Promise<Verdict> {
+/**
+ * Reads the input that lies at `file` of the reader's folder once, and says what came of it. Only what returns at all is
+ * judged here: see `session.ts`.
+ */
+export async function judge(
+  read: Read,
+  folder: string,
+  file: string,
+  limits: Limits = LIMITS,
+): Promise<Verdict> {
   const size = process.memoryUsage.rss();
   const peak = process.resourceUsage().maxRSS;
   const processor = process.cpuUsage();
   const start = performance.now();
   let verdict: Pick<Verdict, "outcome" | "text" | "shape">;
   try {
-    const text = await read(path);
+    const text = await read(join(folder, file));
     verdict =
       text === null
         ? { outcome: "refused", text: "counts as absent", shape: "absent" }
         : { outcome: "accepted", text, shape: shapeOf(text) };
   } catch (error) {
     const text = messageOf(error);
-    const fault = faultOf(error, text, path);
+    const fault = faultOf(error, text, folder, file);
     const place = placeOf(error);
     verdict = fault
       ? { outcome: "failed", text: `${fault}: ${text}`, shape: `${fault} ${place}` }
@@ -80,7 +88,7 @@ function messageOf(error: unknown): string {
 }
 
 /** What is wrong with an error as an answer; null for a good one: of a type of ours or plain, short, naming the file. */
-function faultOf(error: unknown, text: string, path: string): string | null {
+function faultOf(error: unknown, text: string, folder: string, file: string): string | null {
   if (error instanceof BrokenLaw) return "broken law";
   if (!(error instanceof Error)) return "no error was thrown, but something else";
   if (ENGINE_ERRORS.test(error.name) || ENGINE_ERRORS.test(error.constructor.name))
@@ -90,8 +98,8 @@ function faultOf(error: unknown, text: string, path: string): string | null {
   if (message.length > MOST_MESSAGE) return "message too long";
   if (ENGINE_WORDS.test(message)) return "words of the engine";
   if (UNPRINTABLE.test(message.replaceAll("\n  ", ""))) return "message with control characters";
-  if (!message.includes(basename(path)) && !message.includes(dirname(path)))
-    return "message without the name of file or folder";
+  // What is wrong with one file of several may show in another.
+  if (!message.includes(basename(file)) && !message.includes(folder)) return "message without a file's name";
   return text.includes("[object Object]") ? "message that shows an object as [object Object]" : null;
 }
 
@@ -106,7 +114,7 @@ function placeOf(error: unknown): string {
   return error.cause === undefined ? `${place}` : `${place}, cause ${placeOf(error.cause)}`;
 }
 
-const OUR_FRAME = /^ +at (?!.*node_modules)(?!.*test\/fuzz\/\w+\.ts).*?([^/\\]+\.ts:\d+):\d+\)?$/;
+const OUR_FRAME = /^ +at (?!.*node_modules)(?!.*test\/fuzz\/\w+\.ts).*?([^/\\]+\.ts:\d+:\d+)\)?$/;
 
 /** Words on what was taken in, without numbers. */
 const shapeOf = (text: string): string => text.replace(/\d+/g, "#").slice(0, 200);

@@ -85,11 +85,10 @@ process.on("message", (order: Order) => {
 process.on("disconnect", () => process.exit());
 send({ kind: "ready" });
 
-function put({ file, bytes }: Input): string {
+function put({ file, bytes }: Input): void {
   const path = join(folder, file);
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, bytes);
-  return path;
 }
 
 /** Lays the input in its place, everything else being sound, and reads. */
@@ -101,12 +100,13 @@ function tryInput(input: Input): Promise<Verdict> {
   }
   const text = JSON.stringify({ file: input.file, counts } satisfies Current);
   writeSync(currentFile, text.padEnd(CURRENT_BYTES), 0);
-  return judge(read, put(input), limits);
+  put(input);
+  return judge(read, folder, input.file, limits);
 }
 
 async function fuzz({ seed, index, until, known }: Order & { kind: "fuzz" }): Promise<void> {
   const shapes = new Set(known.shapes);
-  const grownSeeds = [...known.inputs];
+  const pool = [...seeds, ...known.inputs];
   counts = { index, accepted: 0, refused: 0, slowest: 0, grown: 0 };
   let beat = 0;
   for (; ; index++) {
@@ -118,7 +118,7 @@ async function fuzz({ seed, index, until, known }: Order & { kind: "fuzz" }): Pr
       beat = now;
       await new Promise(setImmediate); // lets the engine tidy up
     }
-    const input = nextInput([...seeds, ...grownSeeds], mutations, seed, index);
+    const input = nextInput(pool, mutations, seed, index);
     const verdict = await tryInput(input);
     counts = {
       index: index + 1,
@@ -135,8 +135,8 @@ async function fuzz({ seed, index, until, known }: Order & { kind: "fuzz" }): Pr
       return;
     }
     shapes.add(shape);
-    const keep = input.bytes.length <= MOST_SEED_BYTES && grownSeeds.length < MOST_SEEDS;
-    if (keep) grownSeeds.push(input);
+    const keep = input.bytes.length <= MOST_SEED_BYTES && pool.length < MOST_SEEDS;
+    if (keep) pool.push(input);
     send({ kind: "new", shape, input: keep ? input : null });
   }
   send({ kind: "done", counts });

@@ -15,7 +15,7 @@ import {
 } from "../../core/index.ts";
 import { Permutation } from "../../flows/index.ts";
 import { buildWithin } from "../../nn/index.ts";
-import { checkFields, flag, type Rule, real, show, whole } from "../check-config.ts";
+import { checkFields, flag, type Rule, real, whole } from "../check-config.ts";
 import type { Decoder } from "../decoder.ts";
 import { checkFlorenceConfig, checkImageSize, type FlorenceConfig } from "../florence2/config.ts";
 import type { Florence2 } from "../florence2/model.ts";
@@ -166,7 +166,7 @@ function checkDecoder(decoder: DecoderConfig, { d_model }: FlorenceConfig): stri
   if (wrong.length > 0) return wrong;
   const { steps, actionWidth, features } = decoder;
   if (features !== d_model) {
-    wrong.push(`decoder.features: expected florence.d_model = ${show(d_model)}, found ${show(features)}`);
+    wrong.push(`decoder.features: expected florence.d_model = ${d_model}, found ${features}`);
   }
   if (decoder.kind === "mlp" && (steps * actionWidth) % 2 !== 0) {
     wrong.push(`decoder.steps: expected an even number of entries, found ${steps} x ${actionWidth}`);
