@@ -107,7 +107,10 @@ export class Session implements Disposable {
         });
         child.once("close", (code, signal) => {
           this.#child = null;
-          resolve(this.#lastReading(reason ?? lastWords(stderr, code, signal)));
+          const words = reason ?? lastWords(stderr, code, signal);
+          const reading = this.#lastReading(words);
+          if (reading) resolve(reading);
+          else reject(new Error(`${this.#module}: before its first input ${words}`));
         });
         child.send(order);
       });
@@ -141,9 +144,11 @@ export class Session implements Disposable {
     });
   }
 
-  /** What a process that is no more was reading. */
-  #lastReading(text: string): Report & { kind: "failed" } {
-    const { file, counts } = JSON.parse(readFileSync(this.#current, "utf8")) as Current;
+  /** What a process that is no more was reading; null when it had not begun. */
+  #lastReading(text: string): (Report & { kind: "failed" }) | null {
+    const current = readFileSync(this.#current, "utf8");
+    if (current.trim() === "") return null;
+    const { file, counts } = JSON.parse(current) as Current;
     const bytes = readFileSync(join(this.#folder, file));
     const shape = text.replace(/\d+/g, "#").slice(0, 100);
     return {
