@@ -101,7 +101,9 @@ async function tryInputs(
     const verdict = await session.judge(failure.input);
     if (verdict.outcome !== "failed") tally = { ...tally, unrepeated: tally.unrepeated + 1 };
     else {
-      failures.push({ ...failure, verdict });
+      // A process that had to be ended knows nothing of those before it: the same fault ends one after the other.
+      if (!failures.some((known) => known.verdict.shape === verdict.shape))
+        failures.push({ ...failure, verdict });
       shapes.push(failure.verdict.shape);
     }
   }
