@@ -1,14 +1,8 @@
-import ndarray from "ndarray";
+import ndarray, { type NdArray } from "ndarray";
 import { FormatError } from "../../core/index.ts";
-import type { Image, Observation } from "../observation.ts";
-import type { Demonstrations, Episode } from "./demonstrations.ts";
+import type { Observation } from "../observation.ts";
+import type { Camera, Demonstrations, Episode } from "./demonstrations.ts";
 import { type Hdf5Dataset, Hdf5File } from "./hdf5.ts";
-
-/** One episode of a LIBERO file, with what is recorded beside actions and pictures. */
-export interface LiberoEpisode extends Episode {
-  /** Simulator states (time, qpos, qvel) before each action: rows `start` to `end` of (length, 1 + nq + nv). */
-  states(start: number, end: number): Float64Array;
-}
 
 /**
  * Demonstrations as LIBERO publishes them, one file per task: `data/demo_0`, `demo_1`, …, in the order of their numbers.
@@ -21,7 +15,7 @@ export class LiberoDemonstrations implements Demonstrations {
   readonly name: string;
   /** Problem class, such as `libero_tabletop_manipulation`. */
   readonly problem: string;
-  readonly episodes: readonly LiberoEpisode[];
+  readonly episodes: readonly Episode[];
   readonly #file: Hdf5File;
 
   private constructor(file: Hdf5File) {
@@ -72,7 +66,7 @@ function problemInfo(file: Hdf5File): { problem_name: string; language_instructi
   return typeof sentence === "string" ? { problem_name, language_instruction: sentence } : fail();
 }
 
-function openEpisode(file: Hdf5File, name: string, instruction: string): LiberoEpisode {
+function openEpisode(file: Hdf5File, name: string, instruction: string): Episode {
   const at = (path: string): Hdf5Dataset => file.dataset(`data/${name}/${path}`);
   const actions = at("actions").expect(null, 7);
   const [length] = actions.shape;
@@ -80,14 +74,13 @@ function openEpisode(file: Hdf5File, name: string, instruction: string): LiberoE
   const states = at("states").expect(length, null);
   const robot = at("robot_states").expect(length, 9);
   const joints = at("obs/joint_states").expect(length, 7);
-  const cameras = [at("obs/agentview_rgb"), at("obs/eye_in_hand_rgb")].map((camera) =>
-    camera.expect(length, null, null, 3),
-  );
-  const picture = (camera: Hdf5Dataset, step: number): Image => {
-    const rows = camera.rows(step, step + 1);
+  const camera = (key: string): Hdf5Dataset => at(`obs/${key}`).expect(length, null, null, 3);
+  const cameras = { agentview: camera("agentview_rgb"), wrist: camera("eye_in_hand_rgb") };
+  const pictures = (of: Camera, start: number, end: number): NdArray<Uint8Array> => {
+    const rows = cameras[of].rows(start, end);
     if (!(rows instanceof Uint8Array))
-      throw new FormatError(`${file.path}, data/${name}`, "pictures of bytes", camera.type);
-    return ndarray(rows, camera.shape.slice(1));
+      throw new FormatError(`${file.path}, data/${name}`, "pictures of bytes", cameras[of].type);
+    return ndarray(rows, [end - start, ...cameras[of].shape.slice(1)]);
   };
   return {
     name,
@@ -95,11 +88,13 @@ function openEpisode(file: Hdf5File, name: string, instruction: string): LiberoE
     length,
     actions: (start, end) => actions.floats(start, end),
     states: (start, end) => states.floats(start, end),
+    pictures,
+    pictureSize: (of) => [cameras[of].shape[1], cameras[of].shape[2]],
     observation(step): Observation {
       const now = robot.floats(step, step + 1); // fingers 2, position 3, quaternion xyzw 4
       return {
-        agentview_image: picture(cameras[0], step),
-        robot0_eye_in_hand_image: picture(cameras[1], step),
+        agentview_image: pictures("agentview", step, step + 1).pick(0),
+        robot0_eye_in_hand_image: pictures("wrist", step, step + 1).pick(0),
         robot0_joint_pos: joints.floats(step, step + 1),
         robot0_gripper_qpos: now.slice(0, 2),
         robot0_eef_pos: now.slice(2, 5),
