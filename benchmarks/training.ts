@@ -19,7 +19,7 @@ import {
   watchKernels,
 } from "../core/index.ts";
 import { setThreads, spinning } from "../core/kernels/wasm/threads.ts";
-import { AdamW, seedDropout, TrainingStep } from "../nn/index.ts";
+import { AdamW, TrainingStep, withMasks } from "../nn/index.ts";
 import type { FlowDecoder } from "../vla/nina/flow-decoder.ts";
 import { MlpDecoder, mlpPresets } from "../vla/nina/mlp.ts";
 import { adamWOptions } from "../vla/nina/training.ts";
@@ -47,7 +47,7 @@ interface Training {
 
 function startTraining(make: () => MlpDecoder | TransformerDecoder): Training {
   const random = new Random(1);
-  seedDropout(1);
+  const masks = new Random(1, 1);
   const decoder: Pick<FlowDecoder<never>, "loss" | "condition"> & ReturnType<typeof make> = make();
   decoder.init(random).train();
   const { steps, actionWidth, features } = decoder.config;
@@ -61,12 +61,13 @@ function startTraining(make: () => MlpDecoder | TransformerDecoder): Training {
     (features, targets, action) => decoder.loss(targets, decoder.condition(features), { action }),
     optimizer,
     batch,
+    { masks },
   );
   return {
     step() {
       using _ = new Scope();
       const times = [performance.now()];
-      const loss = decoder.loss(actions, decoder.condition(seen), noise);
+      const loss = withMasks(masks, () => decoder.loss(actions, decoder.condition(seen), noise));
       times.push(performance.now());
       const gradients = grad(loss, parameters);
       times.push(performance.now());

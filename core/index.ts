@@ -39,7 +39,7 @@ export { concat } from "./ops/concat.ts";
 export type { Triangle } from "./ops/triangular-solve.ts";
 export { checkWindow, type Window } from "./ops/unfold.ts";
 export { Plan } from "./plan.ts";
-export { Random } from "./random.ts";
+export { Random, type RandomState } from "./random.ts";
 export { Scope, tidy, unscoped } from "./scope.ts";
 export { checkShape, type Shape, sameShape, showShape, sizeOf } from "./shape.ts";
 export { checkDType, checkTensor, type DType, Tensor, type TensorData } from "./tensor.ts";

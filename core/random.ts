@@ -1,4 +1,4 @@
-import { checkFinite, checkInteger, refuse } from "./check.ts";
+import { checkFinite, checkInteger, checkOptions, refuse } from "./check.ts";
 import { refuseInCapture } from "./recorder.ts";
 import { checkShape, type Shape, sizeOf } from "./shape.ts";
 import { type DType, Tensor } from "./tensor.ts";
@@ -54,11 +54,23 @@ export interface Stretch {
   readonly rest: readonly [number, number, number];
 }
 
+/** Where a stream stands, as plain JSON: see `Random.state`. */
+export interface RandomState {
+  readonly seed: number;
+  readonly stream: number;
+  /** The next block of four numbers, and the round that all blocks are of. */
+  readonly block: number;
+  readonly round: number;
+  /** How many numbers of the block before are still to be given, 0 to 3. */
+  readonly ready: number;
+}
+
 /**
  * A stream of random numbers that is a pure function of (seed, position): the same on every machine, with any number
  * of threads. Streams with different `stream` numbers are independent.
  */
 export class Random {
+  readonly #seed: number;
   readonly #key: readonly [number, number];
   readonly #stream: number;
   #block = 0;
@@ -71,6 +83,7 @@ export class Random {
   constructor(seed: number, stream = 0) {
     if (!Number.isSafeInteger(seed) || seed < 0) refuse("Random", "a seed in [0, 2^53)", seed);
     checkInteger(stream, 0, "Random", "stream", 2 ** 32 - 1);
+    this.#seed = seed;
     this.#key = [seed >>> 0, Math.floor(seed / 2 ** 32)];
     this.#stream = stream;
   }
@@ -79,12 +92,46 @@ export class Random {
   uint32(): number {
     refuseInCapture("Random", "draw outside the plan and give it the numbers as an input");
     if (this.#ready === 0) {
-      const counter = [this.#block >>> 0, Math.floor(this.#block / 2 ** 32), this.#stream, this.#round];
-      philox(this.#numbers, counter, this.#key);
-      this.#block++;
+      this.#fill(this.#block++);
       this.#ready = 4;
     }
     return this.#numbers[4 - this.#ready--];
+  }
+
+  #fill(block: number): void {
+    philox(this.#numbers, [block >>> 0, Math.floor(block / 2 ** 32), this.#stream, this.#round], this.#key);
+  }
+
+  /** Where the stream stands: `new Random(seed, stream).restore(state)` goes on with the same numbers. */
+  get state(): RandomState {
+    return {
+      seed: this.#seed,
+      stream: this.#stream,
+      block: this.#block,
+      round: this.#round,
+      ready: this.#ready,
+    };
+  }
+
+  /**
+   * Goes on where a stream of the same seed and number stood. Stretches that were taken of this one before stand for the
+   * numbers of the state's round, so that a plan that holds them draws as the other stream's plan would.
+   */
+  restore(state: RandomState): this {
+    checkOptions(state, ["seed", "stream", "block", "round", "ready"], "Random.restore");
+    const { seed, stream, block, round, ready } = state;
+    if (seed !== this.#seed || stream !== this.#stream)
+      throw new Error(
+        `Random.restore: expected a state of seed ${this.#seed}, stream ${this.#stream}, got one of seed ${seed}, stream ${stream}`,
+      );
+    checkInteger(round, 0, "Random.restore", "round", 2 ** 32 - 1);
+    checkInteger(ready, 0, "Random.restore", "ready", 3);
+    checkInteger(block, Math.sign(ready), "Random.restore", "block");
+    this.#block = block;
+    this.#round = round;
+    this.#ready = ready;
+    if (ready > 0) this.#fill(block - 1);
+    return this;
   }
 
   /**

@@ -79,6 +79,11 @@ export class AdamW {
     return this.#slots.map((slot) => slot.parameter);
   }
 
+  /** Their names, in the same order. */
+  get names(): string[] {
+    return this.#slots.map(({ name }) => name);
+  }
+
   /** Names of the decayed and of the undecayed parameters. */
   get groups(): { readonly decay: string[]; readonly noDecay: string[] } {
     const named = (decayed: boolean): string[] =>

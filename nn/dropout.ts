@@ -1,20 +1,28 @@
-import { checkShare, checkTensor, Random, type Tensor } from "../core/index.ts";
+import { checkFunction, checkShare, checkTensor, Random, refuse, type Tensor } from "../core/index.ts";
 import { Module } from "./module.ts";
 
-/** The stream that dropout masks are drawn from while training. */
-const masks: { random: Random } = { random: new Random(0) };
+/** Whose numbers become masks; null outside `withMasks`. */
+let masks: Random | null = null;
 
-/** Restarts the stream of dropout masks, so that a training run can be repeated. */
-export function seedDropout(seed: number): void {
-  masks.random = new Random(seed);
+/**
+ * Runs `body`, a forward pass in training mode, with dropout masks drawn from `random`: the next numbers of the stream
+ * for each mask. Restore the stream and the same masks come again. null: a layer that wants a mask throws.
+ */
+export function withMasks<T>(random: Random | null, body: () => T): T {
+  if (random !== null && !(random instanceof Random)) refuse("withMasks", "a Random or null", random);
+  checkFunction(body, "withMasks", "body");
+  const before = masks;
+  masks = random;
+  try {
+    return body();
+  } finally {
+    masks = before;
+  }
 }
-
-/** The stream in use, for a captured training step that draws new masks at each replay. */
-export const dropoutStream = (): Random => masks.random;
 
 /**
  * Zeroes numbers with probability p (rounded to a multiple of 2⁻¹⁶) and scales the rest by 1/(1 − p) while training;
- * does nothing otherwise.
+ * does nothing otherwise. The masks come from the stream that `withMasks` names.
  */
 export class Dropout extends Module {
   readonly p: number;
@@ -27,7 +35,12 @@ export class Dropout extends Module {
 
   /** What is dropped, and with which random numbers; null while nothing is. */
   get active(): { readonly p: number; readonly random: Random } | null {
-    return this.training && this.p > 0 ? { p: this.p, random: masks.random } : null;
+    if (!this.training || this.p === 0) return null;
+    if (masks) return { p: this.p, random: masks };
+    throw new Error(
+      "Dropout: expected a stream of masks while training, got none: call the model inside withMasks(random, () => …), " +
+        "or give `masks` to TrainingStep",
+    );
   }
 
   forward(x: Tensor): Tensor {

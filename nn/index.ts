@@ -2,13 +2,14 @@ export { AdamW, type AdamWOptions } from "./adamw.ts";
 export { attend, joinHeads, MultiheadAttention, splitHeads } from "./attention.ts";
 export { Conv2d, DepthwiseConv2d } from "./conv.ts";
 export { DropPath } from "./drop-path.ts";
-export { Dropout, dropoutStream, seedDropout } from "./dropout.ts";
+export { Dropout, withMasks } from "./dropout.ts";
 export { Ema, emaDecay } from "./ema.ts";
 export { Embedding } from "./embedding.ts";
 export { LayerNorm } from "./layer-norm.ts";
 export { Linear } from "./linear.ts";
 export { Mlp } from "./mlp.ts";
 export { Module } from "./module.ts";
+export { NonFiniteError } from "./non-finite.ts";
 export {
   buffer,
   buildWithin,
@@ -27,4 +28,4 @@ export { oneStepLate, type Schedule, type TriStage, triStage } from "./schedule.
 export { Lambda, type Layer, Sequential } from "./sequential.ts";
 export { sinusoids } from "./sinusoids.ts";
 export { SwiGlu } from "./swiglu.ts";
-export { TrainingStep } from "./training-step.ts";
+export { type Loss, type StepResult, TrainingStep, type TrainingStepOptions } from "./training-step.ts";

@@ -1,46 +1,229 @@
-import { grad, Plan, type Random, type Tensor, withGradients } from "../core/index.ts";
+import {
+  checkOptions,
+  checkPositive,
+  grad,
+  Plan,
+  Random,
+  type RandomState,
+  refuse,
+  showShape,
+  Tensor,
+  tidy,
+  toHost,
+  unscoped,
+  withGradients,
+} from "../core/index.ts";
 import type { AdamW } from "./adamw.ts";
-import { dropoutStream } from "./dropout.ts";
+import { withMasks } from "./dropout.ts";
+import { firstNonFinite, NonFiniteError } from "./non-finite.ts";
+
+/** What is minimised; with the name `loss` beside others, which are only reported. All are scalars. */
+export type Loss = Tensor | ({ readonly loss: Tensor } & Readonly<Record<string, Tensor>>);
+
+export interface TrainingStepOptions {
+  /** Where dropout masks come from; each batch has new ones. Needed for a loss that draws any. */
+  readonly masks?: Random;
+  /** Gradients whose norm over all parameters is larger are scaled down to it; Infinity only measures the norm. */
+  readonly clip?: number;
+}
+
+export interface StepResult {
+  /** Before the update; the mean over accumulated batches, like the parts. */
+  readonly loss: number;
+  /** What the loss function returned beside `loss`, by name. */
+  readonly parts: Readonly<Record<string, number>>;
+  /** √Σ g² over all parameters, before clipping; null unless `clip` is given. */
+  readonly gradientNorm: number | null;
+}
 
 /**
  * A training step captured as a plan: the loss and all gradients are computed without allocating and without the cost of
  * building a history, then the optimiser updates its parameters. Replays draw new dropout masks. The results are those
  * of the eager step bit for bit, masks apart.
+ *
+ *     step.run(batch, lr)                                    one batch, one update
+ *     step.accumulate(first); step.run(second, lr)           the mean gradient of two batches, one update
  */
 export class TrainingStep implements Disposable {
+  readonly #loss: (...inputs: Tensor[]) => Loss;
   readonly #plan: Plan;
   readonly #optimizer: AdamW;
+  readonly #parameters: readonly Tensor[];
+  /** Names of the parts; their results follow the loss. */
+  readonly #parts: readonly string[];
   /** Which results of the plan are the parameters' gradients; −1 for a parameter without one. */
   readonly #places: readonly number[];
-  readonly #masks: Random = dropoutStream();
+  readonly #masks: Random | null;
+  /** Where the stream of masks stood when the capture began. */
+  readonly #captured: RandomState | null;
+  readonly #clip: number | null;
+  /** Gradients of our own, for what must not be done in the plan's memory; made when first needed. */
+  #sums: (Tensor | null)[] | null = null;
+  #accumulated = 0;
+  /** Of the accumulated batches: the loss, then the parts. */
+  readonly #totals: number[];
 
   /** `loss` must read nothing that changes but its inputs and the optimiser's parameters; `examples` have the inputs' shapes. */
-  constructor(loss: (...inputs: Tensor[]) => Tensor, optimizer: AdamW, examples: readonly Tensor[]) {
+  constructor(
+    loss: (...inputs: Tensor[]) => Loss,
+    optimizer: AdamW,
+    examples: readonly Tensor[],
+    options: TrainingStepOptions = {},
+  ) {
+    checkOptions(options, ["masks", "clip"], "TrainingStep");
+    const { masks = null, clip } = options;
+    if (masks !== null && !(masks instanceof Random)) refuse("TrainingStep", "masks to be a Random", masks);
+    if (clip !== undefined && clip !== Number.POSITIVE_INFINITY) checkPositive(clip, "TrainingStep", "clip");
     const { parameters } = optimizer;
     const places: number[] = [];
+    const parts: string[] = [];
+    this.#captured = masks?.state ?? null;
     const body = (...inputs: Tensor[]): Tensor[] => {
-      const value = withGradients(() => loss(...inputs));
-      const results = [value];
-      for (const gradient of grad(value, parameters)) {
+      const named = scalars(withGradients(() => withMasks(masks, () => loss(...inputs))));
+      const results = [named.loss];
+      for (const [name, value] of Object.entries(named)) {
+        if (name === "loss") continue;
+        parts.push(name);
+        results.push(value);
+      }
+      for (const gradient of grad(named.loss, parameters)) {
         places.push(gradient ? results.push(gradient) - 1 : -1);
       }
       return results;
     };
     this.#plan = new Plan(body, examples, parameters);
+    this.#loss = loss;
     this.#optimizer = optimizer;
+    this.#parameters = parameters;
+    this.#parts = parts;
     this.#places = places;
+    this.#masks = masks;
+    this.#clip = clip ?? null;
+    this.#totals = [0, ...parts.map(() => 0)];
   }
 
-  /** One step at learning rate `lr`; the loss before the update. */
-  run(inputs: readonly Tensor[], lr: number): number {
-    this.#masks.nextRound();
-    const results = this.#plan.run(...inputs);
-    const gradients = this.#places.map((place) => (place < 0 ? null : results[place]));
+  /** Adds a batch to those that the next `run` takes the mean of. */
+  accumulate(inputs: readonly Tensor[]): void {
+    this.#add(this.#compute(inputs));
+  }
+
+  /**
+   * One step at learning rate `lr`, on this batch and those accumulated before it.
+   * @throws NonFiniteError for a loss, or a measured gradient, that is not finite; then nothing has been updated.
+   */
+  run(inputs: readonly Tensor[], lr: number): StepResult {
+    let gradients = this.#compute(inputs);
+    const batches = this.#accumulated + 1;
+    if (batches > 1) {
+      const sums = this.#add(gradients);
+      for (const sum of sums) scale(sum, 1 / batches);
+      gradients = sums;
+    }
+    this.#accumulated = 0;
+    const [loss, ...parts] = this.#totals.map((total) => total / batches);
+    this.#totals.fill(0);
+
+    const gradientNorm = this.#clip === null ? null : norm(gradients);
+    if (!Number.isFinite(gradientNorm ?? 0))
+      throw this.#explain(inputs, "gradient norm", gradientNorm as number);
+    if (gradientNorm !== null && gradientNorm > (this.#clip as number)) {
+      const clipped = gradients === this.#sums ? this.#sums : this.#copy(gradients);
+      for (const gradient of clipped) scale(gradient, (this.#clip as number) / gradientNorm);
+      gradients = clipped;
+    }
     this.#optimizer.step(gradients, lr);
-    return results[0].item();
+    return {
+      loss,
+      parts: Object.fromEntries(parts.map((value, i) => [this.#parts[i], value])),
+      gradientNorm,
+    };
   }
 
   [Symbol.dispose](): void {
     this.#plan[Symbol.dispose]();
+    for (const sum of this.#sums ?? []) sum?.dispose();
+    this.#sums = null;
   }
+
+  /** The gradients of a batch, in the plan's memory; loss and parts are added to the totals. */
+  #compute(inputs: readonly Tensor[]): readonly (Tensor | null)[] {
+    this.#masks?.nextRound();
+    const results = this.#plan.run(...inputs);
+    const loss = results[0].item();
+    if (!Number.isFinite(loss)) throw this.#explain(inputs, "loss", loss);
+    for (let i = 0; i < this.#totals.length; i++) this.#totals[i] += results[i].item();
+    return this.#places.map((place) => (place < 0 ? null : results[place]));
+  }
+
+  /** Adds gradients to the sum of the accumulated ones. */
+  #add(gradients: readonly (Tensor | null)[]): (Tensor | null)[] {
+    if (this.#accumulated++ === 0) return this.#copy(gradients);
+    const sums = this.#sums as (Tensor | null)[];
+    sums.forEach((sum, i) => {
+      if (!sum) return;
+      const [into, from] = [sum.data, (gradients[i] as Tensor).data];
+      for (let j = 0; j < into.length; j++) into[j] += from[j];
+    });
+    return sums;
+  }
+
+  #copy(gradients: readonly (Tensor | null)[]): (Tensor | null)[] {
+    this.#sums ??= gradients.map((gradient) =>
+      gradient ? unscoped(() => Tensor.zeros(gradient.shape, gradient.dtype)) : null,
+    );
+    this.#sums.forEach((sum, i) => {
+      sum?.data.set((gradients[i] as Tensor).data);
+    });
+    return this.#sums;
+  }
+
+  /** Computes the batch once more, eagerly and with the same masks, to tell where it goes wrong. */
+  #explain(inputs: readonly Tensor[], what: string, value: number): NonFiniteError {
+    this.#accumulated = 0;
+    this.#totals.fill(0);
+    const masks = this.#masks && again(this.#masks.state, this.#captured as RandomState);
+    const { names } = this.#optimizer;
+    const where = tidy(() =>
+      firstNonFinite(
+        () => {
+          const { loss } = scalars(withGradients(() => withMasks(masks, () => this.#loss(...inputs))));
+          grad(loss, this.#parameters);
+        },
+        inputs,
+        this.#parameters.map((parameter, i) => [names[i], parameter] as const),
+      ),
+    );
+    const who = `TrainingStep: expected a finite ${what}, got ${value}`;
+    return new NonFiniteError(`${who}: ${where}; nothing was updated`, inputs.map(toHost));
+  }
+}
+
+/** A stream that gives an eager pass the masks that a replay in `now`'s round used. */
+const again = (now: RandomState, captured: RandomState): Random =>
+  new Random(now.seed, now.stream).restore({ ...captured, round: now.round, ready: 0 });
+
+function scalars(loss: Loss): { readonly loss: Tensor } & Readonly<Record<string, Tensor>> {
+  const named = loss instanceof Tensor ? { loss } : loss;
+  for (const [name, value] of Object.entries(named)) {
+    if (value instanceof Tensor && value.size === 1) continue;
+    const got = value instanceof Tensor ? `shape ${showShape(value.shape)}` : typeof value;
+    throw new Error(`TrainingStep: expected the loss function to return a scalar ${name}, got ${got}`);
+  }
+  return named;
+}
+
+function norm(gradients: readonly (Tensor | null)[]): number {
+  let sum = 0;
+  for (const gradient of gradients) {
+    if (!gradient) continue;
+    const { data } = gradient;
+    for (let i = 0; i < data.length; i++) sum += data[i] * data[i];
+  }
+  return Math.sqrt(sum);
+}
+
+function scale(gradient: Tensor | null, factor: number): void {
+  if (!gradient) return;
+  const { data } = gradient;
+  for (let i = 0; i < data.length; i++) data[i] *= factor;
 }

@@ -2,7 +2,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { grad, heapUsage, Plan, Random, Scope, Tensor } from "../../core/index.ts";
-import { AdamW } from "../../nn/index.ts";
+import { AdamW, withMasks } from "../../nn/index.ts";
 import { MlpDecoder } from "../../vla/nina/mlp.ts";
 import { TransformerDecoder } from "../../vla/nina/transformer.ts";
 
@@ -59,7 +59,9 @@ describe("nothing is left behind by", () => {
     const actions = random.normals([3, 4, 2]);
     const found = await leaks(() => {
       using _ = new Scope();
-      const loss = decoder.loss(actions, decoder.condition(features), decoder.drawNoise(3, random));
+      const loss = withMasks(random, () =>
+        decoder.loss(actions, decoder.condition(features), decoder.drawNoise(3, random)),
+      );
       optimizer.step(grad(loss, optimizer.parameters), 1e-4);
     });
     expect(found).toEqual(nothing);

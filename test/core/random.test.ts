@@ -63,6 +63,58 @@ describe("Random", () => {
     expect(split.uint32()).toBe(whole.uint32());
   });
 
+  /** What a program may do with a stream, and what it sees of it. */
+  const uses: Record<string, (random: Random) => unknown> = {
+    uint32: (random) => random.uint32(),
+    uniform: (random) => random.uniform(),
+    normal: (random) => random.normal(),
+    integer: (random) => random.integer(1000),
+    permutation: (random) => random.permutation(5),
+    take: (random) => {
+      const { key, first, rest } = random.take(3);
+      return [key, first, rest];
+    },
+    nextRound: (random) => random.nextRound(),
+  };
+  const program = fc.array(fc.constantFrom(...Object.keys(uses)), { maxLength: 20 });
+
+  test.prop([fc.maxSafeNat(), fc.nat(), program, program])(
+    "goes on from a saved state as if nothing had happened, whatever came before",
+    (seed, stream, before, after) => {
+      const random = new Random(seed, stream);
+      for (const use of before) uses[use](random);
+      const saved = JSON.parse(JSON.stringify(random.state));
+      const other = new Random(seed, stream);
+      for (const use of after) uses[use](other); // where it stood does not matter
+      other.restore(saved);
+      expect(other.state).toEqual(random.state);
+      for (const use of after) expect(uses[use](other)).toEqual(uses[use](random));
+    },
+  );
+
+  test.prop([fc.nat(), fc.integer({ min: 0, max: 5 })])(
+    "a restored stream gives stretches that were taken before the restored round",
+    (seed, rounds) => {
+      const [random, other] = [new Random(seed), new Random(seed)];
+      const [taken, again] = [random.take(2), other.take(2)];
+      for (let i = 0; i < rounds; i++) random.nextRound();
+      other.restore(random.state);
+      expect(again.rest).toEqual(taken.rest);
+    },
+  );
+
+  it("refuses states of other streams, and what is no state", () => {
+    const random = new Random(3, 1);
+    expect(() => random.restore(new Random(3, 2).state)).toThrow(
+      "Random.restore: expected a state of seed 3, stream 1, got one of seed 3, stream 2",
+    );
+    const { state } = random;
+    for (const wrong of [{ round: -1 }, { ready: 4 }, { block: 0.5 }, { ready: 1 }, { block: undefined }])
+      expect(() => random.restore({ ...state, ...wrong } as typeof state)).toThrow("Random.restore");
+    expect(() => random.restore(null as unknown as typeof state)).toThrow("Random.restore");
+    expect(random.state).toEqual(state);
+  });
+
   it("refuses a bad seed", () => {
     expect(() => new Random(-1)).toThrow("Random: expected a seed in [0, 2^53), got -1");
   });

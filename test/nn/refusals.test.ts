@@ -21,6 +21,7 @@ const WRONG = {
   finite: [undefined, null, Number.NaN, Infinity, "1"],
   positive: [undefined, null, Number.NaN, 0, -1, Infinity, "1"],
   f: [undefined, null, 3, {}],
+  random: [undefined, 3, "x", {}, new other.Random(1)],
 };
 type Kind = keyof typeof WRONG;
 
@@ -129,7 +130,7 @@ const CASES: Record<string, Case> = {
   oneStepLate: called(nn.oneStepLate, [() => 1, 0.1], ["f", "rate"]),
   emaDecay: called(nn.emaDecay, [1], ["size"]),
   Ema: called((module) => new nn.Ema(module), [new nn.Linear(1, 1)], ["tensor"], [[new other.Linear(1, 1)]]),
-  Random: called((seed) => nn.seedDropout(seed), [1], ["seed"]),
+  withMasks: called(nn.withMasks, [random, () => 1], ["random", "f"]),
   rotate: called(nn.rotate, [x, Tensor.ones([2, 1]), Tensor.ones([2, 1])], ["tensor"]),
   parameter: called(nn.parameter, [[2], nn.constant(0)], ["shape", "f"]),
   buffer: called(

@@ -1,7 +1,7 @@
 import { fc, test as prop } from "@fast-check/vitest";
 import { describe, expect, test } from "vitest";
 import { grad, Random, Scope, Tensor, tidy } from "../../../core/index.ts";
-import { AdamW, inDType, seedDropout } from "../../../nn/index.ts";
+import { AdamW, inDType, withMasks } from "../../../nn/index.ts";
 import {
   actionSpaces,
   between,
@@ -248,10 +248,8 @@ describe("FlowerDecoder", () => {
   test("drops numbers while training only, and the same ones from the same seed", () => {
     using _ = new Scope();
     const features = normals(8, [2, 3, 6]);
-    const draw = (): number[] => {
-      seedDropout(9);
-      return decoder.sample(z, decoder.condition(features)).toArray();
-    };
+    const draw = (): number[] =>
+      withMasks(new Random(9), () => decoder.sample(z, decoder.condition(features))).toArray();
     const still = draw();
     decoder.train();
     const dropped = draw();

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { grad, Random, Scope, Tensor, tidy } from "../../../core/index.ts";
 import type { JointAffineCoupling } from "../../../flows/index.ts";
 import { disposeAll, drawParameters, instancesOf, laws, Trial, tryLaw } from "../../../flows/laws/index.ts";
-import { AdamW, inDType, seedDropout } from "../../../nn/index.ts";
+import { AdamW, inDType, withMasks } from "../../../nn/index.ts";
 import { adamWOptions } from "../../../vla/nina/training.ts";
 import {
   type TransformerConfig,
@@ -232,10 +232,8 @@ describe("TransformerDecoder", () => {
     const actions = new Random(4).uniforms([2, 4, 3], -1, 1);
     const still = decoder.logProb(actions, condition).toArray();
     decoder.train();
-    const draw = (): number[] => {
-      seedDropout(9);
-      return decoder.logProb(actions, condition).toArray();
-    };
+    const draw = (): number[] =>
+      withMasks(new Random(9), () => decoder.logProb(actions, condition)).toArray();
     const dropped = draw();
     expect(dropped).not.toEqual(still);
     expect(draw()).toEqual(dropped);
