@@ -10,7 +10,6 @@ import { type RecordedEpisode, writeLiberoDemonstrations } from "./data/libero-h
 import { INTERRUPTED, Interrupt } from "./eval/interrupt.ts";
 import { readTasks } from "./eval/options.ts";
 import { Progress } from "./eval/progress.ts";
-import { composeScene } from "./libero/compose/scene.ts";
 import { findTasks, loadSuite, type Task } from "./libero/suites.ts";
 import { MINI, miniRoots } from "./suites/mini/roots.ts";
 
@@ -102,24 +101,23 @@ async function gather(
       `collect: ${task.name}: expected ${episodes} successes, found ${successes} in ${played} starts`,
     );
   }
-  const { mjcf } = composeScene({ ...miniRoots, task });
   const files: LiberoDemonstrations[] = [];
   try {
     for (const start of kept) files.push(await LiberoDemonstrations.open(store.part(task.name, start)));
     const header = demonstrationHeader(task, miniRoots.libero, readText(task.bddlPath, 2 ** 20), imageSize);
-    await writeLiberoDemonstrations(store.demonstrations(task.name), header, read(files, mjcf));
+    await writeLiberoDemonstrations(store.demonstrations(task.name), header, read(files));
   } finally {
     for (const file of files) file[Symbol.dispose]();
   }
   store.dropParts(task.name);
 }
 
-function* read(files: readonly LiberoDemonstrations[], mjcf: string): Iterable<RecordedEpisode> {
+function* read(files: readonly LiberoDemonstrations[]): Iterable<RecordedEpisode> {
   for (const { episodes } of files) {
     const [episode] = episodes;
     const steps = Array.from({ length: episode.length }, (_, t) => t);
     yield {
-      mjcf,
+      mjcf: episode.model,
       actions: steps.map((t) => episode.actions(t, t + 1)),
       states: steps.map((t) => episode.states(t, t + 1)),
       observations: steps.map((t) => episode.observation(t)),

@@ -1,6 +1,7 @@
 import type { Random } from "../../core/index.ts";
 import type { RecordedEpisode } from "../data/libero-hdf5-writer.ts";
 import type { LiberoEnv } from "../libero/env.ts";
+import { placeFixtures } from "../libero/fixture-poses.ts";
 import { NINA } from "../libero/protocols.ts";
 import type { Observation } from "../observation.ts";
 import { Expert } from "../suites/mini/expert.ts";
@@ -53,7 +54,10 @@ export function recordEpisode(
     actions.push(action);
     const { success, observation } = env.step(executed);
     observations.push(observation);
-    if (success) return { mjcf: env.scene.mjcf, actions, states, observations };
+    if (success) {
+      const mjcf = placeFixtures(env.scene, env.scene.fixturePoses(seed, 0));
+      return { mjcf, actions, states, observations };
+    }
   }
   return null;
 }

@@ -10,6 +10,10 @@ export interface Episode {
   /** Within its file, such as `demo_3`. */
   readonly name: string;
   readonly instruction: string;
+  /** Name of the task's file, without extension. */
+  readonly task: string;
+  /** The simulator's model, MJCF: a state does not tell where fixtures stand, this does. */
+  readonly model: string;
   /** Steps. */
   readonly length: number;
   /** The observation stored with an action; the format tells when it was taken. */

@@ -20,9 +20,14 @@ export interface ExampleSettings {
   readonly pairing: Pairing;
   /** Actions per example, T: the length of the chunk that a policy plans. */
   readonly horizon: number;
+  /** Which episodes: every twentieth of a file is held out, from the fifth on. All when not given. */
+  readonly split?: "training" | "held out";
   /** Bytes of pictures that are kept in memory at most; half of what is free when not given. */
   readonly memory?: number;
 }
+
+const HELD_OUT_EVERY = 20;
+const HELD_OUT_FIRST = 4;
 
 /** Where an example comes from. */
 export interface ExamplePlace {
@@ -64,7 +69,18 @@ export class ExampleSet implements Disposable {
     this.settings = settings;
     this.files = files;
     this.#opened = opened;
-    this.episodes = opened.flatMap(({ episodes }) => episodes);
+    this.episodes = opened.flatMap(({ episodes }) => {
+      if (settings.split === undefined) return episodes;
+      return episodes.filter(
+        (_, i) => (i % HELD_OUT_EVERY === HELD_OUT_FIRST) === (settings.split === "held out"),
+      );
+    });
+    if (this.episodes.length === 0)
+      throw new FormatError(
+        settings.path,
+        `${HELD_OUT_FIRST + 1} episodes in a file, to hold one out`,
+        "fewer",
+      );
     this.instructions = [...new Set(this.episodes.map(({ instruction }) => instruction))];
     this.cameraSize = pictureSide(opened);
     this.#starts = new Int32Array(this.episodes.length + 1);

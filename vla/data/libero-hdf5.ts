@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import ndarray, { type NdArray } from "ndarray";
 import { FormatError } from "../../core/index.ts";
 import type { Observation } from "../observation.ts";
@@ -25,7 +26,8 @@ export class LiberoDemonstrations implements Demonstrations {
     this.problem = info.problem_name;
     const demos = file.keys("data").filter((key) => /^demo_\d+$/.test(key));
     if (demos.length === 0) throw new FormatError(file.path, "groups data/demo_0, data/demo_1, …", "none");
-    this.episodes = demos.map((demo) => openEpisode(file, demo, info.language_instruction));
+    const task = basename(file.text("data", "bddl_file_name"), ".bddl");
+    this.episodes = demos.map((demo) => openEpisode(file, demo, info.language_instruction, task));
   }
 
   /** @throws FormatError for a file of another layout, with the place that differs. */
@@ -66,7 +68,7 @@ function problemInfo(file: Hdf5File): { problem_name: string; language_instructi
   return typeof sentence === "string" ? { problem_name, language_instruction: sentence } : fail();
 }
 
-function openEpisode(file: Hdf5File, name: string, instruction: string): Episode {
+function openEpisode(file: Hdf5File, name: string, instruction: string, task: string): Episode {
   const at = (path: string): Hdf5Dataset => file.dataset(`data/${name}/${path}`);
   const actions = at("actions").expect(null, 7);
   const [length] = actions.shape;
@@ -85,6 +87,10 @@ function openEpisode(file: Hdf5File, name: string, instruction: string): Episode
   return {
     name,
     instruction,
+    task,
+    get model(): string {
+      return file.text(`data/${name}`, "model_file");
+    },
     length,
     actions: (start, end) => actions.floats(start, end),
     states: (start, end) => states.floats(start, end),
