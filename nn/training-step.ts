@@ -21,7 +21,10 @@ import { firstNonFinite, NonFiniteError } from "./non-finite.ts";
 export type Loss = Tensor | ({ readonly loss: Tensor } & Readonly<Record<string, Tensor>>);
 
 export interface TrainingStepOptions {
-  /** Where dropout masks come from; each batch has new ones. Needed for a loss that draws any. */
+  /**
+   * Where dropout masks come from; needed for a loss that draws any. A batch's masks are the first numbers of a round of
+   * the stream, and each batch turns it to the next round: restored, the stream gives the same masks again.
+   */
   readonly masks?: Random;
   /** Gradients whose norm over all parameters is larger are scaled down to it; Infinity only measures the norm. */
   readonly clip?: number;
@@ -54,8 +57,8 @@ export class TrainingStep implements Disposable {
   /** Which results of the plan are the parameters' gradients; −1 for a parameter without one. */
   readonly #places: readonly number[];
   readonly #masks: Random | null;
-  /** Where the stream of masks stood when the capture began. */
-  readonly #captured: RandomState | null;
+  /** Holds the stretches that the plan reads its masks from: the stream from its start, turned to the round of `#masks`. */
+  readonly #drawn: Random | null;
   readonly #clip: number | null;
   /** Gradients of our own, for what must not be done in the plan's memory; made when first needed. */
   #sums: (Tensor | null)[] | null = null;
@@ -77,9 +80,9 @@ export class TrainingStep implements Disposable {
     const { parameters } = optimizer;
     const places: number[] = [];
     const parts: string[] = [];
-    this.#captured = masks?.state ?? null;
+    const drawn = masks && fromStart(masks.state);
     const body = (...inputs: Tensor[]): Tensor[] => {
-      const named = scalars(withGradients(() => withMasks(masks, () => loss(...inputs))));
+      const named = scalars(withGradients(() => withMasks(drawn, () => loss(...inputs))));
       const results = [named.loss];
       for (const [name, value] of Object.entries(named)) {
         if (name === "loss") continue;
@@ -98,6 +101,7 @@ export class TrainingStep implements Disposable {
     this.#parts = parts;
     this.#places = places;
     this.#masks = masks;
+    this.#drawn = drawn;
     this.#clip = clip ?? null;
     this.#totals = [0, ...parts.map(() => 0)];
   }
@@ -147,7 +151,10 @@ export class TrainingStep implements Disposable {
 
   /** The gradients of a batch, in the plan's memory; loss and parts are added to the totals. */
   #compute(inputs: readonly Tensor[]): readonly (Tensor | null)[] {
-    this.#masks?.nextRound();
+    if (this.#masks) {
+      this.#masks.nextRound();
+      this.#drawn?.restore(fromStart(this.#masks.state).state);
+    }
     const results = this.#plan.run(...inputs);
     const loss = results[0].item();
     if (!Number.isFinite(loss)) throw this.#explain(inputs, "loss", loss);
@@ -181,7 +188,7 @@ export class TrainingStep implements Disposable {
   #explain(inputs: readonly Tensor[], what: string, value: number): NonFiniteError {
     this.#accumulated = 0;
     this.#totals.fill(0);
-    const masks = this.#masks && again(this.#masks.state, this.#captured as RandomState);
+    const masks = this.#masks && fromStart(this.#masks.state);
     const { names } = this.#optimizer;
     const where = tidy(() =>
       firstNonFinite(
@@ -198,9 +205,9 @@ export class TrainingStep implements Disposable {
   }
 }
 
-/** A stream that gives an eager pass the masks that a replay in `now`'s round used. */
-const again = (now: RandomState, captured: RandomState): Random =>
-  new Random(now.seed, now.stream).restore({ ...captured, round: now.round, ready: 0 });
+/** The stream from the first number of its round. */
+const fromStart = ({ seed, stream, round }: RandomState): Random =>
+  new Random(seed, stream).restore({ seed, stream, block: 0, round, ready: 0 });
 
 function scalars(loss: Loss): { readonly loss: Tensor } & Readonly<Record<string, Tensor>> {
   const named = loss instanceof Tensor ? { loss } : loss;

@@ -9,12 +9,15 @@ const ECHO = 300;
 
 /**
  * Listens for Ctrl-C (SIGINT) and SIGTERM. The first one only raises `requested`, for the run to end between two
- * control steps; the second ends the process at once. The listeners go with the `using` block that holds this.
+ * steps; the second ends the process at once. The listeners go with the `using` block that holds this.
  */
 export class Interrupt implements Disposable {
+  readonly #doing: string;
   #since: number | null = null;
 
-  constructor() {
+  /** @param doing what the program does at the first signal, in words. */
+  constructor(doing = "keeping the finished episodes") {
+    this.#doing = doing;
     process.on("SIGINT", this.#onSignal);
     process.on("SIGTERM", this.#onSignal);
   }
@@ -32,7 +35,7 @@ export class Interrupt implements Disposable {
     const now = performance.now();
     if (this.#since === null) {
       this.#since = now;
-      process.stderr.write("\nInterrupted: keeping the finished episodes. Once more to end at once.\n");
+      process.stderr.write(`\nInterrupted: ${this.#doing}. Once more to end at once.\n`);
     } else if (now - this.#since > ECHO) {
       process.exit(INTERRUPTED);
     }
