@@ -16,7 +16,6 @@ import { noGrad, Plan, parseCli, Random, runMain, type Tensor, tidy, UsageError 
 import { setThreads, spinning } from "../core/kernels/wasm/threads.ts";
 import type { Decoder } from "../vla/decoder.ts";
 import { FlowerDecoder, flowerPresets } from "../vla/flower/flower.ts";
-import { fuse } from "../vla/fuse.ts";
 import type { FusedDecoder } from "../vla/fused.ts";
 import { MlpDecoder, mlpPresets } from "../vla/nina/mlp.ts";
 import { TransformerDecoder, transformerPresets } from "../vla/nina/transformer.ts";
@@ -103,7 +102,7 @@ async function time(
   { batches, rounds, json }: Options,
 ): Promise<void> {
   const decoder = subject.make().init(new Random(1));
-  const fused = FORMATS.map((weights) => ({ weights, decoder: fuse(decoder, { weights }) }));
+  const fused = FORMATS.map((weights) => ({ weights, decoder: decoder.fuse!({ weights }) }));
   for (const batch of batches) {
     const results = await measure(subject, decoder, fused, batch, libraries, rounds);
     print(subject, batch, fused[0].decoder, results, json);

@@ -35,6 +35,8 @@ function offence(file: string, specifier: string): string | null {
     return problem("core is entered through core/index.ts only");
   if (POLICY_FOLDERS.test(file) && target.startsWith("vla/libero/"))
     return problem("policies know no simulator");
+  if (/^vla\/(nina|florence2)\//.test(file) && target.startsWith("vla/flower/"))
+    return problem("NinA and its encoder know nothing of FLOWER");
   return null;
 }
 
@@ -71,6 +73,7 @@ describe("imports", () => {
     expect(offence("vla/eval.ts", "../test/law.ts")).toContain("vla may import only");
     expect(offence("nn/linear.ts", "../core/tensor.ts")).toContain("core/index.ts only");
     expect(offence("vla/nina/policy.ts", "../libero/env.ts")).toContain("no simulator");
+    expect(offence("vla/nina/mlp.ts", "../flower/flower.ts")).toContain("nothing of FLOWER");
     expect(offence("vla/eval.ts", "./policy")).toContain("end in .ts");
     expect(offence("vla/eval.ts", "./libero/env.ts")).toBeNull();
     expect(offence("test/core/tensor.test.ts", "../../core/tensor.ts")).toBeNull();

@@ -17,6 +17,27 @@ export const real =
 
 export const flag: Rule = (value) => (typeof value === "boolean" ? null : "true or false");
 
+/** One of some words. */
+export const oneOf =
+  (words: readonly string[]): Rule =>
+  (value) =>
+    words.includes(value as string) ? null : words.map((word) => JSON.stringify(word)).join(" or ");
+
+export const orNull =
+  (rule: Rule): Rule =>
+  (value) => {
+    const expected = value === null ? null : rule(value);
+    return expected === null ? null : `null or ${expected}`;
+  };
+
+/** An object whose fields obey rules. */
+export const objectOf =
+  (rules: Readonly<Record<string, Rule>>): Rule =>
+  (value) => {
+    const fields = Object.keys(rules).join(", ");
+    return checkFields("", value, rules).length === 0 ? null : `an object of ${fields} in range`;
+  };
+
 /** A list of at most 16 entries that all obey one rule. */
 export const listOf =
   (rule: Rule): Rule =>

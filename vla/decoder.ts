@@ -1,6 +1,8 @@
 import type { Random, Tensor } from "../core/index.ts";
 import type { LogProbTerms } from "../flows/index.ts";
 import type { Module } from "../nn/index.ts";
+import { type Rule, real, whole } from "./check-config.ts";
+import type { FusedDecoder, FuseOptions } from "./fused.ts";
 
 /** Random numbers that one evaluation of a decoder's loss needs, by name. */
 export type Noise = Readonly<Record<string, Tensor>>;
@@ -13,6 +15,8 @@ export interface ChunkConfig {
   readonly actionWidth: number;
   /** Width of the encoder's features, H. */
   readonly features: number;
+  /** Training only: probability of zeroing a number of the features; single numbers, not whole tokens. */
+  readonly tokenDropout: number;
 }
 
 /**
@@ -33,4 +37,28 @@ export interface Decoder<N extends Noise = Noise> extends Module {
   loss(actions: Tensor, condition: Tensor, noise: N): Tensor;
   /** Draws what `loss` needs for a batch of B. */
   drawNoise(batch: number, random: Random): N;
+  /** The decoder made ready for inference. Absent where it has no other form. */
+  fuse?(options: FuseOptions): FusedDecoder;
 }
+
+/** A kind of decoder as a checkpoint's `config.json` names it. */
+export interface DecoderKind<C extends ChunkConfig> {
+  /** What each field of its configuration may be. */
+  readonly rules: Readonly<Record<keyof C, Rule>>;
+  /** What is wrong with fields that obey the rules, taken together: one line each. */
+  faults(config: C): string[];
+  /** Builds one with undefined weights. */
+  make(config: C): Decoder;
+}
+
+/** Sizes far beyond any decoder of the paper, and small enough to multiply. */
+export const CHUNK_RULES: Readonly<Record<keyof ChunkConfig, Rule>> = {
+  steps: whole(1, 1000),
+  actionWidth: whole(1, 1000),
+  features: whole(1, 16_384),
+  tokenDropout: real(0, 0.999),
+};
+
+/** What is wrong with a number of heads. */
+export const checkHeads = ({ width, heads }: { readonly width: number; readonly heads: number }): string[] =>
+  width % heads === 0 ? [] : [`decoder.heads: expected a divisor of width = ${width}, found ${heads}`];

@@ -27,6 +27,8 @@ await runMain(async () => {
   using journal = Journal.open(options);
   tileSetting(); // throws for a bad one, which is no fault of the policy
   const policies = await loadPolicy(options.policy, options);
+  if (options.logProb && !policies.hasDensity)
+    throw new UsageError(`--log-prob: expected a policy with a density, got ${policies.name}`);
   const plan = tasks.map((task) => {
     const scene = composeScene({ ...options, task });
     const states = readInitStates(task.initPath, scene.layout);
@@ -45,11 +47,12 @@ await runMain(async () => {
     return { task, scene, episodes };
   });
   type TaskPlan = (typeof plan)[number];
+  const cameraSize = policies.cameraSize ?? protocol.cameraSize;
   const open = (scene: Scene) =>
     LiberoEnv.open(scene, {
       contacts: options.contacts,
       renderer: createRenderer,
-      imageSize: protocol.image.rendered,
+      imageSize: cameraSize,
     });
   /** Starts every episode without playing it: a state that does not fit the scene is told now, not after hours. */
   const rehearse = async ({ task, scene, episodes }: TaskPlan): Promise<void> => {
@@ -68,6 +71,8 @@ await runMain(async () => {
     untrained: policies.untrained,
     seed,
     protocol: protocol.name,
+    cameraSize,
+    sampling: policies.sampling,
     engine: {
       node: process.versions.node,
       mujoco: MUJOCO_VERSION,
@@ -86,6 +91,7 @@ await runMain(async () => {
     for (const { start, policy } of episodes) {
       const played = await rollout(env, policy, start, protocol, maxSteps, {
         interrupted: () => interrupt.requested,
+        logProb: options.logProb,
         stepped: (steps) => progress.step(`${name} ${start.init}`, steps / maxSteps),
         frame: journal.frames(name, start.init),
       });

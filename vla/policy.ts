@@ -7,10 +7,16 @@ export interface Plan {
    * vector (3), gripper (1, negative opens, positive closes); in units of the OSC_POSE controller's range, [-1, 1].
    */
   readonly actions: readonly ArrayLike<number>[];
-  /** log p(actions | seen) in nats, where the policy has a density. */
+  /** log p(chunk | seen) in nats of all that was planned, where it was asked for and the policy has a density. */
   readonly logProb?: number;
   /** Its terms, in nats: log p(z) of the noise the chunk maps to, and log |det J| of each layer of the flow. */
   readonly logProbTerms?: { readonly base: number; readonly layers: readonly number[] };
+}
+
+/** What a plan is to tell beside its actions. */
+export interface PlanRequest {
+  /** log p(chunk | seen), which takes a second pass of the decoder. */
+  readonly logProb?: boolean;
 }
 
 /** Anything that turns what the robot sees and is told into a chunk of actions. */
@@ -20,5 +26,5 @@ export interface Policy {
   /** Forgets the last episode. `seed` is a function of the run's seed, the task and the initial state, never of what ran before. */
   reset(seed: number): void;
   /** Plans the next chunk from the newest observation. */
-  act(seen: Observation, instruction: string): Promise<Plan> | Plan;
+  act(seen: Observation, instruction: string, request?: PlanRequest): Promise<Plan> | Plan;
 }

@@ -44,7 +44,16 @@ async function leaks(step: () => void): Promise<{ bytes: number; tensors: number
 
 const random = new Random(1);
 const nothing = { bytes: 0, tensors: 0 };
-const sizes = { steps: 4, actionWidth: 2, features: 6, condition: 5, width: 8, plu: true, actionNoise: 0.03 };
+const sizes = {
+  steps: 4,
+  actionWidth: 2,
+  features: 6,
+  condition: 5,
+  width: 8,
+  plu: true,
+  tokenDropout: 0.1,
+  actionNoise: 0.03,
+};
 
 describe("nothing is left behind by", () => {
   it.each([

@@ -3,7 +3,6 @@ import { expect, it } from "vitest";
 import { heapUsage, Plan, plainKernels, Random, Scope, Tensor, tidy } from "../../core/index.ts";
 import { inDType } from "../../nn/index.ts";
 import type { Decoder } from "../../vla/decoder.ts";
-import { fuse } from "../../vla/fuse.ts";
 
 /** A decoder to try, and what it conditions on. */
 export interface FusedCase {
@@ -36,7 +35,7 @@ export function fusedLaws(cases: fc.Arbitrary<FusedCase>): void {
   it("computes what the decoder computes: the algebra is exact", () => {
     check(cases, 25, (c) => {
       const { decoder, features, z } = build(c, "float64");
-      const fused = fuse(decoder, { weights: "float32" }); // a float64 decoder keeps float64 weights
+      const fused = decoder.fuse!({ weights: "float32" }); // a float64 decoder keeps float64 weights
       const [condition, fusedCondition] = [decoder.condition(features), fused.condition(features)];
       expect(furthest(fusedCondition, condition)).toBeLessThan(1e-12);
       // Measured below 1e-12; couplings in a row may stretch rounding errors by e each.
@@ -48,7 +47,7 @@ export function fusedLaws(cases: fc.Arbitrary<FusedCase>): void {
   it("is as near to exact in float32 as the decoder is", () => {
     check(cases, 25, (c) => {
       const { decoder, condition, z, exact } = build(c, "float32");
-      const fused = fuse(decoder, { weights: "float32" });
+      const fused = decoder.fuse!({ weights: "float32" });
       const own = furthest(decoder.sample(z, condition), exact);
       // Two paths of the same length round differently: measured within twice the other's error, or below 1e-5.
       expect(furthest(fused.sample(z, condition), exact)).toBeLessThan(1e-5 + 10 * own);
@@ -59,7 +58,7 @@ export function fusedLaws(cases: fc.Arbitrary<FusedCase>): void {
   it.each(["bfloat16", "int8"] as const)("with %s weights differs by their rounding alone", (weights) => {
     check(cases, 12, (c) => {
       const { decoder, condition, z, exact } = build({ ...c, gain: 1 }, "float32");
-      const fused = fuse(decoder, { weights });
+      const fused = decoder.fuse!({ weights });
       const out = fused.sample(z, condition);
       // The plain kernels read the same rounded weights.
       const plain = plainKernels(() => fused.sample(z, condition));
@@ -77,7 +76,7 @@ export function fusedLaws(cases: fc.Arbitrary<FusedCase>): void {
   it("treats a batch as its rows", () => {
     check(cases, 12, (c) => {
       const { decoder, condition, z } = build(c, "float32");
-      const fused = fuse(decoder, { weights: "bfloat16" });
+      const fused = decoder.fuse!({ weights: "bfloat16" });
       const all = fused.sample(z, condition);
       const row = c.seed % c.batch;
       const one = (x: Tensor): Tensor => x.slice(0, row, row + 1);
@@ -90,9 +89,9 @@ export function fusedLaws(cases: fc.Arbitrary<FusedCase>): void {
   it("replays from a plan bit for bit, and gives back all memory", () => {
     check(cases, 8, (c) => {
       const { decoder, condition, z } = build(c, "float32");
-      fuse(decoder, { weights: "bfloat16" }).dispose(); // kernels and lazily made constants
+      decoder.fuse!({ weights: "bfloat16" }).dispose(); // kernels and lazily made constants
       const { live } = heapUsage();
-      const fused = fuse(decoder, { weights: "bfloat16" });
+      const fused = decoder.fuse!({ weights: "bfloat16" });
       {
         using plan = new Plan((noise, seen) => fused.sample(noise, seen), [z, condition]);
         using _ = new Scope();
@@ -107,9 +106,9 @@ export function fusedLaws(cases: fc.Arbitrary<FusedCase>): void {
   it("is freed once, refuses use afterwards, and leaves plans of it as they were", () => {
     check(cases, 4, (c) => {
       const { decoder, features, condition, z } = build(c, "float32");
-      fuse(decoder, { weights: "float32" }).dispose(); // kernels and lazily made constants
+      decoder.fuse!({ weights: "float32" }).dispose(); // kernels and lazily made constants
       const { live } = heapUsage();
-      const fused = fuse(decoder, { weights: "float32" });
+      const fused = decoder.fuse!({ weights: "float32" });
       const before = tidy(() => fused.sample(z, condition).toArray());
       const plan = new Plan((noise, seen) => fused.sample(noise, seen), [z, condition]);
       fused.dispose();
@@ -125,7 +124,7 @@ export function fusedLaws(cases: fc.Arbitrary<FusedCase>): void {
   it("stays as it was when the decoder changes or goes", () => {
     check(cases, 4, (c) => {
       const { decoder, condition, z } = build(c, "float32");
-      const fused = fuse(decoder, { weights: "float32" });
+      const fused = decoder.fuse!({ weights: "float32" });
       const before = fused.sample(z, condition);
       for (const [, tensor] of decoder.namedTensors()) tensor.data.fill(0);
       decoder.dispose();
@@ -137,7 +136,7 @@ export function fusedLaws(cases: fc.Arbitrary<FusedCase>): void {
   it("refuses inputs of other shapes", () => {
     check(cases, 2, (c) => {
       const { decoder, condition, z, features } = build(c, "float32");
-      const fused = fuse(decoder, { weights: "float32" });
+      const fused = decoder.fuse!({ weights: "float32" });
       expect(() => fused.sample(z.slice(1, 0, z.shape[1] - 1), condition)).toThrow(/expected shape/);
       expect(() => fused.condition(features.slice(2, 1, features.shape[2]))).toThrow(/expected shape/);
       fused.dispose();

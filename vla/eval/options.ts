@@ -1,6 +1,7 @@
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type CliSchema, parseCli, UsageError } from "../../core/index.ts";
+import type { SamplingConfig } from "../checkpoint.ts";
 import type { Contacts } from "../libero/mujoco.ts";
 import { maxSteps, PROTOCOLS, type Protocol } from "../libero/protocols.ts";
 import { DEFAULT_POLICY, type PolicyKind, policyKinds } from "../policies/index.ts";
@@ -51,6 +52,16 @@ const schema = {
       type: "string",
       help: "for --policy nina: a checkpoint folder; otherwise the embedded, untrained one",
     },
+    temperature: {
+      type: "number",
+      help: "for --policy nina: scales the noise it samples from; otherwise as its checkpoint says",
+    },
+    "actions-per-query": {
+      type: "integer",
+      least: 1,
+      help: "for --policy nina: actions of each plan that it hands out; otherwise as its checkpoint says",
+    },
+    "log-prob": { type: "boolean", help: "asks for the log-probability of each plan, for the results" },
     seed: { type: "integer", least: 0, default: 0, help: "places the fixtures and seeds the policy" },
     libero: { type: "string", help: "folder of a LIBERO clone; otherwise LIBERO_ROOT of the environment" },
     robosuite: {
@@ -92,6 +103,10 @@ export interface Options {
   readonly file?: string;
   /** The folder that `nina` loads. */
   readonly checkpoint: string;
+  /** What of the checkpoint's sampling is overridden. */
+  readonly sampling: Partial<SamplingConfig>;
+  /** Whether the policy is asked for log-probabilities. */
+  readonly logProb: boolean;
   readonly seed: number;
   readonly contacts: Contacts;
   readonly json?: string;
@@ -102,6 +117,7 @@ export interface Options {
 /** @throws UsageError for what cannot be meant. */
 export function readOptions(argv: readonly string[], environment: NodeJS.ProcessEnv): Options {
   const { positionals, ...given } = parseCli(schema, argv);
+  const sampling = readSampling(given);
   const embedded = given.suite === EMBEDDED.suite && given.libero === undefined;
   const protocol = PROTOCOLS[given.protocol];
   const episodes = given.episodes ?? (embedded ? EMBEDDED.episodes : protocol.episodesPerTask);
@@ -111,6 +127,10 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
   if (given.policy !== "nina" && given.checkpoint !== undefined)
     throw new UsageError(
       `only --policy nina takes --checkpoint, got ${given.checkpoint} for ${given.policy}`,
+    );
+  if (given.policy !== "nina" && Object.keys(sampling).length > 0)
+    throw new UsageError(
+      `only --policy nina takes --temperature and --actions-per-query, got one for ${given.policy}`,
     );
   if (embedded && given.robosuite !== undefined)
     throw new UsageError(`--robosuite needs --libero for suite ${given.suite}, which otherwise is embedded`);
@@ -130,6 +150,22 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
     maxSteps: limitOf(protocol, given.suite),
     file: positionals.FILE,
     checkpoint: given.checkpoint ?? EMBEDDED.checkpoint,
+    sampling,
+    logProb: given["log-prob"],
+  };
+}
+
+/** What is not to be sampled as the checkpoint says. */
+function readSampling(given: {
+  readonly temperature?: number;
+  readonly "actions-per-query"?: number;
+}): Partial<SamplingConfig> {
+  const { temperature, "actions-per-query": actionsPerQuery } = given;
+  if (temperature !== undefined && !(temperature >= 0 && temperature <= 10))
+    throw new UsageError(`--temperature: expected a number in 0..10, got ${temperature}`);
+  return {
+    ...(temperature !== undefined && { temperature }),
+    ...(actionsPerQuery !== undefined && { actionsPerQuery }),
   };
 }
 

@@ -1,3 +1,5 @@
+import type { SamplingConfig } from "../checkpoint.ts";
+
 /** `error` says that the policy broke: it threw, or planned something that is no action. It never counts as a failure. */
 export type Outcome = "success" | "failure" | "error";
 
@@ -20,8 +22,8 @@ export interface EpisodeResult {
   /** Mean times per control step, milliseconds. */
   readonly simMs: number;
   readonly renderMs: number;
-  /** Mean log p(chunk | seen) over the policy's calls, nats, where the policy has a density. */
-  readonly logProb?: number;
+  /** log p(chunk | seen) of each of the policy's plans, nats, where it was asked for. */
+  readonly logProbs?: readonly number[];
 }
 
 export interface TaskResult {
@@ -47,6 +49,10 @@ export interface RunInfo {
   readonly untrained: boolean;
   readonly seed: number;
   readonly protocol: string;
+  /** Side of the pictures that were drawn, pixels. */
+  readonly cameraSize: number;
+  /** How the policy sampled, where it does: as its checkpoint says, or as the run was told. */
+  readonly sampling?: SamplingConfig;
   readonly engine: Engine;
 }
 

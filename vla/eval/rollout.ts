@@ -30,6 +30,8 @@ export interface Watcher {
   interrupted(): boolean;
   /** Told after each control step. */
   stepped(steps: number): void;
+  /** Where true: the policy is asked for the log-probability of each of its plans. */
+  readonly logProb?: boolean;
   /** Where given: gets every observation, that of step 0 included, which costs two pictures per step. */
   readonly frame?: (step: number, seen: Observation) => Promise<void>;
 }
@@ -76,7 +78,7 @@ export async function rollout(
       policyMs: policyCalls > 0 ? policyMs / policyCalls : null,
       simMs: (simulate - before.simulate) / played,
       renderMs: (render - before.render) / played,
-      ...(logProbs.length > 0 && { logProb: logProbs.reduce((sum, p) => sum + p, 0) / logProbs.length }),
+      ...(logProbs.length > 0 && { logProbs }),
     };
     return { episode, actions };
   };
@@ -92,7 +94,8 @@ export async function rollout(
     const asked = performance.now();
     try {
       if (policyCalls === 0) policy.reset(start.policySeed);
-      const plan = checkPlan(await policy.act(turned(seen, protocol), start.instruction));
+      const request = { logProb: watcher.logProb };
+      const plan = checkPlan(await policy.act(turned(seen, protocol), start.instruction, request));
       if (plan.logProb !== undefined) logProbs.push(plan.logProb);
       chunk = plan.actions.slice(0, protocol.actionsPerQuery ?? undefined);
     } catch (error) {

@@ -57,6 +57,11 @@ export class Tally {
       `suite ${printable(run.suite)}, policy ${printable(run.policy)}, protocol ${run.protocol}, seed ${run.seed}`,
       `node ${node}, mujoco ${mujoco}, contacts ${contacts}, ${fma ? "fused" : "separate"} multiply-add`,
     ];
+    const { cameraSize, sampling } = run;
+    const sampled = sampling
+      ? `, sampling temperature ${sampling.temperature}, ${sampling.actionsPerQuery} actions per query`
+      : "";
+    lines.push(`pictures of ${cameraSize} x ${cameraSize}${sampled}`);
     if (run.untrained)
       lines.push("The policy is UNTRAINED (random weights): its rate says nothing about the method.");
     if (this.errors > 0) {

@@ -6,28 +6,32 @@ const f32 = Math.fround;
 const MEAN = [0.48145466, 0.4578275, 0.40821073];
 const STD = [0.26862954, 0.26130258, 0.27577711];
 
-/** Training's augmentation: the picture padded by `pad` pixels on all sides, cropped again at column x, row y. */
+/**
+ * Training's augmentation: the picture is cut out again `dx` columns and `dy` rows further on, whole pixels of the resized
+ * picture, and what comes in at the edges repeats the edge. So things in it move by (−dx, −dy), rows counted as stored.
+ */
 export interface Shift {
-  readonly pad: number;
-  /** Integers in 0..2*pad; x = y = pad leaves the picture as it is. */
-  readonly x: number;
-  readonly y: number;
+  readonly dx: number;
+  readonly dy: number;
 }
 
-/** Draws a shift, x and y apart and uniform; `random` gives numbers in [0, 1). Pads: 10 static, 4 wrist camera. */
-export function randomShift(pad: number, random: () => number): Shift {
-  const draw = (): number => Math.floor(random() * (2 * pad + 1));
-  return { pad, x: draw(), y: draw() };
-}
+const UNSHIFTED: Shift = { dx: 0, dy: 0 };
 
 /**
- * A camera picture (N, N, 3) → what the vision tower sees: resized to (size, size), shifted when training, scaled to
- * [0, 1] and normalised. Result (3, size, size), channels first. Rows keep their order: a picture stored bottom row
- * first stays so, as in the demonstrations.
+ * A camera picture (N, N, 3) → what the vision tower sees: resized to (size, size), shifted, scaled to [0, 1], brightened
+ * by `gain` but to 1 at most, and normalised. Result (3, size, size), channels first; written into `out` where given.
+ * Rows keep their order: a picture stored bottom row first stays so, as in the demonstrations.
  */
-export function processImage(image: Image, size: number, shift?: Shift): Float32Array {
-  const resized = resizeImage(image, size);
-  return normaliseImage(shift === undefined ? resized : shiftImage(resized, size, shift));
+export function processImage(
+  image: Image,
+  size: number,
+  shift: Shift = UNSHIFTED,
+  gain = 1,
+  out: Float32Array = new Float32Array(3 * size * size),
+): Float32Array {
+  const side = checkImage(image, size);
+  if (side === size) return normalise(image, size, shift, gain, out);
+  return normalise(planesOf(resizeImage(image, size), size), size, shift, gain, out);
 }
 
 /**
@@ -71,41 +75,61 @@ export function resizeImage(image: Image, size: number): Uint8Array {
   return planes;
 }
 
-/** Planes (3, size, size) → the same, shifted; what comes in at the edges repeats the edge. */
-export function shiftImage(planes: Uint8Array, size: number, { pad, x, y }: Shift): Uint8Array {
-  for (const offset of [x, y]) {
-    if (!Number.isInteger(offset) || offset < 0 || offset > 2 * pad) {
-      throw new Error(`shiftImage: expected offsets in 0..${2 * pad} for pad ${pad}, got (${x}, ${y})`);
-    }
-  }
-  const inside = (i: number): number => Math.min(size - 1, Math.max(0, i));
-  const columns = Int32Array.from({ length: size }, (_, column) => inside(column + x - pad));
-  const out = new Uint8Array(planes.length);
-  for (let channel = 0, i = 0; channel < 3; channel++) {
-    for (let row = 0; row < size; row++) {
-      const start = (channel * size + inside(row + y - pad)) * size;
-      for (let column = 0; column < size; column++) out[i++] = planes[start + columns[column]];
-    }
-  }
-  return out;
-}
+/** Grey levels of planes (3, size, size) → the same, shifted, normalised: the end of `processImage`. */
+export const normaliseImage = (planes: Uint8Array, size: number, shift: Shift = UNSHIFTED): Float32Array =>
+  normalise(planesOf(planes, size), size, shift, 1, new Float32Array(planes.length));
 
-/** Grey levels of planes (3, …) → (level / 255 - mean) / std, each step in float32. */
-export function normaliseImage(planes: Uint8Array): Float32Array {
-  const out = new Float32Array(planes.length);
-  const length = planes.length / 3;
-  for (let channel = 0; channel < 3; channel++) {
-    const table = LEVELS[channel];
-    for (let i = channel * length; i < (channel + 1) * length; i++) out[i] = table[planes[i]];
-  }
-  return out;
-}
+/** Where the levels of a picture lie: row, column, channel. */
+type Levels = Pick<Image, "data" | "offset" | "stride">;
 
-/** Per channel, the normalised value of each of the 256 grey levels. */
-const LEVELS: readonly Float32Array[] = MEAN.map((mean, channel) => {
-  const [m, s] = [f32(mean), f32(STD[channel])];
-  return Float32Array.from({ length: 256 }, (_, level) => f32(f32(level / 255) - m) / s);
+const planesOf = (data: Uint8Array, size: number): Levels => ({
+  data,
+  offset: 0,
+  stride: [size, 1, size * size],
 });
+
+/** (level / 255 · gain, at most 1, − mean) / std, each step in float32; in [0, 1] a gain of 1 changes no digit. */
+function normalise(
+  { data, offset, stride }: Levels,
+  size: number,
+  { dx, dy }: Shift,
+  gain: number,
+  out: Float32Array,
+): Float32Array {
+  if (!Number.isInteger(dx) || !Number.isInteger(dy))
+    throw new Error(`image processor: expected a shift by whole pixels, got (${dx}, ${dy})`);
+  if (!(gain >= 0 && gain < Infinity))
+    throw new Error(`image processor: expected a gain that is finite and not negative, got ${gain}`);
+  if (out.length !== 3 * size * size)
+    throw new Error(`image processor: expected room for ${3 * size * size} numbers, got ${out.length}`);
+  const tables = gain === 1 ? LEVELS : levelTables(gain);
+  const [rowStride, columnStride, channelStride] = stride;
+  const columns = new Int32Array(size);
+  for (let column = 0; column < size; column++) columns[column] = columnStride * inside(column + dx, size);
+  for (let channel = 0, i = 0; channel < 3; channel++) {
+    const table = tables[channel];
+    for (let row = 0; row < size; row++) {
+      const start = offset + channel * channelStride + inside(row + dy, size) * rowStride;
+      for (let column = 0; column < size; column++) out[i++] = table[data[start + columns[column]]];
+    }
+  }
+  return out;
+}
+
+const inside = (i: number, size: number): number => (i < 0 ? 0 : i < size ? i : size - 1);
+
+/** Per channel, the normalised value of each of the 256 grey levels under a gain. */
+function levelTables(gain: number): readonly Float32Array[] {
+  return MEAN.map((mean, channel) => {
+    const [m, s] = [f32(mean), f32(STD[channel])];
+    return Float32Array.from({ length: 256 }, (_, level) => {
+      const bright = Math.min(1, f32(f32(level / 255) * gain));
+      return f32(bright - m) / s;
+    });
+  });
+}
+
+const LEVELS = levelTables(1);
 
 interface Taps {
   readonly first: number;

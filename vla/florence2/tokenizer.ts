@@ -82,7 +82,8 @@ export class Tokenizer {
   readonly #addedPattern: RegExp;
   readonly #start: number;
   readonly #end: number;
-  readonly #pad: number;
+  /** The id of `<pad>`. */
+  readonly pad: number;
   /** Number of ids, which have no holes: the rows an embedding table needs. */
   readonly size: number;
 
@@ -101,7 +102,7 @@ export class Tokenizer {
     // Longest first: at one position the longest token wins.
     const contents = [...this.#added.keys()].sort((a, b) => b.length - a.length);
     this.#addedPattern = new RegExp(contents.map(escapeRegExp).join("|") || "(?!)", "g");
-    [this.#start, this.#end, this.#pad] = FRAME.map((token) => this.idOf(token) as number);
+    [this.#start, this.#end, this.pad] = FRAME.map((token) => this.idOf(token) as number);
   }
 
   /** The id of a piece or an added token, in its byte spelling ("Ġthe"). */
@@ -125,7 +126,7 @@ export class Tokenizer {
   encodeBatch(texts: readonly string[], maxLength: number = MAX_LENGTH): TokenBatch {
     const rows = texts.map((text) => this.encode(text, maxLength));
     const length = rows.reduce((most, row) => Math.max(most, row.length), 0);
-    const ids = new Int32Array(rows.length * length).fill(this.#pad);
+    const ids = new Int32Array(rows.length * length).fill(this.pad);
     rows.forEach((row, i) => {
       ids.set(row, i * length);
     });

@@ -10,14 +10,15 @@ import {
   type RMSNorm,
   Sequential,
 } from "../../nn/index.ts";
-import type { ChunkConfig, Decoder } from "../decoder.ts";
+import { flag, objectOf, oneOf, orNull, real, whole } from "../check-config.ts";
+import { CHUNK_RULES, type ChunkConfig, checkHeads, type Decoder, type DecoderKind } from "../decoder.ts";
+import type { FuseOptions } from "../fused.ts";
+import { actionSpaces, spaceOf } from "./action-spaces.ts";
 import type { Memory, Rotary } from "./attention.ts";
 import { DitBlock } from "./block.ts";
 import { ActionSpaceEmbedder, FrequencyEmbedder, TimestepEmbedder } from "./embedders.ts";
+import { FusedFlower } from "./fused.ts";
 import { makeNorm, type NormForm, standardise } from "./norm.ts";
-
-/** The action spaces FLOWER was pretrained on, with their widths: each has an encoder, a decoder and a controller. */
-export const actionSpaces = { joint_single: 8, eef_delta: 7, bimanual_nav: 16 } as const;
 
 export interface FlowerConfig extends ChunkConfig {
   /** Width of the tokens, D. */
@@ -30,7 +31,17 @@ export interface FlowerConfig extends ChunkConfig {
   readonly rotary: Rotary | null;
   readonly crossAttention: boolean;
   readonly norm: NormForm;
+  /** Training only: on attention weights, attention outputs and the feed-forward layer. */
+  readonly dropout: number;
+  /** How training draws the times on the paths. */
+  readonly timeSampling: TimeSampling;
 }
+
+/**
+ * Times in [0, 1) for training. "stratified": uniform, and spread evenly over a batch. "ln": logit-normal, each on its
+ * own, so that the middle of the paths comes more often than their ends.
+ */
+export type TimeSampling = "stratified" | "ln";
 
 const large = {
   steps: 10,
@@ -43,6 +54,9 @@ const large = {
   rotary: { theta: 32, length: 100 },
   crossAttention: true,
   norm: "mean square",
+  tokenDropout: 0.1,
+  dropout: 0.1,
+  timeSampling: "stratified",
 } as const satisfies FlowerConfig;
 
 /** The two sizes NinA's paper compares with (arXiv:2508.16845). */
@@ -53,8 +67,6 @@ export const flowerPresets = {
   small: { ...large, width: 256 },
 } as const satisfies Record<string, FlowerConfig>;
 
-/** Dropout in training: on features, attention weights, attention outputs and the feed-forward layer. */
-const DROPOUT = 0.1;
 /** The control frequency that LIBERO's actions are embedded with. */
 const FREQUENCY = 3;
 
@@ -79,8 +91,7 @@ export class FlowerDecoder extends Module implements Decoder<FlowerNoise> {
   action_space_embedder: ActionSpaceEmbedder;
   dit: DitBlock[];
   readonly config: FlowerConfig;
-  /** Training only: zeroes single feature numbers, not whole tokens. */
-  readonly tokenDropout: Dropout = new Dropout(DROPOUT);
+  readonly tokenDropout: Dropout;
   readonly #space: string;
 
   constructor(config: FlowerConfig) {
@@ -95,6 +106,7 @@ export class FlowerDecoder extends Module implements Decoder<FlowerNoise> {
       );
 
     this.config = config;
+    this.tokenDropout = new Dropout(config.tokenDropout);
     this.#space = spaceOf(config.actionWidth);
     this.positional_encoding = rotary ? null : parameter([1, steps, width], gaussian(0.1));
     this.action_encoders = forSpaces((actionWidth) => new ActionEncoder(actionWidth, width));
@@ -105,7 +117,7 @@ export class FlowerDecoder extends Module implements Decoder<FlowerNoise> {
     this.cond_norm = makeNorm(config.norm, features);
     this.frequency_embedder = new FrequencyEmbedder(width);
     this.action_space_embedder = new ActionSpaceEmbedder(spaces.length, width);
-    this.dit = Array.from({ length: config.layers }, () => new DitBlock({ ...config, dropout: DROPOUT }));
+    this.dit = Array.from({ length: config.layers }, () => new DitBlock(config));
   }
 
   /** Features (B, S, H) → the context of the cross-attention, (B, S, D). */
@@ -149,9 +161,14 @@ export class FlowerDecoder extends Module implements Decoder<FlowerNoise> {
   }
 
   drawNoise(batch: number, random: Random): FlowerNoise {
-    const { steps, actionWidth } = this.config;
-    const t = Tensor.from(stratifiedTimes(random.uniform(), batch));
-    return { z1: random.normals([batch, steps, actionWidth]), t };
+    const { steps, actionWidth, timeSampling } = this.config;
+    const times =
+      timeSampling === "ln" ? logitNormalTimes(random, batch) : stratifiedTimes(random.uniform(), batch);
+    return { z1: random.normals([batch, steps, actionWidth]), t: Tensor.from(times) };
+  }
+
+  fuse(options: FuseOptions): FusedFlower {
+    return new FusedFlower(this, options);
   }
 
   /** The embedded control frequency, the same for every sample: (1, D). */
@@ -218,6 +235,10 @@ class AdaLNController extends Module {
 export const stratifiedTimes = (u: number, batch: number): Float64Array =>
   Float64Array.from({ length: batch }, (_, i) => (u + i / batch) % (1 - 1e-5));
 
+/** Times t = min(sigmoid(n), 0.999) of standard normal n, each on its own. */
+export const logitNormalTimes = (random: Random, batch: number): Float64Array =>
+  Float64Array.from({ length: batch }, () => Math.min(1 / (1 + Math.exp(-random.normal())), 0.999));
+
 /** The straight path (1 − t) a + t z₁: actions and z₁ (B, T, A), t (B) → (B, T, A). */
 export function between(actions: Tensor, z1: Tensor, t: Tensor): Tensor {
   const { B } = t.dims("B", "between: times");
@@ -235,9 +256,30 @@ function causalMask(steps: number, dtype: Tensor["dtype"]): Tensor {
   );
 }
 
-function spaceOf(actionWidth: number): string {
-  const found = Object.entries(actionSpaces).find(([, width]) => width === actionWidth);
-  if (found) return found[0];
-  const known = Object.entries(actionSpaces).map(([name, width]) => `${width} (${name})`);
-  throw new Error(`FlowerDecoder: expected actions of ${known.join(", ")} numbers, got ${actionWidth}`);
-}
+export const flowerKind: DecoderKind<FlowerConfig> = {
+  rules: {
+    ...CHUNK_RULES,
+    width: whole(1, 16_384),
+    layers: whole(1, 1000),
+    heads: whole(1, 1024),
+    samplingSteps: whole(1, 100),
+    rotary: orNull(objectOf({ theta: real(1e-6, 1e6), length: whole(1, 1000) })),
+    crossAttention: flag,
+    norm: oneOf(["mean square", "variance"] satisfies NormForm[]),
+    dropout: real(0, 0.999),
+    timeSampling: oneOf(["stratified", "ln"] satisfies TimeSampling[]),
+  },
+  faults(config) {
+    const { width, heads, steps, actionWidth, rotary } = config;
+    const widths: number[] = Object.values(actionSpaces);
+    const wrong = checkHeads(config);
+    if (rotary && (width / heads) % 2 !== 0)
+      wrong.push(`decoder.heads: expected heads of even width for rotary positions, found ${width / heads}`);
+    if (rotary && rotary.length < steps)
+      wrong.push(`decoder.rotary.length: expected at least steps = ${steps}, found ${rotary.length}`);
+    if (!widths.includes(actionWidth))
+      wrong.push(`decoder.actionWidth: expected ${widths.join(", ")}, found ${actionWidth}`);
+    return wrong;
+  },
+  make: (config) => new FlowerDecoder(config),
+};

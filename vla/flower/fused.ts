@@ -2,8 +2,9 @@ import { concat, type FrozenWeights, noGrad, Tensor, tidy } from "../../core/ind
 import { rotate } from "../../nn/index.ts";
 import { numbersOf, scaledColumns } from "../fold.ts";
 import { Constants, type FusedDecoder, type FuseOptions } from "../fused.ts";
+import { spaceOf } from "./action-spaces.ts";
 import type { DitBlock } from "./block.ts";
-import { actionSpaces, type FlowerConfig, type FlowerDecoder } from "./flower.ts";
+import type { FlowerConfig, FlowerDecoder } from "./flower.ts";
 import { standardise } from "./norm.ts";
 
 /**
@@ -238,9 +239,6 @@ interface Memory {
 
 /** Times of the Euler steps: 1, 1 − 1/N, …, 1/N. */
 const times = (N: number): number[] => Array.from({ length: N }, (_, i) => (N - i) / N);
-
-const spaceOf = (actionWidth: number): string =>
-  (Object.entries(actionSpaces).find(([, width]) => width === actionWidth) as [string, number])[0];
 
 /** Shift, scale, gate, shift, scale, gate of each block at time t: (6 D) each. */
 function modulationAt(decoder: FlowerDecoder, space: string, t: number): Float64Array[] {

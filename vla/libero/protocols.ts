@@ -13,8 +13,8 @@ export interface Protocol {
   readonly maxSteps: number | Readonly<Record<string, number>>;
   /** Control steps before the policy takes over, in which objects fall onto their supports, and their action. */
   readonly settle: { readonly steps: number; readonly action: Action };
-  /** Side of the square pictures, pixels: as rendered, and as the policy takes them. */
-  readonly image: { readonly rendered: number; readonly resized: number };
+  /** Side of the square pictures, pixels, as rendered: policies resize for themselves. */
+  readonly cameraSize: number;
   /** How pictures are turned, seen from LIBERO's own (row 0 at the bottom). */
   readonly turn: "none" | "rotate180";
   readonly episodesPerTask: number;
@@ -32,7 +32,7 @@ export const LIBERO: Protocol = {
   name: "libero",
   maxSteps: 600,
   settle: { steps: 5, action: HOLD },
-  image: { rendered: 128, resized: 128 },
+  cameraSize: 128,
   turn: "none",
   episodesPerTask: 20,
   actionsPerQuery: 1,
@@ -43,7 +43,7 @@ export const NINA: Protocol = {
   name: "nina",
   maxSteps: 520,
   settle: { steps: 5, action: HOLD },
-  image: { rendered: 224, resized: 112 },
+  cameraSize: 224,
   turn: "none",
   episodesPerTask: 50,
   actionsPerQuery: 10,
@@ -63,7 +63,7 @@ export const OPENVLA: Protocol = {
   name: "openvla",
   maxSteps: DEMONSTRATED,
   settle: { steps: 10, action: OPEN },
-  image: { rendered: 256, resized: 224 },
+  cameraSize: 256,
   turn: "rotate180",
   episodesPerTask: 50,
   actionsPerQuery: 1,
@@ -75,12 +75,11 @@ export const OPENVLA_OFT: Protocol = { ...OPENVLA, name: "openvla-oft", actionsP
 /** openpi's client for π₀ (arXiv:2410.24164). */
 export const OPENPI: Protocol = { ...OPENVLA, name: "openpi", actionsPerQuery: 5 };
 
-/** LeRobot 0.6: more time for libero_spatial, fewer episodes; its policies resize for themselves. */
+/** LeRobot 0.6: more time for libero_spatial, fewer episodes. */
 export const LEROBOT: Protocol = {
   ...OPENVLA,
   name: "lerobot",
   maxSteps: { ...DEMONSTRATED, libero_spatial: 280 },
-  image: { rendered: 256, resized: 256 },
   episodesPerTask: 10,
   actionsPerQuery: null,
 };

@@ -1,7 +1,9 @@
 import type { Random, Tensor } from "../../core/index.ts";
 import type { Flow, LogProbTerms } from "../../flows/index.ts";
 import { Dropout, Linear, Module } from "../../nn/index.ts";
-import type { ChunkConfig, Decoder } from "../decoder.ts";
+import { type Rule, real, whole } from "../check-config.ts";
+import { CHUNK_RULES, type ChunkConfig, type Decoder } from "../decoder.ts";
+import type { FusedDecoder, FuseOptions } from "../fused.ts";
 import { perturb, poolTokens } from "./decoder.ts";
 
 export interface NinaConfig extends ChunkConfig {
@@ -11,6 +13,12 @@ export interface NinaConfig extends ChunkConfig {
   readonly actionNoise: number;
 }
 
+export const NINA_RULES: Readonly<Record<keyof NinaConfig, Rule>> = {
+  ...CHUNK_RULES,
+  condition: whole(1, 16_384),
+  actionNoise: real(0, 10),
+};
+
 /** NinA (arXiv:2508.16845): a normalizing flow behind pooled encoder features gives actions an exact density. */
 export abstract class FlowDecoder<C extends NinaConfig>
   extends Module
@@ -19,16 +27,18 @@ export abstract class FlowDecoder<C extends NinaConfig>
   cond_proj: Linear;
   nf: Flow;
   readonly config: C;
-  /** Training only: zeroes single feature numbers, not whole tokens. */
-  readonly tokenDropout: Dropout = new Dropout(0.1);
+  readonly tokenDropout: Dropout;
 
   /** The flow's event is the chunk, (T, A) or flattened to (T · A). */
   constructor(config: C, flow: Flow) {
     super();
     this.config = config;
+    this.tokenDropout = new Dropout(config.tokenDropout);
     this.cond_proj = new Linear(config.features, config.condition);
     this.nf = flow;
   }
+
+  abstract fuse(options: FuseOptions): FusedDecoder;
 
   /** (B, S, H) → (B, C) */
   condition(features: Tensor): Tensor {

@@ -7,7 +7,11 @@ import {
   Permutation,
   StandardNormal,
 } from "../../flows/index.ts";
-import { FlowDecoder, type NinaConfig } from "./flow-decoder.ts";
+import { flag, whole } from "../check-config.ts";
+import type { DecoderKind } from "../decoder.ts";
+import type { FuseOptions } from "../fused.ts";
+import { FlowDecoder, NINA_RULES, type NinaConfig } from "./flow-decoder.ts";
+import { FusedMlp } from "./fused-mlp.ts";
 
 export interface MlpFlowConfig {
   /** Actions per chunk, T. */
@@ -32,6 +36,7 @@ export const mlpPresets = {
     steps: 10,
     actionWidth: 7,
     features: 1024,
+    tokenDropout: 0.1,
     condition: 256,
     blocks: 28,
     width: 64,
@@ -42,6 +47,7 @@ export const mlpPresets = {
     steps: 10,
     actionWidth: 7,
     features: 1024,
+    tokenDropout: 0.1,
     condition: 256,
     blocks: 28,
     width: 64,
@@ -53,6 +59,7 @@ export const mlpPresets = {
     steps: 10,
     actionWidth: 7,
     features: 1024,
+    tokenDropout: 0.1,
     condition: 256,
     blocks: 18,
     width: 256,
@@ -88,4 +95,17 @@ export class MlpDecoder extends FlowDecoder<MlpConfig> {
   constructor(config: MlpConfig) {
     super(config, mlpFlow(config));
   }
+
+  fuse(options: FuseOptions): FusedMlp {
+    return new FusedMlp(this, options);
+  }
 }
+
+export const mlpKind: DecoderKind<MlpConfig> = {
+  rules: { ...NINA_RULES, blocks: whole(1, 1000), width: whole(1, 16_384), plu: flag },
+  faults: ({ steps, actionWidth }) =>
+    (steps * actionWidth) % 2 === 0
+      ? []
+      : [`decoder.steps: expected an even number of entries, found ${steps} x ${actionWidth}`],
+  make: (config) => new MlpDecoder(config),
+};

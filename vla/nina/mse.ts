@@ -1,10 +1,17 @@
 import type { Random, Tensor } from "../../core/index.ts";
 import { InvertiblePLU } from "../../flows/index.ts";
 import { Dropout, Linear, Module } from "../../nn/index.ts";
-import type { Decoder } from "../decoder.ts";
+import { checkHeads, type Decoder, type DecoderKind } from "../decoder.ts";
+import type { FuseOptions } from "../fused.ts";
 import { perturb, poolTokens } from "./decoder.ts";
 import type { NinaConfig } from "./flow-decoder.ts";
-import { TransformerNet, type TransformerNetConfig, transformerPresets } from "./transformer.ts";
+import { FusedMse } from "./fused-mse.ts";
+import {
+  TransformerNet,
+  type TransformerNetConfig,
+  transformerKind,
+  transformerPresets,
+} from "./transformer.ts";
 
 export interface MseNetConfig extends TransformerNetConfig {
   /** Actions per chunk, T. */
@@ -67,12 +74,12 @@ export class MseDecoder extends Module implements Decoder<{ action: Tensor; z: T
   cond_proj: Linear;
   nf: MseNet;
   readonly config: MseConfig;
-  /** Training only: zeroes single feature numbers, not whole tokens. */
-  readonly tokenDropout: Dropout = new Dropout(0.1);
+  readonly tokenDropout: Dropout;
 
   constructor(config: MseConfig) {
     super();
     this.config = config;
+    this.tokenDropout = new Dropout(config.tokenDropout);
     this.cond_proj = new Linear(config.features, config.condition);
     this.nf = new MseNet(config);
   }
@@ -101,4 +108,14 @@ export class MseDecoder extends Module implements Decoder<{ action: Tensor; z: T
     const shape = [batch, this.config.steps, this.config.actionWidth];
     return { action: random.normals(shape), z: random.normals(shape) };
   }
+
+  fuse(options: FuseOptions): FusedMse {
+    return new FusedMse(this, options);
+  }
 }
+
+export const mseKind: DecoderKind<MseConfig> = {
+  rules: transformerKind.rules,
+  faults: checkHeads,
+  make: (config) => new MseDecoder(config),
+};

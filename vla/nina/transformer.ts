@@ -17,7 +17,11 @@ import {
   MultiheadAttention,
   Sequential,
 } from "../../nn/index.ts";
-import { FlowDecoder, type NinaConfig } from "./flow-decoder.ts";
+import { flag, real, whole } from "../check-config.ts";
+import { checkHeads, type DecoderKind } from "../decoder.ts";
+import type { FuseOptions } from "../fused.ts";
+import { FlowDecoder, NINA_RULES, type NinaConfig } from "./flow-decoder.ts";
+import { FusedTransformer } from "./fused-transformer.ts";
 
 /** Sizes of the network inside a coupling layer. */
 export interface TransformerNetConfig {
@@ -49,6 +53,7 @@ const paper = {
   steps: 10,
   actionWidth: 7,
   features: 1024,
+  tokenDropout: 0.1,
   condition: 256,
   blocks: 18,
   width: 256,
@@ -175,4 +180,25 @@ export class TransformerDecoder extends FlowDecoder<TransformerConfig> {
   constructor(config: TransformerConfig) {
     super(config, transformerFlow(config));
   }
+
+  fuse(options: FuseOptions): FusedTransformer {
+    return new FusedTransformer(this, options);
+  }
 }
+
+export const transformerKind: DecoderKind<TransformerConfig> = {
+  rules: {
+    ...NINA_RULES,
+    blocks: whole(1, 1000),
+    width: whole(1, 16_384),
+    heads: whole(1, 1024),
+    depth: whole(0, 1000),
+    dropout: real(0, 0.999),
+    plu: flag,
+  },
+  faults: (config) => [
+    ...(config.steps % 2 === 0 ? [] : [`decoder.steps: expected an even number, found ${config.steps}`]),
+    ...checkHeads(config),
+  ],
+  make: (config) => new TransformerDecoder(config),
+};

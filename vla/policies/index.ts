@@ -1,19 +1,22 @@
 import { UsageError } from "../../core/index.ts";
+import type { SamplingConfig } from "../checkpoint.ts";
 import { replayPolicy } from "./replay.ts";
 import type { PolicySource } from "./source.ts";
 import { zeroPolicy } from "./zero.ts";
 
 export type { EpisodeKey, PolicySource } from "./source.ts";
 
-/** What a policy is made from: `file` for a recording, `checkpoint` for weights. */
+/** What a policy is made from: `file` for a recording, `checkpoint` for weights, and what to change of their sampling. */
 export interface PolicyFiles {
   readonly file?: string;
   readonly checkpoint: string;
+  readonly sampling: Partial<SamplingConfig>;
 }
 
 /** Every kind of policy a run can be asked for. Each loads its code when asked for: `zero` starts no tensor. */
 const kinds = {
-  nina: async ({ checkpoint }: PolicyFiles) => (await import("./nina.ts")).ninaPolicy(checkpoint),
+  nina: async ({ checkpoint, sampling }: PolicyFiles) =>
+    (await import("./nina.ts")).ninaPolicy(checkpoint, sampling),
   zero: () => zeroPolicy(),
   replay({ file }: PolicyFiles) {
     if (file === undefined)

@@ -1,11 +1,125 @@
 import { basename } from "node:path";
-import { loadCheckpoint } from "../nina/checkpoint.ts";
-import { NinaPolicy } from "../nina/policy.ts";
+import { concat, Random, Plan as Replay, Scope, Tensor } from "../../core/index.ts";
+import { type Checkpoint, loadCheckpoint, type SamplingConfig } from "../checkpoint.ts";
+import type { Decoder } from "../decoder.ts";
+import type { FusedDecoder } from "../fused.ts";
+import type { Image, Observation } from "../observation.ts";
+import { Perception } from "../perception.ts";
+import type { Plan, PlanRequest, Policy } from "../policy.ts";
 import type { PolicySource } from "./source.ts";
 
-/** A NinA checkpoint folder; its weights serve every episode. */
-export function ninaPolicy(dir: string): PolicySource {
+/**
+ * A checkpoint folder, whatever its decoder; its weights serve every episode.
+ *
+ * @param overrides what is not to be sampled as the checkpoint says
+ */
+export function ninaPolicy(dir: string, overrides: Partial<SamplingConfig> = {}): PolicySource {
   const checkpoint = loadCheckpoint(dir);
-  const policy = new NinaPolicy(`nina ${basename(dir)}`, checkpoint);
-  return { name: policy.name, untrained: checkpoint.config.untrained, forEpisode: () => policy };
+  const { decoder, perception, untrained } = checkpoint.config;
+  const sampling = { ...checkpoint.config.sampling, ...overrides };
+  if (sampling.actionsPerQuery > decoder.steps) {
+    throw new Error(
+      `checkpoint ${dir}: expected at most ${decoder.steps} actions per query, as many as it plans, ` +
+        `got ${sampling.actionsPerQuery}`,
+    );
+  }
+  const policy = new NinaPolicy(`nina ${basename(dir)}`, checkpoint, sampling);
+  return {
+    name: policy.name,
+    untrained,
+    cameraSize: perception.cameraSize,
+    sampling,
+    hasDensity: checkpoint.decoder.logProbTerms !== undefined,
+    forEpisode: () => policy,
+  };
+}
+
+/**
+ * NinA at work (arXiv:2508.16845, section 3): both camera pictures and the instruction go through the Florence-2
+ * encoder, its features condition the decoder, and one sample z ~ N(0, temperature² I) becomes a chunk of actions, of
+ * which the first `actionsPerQuery` are handed out. Other decoders than NinA's do the same in their own way.
+ */
+export class NinaPolicy implements Policy {
+  readonly name: string;
+  readonly #sampling: SamplingConfig;
+  readonly #perception: Perception;
+  readonly #decoder: Decoder;
+  /** Samples; densities come from the checkpoint's own decoder. */
+  readonly #fused: Pick<FusedDecoder, "condition" | "sample">;
+  /** A captured forward pass for each prompt length, with log-probabilities and without. */
+  readonly #replays = new Map<string, Replay>();
+  readonly #prompts = new Map<string, Tensor>();
+  #random = new Random(0);
+
+  constructor(
+    name: string,
+    { florence, tokenizer, decoder, config }: Checkpoint,
+    sampling: SamplingConfig = config.sampling,
+  ) {
+    this.name = name;
+    this.#sampling = sampling;
+    this.#perception = new Perception(florence, tokenizer, config.perception);
+    this.#decoder = decoder;
+    this.#fused = decoder.fuse?.({ weights: "float32" }) ?? decoder;
+  }
+
+  reset(seed: number): void {
+    this.#random = new Random(seed);
+  }
+
+  act(seen: Observation, instruction: string, { logProb: asked = false }: PlanRequest = {}): Plan {
+    using _ = new Scope();
+    const { steps, actionWidth } = this.#decoder.config;
+    const { temperature, actionsPerQuery } = this.#sampling;
+    const inputs = [
+      this.#pixels(seen.agentview_image, "agentview_image"),
+      this.#pixels(seen.robot0_eye_in_hand_image, "robot0_eye_in_hand_image"),
+      this.#prompt(instruction),
+      this.#random.normals([1, steps, actionWidth]).scale(temperature),
+    ];
+    const [chunk, terms] = this.#replay(inputs, asked).run(...inputs);
+    const actions = Array.from({ length: actionsPerQuery }, (_unused, t) =>
+      Float64Array.from(chunk.data.subarray(t * actionWidth, (t + 1) * actionWidth)),
+    );
+    if (!terms) return { actions };
+    const [base, ...layers] = terms.data;
+    const logProb = layers.reduce((sum, logDet) => sum + logDet, base);
+    return { actions, logProb, logProbTerms: { base, layers } };
+  }
+
+  #pixels(image: Image, camera: string): Tensor {
+    const size = this.#perception.config.imageSize;
+    try {
+      return Tensor.from(this.#perception.pixels(image), [1, 3, size, size]);
+    } catch (cause) {
+      throw new Error(`${this.name}: ${camera}: ${(cause as Error).message}`, { cause });
+    }
+  }
+
+  #prompt(instruction: string): Tensor {
+    let ids = this.#prompts.get(instruction);
+    if (!ids) {
+      const list = this.#perception.tokens(instruction);
+      ids = Tensor.from(list, [1, list.length], "int32");
+      ids.moveTo(null); // outlives this call
+      this.#prompts.set(instruction, ids);
+    }
+    return ids;
+  }
+
+  #replay(examples: readonly Tensor[], withLogProb: boolean): Replay {
+    const key = `${examples[2].size} ${withLogProb}`;
+    let replay = this.#replays.get(key);
+    if (!replay) {
+      const forward = (agentview: Tensor, wrist: Tensor, ids: Tensor, z: Tensor): Tensor[] => {
+        const condition = this.#fused.condition(this.#perception.features(agentview, wrist, ids));
+        const actions = this.#fused.sample(z, condition);
+        const terms = withLogProb ? this.#decoder.logProbTerms?.(actions, condition) : undefined;
+        return terms ? [actions, concat([terms.base, ...terms.layers], 0)] : [actions];
+      };
+      replay = new Replay(forward, examples);
+      this.#replays.set(key, replay);
+    }
+    return replay;
+  }
 }

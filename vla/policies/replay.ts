@@ -32,6 +32,8 @@ export function replayPolicy(path: string): PolicySource {
   return {
     name,
     untrained: false,
+    cameraSize: null,
+    hasDensity: false,
     forEpisode: (episode) => player(name, find(recordings, episode, path), episode.protocol.actionsPerQuery),
   };
 }

@@ -1,3 +1,4 @@
+import type { SamplingConfig } from "../checkpoint.ts";
 import type { Contacts } from "../libero/mujoco.ts";
 import type { Protocol } from "../libero/protocols.ts";
 import type { Policy } from "../policy.ts";
@@ -23,6 +24,12 @@ export interface PolicySource {
   readonly name: string;
   /** True for weights that come from a random generator: the results then say so. */
   readonly untrained: boolean;
+  /** Side of the pictures it is to be shown, pixels; null: as the protocol has it. */
+  readonly cameraSize: number | null;
+  /** How it samples, where it does. */
+  readonly sampling?: SamplingConfig;
+  /** Whether its plans can tell their log-probability. */
+  readonly hasDensity: boolean;
   /** The policy that plays this episode; throws when there is none. */
   forEpisode(episode: EpisodeKey): Policy;
 }

@@ -10,5 +10,11 @@ export const stillPlan: Plan = { actions: Array.from({ length: CHUNK }, () => ST
 /** Does nothing, ever: the floor under every success rate, and a timing of everything that is not the policy. */
 export function zeroPolicy(): PolicySource {
   const policy: Policy = { name: "zero", reset() {}, act: () => stillPlan };
-  return { name: policy.name, untrained: false, forEpisode: () => policy };
+  return {
+    name: policy.name,
+    untrained: false,
+    cameraSize: null,
+    hasDensity: false,
+    forEpisode: () => policy,
+  };
 }

@@ -2,11 +2,11 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { Random, Scope, Tensor } from "../../../core/index.ts";
+import { loadCheckpoint, makeDecoder, saveCheckpoint } from "../../../vla/checkpoint.ts";
 import { trainBpe } from "../../../vla/florence2/bpe-train.ts";
 import { Florence2 } from "../../../vla/florence2/model.ts";
 import { promptFor } from "../../../vla/florence2/prompt.ts";
 import { Tokenizer } from "../../../vla/florence2/tokenizer.ts";
-import { loadCheckpoint, makeDecoder, saveCheckpoint } from "../../../vla/nina/checkpoint.ts";
 import { BrokenLaw, type Input, type Reader } from "../reader.ts";
 import { jsonValues, safetensorsHeader } from "../structure.ts";
 
@@ -48,9 +48,12 @@ function smallest(): Input[] {
     blocks: 1,
     width: 2,
     plu: true,
+    tokenDropout: 0,
     actionNoise: 0,
   } as const;
-  const config = { florence, decoder, imageSize: SIDE, untrained: true };
+  const perception = { imageSize: SIDE, prompt: "template", promptLength: null, cameraSize: null } as const;
+  const sampling = { temperature: 1, actionsPerQuery: 2 };
+  const config = { florence, decoder, perception, sampling, untrained: true };
   const random = new Random(0);
   const folder = mkdtempSync(join(tmpdir(), "fuzz-checkpoint-"));
   try {
@@ -75,7 +78,8 @@ const reader: Reader = {
     using _ = new Scope();
     const { config, florence, decoder, tokenizer } = loadCheckpoint(dirname(path));
     const { ids, shape } = tokenizer.encodeBatch([promptFor("push the drawer shut")]);
-    const picture = new Random(0).normals([1, 3, config.imageSize, config.imageSize]);
+    const { imageSize } = config.perception;
+    const picture = new Random(0).normals([1, 3, imageSize, imageSize]);
     const features = florence.forward([picture, picture], Tensor.from(ids, shape, "int32"));
     const { steps, actionWidth } = decoder.config;
     const noise = new Random(0).normals([1, steps, actionWidth]);

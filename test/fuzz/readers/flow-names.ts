@@ -6,7 +6,16 @@ import { safetensorsHeader } from "../structure.ts";
 import { safetensorsFile } from "./safetensors.ts";
 
 const FILE = "flow.safetensors";
-const SIZES = { steps: 1, actionWidth: 4, features: 2, condition: 2, width: 2, plu: true, actionNoise: 0 };
+const SIZES = {
+  steps: 1,
+  actionWidth: 4,
+  features: 2,
+  condition: 2,
+  width: 2,
+  plu: true,
+  tokenDropout: 0,
+  actionNoise: 0,
+};
 
 /** A checkpoint of NinA's MLP flow at the smallest size. */
 function seed(blocks: number): { file: string; bytes: Buffer } {

@@ -44,7 +44,7 @@ export const fromNoise = (net: Flow | MseNet, z: Tensor, condition: Tensor): Ten
 
 /** How to build the decoder of a configuration; undefined for a backbone that the product does not have. */
 export function decoderOf(config: AgentConfig): (() => Decoder) | undefined {
-  const chunk = { features: config.feature_dim, actionNoise: config.action_noise_mult };
+  const chunk = { tokenDropout: 0, features: config.feature_dim, actionNoise: config.action_noise_mult };
   switch (config.backbone) {
     case "mlp":
       return () => new MlpDecoder({ ...mlpConfig(config), ...chunk });

@@ -103,6 +103,9 @@ const makeFlower =
       rotary: config.use_rope ? { theta: config.rope_theta, length: config.query_seq_len } : null,
       crossAttention: config.use_cross_attn,
       norm,
+      tokenDropout: 0,
+      dropout: 0,
+      timeSampling: "stratified",
     });
 
 /** The rotary tables are no weights. The reference computes them in float32, step by step. */

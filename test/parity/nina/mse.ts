@@ -19,7 +19,7 @@ export function mseCase(dir: string, one: FlowCase): () => ParityResult {
     for (const precision of ["float64", "float32"] as const) {
       tidy(() => {
         // The recorded loss has no noise on its targets and a condition of its own: features are not used.
-        const config = { ...mseConfig(one.config), features: 1, actionNoise: 0 };
+        const config = { ...mseConfig(one.config), features: 1, tokenDropout: 0, actionNoise: 0 };
         const decoder = inDType(precision, () => new MseDecoder(config));
         decoder.nf.load(golden.tensors, { prefix: `state.${PREFIX}` });
         const input = (name: string): Tensor => golden.tensor(`in.${name}`, precision);

@@ -139,19 +139,22 @@ describe("rollout", () => {
     ]);
   });
 
-  test("a plan that is refused is in no mean", async () => {
+  test("a plan that is refused is in no result", async () => {
     let calls = 0;
     const policy = planner(() =>
       calls++ === 0 ? { actions: [still], logProb: 1 } : { actions: [], logProb: 9 },
     );
-    expect((await play(new FakeStage(), policy))!.episode).toMatchObject({ outcome: "error", logProb: 1 });
+    expect((await play(new FakeStage(), policy))!.episode).toMatchObject({
+      outcome: "error",
+      logProbs: [1],
+    });
   });
 
-  test("reports the mean log-probability of the plans", async () => {
+  test("reports the log-probability of each plan", async () => {
     let logProb = 0;
     const policy = planner(() => ({ actions: [still], logProb: logProb++ }));
-    expect((await play(new FakeStage(), policy, 3))!.episode.logProb).toBe(1);
-    expect((await play(new FakeStage(), chunksOf(1), 3))!.episode).not.toHaveProperty("logProb");
+    expect((await play(new FakeStage(), policy, 3))!.episode.logProbs).toEqual([0, 1, 2]);
+    expect((await play(new FakeStage(), chunksOf(1), 3))!.episode).not.toHaveProperty("logProbs");
   });
 
   test.each<[string, () => Plan, string]>([

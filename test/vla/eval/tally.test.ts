@@ -8,6 +8,7 @@ const run: RunInfo = {
   untrained: false,
   seed: 4,
   protocol: "nina",
+  cameraSize: 128,
   engine: { node: "20.20.2", mujoco: "3.14.0", contacts: "mujoco-2.3", fma: true },
 };
 

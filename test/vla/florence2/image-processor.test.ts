@@ -4,13 +4,7 @@ import { fc, test } from "@fast-check/vitest";
 import ndarray from "ndarray";
 import { describe, expect } from "vitest";
 import { readSafetensors } from "../../../core/index.ts";
-import {
-  normaliseImage,
-  processImage,
-  randomShift,
-  resizeImage,
-  shiftImage,
-} from "../../../vla/florence2/image-processor.ts";
+import { normaliseImage, processImage, resizeImage } from "../../../vla/florence2/image-processor.ts";
 import type { Image } from "../../../vla/observation.ts";
 
 const picture = (side: number, level: (row: number, column: number, channel: number) => number): Image => {
@@ -97,69 +91,70 @@ describe("resizing", () => {
   });
 });
 
-describe("shifting", () => {
-  const offsets = fc
-    .record({ pad: fc.nat(10) })
-    .chain(({ pad }) => fc.record({ pad: fc.constant(pad), x: fc.nat(2 * pad), y: fc.nat(2 * pad) }));
+/** What a level becomes, in float64. */
+const normal = (level: number, channel: number, gain = 1): number => {
+  const mean = [0.48145466, 0.4578275, 0.40821073][channel];
+  const std = [0.26862954, 0.26130258, 0.27577711][channel];
+  return (Math.min(1, (level / 255) * gain) - mean) / std;
+};
 
-  test.prop([pictures, offsets])(
-    "moves the picture by whole pixels and repeats its edges",
-    (image, shift) => {
-      const [side] = image.shape;
-      const shifted = shiftImage(toPlanes(image), side, shift);
-      const inside = (i: number): number => Math.min(side - 1, Math.max(0, i));
-      const expected = shifted.map((_, i) => {
-        const [channel, row, column] = [Math.trunc(i / side ** 2), Math.trunc(i / side) % side, i % side];
-        return image.get(inside(row + shift.y - shift.pad), inside(column + shift.x - shift.pad), channel);
+/** Float32 steps: a few roundings of values below 4. */
+const expectClose = (values: Float32Array, expected: (i: number) => number): void => {
+  values.forEach((value, i) => {
+    if (Math.abs(value - expected(i)) > 2e-6) expect(`${i}: ${value}`).toBe(`${i}: ${expected(i)}`);
+  });
+};
+
+describe("what the vision tower sees", () => {
+  const offset = fc.integer({ min: -12, max: 12 });
+  const gains = fc.double({ min: 0, max: 3, noNaN: true });
+
+  test.prop([pictures, size, offset, offset, gains])(
+    "is the resized picture, cut out further on, its edges repeated, brightened and normalised",
+    (image, to, dx, dy, gain) => {
+      const resized = resizeImage(image, to);
+      const inside = (i: number): number => Math.min(to - 1, Math.max(0, i));
+      const values = processImage(image, to, { dx, dy }, gain);
+      expect(values).toHaveLength(3 * to * to);
+      expectClose(values, (i) => {
+        const [channel, row, column] = [Math.trunc(i / to ** 2), Math.trunc(i / to) % to, i % to];
+        return normal(resized[(channel * to + inside(row + dy)) * to + inside(column + dx)], channel, gain);
       });
-      expect(shifted).toEqual(expected);
+      if (gain === 1) expect(values).toEqual(normaliseImage(resized, to, { dx, dy }));
     },
   );
 
-  test.prop([fc.nat(12), fc.float({ min: 0, max: Math.fround(0.9999), noNaN: true })])(
-    "draws offsets over the whole range and never outside",
-    (pad, u) => {
-      const draws = [0, u, 0.9999999];
-      const { x } = randomShift(pad, () => draws[0]);
-      expect(x).toBe(0);
-      expect(randomShift(pad, () => draws[2]).y).toBe(2 * pad);
-      const drawn = randomShift(pad, () => draws[1]);
-      expect(shiftImage(new Uint8Array(3), 1, drawn)).toHaveLength(3);
+  test.prop([pictures, size])("without shift and gain is every level normalised", (image, to) => {
+    const values = processImage(image, to);
+    expect(values).toEqual(processImage(image, to, { dx: 0, dy: 0 }, 1));
+    expect(values).toEqual(normaliseImage(resizeImage(image, to), to));
+  });
+
+  test.prop([pictures, size, offset, offset])(
+    "does not mind how a picture lies in memory",
+    (image, to, dx, dy) => {
+      const upsideDown = image.step(-1);
+      const [side] = image.shape;
+      const copy = picture(side, (row, column, channel) => image.get(side - 1 - row, column, channel));
+      expect(processImage(upsideDown, to, { dx, dy })).toEqual(processImage(copy, to, { dx, dy }));
     },
   );
 
-  test("draws x and y apart", () => {
-    const numbers = [0.1, 0.9];
-    expect(randomShift(10, () => numbers.shift()!)).toEqual({ pad: 10, x: 2, y: 18 });
+  test("is written where it is wanted", () => {
+    const image = picture(4, (row, column, channel) => row * 40 + column * 5 + channel);
+    const batch = new Float32Array(2 * 48).fill(9);
+    const out = batch.subarray(48);
+    expect(processImage(image, 4, undefined, undefined, out)).toBe(out);
+    expect(out).toEqual(processImage(image, 4));
+    expect(batch.subarray(0, 48).every((value) => value === 9)).toBe(true);
   });
 
-  test("refuses offsets outside the padding", () => {
-    expect(() => shiftImage(new Uint8Array(3), 1, { pad: 2, x: 5, y: 0 })).toThrow(
-      "0..4 for pad 2, got (5, 0)",
-    );
-    expect(() => shiftImage(new Uint8Array(3), 1, { pad: 2, x: 0, y: 0.5 })).toThrow("0..4");
-  });
-});
-
-describe("normalising", () => {
-  test("is CLIP's, per channel", () => {
-    const values = normaliseImage(Uint8Array.of(0, 255, 0, 255, 0, 255));
-    const expected = [
-      [0.48145466, 0.26862954],
-      [0.4578275, 0.26130258],
-      [0.40821073, 0.27577711],
-    ].flatMap(([mean, std]) => [-mean / std, (1 - mean) / std]);
-    // Float32 steps: two roundings of values below 4.
-    values.forEach((value, i) => {
-      expect(value).toBeCloseTo(expected[i], 6);
-    });
-  });
-
-  test.prop([pictures, size])("follows resizing and shifting", (image, to) => {
-    const shift = { pad: 2, x: 1, y: 4 };
-    const resized = resizeImage(image, to);
-    expect(processImage(image, to)).toEqual(normaliseImage(resized));
-    expect(processImage(image, to, shift)).toEqual(normaliseImage(shiftImage(resized, to, shift)));
+  test("is refused for half a pixel, a gain that is none, and too little room", () => {
+    const image = picture(2, () => 7);
+    expect(() => processImage(image, 2, { dx: 0.5, dy: 0 })).toThrow("whole pixels, got (0.5, 0)");
+    for (const gain of [-1, Number.NaN, Infinity])
+      expect(() => processImage(image, 2, undefined, gain)).toThrow(`not negative, got ${gain}`);
+    expect(() => processImage(image, 2, undefined, 1, new Float32Array(11))).toThrow("12 numbers, got 11");
   });
 });
 
@@ -202,7 +197,7 @@ describe.skipIf(!goldens)("the reference's pictures (needs NINA_GOLDENS)", () =>
     expect(thin(processImage(image, to))).toEqual((stored("val") ?? stored("val_sub8"))!.data);
 
     // The reference shifts by sampling a grid, off an integer crop by up to 2.4e-3 grey levels: / 255 / std.
-    const shifted = thin(processImage(image, to, { pad, x, y }));
+    const shifted = thin(processImage(image, to, { dx: x - pad, dy: y - pad }));
     const train = stored("train")!.data as Float32Array;
     const worst = shifted.reduce((most, value, i) => Math.max(most, Math.abs(value - train[i])), 0);
     expect(worst).toBeLessThan(2.4e-3 / 255 / 0.26);

@@ -18,7 +18,7 @@ const corpus = [
   "put the bowl on the plate and open the drawer",
   "open the top drawer of the cabinet",
   "turn on the stove",
-].map(promptFor);
+].map((instruction) => promptFor(instruction));
 const json = trainBpe(corpus, { size: 330 });
 const tokenizer = new Tokenizer(json);
 

@@ -14,6 +14,9 @@ const sizes = fc.record({
   rotary: fc.option(fc.constant({ theta: 32, length: 6 })),
   crossAttention: fc.boolean(),
   norm: fc.constantFrom("mean square" as const, "variance" as const),
+  tokenDropout: fc.constant(0),
+  dropout: fc.constant(0),
+  timeSampling: fc.constant("stratified" as const),
 });
 
 describe("FusedFlower", () => {

@@ -22,7 +22,7 @@ describe("FusedMlp", () => {
         ...run,
         config,
         noise: 0.3,
-        make: () => new MlpDecoder({ ...config, actionNoise: 0 }),
+        make: () => new MlpDecoder({ ...config, tokenDropout: 0, actionNoise: 0 }),
       })),
   );
 });

@@ -28,6 +28,7 @@ describe.each([TransformerDecoder, MseDecoder])("fused %o", (Decoder) => {
           steps: 2 * half,
           width: config.heads * headWidth,
           dropout: 0.1,
+          tokenDropout: 0,
           actionNoise: 0,
         }),
     })),

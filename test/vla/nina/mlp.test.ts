@@ -12,6 +12,7 @@ const tiny: MlpConfig = {
   blocks: 2,
   width: 8,
   plu: true,
+  tokenDropout: 0.1,
   actionNoise: 0.03,
 };
 

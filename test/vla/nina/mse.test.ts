@@ -17,6 +17,7 @@ const tiny: MseConfig = {
   depth: 1,
   dropout: 0.1,
   plu: true,
+  tokenDropout: 0.1,
   actionNoise: 0.03,
 };
 

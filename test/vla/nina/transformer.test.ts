@@ -24,6 +24,7 @@ const tiny: TransformerConfig = {
   depth: 2,
   dropout: 0.1,
   plu: true,
+  tokenDropout: 0.1,
   actionNoise: 0.03,
 };
 

@@ -4,7 +4,7 @@ import type { Observation } from "../../../vla/observation.ts";
 import { loadPolicy } from "../../../vla/policies/index.ts";
 
 test("zero plans actions of seven zeros", async () => {
-  const source = await loadPolicy("zero", { checkpoint: "" });
+  const source = await loadPolicy("zero", { checkpoint: "", sampling: {} });
   const policy = source.forEpisode({
     suite: "mini",
     task: "push",
@@ -21,7 +21,7 @@ test("zero plans actions of seven zeros", async () => {
 });
 
 test("replay without a file says so", async () => {
-  await expect(loadPolicy("replay", { checkpoint: "" })).rejects.toThrow(
+  await expect(loadPolicy("replay", { checkpoint: "", sampling: {} })).rejects.toThrow(
     "expected the file of recorded actions",
   );
 });

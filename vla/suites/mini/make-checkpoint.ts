@@ -1,13 +1,13 @@
 /** Writes the untrained checkpoint of the embedded suite: `npx tsx vla/suites/mini/make-checkpoint.ts --help`. */
 import { fileURLToPath } from "node:url";
 import { parseCli, Random, runMain } from "../../../core/index.ts";
+import { makeDecoder, type PolicyConfig, saveCheckpoint } from "../../checkpoint.ts";
 import { trainBpe } from "../../florence2/bpe-train.ts";
 import type { FlorenceConfig } from "../../florence2/config.ts";
 import { Florence2 } from "../../florence2/model.ts";
 import { promptFor } from "../../florence2/prompt.ts";
 import { Tokenizer } from "../../florence2/tokenizer.ts";
 import { loadSuite } from "../../libero/suites.ts";
-import { makeDecoder, saveCheckpoint } from "../../nina/checkpoint.ts";
 import { MINI, miniRoots } from "./roots.ts";
 
 /** Where the embedded suite's policy lies. */
@@ -44,16 +44,18 @@ export function makeMiniCheckpoint(dir: string, seed: number): void {
     steps: 10,
     actionWidth: 7,
     features: encoder.d_model,
+    tokenDropout: 0.1,
     condition: 32,
     blocks: 6,
     width: 32,
     plu: true,
     actionNoise: 0.03,
   } as const;
-  const config = {
+  const config: PolicyConfig = {
     florence: { ...encoder, vocab_size: new Tokenizer(vocabulary).size },
     decoder,
-    imageSize: 112,
+    perception: { imageSize: 112, prompt: "template", promptLength: null, cameraSize: null },
+    sampling: { temperature: 1, actionsPerQuery: 10 },
     untrained: true,
   };
   const random = new Random(seed);

@@ -4,11 +4,11 @@ import { join } from "node:path";
 import ndarray from "ndarray";
 import { afterAll, describe, expect, it } from "vitest";
 import { heapUsage, readSafetensors, Scope, Tensor, writeSafetensors } from "../../../core/index.ts";
+import { loadCheckpoint } from "../../../vla/checkpoint.ts";
 import { processImage } from "../../../vla/florence2/image-processor.ts";
 import { promptFor } from "../../../vla/florence2/prompt.ts";
-import { loadCheckpoint } from "../../../vla/nina/checkpoint.ts";
-import { NinaPolicy } from "../../../vla/nina/policy.ts";
 import type { Image, Observation } from "../../../vla/observation.ts";
+import { NinaPolicy } from "../../../vla/policies/nina.ts";
 import { makeMiniCheckpoint, miniCheckpoint } from "../../../vla/suites/mini/make-checkpoint.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "nina-policy-"));
@@ -33,7 +33,9 @@ describe("NinaPolicy", () => {
   it("plans ten actions in [−1, 1] and knows how likely they are", () => {
     const policy = new NinaPolicy("test", checkpoint);
     policy.reset(5);
-    const { actions, logProb, logProbTerms } = policy.act(seen(picture(128, 3)), "push the drawer shut");
+    const { actions, logProb, logProbTerms } = policy.act(seen(picture(128, 3)), "push the drawer shut", {
+      logProb: true,
+    });
     expect(actions.length).toBe(10);
     for (const action of actions) {
       expect(action.length).toBe(7);
@@ -158,6 +160,8 @@ describe("a checkpoint folder", () => {
   it("refuses a configuration that is none", () => {
     const dir = damaged("config");
     writeFileSync(join(dir, "config.json"), "{}");
-    expect(() => loadCheckpoint(dir)).toThrow("expected florence, decoder, imageSize and untrained");
+    expect(() => loadCheckpoint(dir)).toThrow(
+      "expected florence, decoder, perception, sampling and untrained",
+    );
   });
 });

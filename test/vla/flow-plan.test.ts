@@ -2,18 +2,19 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { Random } from "../../../core/index.ts";
-import { certify } from "../../../flows/index.ts";
-import { type DecoderConfig, makeDecoder, type PolicyConfig } from "../../../vla/nina/checkpoint.ts";
-import flowPlan from "../../../vla/nina/flow-plan.ts";
+import { Random } from "../../core/index.ts";
+import { certify } from "../../flows/index.ts";
+import { type DecoderConfig, makeDecoder, type PolicyConfig } from "../../vla/checkpoint.ts";
+import flowPlan from "../../vla/flow-plan.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "flow-plan-"));
 afterAll(() => rmSync(dir, { recursive: true }));
 
 const mini = JSON.parse(readFileSync("vla/suites/mini/checkpoint/config.json", "utf8")) as PolicyConfig;
+const sampling = { ...mini.sampling, actionsPerQuery: 4 };
 /** Writes the embedded checkpoint's configuration with another decoder. */
 const write = (decoder: DecoderConfig): void =>
-  writeFileSync(join(dir, "config.json"), JSON.stringify({ ...mini, decoder }));
+  writeFileSync(join(dir, "config.json"), JSON.stringify({ ...mini, decoder, sampling }));
 
 const sizes = {
   steps: 4,
@@ -23,6 +24,7 @@ const sizes = {
   blocks: 2,
   width: 8,
   plu: true,
+  tokenDropout: 0.1,
   actionNoise: 0,
 };
 

@@ -12,31 +12,51 @@ import {
   toHost,
   writeFileAtomic,
   writeSafetensors,
-} from "../../core/index.ts";
-import { Permutation } from "../../flows/index.ts";
-import { buildWithin } from "../../nn/index.ts";
-import { checkFields, flag, type Rule, real, whole } from "../check-config.ts";
-import type { Decoder } from "../decoder.ts";
-import { checkFlorenceConfig, checkImageSize, type FlorenceConfig } from "../florence2/config.ts";
-import type { Florence2 } from "../florence2/model.ts";
-import { loadTokenizer, MAX_LENGTH, type Tokenizer, type TokenizerJson } from "../florence2/tokenizer.ts";
-import { loadFlorence2 } from "../florence2/weights.ts";
-import { type MlpConfig, MlpDecoder } from "./mlp.ts";
-import { type MseConfig, MseDecoder } from "./mse.ts";
-import { type TransformerConfig, TransformerDecoder } from "./transformer.ts";
+} from "../core/index.ts";
+import { Permutation } from "../flows/index.ts";
+import { buildWithin } from "../nn/index.ts";
+import { checkFields, type Rule, real, whole } from "./check-config.ts";
+import type { ChunkConfig, Decoder, DecoderKind } from "./decoder.ts";
+import { checkFlorenceConfig, type FlorenceConfig } from "./florence2/config.ts";
+import type { Florence2 } from "./florence2/model.ts";
+import { loadTokenizer, type Tokenizer, type TokenizerJson } from "./florence2/tokenizer.ts";
+import { loadFlorence2 } from "./florence2/weights.ts";
+import { flowerKind } from "./flower/flower.ts";
+import { mlpKind } from "./nina/mlp.ts";
+import { mseKind } from "./nina/mse.ts";
+import { transformerKind } from "./nina/transformer.ts";
+import { checkRoom, PERCEPTION_RULES, type PerceptionConfig } from "./perception.ts";
+
+/** Every kind of decoder that a checkpoint may hold. */
+const decoderKinds = {
+  mlp: mlpKind,
+  transformer: transformerKind,
+  mse: mseKind,
+  flower: flowerKind,
+} as const;
+
+type Kinds = typeof decoderKinds;
+type ConfigOf<K> = K extends DecoderKind<infer C> ? C : never;
 
 /** A decoder's kind and its sizes. */
-export type DecoderConfig =
-  | ({ readonly kind: "mlp" } & MlpConfig)
-  | ({ readonly kind: "transformer" } & TransformerConfig)
-  | ({ readonly kind: "mse" } & MseConfig);
+export type DecoderConfig = {
+  [K in keyof Kinds]: { readonly kind: K } & ConfigOf<Kinds[K]>;
+}[keyof Kinds];
+
+/** How a policy turns its decoder's samples into what is executed. */
+export interface SamplingConfig {
+  /** Scales the noise z that a sample is made of: 1 samples the model, below it sampling stays nearer to the mode. */
+  readonly temperature: number;
+  /** Actions of each chunk that are handed out, the first ones: then the policy looks again. */
+  readonly actionsPerQuery: number;
+}
 
 /** `config.json` of a checkpoint folder. */
 export interface PolicyConfig {
   readonly florence: FlorenceConfig;
   readonly decoder: DecoderConfig;
-  /** Side of the square pictures the vision tower sees, pixels. */
-  readonly imageSize: number;
+  readonly perception: PerceptionConfig;
+  readonly sampling: SamplingConfig;
   /** True for weights that were drawn, not learnt: whoever shows results says so. */
   readonly untrained: boolean;
 }
@@ -54,16 +74,11 @@ const FILES = { config: "config.json", weights: "model.safetensors", tokenizer: 
 const ENCODER = "vlm.";
 
 /** Builds a decoder with undefined weights. */
-export function makeDecoder(config: DecoderConfig): Decoder {
-  switch (config.kind) {
-    case "mlp":
-      return new MlpDecoder(config);
-    case "transformer":
-      return new TransformerDecoder(config);
-    case "mse":
-      return new MseDecoder(config);
-  }
-}
+export const makeDecoder = (config: DecoderConfig): Decoder => kindOf(config).make(config);
+
+/** The kind of a configuration, to be asked about that configuration alone: so its type is that of any. */
+const kindOf = ({ kind }: DecoderConfig): DecoderKind<ChunkConfig> =>
+  decoderKinds[kind] as unknown as DecoderKind<ChunkConfig>;
 
 /**
  * Reads a checkpoint folder: `config.json`, `tokenizer.json`, and `model.safetensors` with the encoder under `vlm.` and
@@ -98,7 +113,7 @@ export function loadCheckpoint(dir: string): Checkpoint {
           `tokenizer with ${tokenizer.size} ids for a table of ${florence.config.vocab_size} rows`,
         );
       }
-      const [wrong] = checkImageSize(florence.config, config.imageSize, MAX_LENGTH);
+      const [wrong] = checkRoom(florence.config, config.perception);
       if (wrong !== undefined) throw new Error(`${FILES.config}: ${wrong}`);
       return { config, florence, decoder, tokenizer };
     });
@@ -110,27 +125,9 @@ export function loadCheckpoint(dir: string): Checkpoint {
 /** Bytes of a `config.json`. */
 const MAX_CONFIG = 2 ** 20;
 
-/** Far beyond any decoder of the paper, and small enough to multiply. */
-const CHUNK_RULES: Readonly<Record<string, Rule>> = {
-  steps: whole(1, 1000),
-  actionWidth: whole(1, 1000),
-  features: whole(1, 16_384),
-  condition: whole(1, 16_384),
-  blocks: whole(1, 1000),
-  width: whole(1, 16_384),
-  plu: flag,
-  actionNoise: real(0, 10),
-};
-const TRANSFORMER_RULES = {
-  ...CHUNK_RULES,
-  heads: whole(1, 1024),
-  depth: whole(0, 1000),
-  dropout: real(0, 0.999),
-};
-const DECODER_RULES: Readonly<Record<DecoderConfig["kind"], Readonly<Record<string, Rule>>>> = {
-  mlp: CHUNK_RULES,
-  transformer: TRANSFORMER_RULES,
-  mse: TRANSFORMER_RULES,
+const SAMPLING_RULES: Readonly<Record<keyof SamplingConfig, Rule>> = {
+  temperature: real(0, 10),
+  actionsPerQuery: whole(1, 1000),
 };
 
 /** Reads and checks a checkpoint folder's `config.json`. */
@@ -142,41 +139,45 @@ export function readConfig(path: string): PolicyConfig {
     if (cause instanceof SyntaxError) throw new FormatError(path, "JSON", cause.message);
     throw cause;
   }
-  const { florence, decoder, imageSize, untrained } = config ?? {};
-  if (!florence || !decoder || typeof imageSize !== "number" || typeof untrained !== "boolean") {
+  const { florence, decoder, perception, sampling, untrained } = config ?? {};
+  if (!florence || !decoder || !perception || !sampling || typeof untrained !== "boolean") {
     const found = Object.keys(config ?? {}).join(", ");
-    throw new FormatError(path, "florence, decoder, imageSize and untrained", found === "" ? "none" : found);
+    throw new FormatError(
+      path,
+      "florence, decoder, perception, sampling and untrained",
+      found === "" ? "none" : printable(found, 500),
+    );
   }
-  if (!Object.hasOwn(DECODER_RULES, decoder.kind)) {
-    const kinds = Object.keys(DECODER_RULES).join(", ");
+  if (!Object.hasOwn(decoderKinds, decoder.kind)) {
+    const kinds = Object.keys(decoderKinds).join(", ");
     throw new FormatError(path, `a decoder of kind ${kinds}`, JSON.stringify(decoder.kind) ?? "none");
   }
   const wrong = [
     ...checkFlorenceConfig(florence),
     ...checkDecoder(decoder, florence),
-    ...checkFields("config", { imageSize }, { imageSize: whole(1, 4096) }),
+    ...checkFields("perception", perception, PERCEPTION_RULES),
+    ...checkSampling(sampling, decoder),
   ];
   if (wrong.length > 0) throw new Error(`${path}: ${printable(wrong.join("; "), 1500)}`);
-  return { florence, decoder, imageSize, untrained };
+  return { florence, decoder, perception, sampling, untrained };
 }
 
 /** What is wrong with a decoder's sizes, alone and beside the encoder's: one line each. */
 function checkDecoder(decoder: DecoderConfig, { d_model }: FlorenceConfig): string[] {
-  const wrong = checkFields("decoder", decoder, DECODER_RULES[decoder.kind]);
+  const { rules, faults } = kindOf(decoder);
+  const wrong = checkFields("decoder", decoder, rules);
   if (wrong.length > 0) return wrong;
-  const { steps, actionWidth, features } = decoder;
-  if (features !== d_model) {
-    wrong.push(`decoder.features: expected florence.d_model = ${d_model}, found ${features}`);
-  }
-  if (decoder.kind === "mlp" && (steps * actionWidth) % 2 !== 0) {
-    wrong.push(`decoder.steps: expected an even number of entries, found ${steps} x ${actionWidth}`);
-  }
-  if (decoder.kind === "transformer" && steps % 2 !== 0) {
-    wrong.push(`decoder.steps: expected an even number, found ${steps}`);
-  }
-  if (decoder.kind !== "mlp" && decoder.width % decoder.heads !== 0) {
-    wrong.push(`decoder.heads: expected a divisor of width = ${decoder.width}, found ${decoder.heads}`);
-  }
+  if (decoder.features !== d_model)
+    wrong.push(`decoder.features: expected florence.d_model = ${d_model}, found ${decoder.features}`);
+  return [...wrong, ...faults(decoder)];
+}
+
+function checkSampling(sampling: SamplingConfig, { steps }: DecoderConfig): string[] {
+  const wrong = checkFields("sampling", sampling, SAMPLING_RULES);
+  if (wrong.length === 0 && sampling.actionsPerQuery > steps)
+    wrong.push(
+      `sampling.actionsPerQuery: expected at most decoder.steps = ${steps}, found ${sampling.actionsPerQuery}`,
+    );
   return wrong;
 }
 

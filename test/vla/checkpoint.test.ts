@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fc, test } from "@fast-check/vitest";
 import { afterAll, describe, expect } from "vitest";
-import { heapUsage } from "../../../core/index.ts";
-import { checkFlorenceConfig, florenceBase, florenceLarge } from "../../../vla/florence2/config.ts";
-import { loadCheckpoint } from "../../../vla/nina/checkpoint.ts";
-import { mlpPresets } from "../../../vla/nina/mlp.ts";
-import { miniCheckpoint } from "../../../vla/suites/mini/make-checkpoint.ts";
+import { heapUsage } from "../../core/index.ts";
+import { loadCheckpoint } from "../../vla/checkpoint.ts";
+import { checkFlorenceConfig, florenceBase, florenceLarge } from "../../vla/florence2/config.ts";
+import { mlpPresets } from "../../vla/nina/mlp.ts";
+import { miniCheckpoint } from "../../vla/suites/mini/make-checkpoint.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "nina-checkpoint-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -18,17 +18,24 @@ const path = join(dir, "config.json");
 
 const text = readFileSync(path, "utf8");
 type Fields = Record<string, unknown>;
-type Config = { florence: Fields; decoder: Fields; imageSize: unknown; untrained: unknown };
+type Config = { florence: Fields; decoder: Fields; perception: Fields; sampling: Fields; untrained: unknown };
 const mini = JSON.parse(text) as Config;
 
 /** Loads the checkpoint under a configuration with other values; gives its memory back. */
-function load(florence: Fields = {}, decoder: Fields = {}, rest: Fields = {}): void {
+function load(
+  florence: Fields = {},
+  decoder: Fields = {},
+  perception: Fields = {},
+  sampling: Fields = {},
+): void {
   const config = {
     ...mini,
     florence: { ...mini.florence, ...florence },
     decoder: { ...mini.decoder, ...decoder },
+    perception: { ...mini.perception, ...perception },
+    sampling: { ...mini.sampling, ...sampling },
   };
-  writeFileSync(path, JSON.stringify({ ...config, ...rest }));
+  writeFileSync(path, JSON.stringify(config));
   const loaded = loadCheckpoint(dir);
   loaded.florence.dispose();
   loaded.decoder.dispose();
@@ -59,8 +66,16 @@ describe("a configuration", () => {
     ],
     ["1e9 layers", { encoder_layers: 1e9 }, {}, {}, /florence.encoder_layers: .*found 1000000000/],
     ["1e9 blocks", {}, { blocks: 1e9 }, {}, /decoder.blocks: expected a whole number in 1..1000/],
+    ["half a token", {}, {}, { promptLength: 1.5 }, /promptLength: expected null or a whole number in 2/],
+    [
+      "another prompt",
+      {},
+      {},
+      { prompt: "none" },
+      /prompt: expected "template" or "instruction", found "none"/,
+    ],
     ["4096 pixels", {}, {}, { imageSize: 4096 }, /imageSize: expected a map/],
-    ["no pixels", {}, {}, { imageSize: 0 }, /config.imageSize: expected a whole number in 1..4096/],
+    ["no pixels", {}, {}, { imageSize: 0 }, /perception.imageSize: expected a whole number in 1..4096/],
     ["too many tokens", {}, {}, { imageSize: 224 }, /imageSize: expected at most 128 tokens .*, found 178/],
     [
       "a stage too few",
@@ -94,7 +109,7 @@ describe("a configuration", () => {
       {},
       { kind: "constructor" },
       {},
-      /a decoder of kind mlp, transformer, mse/,
+      /a decoder of kind mlp, transformer, mse, flower/,
     ],
     [
       "a Transformer without heads",
@@ -116,7 +131,7 @@ describe("a configuration", () => {
       "florence.encoder_layers",
       "decoder.width",
       "decoder.blocks",
-      "config.imageSize",
+      "perception.imageSize",
     ])
       expect(act).toThrow(`${field}: expected`);
   });
@@ -144,7 +159,8 @@ describe("a configuration", () => {
   const places = [
     ...Object.keys(mini.florence).map((field) => ["florence", field] as const),
     ...Object.keys(mini.decoder).map((field) => ["decoder", field] as const),
-    ["config", "imageSize"] as const,
+    ...Object.keys(mini.perception).map((field) => ["perception", field] as const),
+    ...Object.keys(mini.sampling).map((field) => ["sampling", field] as const),
   ];
   const odd = fc.oneof(
     fc.constantFrom(
@@ -181,7 +197,8 @@ describe("a configuration", () => {
         load(
           part === "florence" ? change : {},
           part === "decoder" ? change : {},
-          part === "config" ? change : {},
+          part === "perception" ? change : {},
+          part === "sampling" ? change : {},
         );
       } catch (error) {
         const { cause, message } = error as Error;
@@ -201,7 +218,7 @@ describe("a configuration", () => {
     expect(() => loadCheckpoint(dir)).toThrow(/config.json: expected JSON, found /);
     writeFileSync(path, "null");
     expect(() => loadCheckpoint(dir)).toThrow(
-      /expected florence, decoder, imageSize and untrained, found none/,
+      /expected florence, decoder, perception, sampling and untrained, found none/,
     );
     rmSync(path);
     execFileSync("mkfifo", [path]);
