@@ -1,5 +1,5 @@
 import { availableMemory } from "node:process";
-import { FormatError } from "../../core/index.ts";
+import { checkInteger, FormatError } from "../../core/index.ts";
 import type { Image } from "../observation.ts";
 import { CAMERAS, type Camera, type Demonstrations, type Episode } from "./demonstrations.ts";
 import { demonstrationFiles, openDemonstrations } from "./formats.ts";
@@ -66,6 +66,7 @@ export class ExampleSet implements Disposable {
     files: readonly string[],
     opened: readonly Demonstrations[],
   ) {
+    checkInteger(settings.horizon, 1, "ExampleSet", "horizon");
     this.settings = settings;
     this.files = files;
     this.#opened = opened;
@@ -120,6 +121,12 @@ export class ExampleSet implements Disposable {
     return { episode, step, instruction: this.instructions.indexOf(this.episodes[episode].instruction) };
   }
 
+  /** Path of the file that an episode is in. */
+  fileOf(episode: number): string {
+    const wanted = this.episodes[episode];
+    return this.files[this.#opened.findIndex(({ episodes }) => episodes.includes(wanted))];
+  }
+
   /** What a camera shows in example `i`, (N, N, 3), row 0 the bottom row. */
   picture(i: number, camera: Camera): Image {
     const { episode, step } = this.at(i);
@@ -136,7 +143,7 @@ export class ExampleSet implements Disposable {
   writeActions(i: number, out: Float32Array): void {
     const { episode, step } = this.at(i);
     const { length } = this.episodes[episode];
-    this.#actions[episode] ??= Float32Array.from(this.episodes[episode].actions(0, length));
+    this.#actions[episode] ??= this.#readActions(episode);
     const all = this.#actions[episode];
     for (let t = 0; t < this.settings.horizon; t++) {
       const row = Math.min(step + t, length - 1);
@@ -146,6 +153,15 @@ export class ExampleSet implements Disposable {
 
   [Symbol.dispose](): void {
     for (const one of this.#opened) one[Symbol.dispose]();
+  }
+
+  #readActions(episode: number): Float32Array {
+    const { name, length, actions } = this.episodes[episode];
+    const all = Float32Array.from(actions(0, length));
+    const wrong = all.findIndex((value) => !Number.isFinite(value));
+    if (wrong === -1) return all;
+    const who = `${this.fileOf(episode)}, ${name}`;
+    throw new FormatError(who, "finite actions", `${all[wrong]} at step ${Math.floor(wrong / 7)}`);
   }
 
   /** Steps at the start of an episode that make no example; also how many rows the picture lies before the actions. */

@@ -8,14 +8,17 @@ import { LiberoDemonstrations } from "./libero-hdf5.ts";
 export interface Format {
   /** Shown in messages. */
   readonly name: string;
-  /** Whether a file of that name is one of this format's: within a folder, others are passed over. */
+  /** Whether a file of that name can be one of this format's. */
   claims(file: string): boolean;
+  /** Whether a file of that name is one of a folder's demonstrations; what else lies there is passed over. */
+  inFolder(file: string): boolean;
   open(path: string): Promise<Demonstrations>;
 }
 
 const liberoHdf5: Format = {
-  name: "LIBERO's *_demo.hdf5",
+  name: "LIBERO's HDF5",
   claims: (file) => file.endsWith(".hdf5"),
+  inFolder: (file) => file.endsWith("_demo.hdf5"),
   open: LiberoDemonstrations.open,
 };
 
@@ -33,7 +36,7 @@ export function demonstrationFiles(path: string, formats: readonly Format[] = FO
     throw new FormatError(path, `demonstrations (${known})`, "no such file or folder");
   const files = statSync(path).isDirectory()
     ? readdirSync(path)
-        .filter((name) => formats.some(({ claims }) => claims(name)))
+        .filter((name) => formats.some(({ inFolder }) => inFolder(name)))
         .sort()
         .map((name) => join(path, name))
     : [path];

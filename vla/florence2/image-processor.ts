@@ -122,10 +122,12 @@ const inside = (i: number, size: number): number => (i < 0 ? 0 : i < size ? i : 
 function levelTables(gain: number): readonly Float32Array[] {
   return MEAN.map((mean, channel) => {
     const [m, s] = [f32(mean), f32(STD[channel])];
-    return Float32Array.from({ length: 256 }, (_, level) => {
+    const table = new Float32Array(256);
+    for (let level = 0; level < 256; level++) {
       const bright = Math.min(1, f32(f32(level / 255) * gain));
-      return f32(bright - m) / s;
-    });
+      table[level] = f32(bright - m) / s;
+    }
+    return table;
   });
 }
 
