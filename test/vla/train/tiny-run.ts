@@ -24,6 +24,7 @@ export function tinyRun(folder: string, steps: number): TrainingRun & Disposable
       blocks: 2,
       width: 8,
       plu: true,
+      tokenDropout: 0.1,
       actionNoise: 0.03,
     },
   };
