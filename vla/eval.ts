@@ -38,9 +38,10 @@ await runMain(async () => {
       throw new UsageError(`${task.name} has ${states.length} initial states, no number ${last}`);
     const episodes = Array.from({ length: options.episodes }, (_, i) => {
       const init = options.first + i;
-      const key = { suite: suite.name, task: task.name, init, seed, protocol };
+      const { instruction } = task;
+      const key = { suite: suite.name, task: task.name, instruction, init, seed, protocol };
       const policySeed = episodeSeed(seed, suite.name, task.name, init);
-      const start = { init, state: states[init], seed, policySeed, instruction: task.instruction };
+      const start = { init, state: states[init], seed, policySeed, instruction };
       const policy = policies.forEpisode({ ...key, contacts: options.contacts, mujoco: MUJOCO_VERSION });
       return { start, policy };
     });

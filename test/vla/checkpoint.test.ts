@@ -7,6 +7,7 @@ import { afterAll, describe, expect } from "vitest";
 import { heapUsage } from "../../core/index.ts";
 import { loadCheckpoint } from "../../vla/checkpoint.ts";
 import { checkFlorenceConfig, florenceBase, florenceLarge } from "../../vla/florence2/config.ts";
+import { flowerPresets } from "../../vla/flower/flower.ts";
 import { mlpPresets } from "../../vla/nina/mlp.ts";
 import { miniCheckpoint } from "../../vla/suites/mini/make-checkpoint.ts";
 
@@ -154,6 +155,31 @@ describe("a configuration", () => {
     expect(() => load({ encoder_layers: 3 })).toThrow(/missing \(/);
     expect(() => load({}, { blocks: 5 })).toThrow(/extra \(/);
     expect(heapUsage().live).toBe(live);
+  });
+
+  const flower = { kind: "flower", ...flowerPresets.small, features: 48 };
+  test.each<[string, Fields, Fields, RegExp]>([
+    ["too many heads", { heads: 3 }, {}, /decoder.heads: expected a divisor of width = 256, found 3/],
+    ["odd heads", { width: 8, heads: 8 }, {}, /heads of even width for rotary positions, found 1/],
+    ["short tables", { rotary: { theta: 32, length: 5 } }, {}, /rotary.length: expected at least steps = 10/],
+    [
+      "no theta",
+      { rotary: { length: 10 } },
+      {},
+      /rotary: expected null or an object of theta, length in range/,
+    ],
+    ["another width of actions", { actionWidth: 9 }, {}, /decoder.actionWidth: expected 8, 7, 16, found 9/],
+    [
+      "another norm",
+      { norm: "mean" },
+      {},
+      /decoder.norm: expected "mean square" or "variance", found "mean"/,
+    ],
+    ["other times", { timeSampling: "even" }, {}, /timeSampling: expected "stratified" or "ln"/],
+    ["more actions than it plans", {}, { actionsPerQuery: 11 }, /at most decoder.steps = 10, found 11/],
+    ["a negative temperature", {}, { temperature: -1 }, /sampling.temperature: expected a number in 0..10/],
+  ])("of FLOWER with %s is refused", (_, decoder, sampling, message) => {
+    expect(() => load({}, { ...flower, ...decoder }, {}, sampling)).toThrow(message);
   });
 
   const places = [

@@ -288,15 +288,26 @@ describe("vla/eval.ts", () => {
     const tensors = readSafetensors(weights);
     (tensors.get("cond_proj.bias")!.data as Float32Array).fill(Number.NaN);
     writeSafetensors(weights, tensors);
+    // As it may be trained on small pictures, and asked again sooner than it plans.
+    const path = join(checkpoint, "config.json");
+    const config = JSON.parse(readFileSync(path, "utf8"));
+    config.perception.cameraSize = 64;
+    writeFileSync(path, JSON.stringify(config));
 
     const broken = join(folder, "broken.json");
     const { code, stdout } = await run(
       ...["--checkpoint", checkpoint, "--tasks", task, "--episodes", "1", "--json", broken],
+      ...["--temperature", "0.5"],
     );
     expect(code).toBe(1);
     expect(stdout).toContain(
       "1 of 1 episodes ended in an error of the policy and are in no rate: nothing was",
     );
+    expect(readResults(broken)).toMatchObject({
+      cameraSize: 64,
+      sampling: { temperature: 0.5, actionsPerQuery: config.sampling.actionsPerQuery },
+    });
+    expect(stdout).toContain("pictures of 64 x 64, sampling temperature 0.5, ");
     expect(readResults(broken).tasks[0].episodes).toMatchObject([
       { outcome: "error", steps: 0, error: expect.stringMatching(/finite|NaN/) },
     ]);
@@ -408,6 +419,15 @@ describe("vla/eval.ts", () => {
     const { code, stdout, stderr } = await run(...args);
     expect(stderr).toContain(message);
     expect({ code, stdout }).toEqual({ code: expected, stdout: "" });
+  });
+
+  test("refuses what the policy cannot do before the first step", async () => {
+    const { code, stderr } = await run("--policy", "zero", "--log-prob");
+    expect(code).toBe(2);
+    expect(stderr).toContain("--log-prob: expected a policy with a density, got zero");
+    const more = await run("--actions-per-query", "11");
+    expect(more.code).toBe(1);
+    expect(more.stderr).toContain("expected at most 10 actions per query, as many as it plans, got 11");
   });
 
   test("refuses a recording of another episode", async () => {

@@ -30,7 +30,10 @@ export function ninaPolicy(dir: string, overrides: Partial<SamplingConfig> = {})
     cameraSize: perception.cameraSize,
     sampling,
     hasDensity: checkpoint.decoder.logProbTerms !== undefined,
-    forEpisode: () => policy,
+    forEpisode({ instruction }) {
+      policy.prepare(instruction);
+      return policy;
+    },
   };
 }
 
@@ -61,6 +64,12 @@ export class NinaPolicy implements Policy {
     this.#perception = new Perception(florence, tokenizer, config.perception);
     this.#decoder = decoder;
     this.#fused = decoder.fuse?.({ weights: "float32" }) ?? decoder;
+  }
+
+  /** Makes the prompt of an instruction ready. @throws Error for one that is too long. */
+  prepare(instruction: string): void {
+    using _ = new Scope();
+    this.#prompt(instruction);
   }
 
   reset(seed: number): void {

@@ -7,6 +7,8 @@ import type { Policy } from "../policy.ts";
 export interface EpisodeKey {
   readonly suite: string;
   readonly task: string;
+  /** What the policy is told. */
+  readonly instruction: string;
   /** Index of the stored initial state. */
   readonly init: number;
   /** The run's seed: places the fixtures. */
@@ -30,6 +32,6 @@ export interface PolicySource {
   readonly sampling?: SamplingConfig;
   /** Whether its plans can tell their log-probability. */
   readonly hasDensity: boolean;
-  /** The policy that plays this episode; throws when there is none. */
+  /** The policy that plays this episode; throws when there is none, or what it is to be told is more than it can read. */
   forEpisode(episode: EpisodeKey): Policy;
 }

@@ -7,6 +7,7 @@ const action = [0.1, 0, -0.5, 0, 0, 1, -1];
 const recording = {
   suite: "mini",
   task: "push",
+  instruction: "push it",
   init: 0,
   seed: 0,
   protocol: "nina",
@@ -15,6 +16,7 @@ const recording = {
 const EPISODE = {
   suite: "mini",
   task: "push",
+  instruction: "push it",
   init: 0,
   seed: 0,
   protocol: { name: "nina", actionsPerQuery: 10 },

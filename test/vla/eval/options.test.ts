@@ -53,7 +53,21 @@ describe("readOptions", () => {
     ]);
   });
 
+  test("takes a checkpoint's sampling as it is, but for what is named", () => {
+    expect(readOptions([], {})).toMatchObject({ sampling: {}, logProb: false });
+    expect(readOptions(["--temperature", "0.5", "--log-prob"], {})).toMatchObject({
+      sampling: { temperature: 0.5 },
+      logProb: true,
+    });
+    const { sampling } = readOptions(["--temperature", "0", "--actions-per-query", "5"], {});
+    expect(sampling).toEqual({ temperature: 0, actionsPerQuery: 5 });
+  });
+
   test.each([
+    [["--temperature=-1"], "--temperature: expected a number in 0..10, got -1"],
+    [["--temperature", "11"], "--temperature: expected a number in 0..10, got 11"],
+    [["--actions-per-query", "0"], "--actions-per-query: expected a whole number from 1"],
+    [["--policy", "zero", "--temperature", "1"], "only --policy nina takes --temperature"],
     [["--suite", "libero_10"], "suite libero_10 is read from clones (embedded is mini)"],
     [["--speed", "9"], "--speed"],
     [["--episodes", "0"], "--episodes: expected a whole number from 1"],

@@ -3,12 +3,22 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import ndarray from "ndarray";
 import { afterAll, describe, expect, it } from "vitest";
-import { heapUsage, readSafetensors, Scope, Tensor, writeSafetensors } from "../../../core/index.ts";
-import { loadCheckpoint } from "../../../vla/checkpoint.ts";
+import { heapUsage, Random, readSafetensors, Scope, Tensor, writeSafetensors } from "../../../core/index.ts";
+import {
+  type DecoderConfig,
+  loadCheckpoint,
+  makeDecoder,
+  type SamplingConfig,
+  saveCheckpoint,
+} from "../../../vla/checkpoint.ts";
 import { processImage } from "../../../vla/florence2/image-processor.ts";
 import { promptFor } from "../../../vla/florence2/prompt.ts";
+import { flowerPresets } from "../../../vla/flower/flower.ts";
 import type { Image, Observation } from "../../../vla/observation.ts";
-import { NinaPolicy } from "../../../vla/policies/nina.ts";
+import { Perception } from "../../../vla/perception.ts";
+import type { EpisodeKey } from "../../../vla/policies/index.ts";
+import { NinaPolicy, ninaPolicy } from "../../../vla/policies/nina.ts";
+import type { Plan } from "../../../vla/policy.ts";
 import { makeMiniCheckpoint, miniCheckpoint } from "../../../vla/suites/mini/make-checkpoint.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "nina-policy-"));
@@ -84,6 +94,72 @@ describe("NinaPolicy", () => {
     expect(decoder.condition(features).shape).toEqual([1, 32]);
   });
 
+  it("plans the same whether it is asked for the log-probability or not", () => {
+    const policy = new NinaPolicy("test", checkpoint);
+    const plan = (logProb: boolean): Plan => {
+      policy.reset(5);
+      return policy.act(seen(picture(128, 3)), "push the drawer shut", { logProb });
+    };
+    const [quiet, telling] = [plan(false), plan(true)];
+    expect(quiet.actions).toEqual(telling.actions);
+    expect(quiet).not.toHaveProperty("logProb");
+    using _ = new Scope();
+    const perception = new Perception(
+      checkpoint.florence,
+      checkpoint.tokenizer,
+      checkpoint.config.perception,
+    );
+    const pixels = [picture(128, 3), picture(128, 7)].map((p) =>
+      Tensor.from(perception.pixels(p), [1, 3, 112, 112]),
+    );
+    const ids = perception.tokens("push the drawer shut");
+    const features = perception.features(pixels[0], pixels[1], Tensor.from(ids, [1, ids.length], "int32"));
+    const { decoder } = checkpoint;
+    const chunk = Tensor.from(
+      telling.actions.flatMap((action) => [...Array.from(action)]),
+      [1, 10, 7],
+    );
+    const [exact] = decoder.logProb!(chunk, decoder.condition(features)).data;
+    // The fused decoder's condition differs in its last digits; 18 layers of this flow make at most 1e-4 of it.
+    expect(Math.abs((telling.logProb as number) - exact)).toBeLessThan(1e-3);
+  });
+
+  it("samples at the checkpoint's temperature and hands out as many actions as it says", () => {
+    const plan = (sampling: Partial<SamplingConfig>): number[][] => {
+      const { config } = checkpoint;
+      const policy = new NinaPolicy("test", {
+        ...checkpoint,
+        config: { ...config, sampling: { ...config.sampling, ...sampling } },
+      });
+      policy.reset(5);
+      return policy.act(seen(picture(128, 3)), "push the drawer shut").actions.map((a) => Array.from(a));
+    };
+    const whole = plan({});
+    expect(plan({ actionsPerQuery: 3 })).toEqual(whole.slice(0, 3));
+    expect(plan({ temperature: 0.5 })).not.toEqual(whole);
+
+    using _ = new Scope();
+    const { decoder, florence, tokenizer, config } = checkpoint;
+    const policy = new NinaPolicy("test", checkpoint, { temperature: 0, actionsPerQuery: 10 });
+    const [first, second] = [1, 2].map((seed) => {
+      policy.reset(seed);
+      return policy.act(seen(picture(128, 3)), "push the drawer shut").actions;
+    });
+    expect(first).toEqual(second); // at 0 the sample is what z = 0 becomes
+    const perception = new Perception(florence, tokenizer, config.perception);
+    const pixels = [picture(128, 3), picture(128, 7)].map((p) =>
+      Tensor.from(perception.pixels(p), [1, 3, 112, 112]),
+    );
+    const ids = perception.tokens("push the drawer shut");
+    const features = perception.features(pixels[0], pixels[1], Tensor.from(ids, [1, ids.length], "int32"));
+    const mode = decoder.sample(Tensor.zeros([1, 10, 7]), decoder.condition(features));
+    first
+      .flatMap((action) => Array.from(action))
+      .forEach((value, i) => {
+        expect(Math.abs(value - mode.data[i])).toBeLessThan(1e-4); // fused, as above
+      });
+  });
+
   it("takes no more memory from call to call", () => {
     const policy = new NinaPolicy("test", checkpoint);
     policy.act(seen(picture(128, 3)), "push the drawer shut");
@@ -98,6 +174,58 @@ describe("NinaPolicy", () => {
     expect(() => policy.act({ ...seen(picture(128, 3)), robot0_eye_in_hand_image: wide }, "x")).toThrow(
       /test: robot0_eye_in_hand_image: .*\(?128.*96/,
     );
+  });
+});
+
+describe("every kind of decoder", () => {
+  const chunk = { steps: 4, actionWidth: 7, features: checkpoint.config.florence.d_model, tokenDropout: 0.1 };
+  const nina = { ...chunk, condition: 6, blocks: 2, width: 8, plu: true, actionNoise: 0.03 };
+  const flower = { ...flowerPresets.small, ...chunk, width: 8, layers: 1, heads: 2 };
+  const configs: DecoderConfig[] = [
+    { kind: "mlp", ...nina },
+    { kind: "transformer", ...nina, heads: 2, depth: 1, dropout: 0.1 },
+    { kind: "mse", ...nina, heads: 2, depth: 1, dropout: 0.1 },
+    { kind: "flower", ...flower },
+  ];
+
+  it.each(configs)("$kind is saved, loaded and played", (decoder) => {
+    const dir = join(folder, decoder.kind);
+    const { florence, config } = checkpoint;
+    const sampling = { temperature: 0.5, actionsPerQuery: 2 };
+    const saved = {
+      config: { ...config, decoder, sampling },
+      florence,
+      decoder: makeDecoder(decoder).init(new Random(3)),
+    };
+    saveCheckpoint(dir, saved, JSON.parse(readFileSync(join(miniCheckpoint, "tokenizer.json"), "utf8")));
+    const source = ninaPolicy(dir);
+    expect(source).toMatchObject({ name: `nina ${decoder.kind}`, sampling });
+    expect(source.hasDensity).toBe(decoder.kind === "mlp" || decoder.kind === "transformer");
+    const plan = (policy: Pick<NinaPolicy, "reset" | "act">): Plan => {
+      policy.reset(1);
+      return policy.act(seen(picture(128, 3)), "push the drawer shut", { logProb: true });
+    };
+    const played = plan(
+      source.forEpisode({ instruction: "push the drawer shut" } as EpisodeKey) as NinaPolicy,
+    );
+    expect(played.actions).toHaveLength(2);
+    expect(played).toEqual(plan(new NinaPolicy("test", { ...checkpoint, ...saved })));
+    expect(played.logProb !== undefined).toBe(source.hasDensity);
+    expect(() => ninaPolicy(dir, { actionsPerQuery: 5 })).toThrow("expected at most 4 actions per query");
+  });
+
+  it("refuses an instruction that is longer than its prompts, before it plays", () => {
+    const dir = join(folder, "short");
+    cpSync(miniCheckpoint, dir, { recursive: true });
+    const path = join(dir, "config.json");
+    const config = JSON.parse(readFileSync(path, "utf8"));
+    config.perception = { ...config.perception, prompt: "instruction", promptLength: 15 };
+    writeFileSync(path, JSON.stringify(config));
+    const source = ninaPolicy(dir);
+    expect(() => source.forEpisode({ instruction: "push the drawer shut" } as EpisodeKey)).not.toThrow();
+    expect(() =>
+      source.forEpisode({ instruction: "push the drawer shut and open it" } as EpisodeKey),
+    ).toThrow(/at most 15 tokens, got \d+ for "push the drawer shut and open it"/);
   });
 });
 

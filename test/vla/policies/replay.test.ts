@@ -24,7 +24,7 @@ function save(value: unknown): string {
 const push = { suite: "mini", task: "push", init: 3, seed: 0, actions: [[0, 0, 0, 0, 0, 0, -1]] };
 const episode: EpisodeKey = {
   ...{ suite: "mini", task: "push", init: 3, seed: 0 },
-  ...{ protocol: NINA, contacts: "mujoco-2.3", mujoco: "3.14.0" },
+  ...{ instruction: "push it", protocol: NINA, contacts: "mujoco-2.3", mujoco: "3.14.0" },
 };
 
 const finite = fc.double({ noNaN: true, noDefaultInfinity: true });
