@@ -10,6 +10,7 @@ import { type RecordedEpisode, writeLiberoDemonstrations } from "./data/libero-h
 import { INTERRUPTED, Interrupt } from "./eval/interrupt.ts";
 import { readTasks } from "./eval/options.ts";
 import { Progress } from "./eval/progress.ts";
+import { groupByScene } from "./libero/scene-mates.ts";
 import { findTasks, loadSuite, type Task } from "./libero/suites.ts";
 import { MINI, miniRoots } from "./suites/mini/roots.ts";
 
@@ -22,7 +23,12 @@ const schema = {
   options: {
     out: { type: "string", help: "folder for TASK_demo.hdf5" },
     tasks: { type: "string", help: "indices or names, separated by commas; otherwise all" },
-    episodes: { type: "integer", least: 1, default: 50, help: "successful episodes per task" },
+    episodes: {
+      type: "integer",
+      least: 1,
+      default: 50,
+      help: "successful episodes per task, or episodes per scene",
+    },
     first: {
       type: "integer",
       least: 0,
@@ -32,6 +38,10 @@ const schema = {
     size: { type: "integer", least: 16, default: 128, help: "side of the pictures, pixels" },
     noise: { type: "number", default: 0.6, help: "spread of the pushes, action units; 0 for none" },
     seed: { type: "integer", least: 0, default: 0, help: "of the pushes, and places the fixtures" },
+    random: {
+      type: "boolean",
+      help: "random scenes for vla/pretrain.ts instead: a file per scene, 100 pictures an episode",
+    },
     workers: { type: "integer", least: 1, help: "processes; otherwise as many as there are cores" },
   },
 } as const satisfies CliSchema;
@@ -49,9 +59,11 @@ await runMain(async () => {
     imageSize: args.size,
     noise: args.noise,
     seed: args.seed,
+    random: args.random,
   };
   const suite = loadSuite(miniRoots.libero, MINI);
-  const tasks = args.tasks === undefined ? suite.tasks : findTasks(suite, readTasks(args.tasks));
+  const chosen = args.tasks === undefined ? suite.tasks : findTasks(suite, readTasks(args.tasks));
+  const tasks = args.random ? groupByScene(miniRoots, chosen).map(([{ task }]) => task) : chosen;
   const store = CollectStore.open(args.out, settings);
   const progress = new Progress(tasks.length * args.episodes);
   using interrupt = new Interrupt();

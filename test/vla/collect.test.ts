@@ -53,7 +53,15 @@ describe("the schedule of starts", () => {
 });
 
 test("a folder of other settings is refused, one of the same is taken up", () => {
-  const settings = { suite: "mini", episodes: 2, first: 1000, imageSize: 32, noise: 0.6, seed: 0 };
+  const settings = {
+    suite: "mini",
+    episodes: 2,
+    first: 1000,
+    imageSize: 32,
+    noise: 0.6,
+    seed: 0,
+    random: false,
+  };
   const store = CollectStore.open(join(folder, "store"), settings);
   store.noteFailure("task", 1003);
   expect(CollectStore.open(join(folder, "store"), settings).played("task")).toEqual(new Map([[1003, false]]));
@@ -98,6 +106,34 @@ describe("vla/collect.ts", () => {
     execFileSync(process.execPath, command(cut, "--workers", "1"));
     expect(await contentOf(join(cut, name))).toEqual(await contentOf(join(whole, name)));
   }, 180_000);
+
+  test("records random scenes: independent pictures, each with the state it shows", async () => {
+    const out = join(folder, "random");
+    const args = [
+      "--import",
+      "tsx",
+      "vla/collect.ts",
+      "--random",
+      "--out",
+      out,
+      "--tasks",
+      "0",
+      "--episodes",
+      "1",
+    ];
+    execFileSync(process.execPath, [...args, "--size", "16", "--workers", "1"], { encoding: "utf8" });
+    using file = await LiberoDemonstrations.open(join(out, name));
+    const [{ length, states, actions, observation }] = file.episodes;
+    expect([file.episodes.length, length]).toEqual([1, 101]);
+    expect(actions(0, length).every((value) => value === 0)).toBe(true);
+    const shown = new Set<number>();
+    for (let step = 1; step < length; step++) {
+      const [, first] = states(step, step + 1); // after the time: the arm's first joint
+      expect(observation(step - 1).robot0_joint_pos[0]).toBe(first);
+      shown.add(first);
+    }
+    expect(shown.size).toBe(100);
+  });
 
   test("wrong flags end with code 2", () => {
     for (const flags of [[], ["--out", folder, "--episodes", "0"], ["--out", folder, "--noise", "-1"]]) {

@@ -14,6 +14,8 @@ export interface CollectSettings {
   /** Spread of the bursts, action units. */
   readonly noise: number;
   readonly seed: number;
+  /** Random scenes in place of the expert's episodes. */
+  readonly random: boolean;
 }
 
 const SETTINGS = "collect.json";

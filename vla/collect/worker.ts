@@ -3,12 +3,14 @@
  * out. A process of its own, since MuJoCo keeps one thread busy.
  */
 import { Random, readText } from "../../core/index.ts";
-import { writeLiberoDemonstrations } from "../data/libero-hdf5-writer.ts";
+import { type RecordedEpisode, writeLiberoDemonstrations } from "../data/libero-hdf5-writer.ts";
 import { episodeSeed } from "../eval/seed.ts";
-import { composeScene } from "../libero/compose/scene.ts";
+import { composeScene, placementPlanOf } from "../libero/compose/scene.ts";
 import { LiberoEnv } from "../libero/env.ts";
 import { createRenderer } from "../libero/render/renderer.ts";
+import { groupByScene, type SceneTask } from "../libero/scene-mates.ts";
 import { findTask, loadSuite, type Task } from "../libero/suites.ts";
+import { RandomScenes } from "../pretrain/random-scenes.ts";
 import { sampleInitStates } from "../suites/mini/make-init-states.ts";
 import { MINI, miniRoots } from "../suites/mini/roots.ts";
 import { demonstrationHeader } from "./header.ts";
@@ -29,11 +31,15 @@ export interface Answer extends Request {
 /** Initial states are sampled this many at a time. */
 const BLOCK = 25;
 
+/** Scenes in an episode of random ones. */
+const RANDOM_FRAMES = 100;
+
 class Player {
   readonly #settings: CollectSettings;
   readonly #store: CollectStore;
   #task: Task | null = null;
   #env: LiberoEnv | null = null;
+  #scenes: RandomScenes | null = null;
   #states = new Map<number, Float64Array>();
 
   constructor(folder: string, settings: CollectSettings) {
@@ -42,11 +48,10 @@ class Player {
   }
 
   async play({ task: name, start }: Request): Promise<boolean> {
-    const { seed, noise, imageSize } = this.#settings;
-    const { task, env } = await this.#open(name);
-    const random = new Random(episodeSeed(seed, MINI, name, start), 1);
-    const from = { task: name, state: await this.#state(task, start), seed, expertSeed: start };
-    const episode = recordEpisode(env, from, noise, random);
+    const { imageSize } = this.#settings;
+    await this.#open(name);
+    const task = this.#task as Task;
+    const episode = this.#scenes ? this.#random(start, this.#scenes) : await this.#expert(task, start);
     if (episode) {
       const header = demonstrationHeader(task, miniRoots.libero, readText(task.bddlPath, 2 ** 20), imageSize);
       await writeLiberoDemonstrations(this.#store.part(name, start), header, [episode]);
@@ -54,16 +59,35 @@ class Player {
     return episode !== null;
   }
 
-  async #open(name: string): Promise<{ task: Task; env: LiberoEnv }> {
-    if (this.#task?.name !== name || !this.#env) {
-      this.#env?.[Symbol.dispose]();
-      this.#states.clear();
-      this.#task = findTask(loadSuite(miniRoots.libero, MINI), name);
-      const scene = composeScene({ ...miniRoots, task: this.#task });
-      const { imageSize } = this.#settings;
-      this.#env = await LiberoEnv.open(scene, { renderer: createRenderer, imageSize });
-    }
-    return { task: this.#task, env: this.#env };
+  async #expert(task: Task, start: number): Promise<RecordedEpisode | null> {
+    const { seed, noise } = this.#settings;
+    const random = new Random(episodeSeed(seed, MINI, task.name, start), 1);
+    const from = { task: task.name, state: await this.#state(task, start), seed, expertSeed: start };
+    return recordEpisode(this.#env as LiberoEnv, from, noise, random);
+  }
+
+  #random(number: number, scenes: RandomScenes): RecordedEpisode {
+    const { seed } = this.#settings;
+    const { name } = this.#task as Task;
+    return scenes.episode(RANDOM_FRAMES, new Random(episodeSeed(seed, MINI, name, number), 2));
+  }
+
+  async #open(name: string): Promise<void> {
+    if (this.#task?.name === name) return;
+    this.#env?.[Symbol.dispose]();
+    this.#states.clear();
+    const suite = loadSuite(miniRoots.libero, MINI);
+    const task = findTask(suite, name);
+    const from = { ...miniRoots, task };
+    const { imageSize, random } = this.#settings;
+    const env = await LiberoEnv.open(composeScene(from), { renderer: createRenderer, imageSize });
+    [this.#task, this.#env] = [task, env];
+    if (!random) return;
+    const mates = groupByScene(miniRoots, suite.tasks).find((group) =>
+      group.some((one) => one.task.name === name),
+    );
+    const scenes = (mates as SceneTask[]).map(({ scene }) => scene);
+    this.#scenes = new RandomScenes(env, placementPlanOf(from), scenes);
   }
 
   async #state(task: Task, start: number): Promise<Float64Array> {

@@ -196,6 +196,12 @@ export class Sim implements Disposable {
     this.mj.mj_makeM(this.model, this.data);
   }
 
+  /** Computes poses of bodies, sites and cameras only: what follows from positions and is seen. */
+  computeSights(): void {
+    this.mj.mj_kinematics(this.model, this.data);
+    this.mj.mj_camlight(this.model, this.data);
+  }
+
   /** First half of a physics step: poses, inertia, contacts, bias forces of the current state. */
   step1(): void {
     this.mj.mj_step1(this.model, this.data);

@@ -24,43 +24,23 @@ const MOST_OBJECTS = 64;
 /** Pixels of all pictures of a scene, 400 MB: MuJoCo's memory ends at 2 GB and holds each more than once. */
 const MOST_SCENE_PIXELS = 2 ** 27;
 
+/** A task and the folders that its files lie in. */
+export interface TaskFiles {
+  /** A LIBERO clone (or a folder laid out like it). */
+  readonly libero: string;
+  /** A robosuite clone (or a folder laid out like it). */
+  readonly robosuite: string;
+  readonly task: Task;
+}
+
 /**
  * Composes the scene of a task. Whatever of it cannot be played is refused here.
  *
- * @param libero folder of a LIBERO clone (or one laid out like it)
- * @param robosuite folder of a robosuite clone (or one laid out like it)
  * @throws FormatError for a malformed BDDL or MJCF file, an unknown problem class, a missing asset, a term that the
  *   scene cannot decide or set up; it names file and place
  */
-export function composeScene({
-  libero,
-  robosuite,
-  task,
-}: {
-  libero: string;
-  robosuite: string;
-  task: Task;
-}): Scene {
-  const roots: AssetRoots = {
-    libero: resolve(libero, "libero", "libero", "assets"),
-    robosuite: resolve(robosuite, "robosuite", "models", "assets"),
-  };
-  for (const [name, root] of Object.entries(roots)) {
-    if (!statSync(root, { throwIfNoEntry: false })?.isDirectory())
-      throw new FormatError("composeScene", `the assets of ${name} in ${root}`, "no such folder");
-  }
-  const who = task.bddlPath;
-  const problem = parseBddl(readText(who, MOST_BDDL_BYTES), who);
-  const workspace = workspaceOf(problem.name, who);
-  checkNames(problem, who);
-
-  const objects = [
-    ...problem.objects.map((o) => loadObject(o, "object", roots, who)),
-    ...problem.fixtures
-      .filter((f) => f.category !== workspace.category)
-      .map((f) => loadObject(f, "fixture", roots, who)),
-  ];
-  const byName = new Map(objects.map((o) => [o.facts.name, o]));
+export function composeScene(from: TaskFiles): Scene {
+  const { who, roots, problem, workspace, objects, byName } = readTask(from);
   const table = problem.fixtures.filter((f) => f.category === workspace.category).map((f) => f.name);
   const onWorkspace = problem.regions.filter((r) => table.includes(r.target));
   for (const region of onWorkspace) requireRanges(region, who);
@@ -85,6 +65,36 @@ export function composeScene({
     home: HOME,
     fixturePoses: (seed, resets) => fixturesOf(plan, seed, resets),
   };
+}
+
+/** Where the task's things may be put, and in which order a reset draws their places. */
+export function placementPlanOf(from: TaskFiles): PlacementPlan {
+  const { who, problem, workspace, byName } = readTask(from);
+  return planPlacement(problem, workspace, byName, who);
+}
+
+function readTask({ libero, robosuite, task }: TaskFiles) {
+  const roots: AssetRoots = {
+    libero: resolve(libero, "libero", "libero", "assets"),
+    robosuite: resolve(robosuite, "robosuite", "models", "assets"),
+  };
+  for (const [name, root] of Object.entries(roots)) {
+    if (!statSync(root, { throwIfNoEntry: false })?.isDirectory())
+      throw new FormatError("composeScene", `the assets of ${name} in ${root}`, "no such folder");
+  }
+  const who = task.bddlPath;
+  const problem = parseBddl(readText(who, MOST_BDDL_BYTES), who);
+  const workspace = workspaceOf(problem.name, who);
+  checkNames(problem, who);
+
+  const objects = [
+    ...problem.objects.map((o) => loadObject(o, "object", roots, who)),
+    ...problem.fixtures
+      .filter((f) => f.category !== workspace.category)
+      .map((f) => loadObject(f, "fixture", roots, who)),
+  ];
+  const byName = new Map(objects.map((o) => [o.facts.name, o]));
+  return { who, roots, problem, workspace, objects, byName };
 }
 
 /** Names tell things apart. */
