@@ -44,7 +44,8 @@ export function processImage(
  */
 export function resizeImage(image: Image, size: number): Uint8Array {
   const side = checkImage(image, size);
-  const taps = makeTaps(side, size);
+  const { first, count, most, weights } = tapsFor(side, size);
+  const { data } = image;
   const [rowStride, columnStride, channelStride] = image.stride;
 
   const planes = new Uint8Array(3 * size * size);
@@ -53,20 +54,19 @@ export function resizeImage(image: Image, size: number): Uint8Array {
     for (let row = 0; row < side; row++) {
       const start = image.offset + row * rowStride + channel * channelStride;
       for (let column = 0; column < size; column++) {
-        const { first, weights } = taps[column];
         let sum = 0;
-        for (let k = 0; k < weights.length; k++) {
-          sum = f32(sum + weights[k] * image.data[start + (first + k) * columnStride]);
+        for (let k = 0; k < count[column]; k++) {
+          const level = data[start + (first[column] + k) * columnStride];
+          sum = f32(sum + weights[column * most + k] * level);
         }
         narrow[row * size + column] = sum;
       }
     }
     for (let row = 0; row < size; row++) {
-      const { first, weights } = taps[row];
       for (let column = 0; column < size; column++) {
         let sum = 0;
-        for (let k = 0; k < weights.length; k++) {
-          sum = f32(sum + weights[k] * narrow[(first + k) * size + column]);
+        for (let k = 0; k < count[row]; k++) {
+          sum = f32(sum + weights[row * most + k] * narrow[(first[row] + k) * size + column]);
         }
         planes[(channel * size + row) * size + column] = roundToEven(sum);
       }
@@ -133,20 +133,33 @@ function levelTables(gain: number): readonly Float32Array[] {
 
 const LEVELS = levelTables(1);
 
+/** For each output pixel: its first input pixel, how many follow, and their weights, `most` places each. */
 interface Taps {
-  readonly first: number;
+  readonly first: Int32Array;
+  readonly count: Int32Array;
+  readonly most: number;
   readonly weights: Float32Array;
+}
+
+/** Sizes seen so far: a run has one or two. */
+const known = new Map<string, Taps>();
+
+function tapsFor(from: number, to: number): Taps {
+  const key = `${from} ${to}`;
+  const taps = known.get(key) ?? makeTaps(from, to);
+  known.set(key, taps);
+  return taps;
 }
 
 /**
  * For each output pixel the input pixels under a triangle: centred at c = (i + 1/2) r with r = from / to, of half width
  * s = max(r, 1), weight max(0, 1 - |j + 1/2 - c| / s), weights summing to one. Enlarging (r < 1) is plain bilinear.
  */
-function makeTaps(from: number, to: number): Taps[] {
+function makeTaps(from: number, to: number): Taps {
   const ratio = f32(from / to);
   const support = Math.max(ratio, 1);
   const narrowing = f32(1 / support);
-  return Array.from({ length: to }, (_, i) => {
+  const rows = Array.from({ length: to }, (_, i) => {
     const center = f32(ratio * (i + 0.5));
     const first = Math.max(0, Math.trunc(f32(f32(center - support) + 0.5)));
     const end = Math.min(from, Math.trunc(f32(f32(center + support) + 0.5)));
@@ -157,6 +170,17 @@ function makeTaps(from: number, to: number): Taps[] {
     const total = weights.reduce((sum, weight) => f32(sum + weight), 0);
     return { first, weights: weights.map((weight) => weight / total) };
   });
+  const most = Math.max(...rows.map(({ weights }) => weights.length));
+  const all = new Float32Array(to * most);
+  rows.forEach(({ weights }, i) => {
+    all.set(weights, i * most);
+  });
+  return {
+    first: Int32Array.from(rows, ({ first }) => first),
+    count: Int32Array.from(rows, ({ weights }) => weights.length),
+    most,
+    weights: all,
+  };
 }
 
 /** Rounds a value in [0, 255] to a whole number, ties to even. */
