@@ -19,6 +19,12 @@ export interface Change {
   readonly gain: number;
 }
 
+/** No change. */
+export const UNCHANGED: Readonly<Record<Camera, Change>> = {
+  agentview: { dx: 0, dy: 0, gain: 1 },
+  wrist: { dx: 0, dy: 0, gain: 1 },
+};
+
 /** Changes of one example, one per camera: shifts uniform over whole pixels, then the gain uniform between its ends. */
 export function drawChanges({ pads, gain }: Augmentation, random: Random): Record<Camera, Change> {
   const draw = (camera: Camera): Change => {
