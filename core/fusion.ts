@@ -15,6 +15,8 @@ import type { Block, Tensor } from "./tensor.ts";
 export interface Call {
   readonly out: Tensor;
   readonly ins: readonly Tensor[];
+  /** The product, or the last of the elementwise calls, that it was made of. */
+  readonly step: Step;
   /** Weights that are packed for this call are added to `packed`. */
   ready(packed: PackedWeights[]): Ready;
 }
@@ -31,8 +33,8 @@ interface Draft {
   ins: readonly Tensor[];
   /** The formula of an elementwise call over `ins`. */
   formula: Expr | null;
-  /** The call itself when it is not elementwise, with what has been joined to it. */
-  step: Step | null;
+  /** The call itself when it is not elementwise, with what has been joined to it; else the last of those joined. */
+  step: Step;
   epilogue: Epilogue;
 }
 
@@ -72,7 +74,7 @@ function draftOf(step: Step): Draft {
   const { op, out, ins } = step;
   const fast = op.formula && usesFastKernels() && [out, ...ins].every((x) => x.dtype === "float32");
   const formula = fast ? bind(op.formula as Expr, step.attrs as readonly number[]) : null;
-  return { out, ins, formula, step: formula ? null : step, epilogue: {} };
+  return { out, ins, formula, step, epilogue: {} };
 }
 
 /** The consumer's formula with the producer's put in place of input x. */
@@ -90,7 +92,7 @@ function joinElementwise(made: Draft, draft: Draft, x: Tensor): Draft | null {
 
 /** A product followed by f(x), x + r or f(x) + r. */
 function joinEpilogue(made: Draft, draft: Draft, x: Tensor): Draft | null {
-  if (!made.step?.op.kernels.epilogue || made.epilogue.activation || made.epilogue.residual) return null;
+  if (!made.step.op.kernels.epilogue || made.epilogue.activation || made.epilogue.residual) return null;
   const formula = draft.formula as Expr;
   const after = splitResidual(formula, draft.ins, x);
   if (!after || (after.residual && !sameShape(after.residual.shape, draft.out.shape))) return null;
@@ -124,10 +126,11 @@ function callOf({ out, ins, formula, step, epilogue }: Draft, changing: Readonly
   return {
     out,
     ins,
+    step: { ...step, out, ins },
     ready(packed) {
       if (formula) return elementwiseWasm(formula, ins.length, 0)(out, ins, []) as Ready;
-      const { op, ins: own, attrs } = step as Step;
-      const weights = usesFastKernels() ? packOnce(step as Step, changing, packed) : null;
+      const { op, ins: own, attrs } = step;
+      const weights = usesFastKernels() ? packOnce(step, changing, packed) : null;
       if (!weights && !epilogue.activation && !epilogue.residual) return prepare(op, out, own, attrs);
       const ready = op.kernels.epilogue?.(out, own, attrs, weights ? { ...epilogue, weights } : epilogue);
       if (!ready) throw new Error(`Plan: ${op.name} has no kernel for what follows it`);

@@ -155,6 +155,15 @@ export function applyInto<A>(op: Op<A>, out: Tensor, ins: readonly Tensor[], att
   else ready();
 }
 
+/** Runs kernels that are ready one after the other; `steps` says what they are, for profiles. */
+export function runAll(kernels: readonly Ready[], steps: readonly Step[]): void {
+  const { watch } = watcher;
+  for (let i = 0; i < kernels.length; i++) {
+    if (watch) timed(watch, kernels[i], steps[i]);
+    else kernels[i]();
+  }
+}
+
 /** One kernel call, as a plan records it. */
 export interface Step {
   readonly op: Op<unknown>;
@@ -168,7 +177,7 @@ export type Watch = (call: Step, ms: number) => void;
 
 const watcher: { watch: Watch | null } = { watch: null };
 
-/** Runs `body` and reports its kernel calls while it runs, for profiles. */
+/** Runs `body` and reports its kernel calls while it runs, those of plans too, for profiles. */
 export function watchKernels<T>(watch: Watch, body: () => T): T {
   const before = watcher.watch;
   watcher.watch = watch;

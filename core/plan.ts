@@ -4,7 +4,7 @@ import { type Call, fuse } from "./fusion.ts";
 import type { PackedWeights } from "./kernels/wasm/packed.ts";
 import { spinning } from "./kernels/wasm/threads.ts";
 import { HeapBlock } from "./memory.ts";
-import { isTracked, type Ready, tracksGradients } from "./op.ts";
+import { isTracked, type Ready, runAll, type Step, tracksGradients } from "./op.ts";
 import { refuseInCapture } from "./recorder.ts";
 import { sameShape, showShape } from "./shape.ts";
 import { type Block, CUT, checkTensor, checkTensors, type Tensor } from "./tensor.ts";
@@ -26,6 +26,8 @@ export class Plan implements Disposable {
   readonly #inputs: readonly Tensor[];
   readonly #outputs: readonly Tensor[];
   readonly #calls: readonly Ready[];
+  /** What the calls are, for profiles. */
+  readonly #steps: readonly Step[];
   readonly #capture: Capture;
   readonly #arena: HeapBlock;
   readonly #packed: PackedWeights[] = [];
@@ -52,6 +54,7 @@ export class Plan implements Disposable {
       const calls = fuse(this.#capture.steps, this.#capture.changing, outputs);
       arena = layOut(calls, inputs, outputs);
       this.#calls = calls.map((call) => call.ready(this.#packed));
+      this.#steps = calls.map((call) => call.step);
       this.#inputs = inputs;
       this.#outputs = outputs;
       this.#arena = arena;
@@ -98,9 +101,7 @@ export class Plan implements Disposable {
     given.forEach((numbers, i) => {
       this.#inputs[i].data.set(numbers);
     });
-    spinning(() => {
-      for (const call of this.#calls) call();
-    });
+    spinning(() => runAll(this.#calls, this.#steps));
     const cut = tracksGradients() && (this.#capture.tracked || inputs.some(isTracked));
     return this.#outputs.map((out) => {
       const result = out.detach();

@@ -1,5 +1,6 @@
 import { depthwiseConvWasm } from "../kernels/wasm/depthwise-conv.ts";
-import { apply, defineOp } from "../op.ts";
+import { depthwiseTapsWasm } from "../kernels/wasm/depthwise-taps.ts";
+import { apply, defineOp, type Op } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 import { concat } from "./concat.ts";
 
@@ -13,26 +14,20 @@ const op = defineOp({
   kernels: {
     js(out, [x, weight]) {
       const [B, H, W, C] = x.shape;
-      const sum = new Float64Array(C);
+      const sums = new Float64Array(out.size);
       const [X, taps] = [x.data, weight.data];
-      for (let b = 0; b < B; b++)
-        for (let row = 0; row < H; row++)
-          for (let column = 0; column < W; column++) {
-            sum.fill(0);
-            for (let ky = 0; ky < 3; ky++)
-              for (let kx = 0; kx < 3; kx++) {
-                const [y, z] = [row + ky - 1, column + kx - 1];
-                if (y < 0 || y >= H || z < 0 || z >= W) continue;
-                const [from, tap] = [((b * H + y) * W + z) * C, (ky * 3 + kx) * C];
-                for (let c = 0; c < C; c++) sum[c] += X[from + c] * taps[tap + c];
-              }
-            out.data.set(sum, ((b * H + row) * W + column) * C);
-          }
+      eachTap(B, H, W, (here, there, tap) => {
+        for (let c = 0; c < C; c++) sums[here * C + c] += X[there * C + c] * taps[tap * C + c];
+      });
+      out.data.set(sums);
     },
     wasm: (out, [x, weight]) => depthwiseConvWasm(out, x, weight),
   },
   backward(dy, [x, weight], _out, _attrs, wants) {
-    return [wants[0] ? dy.depthwiseConv(flipped(weight)) : null, wants[1] ? tapSums(x, dy) : null];
+    return [
+      wants[0] ? dy.depthwiseConv(flipped(weight)) : null,
+      wants[1] ? apply(tapsOp, [x, dy], undefined) : null,
+    ];
   },
   samples: [
     {
@@ -59,16 +54,64 @@ function flipped(weight: Tensor): Tensor {
   ).reshape(weight.shape);
 }
 
-/** dW of each tap: the map moved by the tap, times dy, summed over batch and pixels. */
-function tapSums(x: Tensor, dy: Tensor): Tensor {
-  const [, H, W, C] = x.shape;
-  const padded = x.pad(1, 1, 1).pad(2, 1, 1);
-  const taps = Array.from({ length: 9 }, (_, i) => {
-    const [ky, kx] = [Math.floor(i / 3), i % 3];
-    const moved = padded.slice(1, ky, ky + H).slice(2, kx, kx + W);
-    return moved.mul(dy).sum([0, 1, 2]).reshape([1, C]);
-  });
-  return concat(taps, 0).reshape([3, 3, C]);
+/** The gradient for the weight: the map moved by each tap, times dy, summed over batch and pixels. */
+const tapsOp: Op<void> = defineOp({
+  name: "depthwiseConvTaps",
+  shape: ([x]) => [3, 3, x.shape[3]],
+  kernels: {
+    js(out, [x, dy]) {
+      const [B, H, W, C] = x.shape;
+      const sums = new Float64Array(9 * C);
+      const [X, D] = [x.data, dy.data];
+      eachTap(B, H, W, (here, there, tap) => {
+        for (let c = 0; c < C; c++) sums[tap * C + c] += X[there * C + c] * D[here * C + c];
+      });
+      out.data.set(sums);
+    },
+    wasm: (out, [x, dy]) => depthwiseTapsWasm(out, x, dy),
+  },
+  // Linear in each of the two.
+  backward: (r, [x, dy], _out, _attrs, wants) => [
+    wants[0] ? dy.depthwiseConv(flipped(r)) : null,
+    wants[1] ? x.depthwiseConv(r) : null,
+  ],
+  samples: [
+    {
+      ins: [
+        [2, 3, 4, 2],
+        [2, 3, 4, 2],
+      ],
+    },
+    {
+      ins: [
+        [1, 2, 1, 5],
+        [1, 2, 1, 5],
+      ],
+    },
+    {
+      ins: [
+        [1, 1, 2, 19],
+        [1, 1, 2, 19],
+      ],
+    },
+  ],
+});
+
+/** Calls `visit` for each pixel and each tap that lies inside the map, with the numbers of both pixels. */
+function eachTap(
+  B: number,
+  H: number,
+  W: number,
+  visit: (here: number, there: number, tap: number) => void,
+): void {
+  for (let b = 0; b < B; b++)
+    for (let row = 0; row < H; row++)
+      for (let column = 0; column < W; column++)
+        for (let tap = 0; tap < 9; tap++) {
+          const [y, z] = [row + Math.floor(tap / 3) - 1, column + (tap % 3) - 1];
+          if (y < 0 || y >= H || z < 0 || z >= W) continue;
+          visit((b * H + row) * W + column, (b * H + y) * W + z, tap);
+        }
 }
 
 /**

@@ -1,4 +1,5 @@
 import { checkInteger, checkOptions } from "../check.ts";
+import { foldWasm, unfoldWasm } from "../kernels/wasm/unfold.ts";
 import { apply, defineOp } from "../op.ts";
 import { showShape } from "../shape.ts";
 import type { Tensor, TensorData } from "../tensor.ts";
@@ -63,12 +64,14 @@ const op = defineOp<Window>({
         for (let i = 0; i < count; i++) Y[patch + i] = X[map + i];
       });
     },
+    wasm: (out, [x], w) => unfoldWasm({ ...w, map: x, patches: out }),
   },
   integers: true,
   backward: (dy, [x], _out, w) => [apply(fold, [dy], { ...w, H: x.shape[1], W: x.shape[2] })],
   samples: [
     { ins: [[2, 4, 5, 2]], attrs: { kernel: 3, stride: 2, padding: 1 } },
     { ins: [[1, 5, 5, 1]], attrs: { kernel: 2, stride: 1, padding: 0 } },
+    { ins: [[1, 2, 3, 3]], attrs: { kernel: 5, stride: 4, padding: 3 } },
   ],
 });
 
@@ -84,9 +87,15 @@ const fold = defineOp<Patches>({
         for (let i = 0; i < count; i++) X[map + i] += Y[patch + i];
       });
     },
+    wasm: (out, [y], { kernel, stride, padding }) =>
+      foldWasm({ kernel, stride, padding, map: out, patches: y }),
   },
   backward: (dx, _ins, _out, { kernel, stride, padding }) => [dx.unfold({ kernel, stride, padding })],
-  samples: [{ ins: [[1, 2, 3, 18]], attrs: { kernel: 3, stride: 2, padding: 1, H: 4, W: 5 } }],
+  samples: [
+    { ins: [[1, 2, 3, 18]], attrs: { kernel: 3, stride: 2, padding: 1, H: 4, W: 5 } },
+    { ins: [[2, 2, 2, 12]], attrs: { kernel: 2, stride: 3, padding: 0, H: 6, W: 5 } },
+    { ins: [[1, 1, 2, 25]], attrs: { kernel: 5, stride: 4, padding: 3, H: 2, W: 3 } },
+  ],
 });
 
 /**

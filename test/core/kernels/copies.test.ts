@@ -8,6 +8,8 @@ const places = fc
   .array(length, { minLength: 1, maxLength: 3 })
   .chain((shape) => fc.tuple(fc.constant(shape), fc.nat(shape.length - 1)));
 
+const side = fc.integer({ min: 1, max: 7 });
+
 /** Both kernels move the same bits. */
 function expectSame(make: () => Tensor): void {
   using _ = new Scope();
@@ -31,6 +33,20 @@ describe("kernels that move numbers agree with the plain ones, bit for bit", () 
       expectSame(() => concat(parts, axis));
     },
   );
+
+  test.prop([
+    fc.record({ kernel: side, stride: side, padding: fc.nat(4) }),
+    fc.record({ B: fc.integer({ min: 1, max: 2 }), H: side, W: side, C: length }),
+  ])("unfold and fold", (window, { B, H, W, C }) => {
+    using _ = new Scope();
+    fc.pre(Math.min(H, W) + 2 * window.padding >= window.kernel);
+    const x = numbers([B, H, W, C], 6).tracked();
+    expectSame(() => x.unfold(window));
+    // Whole numbers: their sums are the same in any order.
+    const dy = x.unfold(window).scale(0).detach();
+    for (let i = 0; i < dy.size; i++) dy.data[i] = (i * 7) % 31;
+    expectSame(() => grad(x.unfold(window), [x], { dy })[0] as Tensor);
+  });
 
   test.prop([length, fc.boolean()])("triangle", (N, lower) => {
     using _ = new Scope();

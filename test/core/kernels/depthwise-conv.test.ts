@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { depthwiseConvWasm } from "../../../core/kernels/wasm/depthwise-conv.ts";
+import { depthwiseTapsWasm } from "../../../core/kernels/wasm/depthwise-taps.ts";
 import { Scope } from "../../../core/scope.ts";
 import { Tensor } from "../../../core/tensor.ts";
 import { flavours, largestError, numbers } from "./support.ts";
@@ -34,6 +35,18 @@ describe.each(flavours)("depthwise convolution $name", ({ run }) => {
             return sum;
           });
           expect(largestError(out, expected)).toBeLessThan(2e-6); // nine products below 1
+
+          // Linear in the weight: Σ conv(x, w) ⊙ dy = Σ w ⊙ taps(x, dy).
+          const [dy, taps] = [numbers(x.shape, seed + 2), Tensor.empty(weight.shape)];
+          run(() => depthwiseTapsWasm(taps, x, dy)?.());
+          for (let tap = 0; tap < 9; tap++)
+            for (let c = 0; c < C; c++) {
+              const unit = Tensor.zeros(weight.shape);
+              unit.data[tap * C + c] = 1;
+              run(() => depthwiseConvWasm(out, x, unit)?.());
+              const sum = out.toArray().reduce((total, value, i) => total + value * dy.data[i], 0);
+              expect(Math.abs(taps.data[tap * C + c] - sum)).toBeLessThan(2e-5); // 128 products below 1
+            }
         },
       ),
       { numRuns: 40 },
