@@ -47,7 +47,7 @@ const ROWS = [
 ];
 
 const x = Expr.input(0);
-const GELU = x.mul(0.5).mul(x.mul(Math.SQRT1_2).erf().add(1));
+const GELU = x.gelu();
 
 /** Numbers between −scale and scale. */
 function numbers(count: number, scale: number): Float32Array {

@@ -22,3 +22,13 @@ export function erf(x: number): number {
   for (let n = 40; n >= 1; n--) fraction = a + n / 2 / fraction;
   return Math.sign(x) * (1 - Math.exp(-a * a) / (Math.sqrt(Math.PI) * fraction));
 }
+
+/** The normal distribution function. */
+const normalCdf = (x: number): number => 0.5 * (erf(x * Math.SQRT1_2) + 1);
+
+/** x Φ(x) with the normal distribution function Φ: the exact form of arXiv:1606.08415. */
+export const gelu = (x: number): number => x * normalCdf(x);
+
+/** Its derivative, Φ(x) + x φ(x). */
+export const geluSlope = (x: number): number =>
+  normalCdf(x) + (x * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI);

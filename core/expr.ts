@@ -2,12 +2,13 @@
  * Formulas of elementwise ops, written once: an expression over scalars that becomes the plain kernel
  * (this file, in double precision), the emitted WASM kernel and the GPU kernel.
  */
-import { erf } from "./erf.ts";
+import { erf, gelu, geluSlope } from "./erf.ts";
 
-/** Functions of one number. `erf` is the error function; the rest are those of `Math`. */
+/** Functions of one number: those of erf.ts, and of `Math`. */
 export const UNARY = [
   ...(["neg", "abs", "sqrt", "exp", "log", "log1p"] as const),
   ...(["sin", "cos", "sinh", "asinh", "tanh", "erf"] as const),
+  ...(["gelu", "geluSlope"] as const),
 ] as const;
 export const BINARY = ["add", "sub", "mul", "div", "min", "max"] as const;
 export type UnaryName = (typeof UNARY)[number];
@@ -90,6 +91,14 @@ export class Expr {
   erf(): Expr {
     return this.#unary("erf");
   }
+  /** x Φ(x) with the normal distribution function Φ. */
+  gelu(): Expr {
+    return this.#unary("gelu");
+  }
+  /** The derivative of `gelu`. */
+  geluSlope(): Expr {
+    return this.#unary("geluSlope");
+  }
   add(b: Operand): Expr {
     return this.#binary("add", b);
   }
@@ -116,6 +125,9 @@ export class Expr {
   }
 }
 
+/** What `Math` lacks. */
+const HOST = { erf, gelu, geluSlope };
+
 /** The formula as a JavaScript expression over `x0, x1, …` (inputs) and `p0, p1, …` (params). */
 function toJs(e: Expr): string {
   const node = e.node;
@@ -128,7 +140,7 @@ function toJs(e: Expr): string {
       return Object.is(node.value, -0) ? "(-0)" : `(${node.value})`;
     case "unary":
       if (node.name === "neg") return `(-${toJs(node.x)})`;
-      return node.name === "erf" ? `erf(${toJs(node.x)})` : `Math.${node.name}(${toJs(node.x)})`;
+      return node.name in HOST ? `${node.name}(${toJs(node.x)})` : `Math.${node.name}(${toJs(node.x)})`;
     case "binary": {
       const [a, b] = [toJs(node.a), toJs(node.b)];
       if (node.name === "min" || node.name === "max") return `Math.${node.name}(${a}, ${b})`;
@@ -156,7 +168,7 @@ export function compileRow(formula: Expr, inputs: number, params: number): RowFu
   const each = (n: number, text: (i: number) => string): string =>
     Array.from({ length: n }, (_, i) => text(i)).join(" ");
   return new Function(
-    "erf",
+    ...Object.keys(HOST),
     `return (out, at, count, ins, starts, strides, params) => {
       ${each(params, (i) => `const p${i} = params[${i}];`)}
       ${each(inputs, (i) => `const a${i} = ins[${i}], s${i} = strides[${i}]; let i${i} = starts[${i}];`)}
@@ -165,5 +177,5 @@ export function compileRow(formula: Expr, inputs: number, params: number): RowFu
         out[at + i] = ${toJs(formula)};
       }
     };`,
-  )(erf);
+  )(...Object.values(HOST));
 }

@@ -5,7 +5,7 @@ import type { Tensor } from "../tensor.ts";
 const op = defineElementwise({
   name: "gelu",
   inputs: 1,
-  formula: ([x]) => x.mul(0.5).mul(x.mul(Math.SQRT1_2).erf().add(1)),
+  formula: ([x]) => x.gelu(),
   backward: (dy, [x]) => [slope(dy, x)],
   samples: [{ ins: [[2, 5]], range: [-3, 3] }],
 });
@@ -13,16 +13,7 @@ const op = defineElementwise({
 const slopeOp = defineElementwise({
   name: "geluSlope",
   inputs: 2,
-  // dy (Φ(x) + x φ(x))
-  formula: ([dy, x]) =>
-    dy.mul(
-      x
-        .mul(Math.SQRT1_2)
-        .erf()
-        .add(1)
-        .mul(0.5)
-        .add(x.mul(x.mul(x).mul(-0.5).exp()).mul(1 / Math.sqrt(2 * Math.PI))),
-    ),
+  formula: ([dy, x]) => dy.mul(x.geluSlope()),
   backward(r, [dy, x], _out, _attrs, wants) {
     // ∂/∂x = dy φ(x) (2 − x²)
     const dx = (): Tensor => {

@@ -1,7 +1,7 @@
 /** SIMD code for the formulas of core/expr.ts. A subexpression that occurs twice is computed once. */
 import type { Expr, ExprNode } from "../../expr.ts";
 import type { KernelCode } from "./engine.ts";
-import { asinh, cos, erf, exp, log, log1p, sin, sinh, tanh } from "./math.ts";
+import { asinh, cos, erf, exp, gelu, geluSlope, log, log1p, sin, sinh, tanh } from "./math.ts";
 import type { F32x4 } from "./values.ts";
 
 /** A node whose operands are steps that come before it. */
@@ -73,6 +73,8 @@ export function formulaCost(formula: Expr): number {
     asinh: 5000,
     tanh: 3000,
     erf: 3000,
+    gelu: 2500,
+    geluSlope: 2500,
     sin: 4000,
     cos: 4000,
   };
@@ -92,6 +94,8 @@ const UNARY_CODE = {
   cos,
   tanh,
   erf,
+  gelu,
+  geluSlope,
 };
 
 /** Code for the formula; inputs and params must be locals. Products and sums are rounded one by one. */
