@@ -61,6 +61,7 @@ const op: Op<Heads> = defineOp<Heads>({
       attrs: { heads: 1, scale: 0.5 },
     },
     { ins: [[1, 4, 9]], attrs: { heads: 1, scale: 0.6 } },
+    { ins: [[1, 18, 12]], attrs: { heads: 1, scale: 0.6 } },
   ],
 });
 
@@ -117,6 +118,13 @@ const slopeOp: Op<Heads> = defineOp<Heads>({
         [1, 1, 5, 8],
       ],
       attrs: { heads: 1, scale: 0.5 },
+    },
+    {
+      ins: [
+        [1, 18, 4],
+        [1, 18, 12],
+      ],
+      attrs: { heads: 1, scale: 0.6 },
     },
   ],
 });

@@ -1,23 +1,31 @@
 /**
  * Self-attention of short sequences with its gradient, one head of one sample per tile, on rows [q | k | v] as one
- * projection leaves them. The tile's T × T matrices stay in the thread's scratch memory, their rows filled up to whole
- * vectors.
+ * projection leaves them. Queries come in blocks of QUERIES: their scores, and everything a block is multiplied with, lie
+ * in the thread's scratch memory, mostly in the first cache. All products run on one inner kernel, 4 rows × 8 columns.
  */
 import type { Ready } from "../../op.ts";
 import type { Tensor } from "../../tensor.ts";
+import type { Local } from "./assembler.ts";
 import { wasmCall } from "./call.ts";
 import { bitsOf } from "./elementwise.ts";
 import { type KernelCode, kernel, SCRATCH_BYTES } from "./engine.ts";
 import { maxLanes, sumLanes, tailMask } from "./lanes.ts";
 import { expNonPositive } from "./math.ts";
-import { F32x4, I32, load, loadSplat } from "./values.ts";
+import { F32x4, I32, int, load, loadSplat } from "./values.ts";
 
-/** Widest head whose sums stay in registers. */
-const MAX_HEAD = 32;
+/** Queries of a block, a multiple of four. */
+const QUERIES = 16;
+
+/** Numbers from row to row of a matrix of T columns in scratch memory: a constant of the code, one for many T. */
+const pitchOf = (T: number): number => Math.ceil(T / 32) * 32;
+
+/** Numbers of scratch memory: five matrices of a row per key, two of a row per query, three of scores. */
+const scratchOf = (T: number, d: number): number =>
+  5 * pitchOf(T) * d + 2 * QUERIES * d + 3 * QUERIES * pitchOf(T);
 
 /** Whether the kernels serve heads of d numbers in sequences of T. */
 export const selfAttentionFits = (T: number, d: number): boolean =>
-  d % 4 === 0 && d <= MAX_HEAD && 3 * T * 4 * (T + 3) <= SCRATCH_BYTES;
+  d % 4 === 0 && 4 * scratchOf(T, d) <= SCRATCH_BYTES;
 
 export interface SelfAttention {
   /** (B, T, 3 E): queries, keys, values. */
@@ -31,12 +39,12 @@ export interface SelfAttention {
 
 /** out = (softmax(scale q kᵀ) ⊙ mask) v for every head: (B, T, E). */
 export function selfAttentionWasm(out: Tensor, task: SelfAttention): Ready | null {
-  return call("self-attention", task, [out], 0.002);
+  return call("self-attention", task, [out], 0.001);
 }
 
 /** The gradient for `packed` from the one for `out`. */
 export function selfAttentionGradWasm(dPacked: Tensor, dy: Tensor, task: SelfAttention): Ready | null {
-  return call("self-attention gradient", task, [dPacked, dy], 0.004);
+  return call("self-attention gradient", task, [dPacked, dy], 0.002);
 }
 
 function call(name: string, task: SelfAttention, blocks: readonly Tensor[], cost: number): Ready | null {
@@ -44,8 +52,10 @@ function call(name: string, task: SelfAttention, blocks: readonly Tensor[], cost
   const [B, T, width] = packed.shape;
   const d = width / (3 * heads);
   if (packed.dtype !== "float32" || packed.size === 0 || !selfAttentionFits(T, d)) return null;
-  const code = kernel(`${name}, ${heads} heads of ${d}${mask ? ", masked" : ""}`, 6, (k) => {
-    const head = new HeadCode(k, heads, d, mask !== null);
+  const pitch = pitchOf(T);
+  const key = `${name}, ${heads} heads of ${d}, ${pitch} columns${mask ? ", masked" : ""}`;
+  const code = kernel(key, 6, (k) => {
+    const head = new HeadCode(k, { heads, d, pitch, masked: mask !== null });
     if (blocks.length === 1) head.forward();
     else head.backward();
   });
@@ -54,44 +64,105 @@ function call(name: string, task: SelfAttention, blocks: readonly Tensor[], cost
   return wasmCall(code, args, B * heads, packed.size * T * cost);
 }
 
+interface Sizes {
+  readonly heads: number;
+  readonly d: number;
+  /** Numbers from row to row of matrices with a column per key. */
+  readonly pitch: number;
+  readonly masked: boolean;
+}
+
+/** Rows `row` bytes apart, from an address on. */
+interface Rows {
+  readonly at: I32;
+  readonly row: number;
+}
+
+/** C = A B, or C += A B: four rows and some columns of C. */
+interface Product {
+  /** A's first number; bytes from row to row and from column to column. */
+  readonly a: I32;
+  readonly aRow: number;
+  readonly aStep: number;
+  readonly b: Rows;
+  /** Columns of A, rows of B; at least one. */
+  readonly steps: I32;
+  readonly c: Rows;
+  /** Rows of C to write, when it may be fewer than four. */
+  readonly rows?: I32;
+  /** Adds to C where this is not 0. */
+  readonly onto?: I32;
+}
+
 /** Writes the code for one head after the other. */
 class HeadCode {
   readonly #code: KernelCode;
-  readonly #heads: number;
-  readonly #d: number;
-  readonly #masked: boolean;
-  /** Bytes of a row of `packed`, and of `out`. */
+  readonly #sizes: Sizes;
+  /** Rows of `packed`, of `out`, of matrices (…, d) and (…, T) in scratch memory, in bytes. */
   readonly #packedRow: number;
   readonly #outRow: number;
-  /** Numbers, and bytes, of a row of the T × T matrices. */
-  readonly #columns: I32;
-  readonly #pitch: I32;
-  readonly #scale: F32x4;
+  readonly #headRow: number;
+  readonly #scoreRow: number;
+  /** T filled up to a multiple of four. */
+  readonly #columns: Local<I32>;
+  readonly #scale: Local<F32x4>;
+  // In scratch memory. Matrices (d, T), transposed: keys, values. (T, d): values or keys, gradients of keys and values.
+  readonly #keysT: Local<I32>;
+  readonly #valuesT: Local<I32>;
+  readonly #rows: Local<I32>;
+  readonly #dKeys: Local<I32>;
+  readonly #dValues: Local<I32>;
+  // Of a block. (QUERIES, d): queries times the scale, gradients of the output. (QUERIES, T): softmax, weights, slopes.
+  readonly #queries: Local<I32>;
+  readonly #dOut: Local<I32>;
+  readonly #softmax: Local<I32>;
+  readonly #weights: Local<I32>;
+  readonly #slopes: Local<I32>;
 
-  constructor(code: KernelCode, heads: number, d: number, masked: boolean) {
+  constructor(code: KernelCode, sizes: Sizes) {
     this.#code = code;
-    this.#heads = heads;
-    this.#d = d;
-    this.#masked = masked;
+    this.#sizes = sizes;
+    const { heads, d, pitch, masked } = sizes;
     this.#packedRow = 12 * heads * d;
     this.#outRow = 4 * heads * d;
-    const { f, args } = code;
+    this.#headRow = 4 * d;
+    this.#scoreRow = 4 * pitch;
+    const { f, args, scratch } = code;
     const [, , T, scaleBits] = args;
     this.#columns = f.let(T.add(3).and(-4));
-    this.#pitch = f.let(this.#columns.shl(2));
     this.#scale = f.let(scaleBits.asF32().splat());
+    let used = 0;
+    const place = (numbers: number): Local<I32> => {
+      const address = f.let(scratch.add(used));
+      used += 4 * numbers;
+      return address;
+    };
+    this.#softmax = place(QUERIES * pitch);
+    this.#weights = masked ? place(QUERIES * pitch) : this.#softmax;
+    this.#slopes = place(QUERIES * pitch);
+    [this.#queries, this.#dOut] = [place(QUERIES * d), place(QUERIES * d)];
+    [this.#keysT, this.#valuesT, this.#rows] = [place(pitch * d), place(pitch * d), place(pitch * d)];
+    [this.#dKeys, this.#dValues] = [place(pitch * d), place(pitch * d)];
   }
 
   forward(): void {
     const { f, args } = this.#code;
     const [, , T, , out] = args;
+    const [headRow, scoreRow] = [this.#headRow, this.#scoreRow];
     this.#eachHead((tile, q, sample, column) => {
-      const { weights } = this.#weights(tile, q);
+      this.#transpose(this.#keys(q), this.#keysT);
+      this.#copy({ at: this.#values(q), row: this.#packedRow }, { at: this.#rows, row: headRow }, T);
       const o = f.let(out.add(sample.mul(T).mul(this.#outRow)).add(column));
-      const t = f.local(I32);
-      f.range(t, 0, T, 1, () => {
-        const row = weights.add(t.mul(this.#pitch));
-        this.#combine(o.add(t.mul(this.#outRow)), row, 4, this.#values(q), this.#packedRow);
+      this.#eachBlock((first, count) => {
+        this.#weightsOf(tile, q, first, count);
+        this.#fourRows(count, (row) => {
+          this.#product(int(this.#sizes.d), {
+            ...{ a: this.#weights.add(row.mul(scoreRow)), aRow: scoreRow, aStep: 4 },
+            ...{ b: { at: this.#rows, row: headRow }, steps: T },
+            c: { at: o.add(first.add(row).mul(this.#outRow)), row: this.#outRow },
+            rows: count.sub(row),
+          });
+        });
       });
     });
   }
@@ -99,160 +170,287 @@ class HeadCode {
   backward(): void {
     const { f, args } = this.#code;
     const [packed, , T, , dPacked, dy] = args;
+    const { d } = this.#sizes;
+    const [packedRow, headRow, scoreRow] = [this.#packedRow, this.#headRow, this.#scoreRow];
     this.#eachHead((tile, q, sample, column) => {
-      const { softmax, weights, factors } = this.#weights(tile, q);
+      this.#transpose(this.#keys(q), this.#keysT);
+      this.#transpose(this.#values(q), this.#valuesT);
+      this.#copy({ at: this.#keys(q), row: packedRow }, { at: this.#rows, row: headRow }, T);
       const slopes = f.let(dy.add(sample.mul(T).mul(this.#outRow)).add(column));
-      const logits = f.let(weights.add(T.mul(this.#pitch)));
-      const [t, p, s, m, end] = f.locals(I32, 5);
-      f.range(t, 0, T, 1, () => {
-        // d weights = dy vᵀ; through the mask and softmax to the scores, in place.
-        this.#dots(f.let(logits.add(t.mul(this.#pitch))), slopes.add(t.mul(this.#outRow)), this.#values(q));
-        const total = f.let(f.constant(0));
-        const along = (body: () => void) => {
-          f.set(p, softmax.add(t.mul(this.#pitch)));
-          f.set(s, logits.add(t.mul(this.#pitch)));
-          f.set(m, factors.add(t.mul(this.#pitch)));
-          f.set(end, p.add(this.#pitch));
-          f.repeatWhile(
-            () => {
-              body();
-              for (const pointer of [p, s, m]) f.bump(pointer, 16);
-            },
-            () => p.ne(end),
-          );
-        };
-        along(() => {
-          const slope = load(F32x4, s);
-          const masked = f.let(this.#masked ? slope.mul(load(F32x4, m)) : slope);
-          f.store(s, masked);
-          f.set(total, this.#code.madd(masked, load(F32x4, p), total));
-        });
-        const dot = sumLanes(f, total);
-        along(() => f.store(s, load(F32x4, s).sub(dot).mul(load(F32x4, p)).mul(this.#scale)));
-      });
       const dq = f.let(dPacked.add(q.sub(packed)));
-      f.range(t, 0, T, 1, () => {
-        const [to, across] = [f.let(dq.add(t.mul(this.#packedRow))), f.let(t.shl(2))];
-        this.#combine(to, logits.add(t.mul(this.#pitch)), 4, this.#keys(q), this.#packedRow);
-        this.#combine(this.#keys(to), logits.add(across), this.#pitch, q, this.#packedRow);
-        this.#combine(this.#values(to), weights.add(across), this.#pitch, slopes, this.#outRow);
+      this.#eachBlock((first, count) => {
+        this.#weightsOf(tile, q, first, count);
+        const from = { at: slopes.add(first.mul(this.#outRow)), row: this.#outRow };
+        this.#copy(from, { at: this.#dOut, row: headRow }, count);
+        // d weights = dy vᵀ; through the mask and softmax to the scores, in place.
+        this.#scores(this.#dOut, this.#valuesT, this.#slopes, count);
+        this.#throughSoftmax(tile, first, count);
+        this.#fourRows(count, (row) => {
+          this.#product(int(d), {
+            ...{ a: this.#slopes.add(row.mul(scoreRow)), aRow: scoreRow, aStep: 4 },
+            ...{ b: { at: this.#rows, row: headRow }, steps: T },
+            c: { at: dq.add(first.add(row).mul(packedRow)), row: packedRow },
+            rows: count.sub(row),
+          });
+        });
+        // Sums over the queries: the queries hold the scale already.
+        const sumUp = (scores: I32, rows: I32, sums: I32) =>
+          this.#fourRows(this.#columns, (key) => {
+            this.#product(int(d), {
+              ...{ a: scores.add(key.shl(2)), aRow: 4, aStep: scoreRow },
+              ...{ b: { at: rows, row: headRow }, steps: count },
+              ...{ c: { at: sums.add(key.mul(headRow)), row: headRow }, onto: first },
+            });
+          });
+        sumUp(this.#slopes, this.#queries, this.#dKeys);
+        sumUp(this.#weights, this.#dOut, this.#dValues);
       });
+      this.#copy({ at: dq, row: packedRow }, { at: dq, row: packedRow }, T, this.#scale);
+      this.#copy({ at: this.#dKeys, row: headRow }, { at: this.#keys(dq), row: packedRow }, T);
+      this.#copy({ at: this.#dValues, row: headRow }, { at: this.#values(dq), row: packedRow }, T);
     });
   }
 
   /** Runs the body with the tile, the head's first query, its sample, and the byte at which it starts in a row of `out`. */
   #eachHead(body: (tile: I32, q: I32, sample: I32, column: I32) => void): void {
     const { f, args, tileBegin, tileEnd } = this.#code;
+    const { heads, d } = this.#sizes;
     const [packed, , T] = args;
     const [tile, sample, column, q] = f.locals(I32, 4);
     f.range(tile, tileBegin, tileEnd, 1, () => {
-      f.set(sample, tile.div(this.#heads));
-      f.set(column, tile.rem(this.#heads).mul(4 * this.#d));
+      f.set(sample, tile.div(heads));
+      f.set(column, tile.rem(heads).mul(4 * d));
       f.set(q, packed.add(sample.mul(T).mul(this.#packedRow)).add(column));
       body(tile, q, sample, column);
     });
   }
 
-  #keys = (q: I32): I32 => q.add(4 * this.#heads * this.#d);
-  #values = (q: I32): I32 => q.add(8 * this.#heads * this.#d);
+  /** Runs the body with the first query of each block, and how many there are. */
+  #eachBlock(body: (first: I32, count: Local<I32>) => void): void {
+    const { f, args } = this.#code;
+    const [, , T] = args;
+    const [first, count] = f.locals(I32, 2);
+    const most = f.let(int(QUERIES));
+    f.range(first, 0, T, QUERIES, () => {
+      f.set(count, f.let(T.sub(first)).min(most));
+      body(first, count);
+    });
+  }
 
-  /** The head's softmax, its weights (the softmax times the mask; the same place without one), and its part of the mask. */
-  #weights(tile: I32, q: I32): { softmax: I32; weights: I32; factors: I32 } {
-    const { f, args, scratch } = this.#code;
-    const [, mask, T] = args;
-    const softmax = f.let(scratch);
-    const size = f.let(T.mul(this.#pitch));
-    const weights = f.let(this.#masked ? softmax.add(size) : softmax);
-    const factors = f.let(this.#masked ? mask.add(tile.mul(size)) : mask);
+  #fourRows(count: I32, body: (row: I32) => void): void {
+    const { f } = this.#code;
+    const row = f.local(I32);
+    f.range(row, 0, count, 4, () => body(row));
+  }
+
+  #keys = (q: I32): I32 => q.add(this.#outRow);
+  #values = (q: I32): I32 => q.add(2 * this.#outRow);
+
+  /** The weights of a block of queries, and its softmax (the same place without a mask). */
+  #weightsOf(tile: I32, q: I32, first: I32, count: I32): void {
+    const { f, args } = this.#code;
+    const [, , T] = args;
+    const { masked } = this.#sizes;
+    const from = { at: q.add(first.mul(this.#packedRow)), row: this.#packedRow };
+    this.#copy(from, { at: this.#queries, row: this.#headRow }, count, this.#scale);
+    this.#scores(this.#queries, this.#keysT, this.#softmax, count);
     const lowest = f.constant(Number.NEGATIVE_INFINITY);
-    const [t, at, to, m, end] = f.locals(I32, 5);
     const last = f.let(this.#columns.sub(4));
     const inside = f.let(tailMask(f.let(T.sub(last))));
-    f.range(t, 0, T, 1, () => {
-      const row = f.let(softmax.add(t.mul(this.#pitch)));
-      this.#dots(row, q.add(t.mul(this.#packedRow)), this.#keys(q));
-      f.set(end, row.add(last.shl(2)));
+    this.#eachRow(tile, first, count, ({ softmax, weights, mask }, along) => {
+      const end = f.let(softmax.add(last.shl(2)));
       f.store(end, inside.select<F32x4>(load(F32x4, end), lowest));
-      f.bump(end, 16);
-
-      const along = (body: () => void) => {
-        f.set(at, row);
-        f.repeatWhile(
-          () => {
-            body();
-            f.bump(at, 16);
-          },
-          () => at.ne(end),
-        );
-      };
       const most = f.let(lowest);
-      along(() => f.set(most, most.pmax(load(F32x4, at))));
+      along(() => f.set(most, most.pmax(load(F32x4, softmax))));
       const largest = maxLanes(f, most);
       const total = f.let(f.constant(0));
       along(() => {
-        const e = expNonPositive(this.#code, f.let(load(F32x4, at).sub(largest).mul(this.#scale)));
-        f.store(at, e);
+        const e = expNonPositive(this.#code, f.let(load(F32x4, softmax).sub(largest)));
+        f.store(softmax, e);
         f.set(total, total.add(e));
       });
       const factor = f.let(f.constant(1).div(sumLanes(f, total)));
-      f.set(to, weights.add(t.mul(this.#pitch)));
-      f.set(m, factors.add(t.mul(this.#pitch)));
       along(() => {
-        const p = f.let(load(F32x4, at).mul(factor));
-        f.store(at, p);
-        if (!this.#masked) return;
-        f.store(to, p.mul(load(F32x4, m)));
-        f.bump(to, 16);
-        f.bump(m, 16);
+        const p = f.let(load(F32x4, softmax).mul(factor));
+        f.store(softmax, p);
+        if (masked) f.store(weights, p.mul(load(F32x4, mask)));
       });
-    });
-    return { softmax, weights, factors };
-  }
-
-  /** to[j] = a · row j of `rows` (in `packed`), four at a time; past the last row it is repeated. */
-  #dots(to: I32, a: I32, rows: I32): void {
-    const { f, args, madd } = this.#code;
-    const [, , T] = args;
-    const from = f.let(a);
-    const vectors = Array.from({ length: this.#d / 4 }, (_, n) => f.let(load(F32x4, from, 16 * n)));
-    const [j, write, row] = [f.local(I32), f.let(to), f.let(rows)];
-    const last = f.let(row.add(T.sub(1).mul(this.#packedRow)));
-    f.range(j, 0, T, 4, () => {
-      const dots = [0, 1, 2, 3].map((i) => {
-        const at = i === 0 ? row : f.let(f.let(row.add(i * this.#packedRow)).min(last));
-        const dot = f.let(vectors[0].mul(load(F32x4, at)));
-        for (let n = 1; n < vectors.length; n++) f.set(dot, madd(vectors[n], load(F32x4, at, 16 * n), dot));
-        return dot;
-      });
-      const pair = (x: F32x4, y: F32x4) => f.let(x.shuffle(y, [0, 1, 4, 5]).add(x.shuffle(y, [2, 3, 6, 7])));
-      const [ab, cd] = [pair(dots[0], dots[1]), pair(dots[2], dots[3])];
-      f.store(write, ab.shuffle(cd, [0, 2, 4, 6]).add(ab.shuffle(cd, [1, 3, 5, 7])));
-      f.bump(write, 16);
-      f.bump(row, 4 * this.#packedRow);
     });
   }
 
-  /** to = Σ over T rows: factor · row, with factors `factorStep` bytes and rows `rowStep` bytes apart. */
-  #combine(to: I32, factors: I32, factorStep: I32 | number, rows: I32, rowStep: number): void {
-    const { f, args, madd } = this.#code;
-    const [, , T] = args;
-    const sums = Array.from({ length: this.#d / 4 }, () => f.let(F32x4.zero()));
-    const [factor, row] = [f.let(factors), f.let(rows)];
-    const end = f.let(row.add(T.mul(rowStep)));
+  /** The slopes of a block's weights become those of its scores: softmax ⊙ (slope ⊙ mask − their mean under softmax). */
+  #throughSoftmax(tile: I32, first: I32, count: I32): void {
+    const { f, madd } = this.#code;
+    const { masked } = this.#sizes;
+    this.#eachRow(tile, first, count, ({ softmax, slopes, mask }, along) => {
+      const total = f.let(f.constant(0));
+      along(() => {
+        const slope = load(F32x4, slopes);
+        const passed = f.let(masked ? slope.mul(load(F32x4, mask)) : slope);
+        if (masked) f.store(slopes, passed);
+        f.set(total, madd(passed, load(F32x4, softmax), total));
+      });
+      const mean = sumLanes(f, total);
+      along(() => f.store(slopes, load(F32x4, slopes).sub(mean).mul(load(F32x4, softmax))));
+    });
+  }
+
+  /**
+   * Runs the body for each query of a block, with the places of its rows; `along` walks them, four numbers at a time and
+   * from the start each time.
+   */
+  #eachRow(
+    tile: I32,
+    first: I32,
+    count: I32,
+    body: (
+      row: { softmax: I32; weights: I32; slopes: I32; mask: I32 },
+      along: (visit: () => void) => void,
+    ) => void,
+  ): void {
+    const { f, args } = this.#code;
+    const [, mask, T] = args;
+    const query = f.local(I32);
+    const bases = [this.#softmax, this.#weights, this.#slopes];
+    const places = f.locals(I32, 4);
+    const [softmax, weights, slopes, factors] = places;
+    f.range(query, 0, count, 1, () => {
+      const rewind = () => {
+        bases.forEach((base, i) => {
+          f.set(places[i], base.add(query.mul(this.#scoreRow)));
+        });
+        if (!this.#sizes.masked) return;
+        f.set(factors, mask.add(tile.mul(T).add(first).add(query).mul(this.#columns).shl(2)));
+      };
+      const along = (visit: () => void) => {
+        rewind();
+        const end = f.let(softmax.add(this.#columns.shl(2)));
+        f.repeatWhile(
+          () => {
+            visit();
+            for (const place of places) f.bump(place, 16);
+          },
+          () => softmax.ne(end),
+        );
+        rewind();
+      };
+      rewind();
+      body({ softmax, weights, slopes, mask: factors }, along);
+    });
+  }
+
+  /** to (count, T) = rows (count, d) times a transposed matrix (d, T). */
+  #scores(rows: I32, transposed: I32, to: I32, count: I32): void {
+    const { d } = this.#sizes;
+    const [headRow, scoreRow] = [this.#headRow, this.#scoreRow];
+    this.#fourRows(count, (row) => {
+      this.#product(this.#columns, {
+        ...{ a: rows.add(row.mul(headRow)), aRow: headRow, aStep: 4 },
+        ...{ b: { at: transposed, row: scoreRow }, steps: int(d) },
+        c: { at: to.add(row.mul(scoreRow)), row: scoreRow },
+      });
+    });
+  }
+
+  /** Four rows of a product, `columns` (a multiple of four) wide. */
+  #product(columns: I32, { a, b, c, ...rest }: Product): void {
+    const { f } = this.#code;
+    const column = f.local(I32);
+    const [fromA, fromB, toC] = [f.let(a), f.let(b.at), f.let(c.at)];
+    const some = (vectors: number) => {
+      const place = f.let(column.shl(2));
+      const own = { b: { ...b, at: fromB.add(place) }, c: { ...c, at: toC.add(place) } };
+      this.#inner(vectors, { a: fromA, ...own, ...rest });
+    };
+    const eights = f.let(columns.and(-8));
+    f.range(column, 0, eights, 8, () => some(2));
+    f.set(column, eights);
+    f.if(columns.and(4), () => some(1));
+  }
+
+  /** The inner kernel: four rows, one or two vectors of columns. */
+  #inner(vectors: number, { a, aRow, aStep, b, steps, c, rows, onto }: Product): void {
+    const { f, madd } = this.#code;
+    const [fromA, fromB, toC] = [f.let(a), f.let(b.at), f.let(c.at)];
+    const sums = Array.from({ length: 4 }, () => f.locals(F32x4, vectors));
+    const each = (visit: (sum: Local<F32x4>, offset: number) => void) =>
+      sums.forEach((own, r) => {
+        own.forEach((sum, v) => {
+          visit(sum, r * c.row + 16 * v);
+        });
+      });
+    const fromZero = () => each((sum) => f.set(sum, F32x4.zero()));
+    if (onto) f.if(onto, () => each((sum, offset) => f.set(sum, load(F32x4, toC, offset))), fromZero);
+    else fromZero();
+    const end = f.let(fromB.add(steps.mul(b.row)));
+    const bs = f.locals(F32x4, vectors);
+    const x = f.local(F32x4);
     f.repeatWhile(
       () => {
-        const weight = f.let(loadSplat(factor));
-        sums.forEach((sum, n) => {
-          f.set(sum, madd(weight, load(F32x4, row, 16 * n), sum));
+        bs.forEach((value, v) => {
+          f.set(value, load(F32x4, fromB, 16 * v));
         });
-        f.bump(factor, factorStep);
-        f.bump(row, rowStep);
+        sums.forEach((own, r) => {
+          f.set(x, loadSplat(fromA, r * aRow));
+          own.forEach((sum, v) => {
+            f.set(sum, madd(x, bs[v], sum));
+          });
+        });
+        f.bump(fromA, aStep);
+        f.bump(fromB, b.row);
       },
-      () => row.ne(end),
+      () => fromB.ne(end),
     );
-    const write = f.let(to);
-    sums.forEach((sum, n) => {
-      f.store(write, sum, 16 * n);
+    const left = rows && f.let(rows);
+    sums.forEach((own, r) => {
+      const store = () =>
+        own.forEach((sum, v) => {
+          f.store(toC, sum, r * c.row + 16 * v);
+        });
+      if (left && r > 0) f.if(left.gt(r), store);
+      else store();
+    });
+  }
+
+  /** Copies `count` rows of d numbers, times a factor. */
+  #copy(from: Rows, to: Rows, count: I32, factor?: F32x4): void {
+    const { f } = this.#code;
+    const [read, write] = [f.let(from.at), f.let(to.at)];
+    const end = f.let(read.add(count.mul(from.row)));
+    f.repeatWhile(
+      () => {
+        for (let at = 0; at < this.#headRow; at += 16) {
+          const numbers = load(F32x4, read, at);
+          f.store(write, factor ? numbers.mul(factor) : numbers, at);
+        }
+        f.bump(read, from.row);
+        f.bump(write, to.row);
+      },
+      () => read.ne(end),
+    );
+  }
+
+  /** The T rows of d numbers at `from` (in `packed`) as columns; past the last row it is repeated. */
+  #transpose(from: I32, to: I32): void {
+    const { f, args } = this.#code;
+    const [, , T] = args;
+    const [j, row, write] = [f.local(I32), f.let(from), f.let(to)];
+    const last = f.let(row.add(T.sub(1).mul(this.#packedRow)));
+    f.range(j, 0, T, 4, () => {
+      const rows = [0, 1, 2, 3].map((i) =>
+        i === 0 ? row : f.let(f.let(row.add(i * this.#packedRow)).min(last)),
+      );
+      for (let i = 0; i < this.#sizes.d; i += 4) {
+        const [a, b, c, e] = rows.map((address) => f.let(load(F32x4, address, 4 * i)));
+        const [ab, ce] = [f.let(a.shuffle(b, [0, 4, 1, 5])), f.let(c.shuffle(e, [0, 4, 1, 5]))];
+        const [AB, CE] = [f.let(a.shuffle(b, [2, 6, 3, 7])), f.let(c.shuffle(e, [2, 6, 3, 7]))];
+        f.store(write, ab.shuffle(ce, [0, 1, 4, 5]), i * this.#scoreRow);
+        f.store(write, ab.shuffle(ce, [2, 3, 6, 7]), (i + 1) * this.#scoreRow);
+        f.store(write, AB.shuffle(CE, [0, 1, 4, 5]), (i + 2) * this.#scoreRow);
+        f.store(write, AB.shuffle(CE, [2, 3, 6, 7]), (i + 3) * this.#scoreRow);
+      }
+      f.bump(write, 16);
+      f.bump(row, 4 * this.#packedRow);
     });
   }
 }
