@@ -56,7 +56,7 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [2, "expected --out"],
     [2, "--size: expected a whole number from 16", "--out", ABSENT, "--size", "8"],
     [2, "--noise: expected a number from 0", "--out", ABSENT, "--noise=-1"],
-    [2, "mini has no task 3", "--out", ABSENT, "--tasks", "3"],
+    [2, "mini has no task 11", "--out", ABSENT, "--tasks", "11"],
   ],
   "vla/inspect.ts": [
     [2, "missing FILE"],
@@ -93,7 +93,7 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [2, "--size: expected whole numbers from 1", "--size", "64,"],
     [2, "--frames: expected a whole number from 1", "--frames", "0"],
     [2, "--libero and --robosuite together", "--libero", `${MINI}/LIBERO`],
-    [2, "mini has no task 9", ...CLONES, "--suite", "mini", "--task", "9"],
+    [2, "mini has no task 11", ...CLONES, "--suite", "mini", "--task", "11"],
     [2, "unknown suite libero_spatial", ...CLONES],
     [1, ABSENT, "--libero", ABSENT, "--robosuite", ABSENT],
   ],

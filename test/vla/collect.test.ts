@@ -74,10 +74,11 @@ test("a folder of other settings is refused, one of the same is taken up", () =>
 
 describe("vla/collect.ts", () => {
   const command = (out: string, ...more: string[]): string[] => [
-    ...["--import", "tsx", "vla/collect.ts", "--out", out, "--tasks", "0", "--episodes", "2", "--size", "32"],
+    ...["--import", "tsx", "vla/collect.ts", "--out", out, "--tasks", "8", "--episodes", "2", "--size", "32"],
     ...more,
   ];
-  const name = "push_the_drawer_shut_demo.hdf5";
+  const task = "DRAWER_SCENE3_push_the_drawer_shut";
+  const name = `${task}_demo.hdf5`;
 
   async function contentOf(path: string): Promise<unknown> {
     using file = await LiberoDemonstrations.open(path);
@@ -91,14 +92,14 @@ describe("vla/collect.ts", () => {
   test("records successes in LIBERO's layout, the same when it is killed and goes on", async () => {
     const [whole, cut] = [join(folder, "whole"), join(folder, "cut")];
     const said = execFileSync(process.execPath, command(whole, "--workers", "2"), { encoding: "utf8" });
-    expect(said).toMatch(/^push_the_drawer_shut: 2 episodes, \d+ steps in /);
-    expect(readdirSync(whole).sort()).toEqual(["collect.json", name]);
+    expect(said).toMatch(/^DRAWER_SCENE3_push_the_drawer_shut: 2 episodes, \d+ steps in /);
+    expect(readdirSync(whole).sort()).toEqual([name, "collect.json"]);
     const { pass, error, note } = await demonstrationFile(join(whole, name));
     expect(pass, `error ${error}, ${note}`).toBe(true);
 
     const first = execFile(process.execPath, command(cut, "--workers", "1"));
     const ended = new Promise((resolve) => first.once("exit", resolve));
-    const parts = join(cut, "parts", "push_the_drawer_shut");
+    const parts = join(cut, "parts", task);
     while (!existsSync(parts) || !readdirSync(parts).some((file) => file.endsWith(".hdf5"))) await sleep(20);
     first.kill("SIGKILL");
     await ended;
@@ -117,7 +118,7 @@ describe("vla/collect.ts", () => {
       "--out",
       out,
       "--tasks",
-      "0",
+      task,
       "--episodes",
       "1",
     ];

@@ -96,7 +96,7 @@ async function recordExpert(taskName: string, init: number) {
 }
 
 describe("vla/eval.ts", () => {
-  const task = "put_the_red_block_on_the_plate";
+  const task = "BLOCKS_SCENE1_put_the_red_block_on_the_plate";
   const json = join(folder, "results.json");
   const out = join(folder, "out");
 
@@ -119,7 +119,7 @@ describe("vla/eval.ts", () => {
     );
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toMatch(
-      new RegExp(`^${task} +2 +0 +0 +0\\.0 \\[0\\.0, 65\\.8\\] +520\\.0( +\\d+\\.\\d\\d){3}$`, "m"),
+      new RegExp(`^${task} +2 +0 +0 +0\\.0 \\[0\\.0, 65\\.8\\] +300\\.0( +\\d+\\.\\d\\d){3}$`, "m"),
     );
     expect(stdout).toContain("suite mini, policy zero, protocol nina, seed 7");
 
@@ -141,15 +141,15 @@ describe("vla/eval.ts", () => {
     expect(results.tasks[0]).toMatchObject({ task, instruction: "put the red block on the plate" });
     const { episodes } = results.tasks[0];
     expect(episodes.map(({ init, outcome, steps }) => ({ init, outcome, steps }))).toEqual([
-      { init: 0, outcome: "failure", steps: 520 },
-      { init: 1, outcome: "failure", steps: 520 },
+      { init: 0, outcome: "failure", steps: 300 },
+      { init: 1, outcome: "failure", steps: 300 },
     ]);
     for (const episode of episodes) expect(episode.trajectoryHash).toMatch(/^[0-9a-f]{64}$/);
     expect(episodes[0].trajectoryHash).not.toBe(episodes[1].trajectoryHash);
 
     const lines = readLines(join(out, "episodes.jsonl"));
     expect(lines).toMatchObject(episodes.map((episode) => ({ suite: "mini", task, seed: 7, ...episode })));
-    expect(lines.map((line) => line.actions.length)).toEqual([520, 520]);
+    expect(lines.map((line) => line.actions.length)).toEqual([300, 300]);
   });
 
   test("repeats an episode bit for bit, whatever ran before it, from its recording", EPISODES, async () => {
@@ -165,7 +165,7 @@ describe("vla/eval.ts", () => {
   });
 
   test("sees an expert succeed, and writes what the cameras saw", EPISODES, async () => {
-    const recording = await recordExpert("push_the_drawer_shut", 3);
+    const recording = await recordExpert("DRAWER_SCENE3_push_the_drawer_shut", 3);
     const path = join(folder, "expert.json");
     writeFileSync(path, JSON.stringify(recording));
     const files = { json: join(folder, "success.json"), out: join(folder, "success") };
@@ -354,22 +354,22 @@ describe("vla/eval.ts", () => {
     [
       "states of another width",
       (library) => {
-        const path = join(library, "init_files", "mini", "push_the_drawer_shut.pruned_init");
+        const path = join(library, "init_files", "mini", "DRAWER_SCENE3_push_the_drawer_shut.pruned_init");
         writeInitStates(
           path,
           readInitStates(path).map((state) => state.subarray(1)),
         );
       },
-      /push_the_drawer_shut\.pruned_init.*expected \d+ numbers \(time, qpos, qvel\), found \d+/,
+      /DRAWER_SCENE3_push_the_drawer_shut\.pruned_init.*expected \d+ numbers \(time, qpos, qvel\), found \d+/,
     ],
     [
       "a goal with a name too few",
-      edited("bddl_files/mini/push_the_drawer_shut.bddl", /\(Close \w+\)/, "(Close)"),
+      edited("bddl_files/mini/DRAWER_SCENE3_push_the_drawer_shut.bddl", /\(Close \w+\)/, "(Close)"),
       /close/i,
     ],
     [
       "a fixture that stands nowhere",
-      edited("bddl_files/mini/push_the_drawer_shut.bddl", /\(On small_cabinet_1 \w+\)/, ""),
+      edited("bddl_files/mini/DRAWER_SCENE3_push_the_drawer_shut.bddl", /\(On small_cabinet_1 \w+\)/, ""),
       /small_cabinet_1/,
     ],
   ])("finds %s of the last task before the first one starts", async (name, edit, message) => {
@@ -379,7 +379,7 @@ describe("vla/eval.ts", () => {
     const out = join(folder, `${name} out`);
     const { code, stdout, stderr } = await run(
       ...["--libero", clone, "--robosuite", MINI.robosuite, "--policy", "zero", "--episodes", "1"],
-      ...["--tasks", "1,0", "--out", out],
+      ...["--tasks", "0,8", "--out", out],
     );
     expect(stderr).toMatch(message);
     expect(stderr.trimEnd()).not.toContain("\n");
@@ -401,12 +401,22 @@ describe("vla/eval.ts", () => {
       1,
       join(ROOT, "libero", "libero", "bddl_files"),
     ],
-    ["an unknown task", ["--tasks", "7"], 2, "mini has no task 7"],
-    ["a task named twice", ["--tasks", "0,push_the_drawer_shut"], 2, "got 0 push_the_drawer_shut twice"],
+    ["an unknown task", ["--tasks", "11"], 2, "mini has no task 11"],
+    [
+      "a task named twice",
+      ["--tasks", "8,DRAWER_SCENE3_push_the_drawer_shut"],
+      2,
+      "got 8 DRAWER_SCENE3_push_the_drawer_shut twice",
+    ],
     ["an initial state that is not stored", ["--first", "49"], 2, "has 50 initial states, no number 50"],
     ["an unknown task name", ["--tasks", "fly"], 2, "mini has no task fly"],
     ["a recording that is not there", ["--policy", "replay", "absent.json"], 1, "absent.json"],
-    ["a protocol without limits for the suite", ["--protocol", "openpi"], 2, "maxSteps"],
+    [
+      "a protocol without limits for the suite",
+      ["--protocol", "openpi", "--suite", "mine", "--libero", MINI.libero, "--robosuite", MINI.robosuite],
+      2,
+      "maxSteps",
+    ],
     ["a replay of nothing", ["--policy", "replay"], 2, "expected the file of recorded actions"],
     [
       "results where none can be written",

@@ -7,9 +7,11 @@ const TASKS = "LIBERO/libero/libero/bddl_files/mini";
 
 /** Reads a task's file and composes its scene: what a wrong name or number leads to shows only there. */
 const reader: Reader = {
-  seeds: ["push_the_drawer_shut", "put_the_green_block_into_the_tray", "put_the_red_block_on_the_plate"].map(
-    (task) => miniFile(`${TASKS}/${task}.bddl`),
-  ),
+  seeds: [
+    "DRAWER_SCENE3_push_the_drawer_shut",
+    "BLOCKS_SCENE1_put_the_green_block_into_the_tray",
+    "BLOCKS_SCENE1_put_the_red_block_on_the_plate",
+  ].map((task) => miniFile(`${TASKS}/${task}.bddl`)),
   mutations: [
     tokens(/[()]\s*|[^\s()]+\s*/g, [
       "(",

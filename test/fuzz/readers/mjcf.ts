@@ -47,7 +47,9 @@ const reader: Reader = {
     const mj = await loadMuJoCo();
     const { suite, ...roots } = copyMini(folder);
     return async (path) => {
-      const tasks = path.includes("cabinet") ? ["push_the_drawer_shut"] : ["put_the_red_block_on_the_plate"];
+      const tasks = path.includes("cabinet")
+        ? ["DRAWER_SCENE3_push_the_drawer_shut"]
+        : ["BLOCKS_SCENE1_put_the_red_block_on_the_plate"];
       let words = "";
       for (const name of tasks) {
         const task = suite.tasks.find((one) => one.name === name)!;

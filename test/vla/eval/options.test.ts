@@ -78,7 +78,10 @@ describe("readOptions", () => {
     [["--seed", "0x10"], "--seed: expected a whole number"],
     [["--seed", "1", "--seed", "2"], "--seed: given twice"],
     [["--json", ""], "--json: expected a value"],
-    [["--protocol", "openvla"], 'maxSteps of protocol "openvla"'],
+    [
+      ["--protocol", "openvla", "--suite", "mine", "--libero", "/mine", "--robosuite", "/robots"],
+      'maxSteps of protocol "openvla"',
+    ],
     [["--libero", "/mine"], "name both with --libero and --robosuite"],
     [["--json", "run", "--out", "run"], "--json run is where --out run writes"],
     [["--json", "run/../run/episodes.jsonl", "--out", "./run/"], "is where --out ./run/ writes"],

@@ -16,10 +16,14 @@ describe.each(Object.values(PROTOCOLS))("protocol $name", (protocol) => {
 });
 
 test("protocols that limit steps by suite refuse a suite they do not know", () => {
-  expect(() => maxSteps(PROTOCOLS.openpi, "mini")).toThrow(
-    'maxSteps of protocol "openpi": expected one of libero_spatial, libero_object, libero_goal, libero_10, libero_90, found "mini"',
+  expect(() => maxSteps(PROTOCOLS.openpi, "mine")).toThrow(
+    'maxSteps of protocol "openpi": expected one of libero_spatial, libero_object, libero_goal, libero_10, libero_90, found "mine"',
   );
-  expect(maxSteps(PROTOCOLS.nina, "mini")).toBe(520);
+  expect(maxSteps(PROTOCOLS.nina, "mine")).toBe(520);
   expect(maxSteps(PROTOCOLS.lerobot, "libero_spatial")).toBe(280);
   expect(maxSteps(PROTOCOLS.openvla, "libero_spatial")).toBe(220);
+});
+
+test("the embedded suite has one limit under all protocols", () => {
+  for (const protocol of Object.values(PROTOCOLS)) expect(maxSteps(protocol, "mini")).toBe(300);
 });

@@ -29,12 +29,49 @@ const CLOSED = 1;
 /** Spread of the expert's unsteady hand, in action units: 1.5 mm and 0.6 degrees per step. */
 const TREMOR = { translation: 0.03, rotation: 0.02 };
 
+/** Somewhere to set a block down, in the frame of an upright body, metres. */
+interface Place {
+  readonly body: string;
+  /** Where the middle of the block is let go. */
+  readonly spot: Vector;
+  /** A block is in its place when its middle is at most this far from the body's axis, along the body's x and y. */
+  readonly room: readonly [x: number, y: number];
+}
+
+const RED = "red_block_1_main";
+const GREEN = "green_block_1_main";
+const BLUE = "blue_block_1_main";
+
+const onPlate = (number: 1 | 2): Place => ({
+  body: `white_plate_${number}_main`,
+  spot: [0, 0, 0.036],
+  room: [0.025, 0.025],
+});
+/** Two blocks lie one before the other: the fingers open to the sides. */
+const inTray = (x = 0): Place => ({
+  body: "shallow_tray_1_main",
+  spot: [x, 0, 0.036],
+  room: [0.07, 0.09],
+});
+const onBlock = (block: string): Place => ({ body: block, spot: [0, 0, 0.045], room: [0.02, 0.02] });
+
+const DRAWER = "small_cabinet_1_drawer";
+const SLIDE = "small_cabinet_1_slide";
+
 /** What to do for each task, by the name of its file. */
 const SKILLS: Readonly<Record<string, (hand: Hand) => Skill>> = {
-  put_the_red_block_on_the_plate: (hand) => pickAndPlace(hand, "red_block_1_main", "white_plate_1_main"),
-  put_the_green_block_into_the_tray: (hand) =>
-    pickAndPlace(hand, "green_block_1_main", "shallow_tray_1_main"),
-  push_the_drawer_shut: (hand) => pushShut(hand, "small_cabinet_1_drawer", "small_cabinet_1_slide"),
+  BLOCKS_SCENE1_put_the_red_block_on_the_plate: (hand) => put(hand, [RED, onPlate(1)]),
+  BLOCKS_SCENE1_put_the_blue_block_on_the_plate: (hand) => put(hand, [BLUE, onPlate(1)]),
+  BLOCKS_SCENE1_put_the_green_block_into_the_tray: (hand) => put(hand, [GREEN, inTray()]),
+  BLOCKS_SCENE1_put_the_red_block_into_the_tray: (hand) => put(hand, [RED, inTray()]),
+  BLOCKS_SCENE1_put_the_green_block_and_the_blue_block_into_the_tray: (hand) =>
+    put(hand, [GREEN, inTray(-0.036)], [BLUE, inTray(0.036)]),
+  BLOCKS_SCENE2_stack_the_red_block_on_the_blue_block: (hand) => put(hand, [RED, onBlock(BLUE)]),
+  BLOCKS_SCENE2_stack_the_blue_block_on_the_red_block: (hand) => put(hand, [BLUE, onBlock(RED)]),
+  DRAWER_SCENE3_push_the_drawer_shut: (hand) => pushShut(hand, DRAWER, SLIDE),
+  DRAWER_SCENE3_pull_the_drawer_open: (hand) => pullOpen(hand, DRAWER, SLIDE),
+  PLATES_SCENE4_put_the_block_on_the_left_plate: (hand) => put(hand, [RED, onPlate(1)]),
+  PLATES_SCENE4_put_the_block_on_the_right_plate: (hand) => put(hand, [RED, onPlate(2)]),
 };
 
 /** Names of the tasks the expert can solve. */
@@ -61,32 +98,37 @@ export class Expert {
   }
 }
 
-/** Grasps a block from above and sets it down in the middle of a target; again if that failed. */
-function* pickAndPlace(hand: Hand, block: string, target: string): Skill {
+/** Puts blocks in their places, one after the other; again what has not come to its place, or has left it. */
+function* put(hand: Hand, ...moves: readonly (readonly [block: string, place: Place])[]): Skill {
   for (;;) {
-    const yaw = hand.nearestYaw(block);
-    const hover = hand.vary(0.1, 0.02);
-    const at = (height: number) => () => up(hand.position(block), height);
-
-    yield* reach(hand, at(hover), yaw, OPEN, 0.012);
-    yield* reach(hand, at(0.002), yaw, OPEN, 0.007);
-    yield* grip(hand, CLOSED, 7);
-    const lifted = up(hand.position(block), hover);
-    yield* reach(hand, () => lifted, yaw, CLOSED, 0.02);
-    if (distance(hand.position(block), hand.tip()) > 0.03) continue;
-
-    // The goal is the block's: the hand holds it a little off centre.
-    const over = (height: number) => () => {
-      const { tip, held } = { tip: hand.tip(), held: hand.position(block) };
-      return add(up(hand.position(target), height), subtract(tip, held));
-    };
-    const carry = hand.vary(0.11, 0.02);
-    yield* reach(hand, over(carry), 0, CLOSED, 0.012);
-    yield* reach(hand, over(0.036), 0, CLOSED, 0.01);
-    yield* grip(hand, OPEN, 5);
-    const away = up(hand.tip(), 0.12);
-    yield* reach(hand, () => away, 0, OPEN, 0.02);
+    const next = moves.find(([block, place]) => !hand.isIn(place, block));
+    if (next) yield* pickAndPlace(hand, ...next);
+    else yield hand.towards(hand.tip(), 0, OPEN);
   }
+}
+
+/** Grasps a block from above and sets it down; ends early when the fingers have lost it. */
+function* pickAndPlace(hand: Hand, block: string, { body, spot }: Place): Generator<Action, void> {
+  const yaw = hand.nearestYaw(block);
+  const hover = hand.vary(0.1, 0.02);
+  const at = (height: number) => () => up(hand.position(block), height);
+
+  yield* reach(hand, at(hover), yaw, OPEN, 0.012);
+  yield* reach(hand, at(0.002), yaw, OPEN, 0.007);
+  yield* grip(hand, CLOSED, 7);
+  const lifted = up(hand.position(block), hover);
+  yield* reach(hand, () => lifted, yaw, CLOSED, 0.02);
+  if (!hand.holds(block)) return;
+
+  // The goal is the block's: the hand holds it a little off centre.
+  const over = (height: number) => () =>
+    add(up(hand.inFrame(body, spot), height), subtract(hand.tip(), hand.position(block)));
+  yield* reach(hand, over(hand.vary(0.075, 0.02)), 0, CLOSED, 0.012);
+  if (!hand.holds(block)) return;
+  yield* reach(hand, over(0), 0, CLOSED, 0.01);
+  yield* grip(hand, OPEN, 5);
+  const away = up(hand.tip(), 0.1);
+  yield* reach(hand, () => away, 0, OPEN, 0.02);
 }
 
 /** Pushes a drawer home with closed fingers against its handle; again if it has not gone all the way. */
@@ -110,6 +152,31 @@ function* pushShut(hand: Hand, drawer: string, slide: string): Skill {
     for (let step = 0; step < 60 && hand.joint(slide) < 0.008; step++)
       yield hand.towards(before(-lead, height)(), 0, CLOSED);
     yield* reach(hand, before(gap, height), 0, CLOSED, 0.02);
+  }
+}
+
+/** Takes a drawer's front and its handle between the fingers, one of them inside, and pulls; again if it slips. */
+function* pullOpen(hand: Hand, drawer: string, slide: string): Skill {
+  /** Midway from the front's inner face to the handle's outer one, in the drawer's frame. */
+  const front: Vector = [0, -0.102, 0.05];
+  const lead = 0.04;
+
+  for (;;) {
+    const sideways = hand.vary(0, 0.015);
+    /** A point over the front, `out` of it by so much. */
+    const at = (above: number, out = 0) => {
+      const height = front[2] + above;
+      return () => hand.inFrame(drawer, [front[0] + sideways, front[1] - out, height]);
+    };
+
+    yield* reach(hand, at(hand.vary(0.09, 0.02)), 0, OPEN, 0.015);
+    yield* reach(hand, at(hand.vary(0, 0.003)), 0, OPEN, 0.01);
+    yield* grip(hand, CLOSED, 7);
+    for (let step = 0; step < 40 && hand.joint(slide) > -0.15; step++)
+      yield hand.towards(at(0, lead)(), 0, CLOSED);
+    yield* grip(hand, OPEN, 5);
+    const away = up(hand.tip(), 0.1);
+    yield* reach(hand, () => away, 0, OPEN, 0.02);
   }
 }
 
@@ -176,10 +243,27 @@ class Hand {
     return add(this.position(body), [cos * x - sin * y, sin * x + cos * y, z]);
   }
 
+  #intoFrame(body: string, point: Vector): Vector {
+    const [cos, sin] = [Math.cos(this.#bodyYaw(body)), Math.sin(this.#bodyYaw(body))];
+    const [x, y, z] = subtract(point, this.position(body));
+    return [cos * x + sin * y, cos * y - sin * x, z];
+  }
+
   /** The hand's angle about the vertical, radians: 0 when its camera looks from the far side of the table. */
   yaw(): number {
     const [x] = this.#axes();
     return Math.atan2(x[1], x[0]);
+  }
+
+  /** Whether a block is between the fingers. */
+  holds(block: string): boolean {
+    return distance(this.position(block), this.tip()) < 0.03;
+  }
+
+  /** Whether a block lies in its place, or in the hand just over it. */
+  isIn({ body, spot, room }: Place, block: string): boolean {
+    const [x, y, z] = this.#intoFrame(body, this.position(block));
+    return Math.abs(x) < room[0] && Math.abs(y) < room[1] && Math.abs(z - spot[2]) < 0.015;
   }
 
   yawError(yaw: number): number {

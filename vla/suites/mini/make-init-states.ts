@@ -27,10 +27,12 @@ import { MINI, miniRoots } from "./roots.ts";
 const ROWS = 50;
 /** Spread of each arm joint about its home angle, radians: robosuite's default for a reset with noise. */
 const ARM_SPREAD = 0.02;
+/** Where a drawer stands of which `:init` says nothing, metres: as far from open as from shut, or nearly. */
+const HALF_OPEN = [-0.11, -0.07] as const;
 
 /**
- * Initial states of one task, each `[time, qpos, qvel]`; row i follows from the task and i alone. The suite's files
- * hold rows 0 to 49; later ones are as many other starts, for demonstrations, as one likes.
+ * Initial states of one task, each `[time, qpos, qvel]`; row i follows from the task's scene and i alone, so tasks of one
+ * scene start alike. The suite's files hold rows 0 to 49; later ones are as many other starts, for demonstrations, as one likes.
  */
 export async function sampleInitStates(task: Task, first = 0, count: number = ROWS): Promise<Float64Array[]> {
   const problem = parseBddl(readText(task.bddlPath, MOST_BDDL_BYTES), task.bddlPath);
@@ -45,6 +47,9 @@ export async function sampleInitStates(task: Task, first = 0, count: number = RO
     .map((fixture) => loadObject(fixture, "fixture", roots, task.bddlPath));
   const objects = new Map([...movable, ...fixed].map((object) => [object.facts.name, object]));
   const plan = planPlacement(problem, workspace, objects, task.bddlPath);
+  const asked = new Map(
+    plan.properties.flatMap(({ joints, range }) => joints.map((joint) => [joint, range])),
+  );
 
   using sim = await Sim.open(composeScene({ ...miniRoots, task }), { cacheFolder: null });
   return Array.from({ length: count }, (_, i) => {
@@ -65,8 +70,8 @@ export async function sampleInitStates(task: Task, first = 0, count: number = RO
       const { pos, quat } = poses.get(facts.name)!;
       qpos.set([...pos, ...quat], sim.qposAddress(facts.joints[0]));
     }
-    for (const { joints, range } of plan.properties)
-      for (const joint of joints) qpos[sim.qposAddress(joint)] = random.uniform(...range);
+    for (const joint of fixed.flatMap(({ facts }) => facts.joints))
+      qpos[sim.qposAddress(joint)] = random.uniform(...(asked.get(joint) ?? HALF_OPEN));
     return state;
   });
 }
