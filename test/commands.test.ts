@@ -59,7 +59,7 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [2, "mini has no task 11", "--out", ABSENT, "--tasks", "11"],
   ],
   "vla/inspect.ts": [
-    [2, "missing FILE"],
+    [2, "missing PATH"],
     [2, "--episodes: expected a whole number from 1", ABSENT, "--episodes", "0"],
     [1, ABSENT, ABSENT],
   ],

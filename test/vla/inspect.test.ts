@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { decode } from "fast-png";
@@ -61,6 +61,20 @@ test("tells episodes, shapes and how actions are spread", () => {
   expect(found.actions[0]).toEqual({ least: -1, mean: 0, deviation: Math.sqrt(2 / 3), most: 1 });
   expect(found.actions[6]).toEqual({ least: 1, mean: 1, deviation: 0, most: 1 });
   expect(inspect(file)).toMatch(/2 episodes, 6 steps; shortest 3, longest 3/);
+});
+
+test("of a folder it shows each file, and what they hold together", async () => {
+  const other = join(folder, "other_demo.hdf5");
+  copyFileSync(file, other);
+  try {
+    expect(inspect(folder)).toMatch(
+      /other_demo\.hdf5: task.*task_demo\.hdf5: task.*\n2 files, 4 episodes, 12 steps\n/s,
+    );
+    const lines = inspect(folder, "--json").trimEnd().split("\n");
+    expect(lines.map((line) => JSON.parse(line).file)).toEqual([other, file]);
+  } finally {
+    rmSync(other);
+  }
 });
 
 test("the sheet shows pictures upright", () => {
