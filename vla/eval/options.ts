@@ -8,7 +8,7 @@ import { DEFAULT_POLICY, type PolicyKind, policyKinds } from "../policies/index.
 import { INTERRUPTED } from "./interrupt.ts";
 
 /** The suite that is part of this project, in a folder laid out like clones of LIBERO and robosuite. */
-const EMBEDDED = {
+export const EMBEDDED = {
   suite: "mini",
   libero: fileURLToPath(new URL("../suites/mini/LIBERO", import.meta.url)),
   robosuite: fileURLToPath(new URL("../suites/mini/robosuite", import.meta.url)),
@@ -118,7 +118,7 @@ export interface Options {
 export function readOptions(argv: readonly string[], environment: NodeJS.ProcessEnv): Options {
   const { positionals, ...given } = parseCli(schema, argv);
   const sampling = readSampling(given);
-  const embedded = given.suite === EMBEDDED.suite && given.libero === undefined;
+  const embedded = isEmbedded(given);
   const protocol = PROTOCOLS[given.protocol];
   const episodes = given.episodes ?? (embedded ? EMBEDDED.episodes : protocol.episodesPerTask);
 
@@ -141,9 +141,7 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
 
   return {
     ...given,
-    ...(embedded
-      ? { libero: EMBEDDED.libero, robosuite: EMBEDDED.robosuite }
-      : findClones(given, environment)),
+    ...findRoots(given, environment),
     tasks: given.tasks === undefined ? null : readTasks(given.tasks),
     episodes,
     protocol,
@@ -175,10 +173,21 @@ function meet(json: string, out: string): boolean {
   return within === "" || within === "episodes.jsonl" || /^frames([/\\]|$)/.test(within);
 }
 
-function findClones(
-  given: { readonly suite: string; readonly libero?: string; readonly robosuite?: string },
+/** Where a suite is to be read from, as far as that was said. */
+interface Where {
+  readonly suite: string;
+  readonly libero?: string;
+  readonly robosuite?: string;
+}
+
+const isEmbedded = ({ suite, libero }: Where): boolean => suite === EMBEDDED.suite && libero === undefined;
+
+/** The folders of a suite: the embedded ones, or clones of LIBERO and robosuite. @throws UsageError without either. */
+export function findRoots(
+  given: Where,
   { LIBERO_ROOT, ROBOSUITE_ROOT }: NodeJS.ProcessEnv,
 ): { libero: string; robosuite: string } {
+  if (isEmbedded(given)) return { libero: EMBEDDED.libero, robosuite: EMBEDDED.robosuite };
   const libero = given.libero ?? LIBERO_ROOT;
   const robosuite = given.robosuite ?? ROBOSUITE_ROOT;
   // A variable that is set to nothing names no folder.

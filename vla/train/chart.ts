@@ -1,5 +1,4 @@
-import { encode } from "fast-png";
-import { glyph } from "./glyphs.ts";
+import { Canvas, type Colour, PITCH } from "../draw/canvas.ts";
 
 /** A line through points (x, y), left to right. */
 export interface Series {
@@ -13,18 +12,13 @@ export interface Panel {
   readonly series: readonly Series[];
 }
 
-type Colour = readonly [red: number, green: number, blue: number];
-
 /** Of a panel, pixels. */
 const [WIDTH, HEIGHT] = [480, 260];
 const MARGIN = { left: 62, right: 14, top: 28, bottom: 26 };
 const PER_ROW = 2;
-/** From the start of one letter to that of the next. */
-const PITCH = 6;
-const [INK, GRID, WHITE]: readonly Colour[] = [
+const [INK, GRID]: readonly Colour[] = [
   [60, 60, 60],
   [228, 228, 228],
-  [255, 255, 255],
 ];
 /** Okabe and Ito's colours, which colour-blind readers can tell apart. */
 const COLOURS: readonly Colour[] = [
@@ -106,60 +100,4 @@ export function label(value: number): string {
     return value.toExponential(1).replace(".0e", "e");
   if (Math.abs(value) >= 1e4) return `${Number((value / 1000).toPrecision(6))}k`;
   return `${Number(value.toPrecision(5))}`;
-}
-
-/** RGB pixels, white at first; row 0 at the top. */
-class Canvas {
-  readonly #width: number;
-  readonly #height: number;
-  readonly #data: Uint8Array;
-
-  constructor(width: number, height: number) {
-    this.#width = width;
-    this.#height = height;
-    this.#data = new Uint8Array(3 * width * height).fill(WHITE[0]);
-  }
-
-  png(): Uint8Array {
-    return encode({ width: this.#width, height: this.#height, data: this.#data, channels: 3, depth: 8 });
-  }
-
-  /** With round ends; a pixel's share of colour falls off within a pixel of the edge. */
-  line(
-    [x0, y0]: readonly [number, number],
-    [x1, y1]: readonly [number, number],
-    colour: Colour,
-    width: number,
-  ): void {
-    const reach = width / 2 + 1;
-    const squared = (x1 - x0) ** 2 + (y1 - y0) ** 2;
-    for (let y = Math.floor(Math.min(y0, y1) - reach); y <= Math.max(y0, y1) + reach; y++) {
-      for (let x = Math.floor(Math.min(x0, x1) - reach); x <= Math.max(x0, x1) + reach; x++) {
-        const along = squared === 0 ? 0 : ((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0)) / squared;
-        const t = Math.min(1, Math.max(0, along));
-        const distance = Math.hypot(x - x0 - t * (x1 - x0), y - y0 - t * (y1 - y0));
-        this.#blend(x, y, colour, width / 2 + 0.5 - distance);
-      }
-    }
-  }
-
-  text(words: string, x: number, y: number, align: "left" | "centre" | "right", colour: Colour): void {
-    const width = PITCH * words.length - 1;
-    const left = Math.round(x - (align === "left" ? 0 : align === "right" ? width : width / 2));
-    [...words].forEach((letter, i) => {
-      glyph(letter).forEach((dots, column) => {
-        for (let row = 0; row < 8; row++)
-          if (dots & (1 << row)) this.#blend(left + PITCH * i + column, Math.round(y) + row, colour, 1);
-      });
-    });
-  }
-
-  #blend(x: number, y: number, colour: Colour, share: number): void {
-    if (share <= 0 || x < 0 || y < 0 || x >= this.#width || y >= this.#height) return;
-    const at = 3 * (y * this.#width + x);
-    const kept = 1 - Math.min(1, share);
-    colour.forEach((value, c) => {
-      this.#data[at + c] = Math.round(kept * this.#data[at + c] + (1 - kept) * value);
-    });
-  }
 }
