@@ -1,21 +1,15 @@
-import type { Tensor } from "../../core/index.ts";
-import {
-  attend,
-  Dropout,
-  Embedding,
-  joinHeads,
-  LayerNorm,
-  Linear,
-  Module,
-  splitHeads,
-} from "../../nn/index.ts";
+import { concat, type Tensor } from "../../core/index.ts";
+import { Dropout, Embedding, LayerNorm, Linear, Module } from "../../nn/index.ts";
 import type { FlorenceConfig } from "./config.ts";
 import type { Observer } from "./vision.ts";
 
 /** Positions start at this row of the table; the rows before it are never used (a habit of BART). */
 const FIRST_POSITION = 2;
 
-/** Multi-head self-attention with four separate projections, as BART stores them: (B, S, d) → same. */
+/**
+ * Multi-head self-attention with four separate projections, as BART stores them: (B, S, d) → same. Three of them run as
+ * one product.
+ */
 class SelfAttention extends Module {
   k_proj: Linear;
   v_proj: Linear;
@@ -35,11 +29,19 @@ class SelfAttention extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    const q = splitHeads(this.q_proj.forward(x), this.heads);
-    const k = splitHeads(this.k_proj.forward(x), this.heads);
-    const v = splitHeads(this.v_proj.forward(x), this.heads);
+    const projections = [this.q_proj, this.k_proj, this.v_proj];
+    const weight = concat(
+      projections.map((part) => part.weight),
+      0,
+    );
+    const bias = concat(
+      projections.map((part) => part.bias as Tensor),
+      0,
+    );
+    const packed = x.linear(weight, bias); // (B, S, 3 d)
     const scale = (x.shape[2] / this.heads) ** -0.5;
-    return this.out_proj.forward(joinHeads(attend(q, k, v, scale, { dropout: this.dropout })));
+    const dropout = this.dropout.active ?? undefined;
+    return this.out_proj.forward(packed.selfAttention({ heads: this.heads, scale, dropout }));
   }
 }
 

@@ -65,13 +65,13 @@ export class WindowAttention extends Module {
     const { H, W } = x.dims("B H W C", "WindowAttention");
     const qkv = this.qkv.forward(x); // (B, H, W, 3 C)
     const bands = cut(H, this.window).map((rows) => {
-      const band = qkv.slice(1, rows.start, rows.end);
-      const parts = cut(W, this.window).map((columns) =>
-        this.#attendRegion(band.slice(2, columns.start, columns.end), rows.window, columns.window),
+      const band = part(qkv, 1, rows);
+      const regions = cut(W, this.window).map((columns) =>
+        this.#attendRegion(part(band, 2, columns), rows.window, columns.window),
       );
-      return concat(parts, 2);
+      return joined(regions, 2);
     });
-    return this.proj.forward(concat(bands, 1));
+    return this.proj.forward(joined(bands, 1));
   }
 
   /** A region that consists of whole windows of h × w real tokens: (B, H, W, 3 C) → (B, H, W, C). */
@@ -82,25 +82,35 @@ export class WindowAttention extends Module {
       .reshape([B, rows, h, columns, w, C3])
       .permute([0, 1, 3, 2, 4, 5])
       .reshape([B * rows * columns, n, C3]);
-    let [q, k, v] = tokens.chunk(3, 2).map((part) => splitHeads(part, this.heads)); // (windows, heads, n, d)
-    const pads = this.window ** 2 - n;
-    let bias: Tensor | undefined;
-    if (pads > 0) {
-      const [, padKey, padValue] = (this.qkv.bias as Tensor)
-        .reshape([3, this.heads, 1, C / this.heads])
-        .chunk(3, 0);
-      const like = [k.shape[0], this.heads, 1, C / this.heads];
-      k = concat([k, padKey.broadcastTo(like)], 2);
-      v = concat([v, padValue.broadcastTo(like)], 2);
-      bias = Tensor.zeros([n + 1], q.dtype);
-      bias.data[n] = Math.log(pads);
-    }
-    return joinHeads(attend(q, k, v, (C / this.heads) ** -0.5, { bias }))
-      .reshape([B, rows, columns, h, w, C])
-      .permute([0, 1, 3, 2, 4, 5])
-      .reshape([B, H, W, C]);
+    const scale = (C / this.heads) ** -0.5;
+    const attended =
+      n === this.window ** 2
+        ? tokens.selfAttention({ heads: this.heads, scale })
+        : this.#attendPadded(tokens, scale);
+    return attended.reshape([B, rows, columns, h, w, C]).permute([0, 1, 3, 2, 4, 5]).reshape([B, H, W, C]);
+  }
+
+  /** Attention in windows of n real tokens and some pads: (windows, n, 3 C) → (windows, n, C). */
+  #attendPadded(tokens: Tensor, scale: number): Tensor {
+    const { n, C3 } = tokens.dims("windows n C3", "WindowAttention");
+    const d = C3 / 3 / this.heads;
+    const [q, k, v] = tokens.chunk(3, 2).map((part) => splitHeads(part, this.heads)); // (windows, heads, n, d)
+    const [, padKey, padValue] = (this.qkv.bias as Tensor).reshape([3, this.heads, 1, d]).chunk(3, 0);
+    const withPad = (x: Tensor, pad: Tensor): Tensor =>
+      concat([x, pad.broadcastTo([x.shape[0], this.heads, 1, d])], 2);
+    const bias = Tensor.zeros([n + 1], q.dtype);
+    bias.data[n] = Math.log(this.window ** 2 - n);
+    return joinHeads(attend(q, withPad(k, padKey), withPad(v, padValue), scale, { bias }));
   }
 }
+
+/** A stretch of an axis; x itself when it is all of it. */
+const part = (x: Tensor, axis: number, { start, end }: { start: number; end: number }): Tensor =>
+  end - start === x.shape[axis] ? x : x.slice(axis, start, end);
+
+/** Parts side by side; the part itself when there is one. */
+const joined = (parts: readonly Tensor[], axis: number): Tensor =>
+  parts.length === 1 ? parts[0] : concat(parts, axis);
 
 /** Cuts an axis into the part with whole windows and the rest, one smaller window. */
 function cut(length: number, window: number): { start: number; end: number; window: number }[] {

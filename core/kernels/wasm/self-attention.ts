@@ -19,9 +19,9 @@ const QUERIES = 16;
 /** Numbers from row to row of a matrix of T columns in scratch memory: a constant of the code, one for many T. */
 const pitchOf = (T: number): number => Math.ceil(T / 32) * 32;
 
-/** Numbers of scratch memory: five matrices of a row per key, two of a row per query, three of scores. */
+/** Numbers of scratch memory: five matrices of a row per key, two of a row per query, three of scores, factors. */
 const scratchOf = (T: number, d: number): number =>
-  5 * pitchOf(T) * d + 2 * QUERIES * d + 3 * QUERIES * pitchOf(T);
+  5 * pitchOf(T) * d + QUERIES * (2 * d + 3 * pitchOf(T) + 4);
 
 /** Whether the kernels serve heads of d numbers in sequences of T. */
 export const selfAttentionFits = (T: number, d: number): boolean =>
@@ -88,8 +88,6 @@ interface Product {
   /** Columns of A, rows of B; at least one. */
   readonly steps: I32;
   readonly c: Rows;
-  /** Rows of C to write, when it may be fewer than four. */
-  readonly rows?: I32;
   /** Adds to C where this is not 0. */
   readonly onto?: I32;
 }
@@ -112,9 +110,11 @@ class HeadCode {
   readonly #rows: Local<I32>;
   readonly #dKeys: Local<I32>;
   readonly #dValues: Local<I32>;
-  // Of a block. (QUERIES, d): queries times the scale, gradients of the output. (QUERIES, T): softmax, weights, slopes.
+  // Of a block. (QUERIES, d): queries times the scale; results, or their gradients. (QUERIES, T): softmax, weights, slopes.
+  // A vector for each query: 1 / the sum of its softmax.
   readonly #queries: Local<I32>;
-  readonly #dOut: Local<I32>;
+  readonly #results: Local<I32>;
+  readonly #factors: Local<I32>;
   readonly #softmax: Local<I32>;
   readonly #weights: Local<I32>;
   readonly #slopes: Local<I32>;
@@ -140,7 +140,8 @@ class HeadCode {
     this.#softmax = place(QUERIES * pitch);
     this.#weights = masked ? place(QUERIES * pitch) : this.#softmax;
     this.#slopes = place(QUERIES * pitch);
-    [this.#queries, this.#dOut] = [place(QUERIES * d), place(QUERIES * d)];
+    [this.#queries, this.#results] = [place(QUERIES * d), place(QUERIES * d)];
+    this.#factors = place(QUERIES * 4);
     [this.#keysT, this.#valuesT, this.#rows] = [place(pitch * d), place(pitch * d), place(pitch * d)];
     [this.#dKeys, this.#dValues] = [place(pitch * d), place(pitch * d)];
   }
@@ -148,21 +149,16 @@ class HeadCode {
   forward(): void {
     const { f, args } = this.#code;
     const [, , T, , out] = args;
-    const [headRow, scoreRow] = [this.#headRow, this.#scoreRow];
+    const headRow = this.#headRow;
     this.#eachHead((tile, q, sample, column) => {
       this.#transpose(this.#keys(q), this.#keysT);
       this.#copy({ at: this.#values(q), row: this.#packedRow }, { at: this.#rows, row: headRow }, T);
       const o = f.let(out.add(sample.mul(T).mul(this.#outRow)).add(column));
       this.#eachBlock((first, count) => {
         this.#weightsOf(tile, q, first, count);
-        this.#fourRows(count, (row) => {
-          this.#product(int(this.#sizes.d), {
-            ...{ a: this.#weights.add(row.mul(scoreRow)), aRow: scoreRow, aStep: 4 },
-            ...{ b: { at: this.#rows, row: headRow }, steps: T },
-            c: { at: o.add(first.add(row).mul(this.#outRow)), row: this.#outRow },
-            rows: count.sub(row),
-          });
-        });
+        this.#combine(this.#weights, this.#results, count);
+        const to = { at: o.add(first.mul(this.#outRow)), row: this.#outRow };
+        this.#copy({ at: this.#results, row: headRow }, to, count, this.#factors);
       });
     });
   }
@@ -181,19 +177,11 @@ class HeadCode {
       this.#eachBlock((first, count) => {
         this.#weightsOf(tile, q, first, count);
         const from = { at: slopes.add(first.mul(this.#outRow)), row: this.#outRow };
-        this.#copy(from, { at: this.#dOut, row: headRow }, count);
+        this.#copy(from, { at: this.#results, row: headRow }, count, this.#factors);
         // d weights = dy vᵀ; through the mask and softmax to the scores, in place.
-        this.#scores(this.#dOut, this.#valuesT, this.#slopes, count);
+        this.#scores(this.#results, this.#valuesT, this.#slopes, count);
         this.#throughSoftmax(tile, first, count);
-        this.#fourRows(count, (row) => {
-          this.#product(int(d), {
-            ...{ a: this.#slopes.add(row.mul(scoreRow)), aRow: scoreRow, aStep: 4 },
-            ...{ b: { at: this.#rows, row: headRow }, steps: T },
-            c: { at: dq.add(first.add(row).mul(packedRow)), row: packedRow },
-            rows: count.sub(row),
-          });
-        });
-        // Sums over the queries: the queries hold the scale already.
+        // Sums over the queries, which hold the scale already.
         const sumUp = (scores: I32, rows: I32, sums: I32) =>
           this.#fourRows(this.#columns, (key) => {
             this.#product(int(d), {
@@ -203,9 +191,11 @@ class HeadCode {
             });
           });
         sumUp(this.#slopes, this.#queries, this.#dKeys);
-        sumUp(this.#weights, this.#dOut, this.#dValues);
+        sumUp(this.#weights, this.#results, this.#dValues);
+        this.#combine(this.#slopes, this.#results, count);
+        const to = { at: dq.add(first.mul(packedRow)), row: packedRow };
+        this.#copy({ at: this.#results, row: headRow }, to, count, this.#scale);
       });
-      this.#copy({ at: dq, row: packedRow }, { at: dq, row: packedRow }, T, this.#scale);
       this.#copy({ at: this.#dKeys, row: headRow }, { at: this.#keys(dq), row: packedRow }, T);
       this.#copy({ at: this.#dValues, row: headRow }, { at: this.#values(dq), row: packedRow }, T);
     });
@@ -246,96 +236,105 @@ class HeadCode {
   #keys = (q: I32): I32 => q.add(this.#outRow);
   #values = (q: I32): I32 => q.add(2 * this.#outRow);
 
-  /** The weights of a block of queries, and its softmax (the same place without a mask). */
+  /**
+   * The weights of a block of queries, each row to be divided by its sum: `factors` are for that. `softmax` holds them
+   * without the mask.
+   */
   #weightsOf(tile: I32, q: I32, first: I32, count: I32): void {
     const { f, args } = this.#code;
     const [, , T] = args;
-    const { masked } = this.#sizes;
     const from = { at: q.add(first.mul(this.#packedRow)), row: this.#packedRow };
     this.#copy(from, { at: this.#queries, row: this.#headRow }, count, this.#scale);
     this.#scores(this.#queries, this.#keysT, this.#softmax, count);
     const lowest = f.constant(Number.NEGATIVE_INFINITY);
     const last = f.let(this.#columns.sub(4));
     const inside = f.let(tailMask(f.let(T.sub(last))));
-    this.#eachRow(tile, first, count, ({ softmax, weights, mask }, along) => {
+    this.#eachRow(tile, first, count, ({ softmax, weights, factor, mask }, along) => {
       const end = f.let(softmax.add(last.shl(2)));
       f.store(end, inside.select<F32x4>(load(F32x4, end), lowest));
       const most = f.let(lowest);
-      along(() => f.set(most, most.pmax(load(F32x4, softmax))));
+      along([softmax], () => f.set(most, most.pmax(load(F32x4, softmax))));
       const largest = maxLanes(f, most);
-      const total = f.let(f.constant(0));
-      along(() => {
+      const sum = f.let(f.constant(0));
+      along(this.#sizes.masked ? [softmax, weights, mask] : [softmax], () => {
         const e = expNonPositive(this.#code, f.let(load(F32x4, softmax).sub(largest)));
         f.store(softmax, e);
-        f.set(total, total.add(e));
+        f.set(sum, sum.add(e));
+        if (this.#sizes.masked) f.store(weights, e.mul(load(F32x4, mask)));
       });
-      const factor = f.let(f.constant(1).div(sumLanes(f, total)));
-      along(() => {
-        const p = f.let(load(F32x4, softmax).mul(factor));
-        f.store(softmax, p);
-        if (masked) f.store(weights, p.mul(load(F32x4, mask)));
-      });
+      f.store(factor, f.constant(1).div(sumLanes(f, sum)));
     });
   }
 
-  /** The slopes of a block's weights become those of its scores: softmax ⊙ (slope ⊙ mask − their mean under softmax). */
+  /**
+   * The slopes of a block's weights become those of its scores: softmax ⊙ (slope ⊙ mask − their mean under softmax). They
+   * have been divided by the sums of the rows.
+   */
   #throughSoftmax(tile: I32, first: I32, count: I32): void {
     const { f, madd } = this.#code;
     const { masked } = this.#sizes;
-    this.#eachRow(tile, first, count, ({ softmax, slopes, mask }, along) => {
+    this.#eachRow(tile, first, count, ({ softmax, slopes, factor, mask }, along) => {
       const total = f.let(f.constant(0));
-      along(() => {
+      along(masked ? [softmax, slopes, mask] : [softmax, slopes], () => {
         const slope = load(F32x4, slopes);
         const passed = f.let(masked ? slope.mul(load(F32x4, mask)) : slope);
         if (masked) f.store(slopes, passed);
         f.set(total, madd(passed, load(F32x4, softmax), total));
       });
-      const mean = sumLanes(f, total);
-      along(() => f.store(slopes, load(F32x4, slopes).sub(mean).mul(load(F32x4, softmax))));
+      const mean = f.let(sumLanes(f, total).mul(load(F32x4, factor)));
+      along([softmax, slopes], () =>
+        f.store(slopes, load(F32x4, slopes).sub(mean).mul(load(F32x4, softmax))),
+      );
     });
   }
 
   /**
-   * Runs the body for each query of a block, with the places of its rows; `along` walks them, four numbers at a time and
-   * from the start each time.
+   * Runs the body for each query of a block, with the places of its rows; `along` moves some of them along the row, and
+   * back to its start.
    */
   #eachRow(
     tile: I32,
     first: I32,
     count: I32,
     body: (
-      row: { softmax: I32; weights: I32; slopes: I32; mask: I32 },
-      along: (visit: () => void) => void,
+      row: Record<"softmax" | "weights" | "slopes" | "factor" | "mask", Local<I32>>,
+      along: (pointers: readonly Local<I32>[], visit: () => void) => void,
     ) => void,
   ): void {
     const { f, args } = this.#code;
-    const [, mask, T] = args;
-    const query = f.local(I32);
-    const bases = [this.#softmax, this.#weights, this.#slopes];
-    const places = f.locals(I32, 4);
-    const [softmax, weights, slopes, factors] = places;
+    const [, masks, T] = args;
+    const [query, softmax, weights, slopes, factor, mask] = f.locals(I32, 6);
+    const rowBytes = f.let(this.#columns.shl(2));
     f.range(query, 0, count, 1, () => {
-      const rewind = () => {
-        bases.forEach((base, i) => {
-          f.set(places[i], base.add(query.mul(this.#scoreRow)));
-        });
-        if (!this.#sizes.masked) return;
-        f.set(factors, mask.add(tile.mul(T).add(first).add(query).mul(this.#columns).shl(2)));
-      };
-      const along = (visit: () => void) => {
-        rewind();
-        const end = f.let(softmax.add(this.#columns.shl(2)));
+      f.set(softmax, this.#softmax.add(query.mul(this.#scoreRow)));
+      f.set(weights, this.#weights.add(query.mul(this.#scoreRow)));
+      f.set(slopes, this.#slopes.add(query.mul(this.#scoreRow)));
+      f.set(factor, this.#factors.add(query.shl(4)));
+      if (this.#sizes.masked) f.set(mask, masks.add(tile.mul(T).add(first).add(query).mul(rowBytes)));
+      body({ softmax, weights, slopes, factor, mask }, (pointers, visit) => {
+        const end = f.let(pointers[0].add(rowBytes));
         f.repeatWhile(
           () => {
             visit();
-            for (const place of places) f.bump(place, 16);
+            for (const pointer of pointers) f.bump(pointer, 16);
           },
-          () => softmax.ne(end),
+          () => pointers[0].ne(end),
         );
-        rewind();
-      };
-      rewind();
-      body({ softmax, weights, slopes, mask: factors }, along);
+        for (const pointer of pointers) f.set(pointer, pointer.sub(rowBytes));
+      });
+    });
+  }
+
+  /** to (count, d) = scores (count, T) times `rows` (T, d). */
+  #combine(scores: I32, to: I32, count: I32): void {
+    const { args } = this.#code;
+    const [, , T] = args;
+    this.#fourRows(count, (row) => {
+      this.#product(int(this.#sizes.d), {
+        ...{ a: scores.add(row.mul(this.#scoreRow)), aRow: this.#scoreRow, aStep: 4 },
+        ...{ b: { at: this.#rows, row: this.#headRow }, steps: T },
+        c: { at: to.add(row.mul(this.#headRow)), row: this.#headRow },
+      });
     });
   }
 
@@ -369,7 +368,7 @@ class HeadCode {
   }
 
   /** The inner kernel: four rows, one or two vectors of columns. */
-  #inner(vectors: number, { a, aRow, aStep, b, steps, c, rows, onto }: Product): void {
+  #inner(vectors: number, { a, aRow, aStep, b, steps, c, onto }: Product): void {
     const { f, madd } = this.#code;
     const [fromA, fromB, toC] = [f.let(a), f.let(b.at), f.let(c.at)];
     const sums = Array.from({ length: 4 }, () => f.locals(F32x4, vectors));
@@ -401,30 +400,25 @@ class HeadCode {
       },
       () => fromB.ne(end),
     );
-    const left = rows && f.let(rows);
-    sums.forEach((own, r) => {
-      const store = () =>
-        own.forEach((sum, v) => {
-          f.store(toC, sum, r * c.row + 16 * v);
-        });
-      if (left && r > 0) f.if(left.gt(r), store);
-      else store();
-    });
+    each((sum, offset) => f.store(toC, sum, offset));
   }
 
-  /** Copies `count` rows of d numbers, times a factor. */
-  #copy(from: Rows, to: Rows, count: I32, factor?: F32x4): void {
+  /** Copies `count` rows of d numbers, times a factor, or times one of each row's own at an address. */
+  #copy(from: Rows, to: Rows, count: I32, factor?: Local<F32x4> | Local<I32>): void {
     const { f } = this.#code;
     const [read, write] = [f.let(from.at), f.let(to.at)];
     const end = f.let(read.add(count.mul(from.row)));
+    const own = factor instanceof I32 ? f.let(factor) : null;
     f.repeatWhile(
       () => {
+        const times = own ? f.let(load(F32x4, own)) : (factor as F32x4 | undefined);
         for (let at = 0; at < this.#headRow; at += 16) {
           const numbers = load(F32x4, read, at);
-          f.store(write, factor ? numbers.mul(factor) : numbers, at);
+          f.store(write, times ? numbers.mul(times) : numbers, at);
         }
         f.bump(read, from.row);
         f.bump(write, to.row);
+        if (own) f.bump(own, 16);
       },
       () => read.ne(end),
     );
