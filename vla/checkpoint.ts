@@ -163,7 +163,7 @@ export function readConfig(path: string): PolicyConfig {
 }
 
 /** What is wrong with a decoder's sizes, alone and beside the encoder's: one line each. */
-function checkDecoder(decoder: DecoderConfig, { d_model }: FlorenceConfig): string[] {
+export function checkDecoder(decoder: DecoderConfig, { d_model }: FlorenceConfig): string[] {
   const { rules, faults } = kindOf(decoder);
   const wrong = checkFields("decoder", decoder, rules);
   if (wrong.length > 0) return wrong;

@@ -60,7 +60,8 @@ const op = defineOp<Transposed>({
     },
     pack([a, b], transposed) {
       const { batch, M, K, N } = sizes(a, b, transposed);
-      return batch === 1 && M <= PACKING_PAYS ? packWeights(b, K, N, transposed.b, M) : null;
+      const pays = batch === 1 && !transposed.a && M <= PACKING_PAYS; // the kernel takes no rows that are columns
+      return pays ? packWeights(b, K, N, transposed.b, M) : null;
     },
     epilogue(out, [a, b], transposed, { weights, ...after }) {
       const { batch, M, K, N } = sizes(a, b, transposed);

@@ -93,6 +93,20 @@ describe("TrainingStep", () => {
     for (const owner of [a, b, eager, captured]) owner.dispose();
   });
 
+  it("computes gradients of weights whose input is a constant, which plans lay out for a product", () => {
+    using _ = new Scope();
+    const [eager, captured] = [1, 1].map((seed) => new Linear(8, 4).init(new Random(seed)));
+    const constant = new Random(2).normals([1, 8]);
+    const x = new Random(3).normals([1, 4]);
+    const loss = (linear: Linear, x: Tensor): Tensor => linear.forward(constant).mul(x).sum();
+    const [a, b] = [eager, captured].map((linear) => new AdamW(linear.namedParameters(), options));
+    using step = new TrainingStep((x) => loss(captured, x), b, [x]);
+    a.step(grad(loss(eager, x), a.parameters), 0.1);
+    step.run([x], 0.1);
+    expect(captured.stateDict()).toEqual(eager.stateDict());
+    for (const owner of [a, b, eager, captured]) owner.dispose();
+  });
+
   it("leaves a gradient that is a constant of the plan as it is when it clips", () => {
     using _ = new Scope();
     const p = Tensor.zeros([2]).tracked();

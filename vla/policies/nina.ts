@@ -42,13 +42,13 @@ export function ninaPolicy(dir: string, overrides: Partial<SamplingConfig> = {})
  * encoder, its features condition the decoder, and one sample z ~ N(0, temperature² I) becomes a chunk of actions, of
  * which the first `actionsPerQuery` are handed out. Other decoders than NinA's do the same in their own way.
  */
-export class NinaPolicy implements Policy {
+export class NinaPolicy implements Policy, Disposable {
   readonly name: string;
   readonly #sampling: SamplingConfig;
   readonly #perception: Perception;
   readonly #decoder: Decoder;
-  /** Samples; densities come from the checkpoint's own decoder. */
-  readonly #fused: Pick<FusedDecoder, "condition" | "sample">;
+  /** Samples, if the decoder has such a form; densities come from the checkpoint's own decoder. */
+  readonly #fused: FusedDecoder | undefined;
   /** A captured forward pass for each prompt length, with log-probabilities and without. */
   readonly #replays = new Map<string, Replay>();
   readonly #prompts = new Map<string, Tensor>();
@@ -63,7 +63,7 @@ export class NinaPolicy implements Policy {
     this.#sampling = sampling;
     this.#perception = new Perception(florence, tokenizer, config.perception);
     this.#decoder = decoder;
-    this.#fused = decoder.fuse?.({ weights: "float32" }) ?? decoder;
+    this.#fused = decoder.fuse?.({ weights: "float32" });
   }
 
   /** Makes the prompt of an instruction ready. @throws Error for one that is too long. */
@@ -120,9 +120,10 @@ export class NinaPolicy implements Policy {
     const key = `${examples[2].size} ${withLogProb}`;
     let replay = this.#replays.get(key);
     if (!replay) {
+      const sampler = this.#fused ?? this.#decoder;
       const forward = (agentview: Tensor, wrist: Tensor, ids: Tensor, z: Tensor): Tensor[] => {
-        const condition = this.#fused.condition(this.#perception.features(agentview, wrist, ids));
-        const actions = this.#fused.sample(z, condition);
+        const condition = sampler.condition(this.#perception.features(agentview, wrist, ids));
+        const actions = sampler.sample(z, condition);
         const terms = withLogProb ? this.#decoder.logProbTerms?.(actions, condition) : undefined;
         return terms ? [actions, concat([terms.base, ...terms.layers], 0)] : [actions];
       };
@@ -130,5 +131,12 @@ export class NinaPolicy implements Policy {
       this.#replays.set(key, replay);
     }
     return replay;
+  }
+
+  /** Gives back the memory of what was made for inference; the checkpoint's own weights stay. */
+  [Symbol.dispose](): void {
+    for (const replay of this.#replays.values()) replay[Symbol.dispose]();
+    for (const ids of this.#prompts.values()) ids.dispose();
+    this.#fused?.dispose();
   }
 }

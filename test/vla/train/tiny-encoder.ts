@@ -1,0 +1,52 @@
+import { join } from "node:path";
+import { Random } from "../../../core/index.ts";
+import { type Checkpoint, type DecoderConfig, makeDecoder, saveCheckpoint } from "../../../vla/checkpoint.ts";
+import { trainBpe } from "../../../vla/florence2/bpe-train.ts";
+import { Florence2 } from "../../../vla/florence2/model.ts";
+import { Tokenizer } from "../../../vla/florence2/tokenizer.ts";
+import { writeSmallFile } from "../data/small-files.ts";
+
+export const INSTRUCTIONS = ["push the drawer shut", "lift the block"] as const;
+
+/** Writes a checkpoint of the smallest encoder that there is, pictures of 16 pixels, features of 8 numbers. */
+export function writeTinyEncoder(folder: string): void {
+  const vocabulary = trainBpe(INSTRUCTIONS, { size: 300 });
+  const tokenizer = new Tokenizer(vocabulary);
+  const decoder: DecoderConfig = {
+    ...{
+      kind: "mlp",
+      steps: 2,
+      actionWidth: 7,
+      features: 8,
+      tokenDropout: 0,
+      condition: 4,
+      blocks: 1,
+      width: 4,
+    },
+    ...{ plu: false, actionNoise: 0 },
+  };
+  const config: Checkpoint["config"] = {
+    florence: {
+      ...{ dim_embed: [4, 8], num_heads: [1, 2], num_groups: [1, 2], depths: [1, 1], window_size: 2 },
+      ...{ patch_size: [4, 2], patch_stride: [4, 2], patch_padding: [0, 0], patch_prenorm: [false, true] },
+      ...{ drop_path_rate: 0, max_pos_embeddings: 4, max_temporal_embeddings: 1, d_model: 8, dropout: 0.1 },
+      ...{ encoder_layers: 1, encoder_attention_heads: 2, encoder_ffn_dim: 8, max_position_embeddings: 64 },
+      vocab_size: tokenizer.size,
+    },
+    decoder,
+    perception: { imageSize: 16, prompt: "instruction", promptLength: 20, cameraSize: null },
+    sampling: { temperature: 1, actionsPerQuery: 2 },
+    untrained: true,
+  };
+  const random = new Random(1);
+  const florence = new Florence2(config.florence).init(random);
+  saveCheckpoint(folder, { config, florence, decoder: makeDecoder(decoder).init(random) }, vocabulary);
+}
+
+/** Writes two files of demonstrations, 64 steps in all. */
+export async function writeTinyData(folder: string): Promise<void> {
+  for (const [i, instruction] of INSTRUCTIONS.entries())
+    await writeSmallFile(join(folder, `${instruction.replaceAll(" ", "_")}_demo.hdf5`), {
+      ...{ lengths: [12, 20], size: 16, instruction, first: 2 * i },
+    });
+}

@@ -1,0 +1,78 @@
+import { execFile } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import ndarray from "ndarray";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { loadCheckpoint } from "../../../vla/checkpoint.ts";
+import type { Observation } from "../../../vla/observation.ts";
+import { NinaPolicy } from "../../../vla/policies/nina.ts";
+import { INSTRUCTIONS, writeTinyData, writeTinyEncoder } from "./tiny-encoder.ts";
+
+const root = mkdtempSync(join(tmpdir(), "nina-ts-train-script-"));
+const [data, encoder] = [join(root, "data"), join(root, "encoder")];
+beforeAll(async () => {
+  mkdirSync(data);
+  writeTinyEncoder(encoder);
+  await writeTinyData(data);
+});
+afterAll(() => rmSync(root, { recursive: true }));
+
+const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
+
+/** Runs vla/train.ts; stdout, or an error with what it printed. */
+function train(...args: string[]): Promise<string> {
+  const command = ["--import", "tsx", "vla/train.ts", "--encoder", encoder, "--episodes", "0", ...args];
+  return new Promise((resolve, reject) =>
+    execFile(process.execPath, command, { cwd: ROOT }, (error, stdout, stderr) =>
+      error ? reject(new Error(stderr)) : resolve(stdout),
+    ),
+  );
+}
+
+const picture = ndarray(
+  Uint8Array.from({ length: 16 * 16 * 3 }, (_, i) => (7 * i) % 251),
+  [16, 16, 3],
+);
+const seen: Observation = {
+  agentview_image: picture,
+  robot0_eye_in_hand_image: picture,
+  robot0_joint_pos: new Float64Array(7),
+  robot0_eef_pos: new Float64Array(3),
+  robot0_eef_quat: new Float64Array(4),
+  robot0_gripper_qpos: new Float64Array(2),
+};
+
+describe("vla/train.ts", () => {
+  test.each([
+    ["with its encoder", "nina-mlp", ["--accumulate", "2", "--clip", "100"]],
+    ["on a frozen encoder's tokens", "flower", ["--frozen", "--heads", "2", "--time-sampling", "ln"]],
+  ])(
+    "lowers the loss and writes a checkpoint that plays: %s, %s",
+    async (_, decoder, flags) => {
+      const out = join(root, `${decoder}${flags.length}`);
+      const sizes = ["--blocks", "2", "--width", "16", "--steps", "100", "--batch", "16"];
+      const printed = await train("--data", data, "--out", out, "--decoder", decoder, ...sizes, ...flags);
+      expect(printed).toBe(`${out}: done\n`);
+      const lines = readFileSync(join(out, "metrics.jsonl"), "utf8").trim().split("\n");
+      const losses = lines.map((line) => JSON.parse(line).loss);
+      expect(losses).toHaveLength(2);
+      expect(losses[1]).toBeLessThan(losses[0]);
+
+      const checkpoint = loadCheckpoint(join(out, "last"));
+      expect(checkpoint.config).toMatchObject({
+        untrained: false,
+        perception: { imageSize: 16, cameraSize: 16 },
+      });
+      using policy = new NinaPolicy("trained", checkpoint);
+      policy.reset(1);
+      const { actions } = policy.act(seen, INSTRUCTIONS[0]);
+      expect(actions).toHaveLength(checkpoint.config.sampling.actionsPerQuery);
+      expect(actions.flatMap((action) => Array.from(action)).every((value) => Math.abs(value) <= 1)).toBe(
+        true,
+      );
+    },
+    300_000,
+  );
+});

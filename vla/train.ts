@@ -1,0 +1,162 @@
+/** Trains a policy on demonstrations: `npx tsx vla/train.ts --help`. */
+import { createHash } from "node:crypto";
+import { statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { Random, runMain, setThreads, UsageError } from "../core/index.ts";
+import { type TriStage, triStage } from "../nn/index.ts";
+import {
+  type Checkpoint,
+  checkDecoder,
+  type DecoderConfig,
+  makeDecoder,
+  type PolicyConfig,
+  saveCheckpoint,
+} from "./checkpoint.ts";
+import { ExampleSet } from "./data/example-set.ts";
+import { FeatureCache } from "./data/feature-cache.ts";
+import { weightsChecksum } from "./data/weights-checksum.ts";
+import { INTERRUPTED } from "./eval/interrupt.ts";
+import type { Perception } from "./perception.ts";
+import { NinaPolicy } from "./policies/nina.ts";
+import { CachedEncoder } from "./train/cached-encoder.ts";
+import { type Encoder, loadEncoder } from "./train/encoder.ts";
+import { FeatureFeed, PictureFeed } from "./train/feed.ts";
+import { Learner } from "./train/learner.ts";
+import { type Options, readOptions } from "./train/options.ts";
+import { decoderConfig, type Optimisation } from "./train/recipes.ts";
+import { playSuite } from "./train/rollouts.ts";
+import { type Evaluation, train } from "./train/run.ts";
+
+/** Updates per line of metrics. */
+const METRICS_EVERY = 50;
+
+await runMain(async () => {
+  const options = readOptions(process.argv.slice(2), process.env);
+  const { optimisation, accumulate, seed } = options;
+  setThreads(options.threads);
+  const encoder = loadEncoder(options.encoder);
+  const sizes = decoderOf(options, encoder);
+  using set = await ExampleSet.open({ path: options.data, pairing: options.pairing, horizon: sizes.steps });
+
+  const { florence, tokenizer } = encoder.perception;
+  const decoder = makeDecoder(sizes).init(new Random(seed));
+  const identity = identityOf(options, set, encoder); // of the weights as they come
+  const config: PolicyConfig = {
+    florence: florence.config,
+    decoder: sizes,
+    perception: { ...encoder.perception.config, cameraSize: set.cameraSize },
+    sampling: options.sampling,
+    untrained: false,
+  };
+  const checkpoint: Checkpoint = { config, florence, decoder, tokenizer };
+  const batches = {
+    seed,
+    size: optimisation.batch / accumulate,
+    imageSize: config.perception.imageSize,
+    augmentation: options.recipe.augmentation,
+  };
+  using cached = options.frozen ? await openFeatures(options, set, encoder.perception) : null;
+  const feed = cached
+    ? new FeatureFeed(cached.cache, set, batches, cached.shape)
+    : new PictureFeed(set, batches, encoder.perception);
+  using learner = new Learner(decoder, options.frozen ? null : florence, feed, options);
+
+  const { roots, episodes } = options;
+  const ending = await train({
+    folder: options.out,
+    config: { ...identity, checkpoint: config },
+    module: learner.module,
+    optimizer: learner.optimizer,
+    ema: learner.ema,
+    randoms: learner.randoms,
+    steps: optimisation.steps,
+    samplesPerStep: optimisation.batch,
+    schedule: triStage(scheduleOf(optimisation)),
+    update: (step, lr) => learner.update(step, lr),
+    ...(roots && {
+      async evaluate(step, interrupted) {
+        const settings = { ...roots, suite: options.suite, episodes, seed, cameraSize: set.cameraSize };
+        return await whileEvaluating(learner, async () => {
+          using policy = new NinaPolicy(`step ${step}`, checkpoint);
+          const shares = await playSuite(policy, settings, interrupted);
+          return shares && report(step, shares);
+        });
+      },
+    }),
+    write: (folder) => saveCheckpoint(folder, checkpoint, encoder.tokenizer),
+    every: { metrics: METRICS_EVERY, evaluation: options.evaluateEvery, save: options.saveMinutes },
+    minutes: options.minutes,
+  });
+  console.log(`${options.out}: ${ending}`);
+  if (ending === "interrupted") process.exitCode = INTERRUPTED;
+});
+
+/** The decoder that was asked for, on this encoder's features. @throws UsageError for sizes that do not go together. */
+function decoderOf({ decoder, preset, changes }: Options, { perception }: Encoder): DecoderConfig {
+  const { config } = perception.florence;
+  const sizes = decoderConfig(decoder, preset, config.d_model, changes);
+  const wrong = checkDecoder(sizes, config);
+  if (wrong.length > 0) throw new UsageError(wrong.join("; "));
+  return sizes;
+}
+
+function scheduleOf({ steps, peak, warmup, hold, startFactor, endFactor }: Optimisation): TriStage {
+  const rise = warmup / steps;
+  return {
+    ...{ peak, totalSteps: steps, startFactor, endFactor },
+    phases: [rise, Math.min(hold, 1 - rise), Math.max(0, 1 - rise - hold)],
+  };
+}
+
+/** The features of a frozen encoder: their mean for NinA's decoders, which see no more, all tokens for FLOWER. */
+async function openFeatures(
+  { decoder, features, copies, recipe, seed, pairing }: Options,
+  set: ExampleSet,
+  perception: Perception,
+): Promise<Disposable & { readonly cache: FeatureCache; readonly shape: readonly [number, number] }> {
+  const pooled = decoder !== "flower";
+  using encoder = new CachedEncoder(perception, set, pooled);
+  const { augmentation } = recipe;
+  // Tokens are many: half the bytes, at the precision that the reference computes with.
+  const settings = { copies, augmentation, seed, type: pooled ? "float32" : "bfloat16" } as const;
+  const name = createHash("sha256").update(JSON.stringify([encoder.id, settings, pairing]));
+  const beside = join(dirname(set.files[0]), `features-${name.digest("hex").slice(0, 16)}.safetensors`);
+  const cache = await FeatureCache.open(features ?? beside, set, encoder, settings);
+  return { cache, shape: encoder.shape, [Symbol.dispose]: () => cache[Symbol.dispose]() };
+}
+
+/** What the run follows from beside the policy's configuration. The data's files are told by name and size. */
+function identityOf(options: Options, set: ExampleSet, encoder: Encoder): object {
+  const { suite, pairing, frozen, copies, optimisation, accumulate, clip, seed, recipe, roots } = options;
+  return {
+    data: {
+      files: set.files.map((file) => `${basename(file)}, ${statSync(file).size} bytes`),
+      ...{ pairing, examples: set.count },
+    },
+    encoder: { weights: weightsChecksum(encoder.perception.florence), frozen, ...(frozen && { copies }) },
+    optimisation: { ...optimisation, accumulate, clip: clip ?? null, augmentation: recipe.augmentation },
+    evaluation: roots && { suite, every: options.evaluateEvery, episodes: options.episodes },
+    metricsEvery: METRICS_EVERY,
+    seed,
+  };
+}
+
+/** Runs `body` with dropout off. */
+async function whileEvaluating<T>({ module }: Learner, body: () => Promise<T>): Promise<T> {
+  module.eval();
+  try {
+    return await body();
+  } finally {
+    module.train();
+  }
+}
+
+/** What rollouts are worth, printed as well: the mean over tasks, then each task. */
+function report(step: number, shares: ReadonlyMap<string, number>): Evaluation {
+  const score = [...shares.values()].reduce((sum, share) => sum + share, 0) / shares.size;
+  const percent = (share: number): string => `${Math.round(100 * share)} %`;
+  const list = [...shares].map(([task, share]) => `${task} ${percent(share)}`);
+  console.log(`step ${step}: success ${percent(score)} (${list.join(", ")})`);
+  const perTask = [...shares].map(([task, share]) => [`successByTask/${task}`, share] as const);
+  return { score, values: { success: score, ...Object.fromEntries(perTask) } };
+}

@@ -1,0 +1,98 @@
+import { Random, type Tensor, tidy } from "../../core/index.ts";
+import { AdamW, Ema, Module, type StepResult, TrainingStep } from "../../nn/index.ts";
+import type { Decoder, Noise } from "../decoder.ts";
+import type { Florence2 } from "../florence2/model.ts";
+import { isDecayed } from "../nina/training.ts";
+import type { Feed, FeedStream } from "./feed.ts";
+import type { Optimisation } from "./recipes.ts";
+import type { Update } from "./run.ts";
+import type { Trained } from "./state.ts";
+
+/** What is trained, under the names of a checkpoint: the decoder, and the encoder unless it is frozen. */
+class Parts extends Module {
+  decoder: Decoder;
+  vlm: Florence2 | null;
+
+  constructor(decoder: Decoder, vlm: Florence2 | null) {
+    super();
+    this.decoder = decoder;
+    this.vlm = vlm;
+  }
+}
+
+export interface LearnerSettings {
+  readonly optimisation: Optimisation;
+  /** Parts that a batch of `optimisation.batch` examples is computed in, one batch of the feed each. */
+  readonly accumulate: number;
+  readonly clip: number | undefined;
+  readonly seed: number;
+}
+
+/** The updates of a run: what is learnt by minimising the decoder's loss on a feed's batches. */
+export class Learner implements Trained, Disposable {
+  readonly module: Module;
+  readonly optimizer: AdamW;
+  readonly ema: Ema;
+  readonly randoms: { readonly masks: Random; readonly noise: Random };
+  readonly #decoder: Decoder;
+  readonly #feed: Feed;
+  readonly #settings: LearnerSettings;
+  /** Opened and captured by the first update, when a saved state is back in place. */
+  #stream: FeedStream | null = null;
+  #step: TrainingStep | null = null;
+
+  /** @param vlm the encoder, if it is trained as well */
+  constructor(decoder: Decoder, vlm: Florence2 | null, feed: Feed, settings: LearnerSettings) {
+    const { betas, weightDecay } = settings.optimisation;
+    this.module = new Parts(decoder, vlm).train();
+    this.optimizer = new AdamW(this.module.namedParameters(), { betas, weightDecay, decays: isDecayed });
+    this.ema = new Ema(this.module);
+    this.randoms = { masks: new Random(settings.seed, MASKS), noise: new Random(settings.seed, NOISE) };
+    this.#decoder = decoder;
+    this.#feed = feed;
+    this.#settings = settings;
+  }
+
+  async update(step: number, lr: number): Promise<Update> {
+    const { accumulate } = this.#settings;
+    this.#stream ??= this.#feed.open(step * accumulate);
+    let waited = 0;
+    for (let part = 1; ; part++) {
+      const asked = performance.now();
+      const batch = await this.#stream.next();
+      waited += performance.now() - asked;
+      const result = tidy(() => {
+        const began = performance.now();
+        const inputs = batch();
+        const noise = this.#decoder.drawNoise(inputs[0].shape[0], this.randoms.noise);
+        const all = [...inputs, ...Object.values(noise)];
+        waited += performance.now() - began;
+        this.#step ??= this.#capture(all, Object.keys(noise));
+        return part < accumulate ? this.#step.accumulate(all) : this.#step.run(all, lr);
+      });
+      if (result) return { ...(result as StepResult), waited };
+    }
+  }
+
+  /** `examples`: those of the feed, then the noise, whose names are given. */
+  #capture(examples: readonly Tensor[], names: readonly string[]): TrainingStep {
+    const loss = (...all: Tensor[]): Tensor => {
+      const seen = all.slice(0, all.length - names.length - 1);
+      const [actions, ...drawn] = all.slice(seen.length);
+      const noise: Noise = Object.fromEntries(names.map((name, i) => [name, drawn[i]]));
+      return this.#decoder.loss(actions, this.#decoder.condition(this.#feed.features(...seen)), noise);
+    };
+    const { clip } = this.#settings;
+    return new TrainingStep(loss, this.optimizer, examples, { masks: this.randoms.masks, clip });
+  }
+
+  [Symbol.dispose](): void {
+    this.#stream?.[Symbol.dispose]();
+    this.#step?.[Symbol.dispose]();
+    this.ema.dispose();
+    this.optimizer.dispose();
+  }
+}
+
+/** Numbers of the streams of a seed. */
+const [MASKS, NOISE] = [1, 2];
