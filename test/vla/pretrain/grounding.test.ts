@@ -1,0 +1,218 @@
+import { fc, test } from "@fast-check/vitest";
+import { describe, expect } from "vitest";
+import { grad, Random, Tensor, tidy, withGradients } from "../../../core/index.ts";
+import { AdamW, TrainingStep } from "../../../nn/index.ts";
+import type { FlorenceConfig } from "../../../vla/florence2/config.ts";
+import { type Inputs, inputsOf, type Told, targetsOf } from "../../../vla/pretrain/feed.ts";
+import {
+  GroundedEncoder,
+  GroundingHeads,
+  groundingLoss,
+  mapTokens,
+  miniEncoder,
+} from "../../../vla/pretrain/grounded-encoder.ts";
+import { Labels } from "../../../vla/pretrain/labels.ts";
+import { MAPS, tokensOf } from "../../../vla/pretrain/targets.ts";
+
+/** A state with these 21 numbers, for one task. */
+function shown(numbers: readonly number[]): Told["shown"] {
+  const labels = new Labels(Float32Array.from(numbers));
+  return { tasks: [{ name: "task", instruction: "do it", labels }], own: 0, state: 0 };
+}
+
+const unit = fc.double({ min: -0.3, max: 1.3, noNaN: true });
+const shift = fc.integer({ min: -4, max: 4 });
+
+describe("tokens that show things", () => {
+  test.prop([
+    fc.array(unit, { minLength: 12, maxLength: 12 }),
+    fc.array(shift, { minLength: 4, maxLength: 4 }),
+  ])("hold their points in the shifted picture, and are none beside it", (points, shifts) => {
+    const numbers = Float32Array.from([...new Array(9).fill(0), ...points]);
+    const found = tokensOf(shown([...numbers]), 0, shifts, 64, 8);
+    expect(found.length).toBe(MAPS);
+    found.forEach((token, map) => {
+      const camera = map < 3 ? 0 : 1;
+      const x = 64 * numbers[9 + 2 * map] - shifts[2 * camera];
+      const y = 64 * numbers[9 + 2 * map + 1] - shifts[2 * camera + 1];
+      const inside = x >= 0 && x < 64 && y >= 0 && y < 64;
+      expect(token >= 0).toBe(inside);
+      if (!inside) return;
+      const [left, bottom] = [8 * (token % 8), 8 * Math.floor(token / 8)];
+      expect(x >= left && x < left + 8 && y >= bottom && y < bottom + 8).toBe(true);
+    });
+  });
+
+  test("are none for what is behind a camera", () => {
+    expect(tokensOf(shown(new Array(21).fill(Number.NaN)), 0, [0, 0, 0, 0], 64, 8)).toEqual(
+      new Array(MAPS).fill(-1),
+    );
+  });
+});
+
+const config = { features: 6, tokens: 4, steps: 2, actionWidth: 3 };
+const B = 3;
+
+/** Readings and targets of three examples, the second without tokens, the third without actions. */
+function example() {
+  const random = new Random(1);
+  const features = random.normals([B, 2 * (1 + 4) + 1 + 5, 6]);
+  const heads = new GroundingHeads(config).init(new Random(2));
+  const tokens = Tensor.zeros([B, MAPS, 4]);
+  for (let map = 0; map < MAPS; map++) tokens.data[map * 4 + (map % 4)] = 1;
+  tokens.data[2 * MAPS * 4] = 1;
+  const targets = {
+    tokens,
+    places: random.normals([B, 9]),
+    actions: random.normals([B, 6]),
+    weights: Tensor.from([0.5, 0.5, 0], [B, 1]),
+  };
+  return { heads, features, targets };
+}
+
+describe("the grounding loss", () => {
+  test("is the sum that its formula says, by hand", () =>
+    tidy(() => {
+      const { heads, features, targets } = example();
+      const read = heads.read(features);
+      const { loss, pointing, places, actions } = groundingLoss(read, targets);
+      let [p, q, a] = [0, 0, 0];
+      for (let b = 0; b < B; b++) {
+        for (let map = 0; map < MAPS; map++) {
+          const at = (b * MAPS + map) * 4;
+          const exps = [0, 1, 2, 3].map((n) => Math.exp(read.logits.data[at + n]));
+          const sum = exps.reduce((x, y) => x + y);
+          for (let n = 0; n < 4; n++) p -= (targets.tokens.data[at + n] * Math.log(exps[n] / sum)) / B;
+        }
+        for (let k = 0; k < 9; k++)
+          q += ((read.places.data[9 * b + k] - targets.places.data[9 * b + k]) / 0.2) ** 2 / (9 * B);
+        for (let k = 0; k < 6; k++)
+          a +=
+            (targets.weights.data[b] *
+              (read.actions.data[6 * b + k] - targets.actions.data[6 * b + k]) ** 2) /
+            6;
+      }
+      // Sums of float32 terms.
+      expect(pointing.item()).toBeCloseTo(p, 4);
+      expect(places.item() / q).toBeCloseTo(1, 5);
+      expect(actions.item() / a).toBeCloseTo(1, 5);
+      expect(loss.item() / (0.3 * p + 5 * q + 5 * a)).toBeCloseTo(1, 5);
+    }));
+
+  test("what is not seen, and actions that do not count, teach nothing", () =>
+    tidy(() => {
+      const { heads, features, targets } = example();
+      const changed = (change: (read: ReturnType<GroundingHeads["read"]>) => void): number => {
+        const read = heads.read(features);
+        change(read);
+        return groundingLoss(read, targets).loss.item();
+      };
+      const before = changed(() => {});
+      const of = (width: number, row: number) => (data: { data: Float32Array | Int32Array }) =>
+        data.data.fill(3, row * width, (row + 1) * width);
+      expect(changed(({ logits }) => of(MAPS * 4, 1)(logits as never))).toBe(before);
+      expect(changed(({ actions }) => of(6, 2)(actions as never))).toBe(before);
+      expect(changed(({ actions }) => of(6, 1)(actions as never))).not.toBe(before);
+      expect(changed(({ logits }) => of(MAPS * 4, 0)(logits as never))).not.toBe(before);
+    }));
+
+  test("the map of each camera is read at its own tokens", () =>
+    tidy(() => {
+      const { heads, features } = example();
+      const moved = (token: number): number[] => {
+        const copy = Tensor.from(features.data, features.shape);
+        copy.data.fill(9, token * 6, token * 6 + 6); // of the first example
+        const [was, is] = [heads.read(features).logits.data, heads.read(copy).logits.data];
+        return Array.from({ length: MAPS * 4 }, (_, i) => i).filter((i) => was[i] !== is[i]);
+      };
+      // A picture's tokens follow the mean over its map; things within a camera share them.
+      expect(moved(0)).toEqual([]);
+      expect(moved(1)).toEqual([0, 4, 8]);
+      expect(moved(4)).toEqual([3, 7, 11]);
+      expect(moved(5)).toEqual([]);
+      expect(moved(6)).toEqual([12, 16, 20]);
+      expect(moved(10)).toEqual([]);
+    }));
+});
+
+test("gradients reach every parameter but the padding's", () =>
+  tidy(() => {
+    const { model, inputs } = tiny();
+    const loss = withGradients(() => {
+      const [agentview, wrist, ids] = inputs;
+      return groundingLoss(model.read(agentview, wrist, ids), targetsOf(inputs)).loss;
+    });
+    const named = model.namedParameters();
+    const without = grad(
+      loss,
+      named.map(([, parameter]) => parameter),
+    ).flatMap((gradient, i) => (gradient ? [] : [named[i][0]]));
+    expect(without).toEqual([]);
+  }));
+
+test("eight frames are learnt by heart: every thing is found, every place within 4 cm", () => {
+  const { model, inputs } = tiny();
+  const optimizer = new AdamW(model.namedParameters(), { betas: [0.9, 0.95] });
+  const step = new TrainingStep(
+    (...all) => {
+      const [agentview, wrist, ids] = all as Inputs;
+      return groundingLoss(model.read(agentview, wrist, ids), targetsOf(all));
+    },
+    optimizer,
+    inputs,
+  );
+  const losses = Array.from({ length: 150 }, (_, i) =>
+    tidy(() => step.run(inputs, 3e-3 * Math.min(1, i / 20)).loss),
+  );
+  tidy(() => {
+    const [agentview, wrist, ids] = inputs;
+    const read = model.read(agentview, wrist, ids);
+    const { tokens, places } = targetsOf(inputs);
+    const N = tokens.shape[2];
+    for (let at = 0; at < tokens.size; at += N) {
+      const right = tokens.data.subarray(at, at + N).indexOf(1);
+      const row = read.logits.data.subarray(at, at + N);
+      if (right >= 0) expect(row.indexOf(Math.max(...row))).toBe(right);
+    }
+    read.places.data.forEach((place, k) => {
+      expect(Math.abs(place - places.data[k])).toBeLessThan(0.04);
+    });
+  });
+  expect(losses.at(-1)).toBeLessThan(0.2 * losses[0]);
+  step[Symbol.dispose]();
+});
+
+/** A smaller encoder and eight frames of noise, each with labels of its own. */
+function tiny(): { model: GroundedEncoder; inputs: Inputs } {
+  const florence: FlorenceConfig = {
+    ...miniEncoder,
+    ...{ dim_embed: [8, 16], num_heads: [1, 2], num_groups: [1, 2], depths: [1, 1], patch_size: [7, 3] },
+    ...{ patch_stride: [4, 2], patch_padding: [3, 1], patch_prenorm: [false, true], window_size: 4 },
+    ...{ d_model: 32, encoder_layers: 1, encoder_attention_heads: 2, encoder_ffn_dim: 64, vocab_size: 12 },
+  };
+  const imageSize = 32;
+  const tokens = mapTokens(florence, imageSize);
+  expect(tokens).toBe(16);
+  const model = new GroundedEncoder(florence, { features: 32, tokens, steps: 2, actionWidth: 7 })
+    .init(new Random(3))
+    .train();
+  const random = new Random(4);
+  const count = 8;
+  const told = Array.from({ length: count }, (): Told => {
+    const numbers = Array.from({ length: 21 }, (_, k) => (k < 9 ? 0.2 * random.normal() : random.uniform()));
+    return { shown: shown(numbers), task: 0 };
+  });
+  const noise = (length: number): Float32Array => Float32Array.from({ length }, () => random.normal());
+  const arrays = {
+    examples: new Int32Array(count),
+    agentview: noise(count * 3 * imageSize ** 2),
+    wrist: noise(count * 3 * imageSize ** 2),
+    shifts: new Int8Array(4 * count),
+    actions: noise(count * 14).map(Math.tanh),
+  };
+  const inputs = inputsOf([arrays], [told], [true], {
+    ...{ seed: 0, imageSize, mapSide: 4, tokens: () => Int32Array.of(0, 5, 6, 2) },
+    augmentation: { pads: { agentview: 0, wrist: 0 }, gain: [1, 1] },
+  });
+  return { model, inputs };
+}
