@@ -52,6 +52,23 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [2, "--dtype: expected f32, bf16, f16", WEIGHTS, "out.safetensors", "--dtype", "f64"],
     [1, ABSENT, `${ABSENT}.safetensors`, "--list"],
   ],
+  "vla/pretrain.ts": [
+    [2, "expected --data"],
+    [2, "expected --scenes", "--data", ABSENT],
+    [
+      2,
+      "--share: expected room for both",
+      "--data",
+      ABSENT,
+      "--scenes",
+      ABSENT,
+      "--out",
+      ABSENT,
+      "--share",
+      "1",
+    ],
+    [1, ABSENT, "--data", ABSENT, "--scenes", ABSENT, "--out", ABSENT],
+  ],
   "vla/collect.ts": [
     [2, "expected --out"],
     [2, "--size: expected a whole number from 16", "--out", ABSENT, "--size", "8"],
