@@ -125,6 +125,10 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [2, "--only: expected part of nina", "--only", "diffusion"],
     [2, "--threads: expected a whole number from 1", "--threads", "0"],
   ],
+  "benchmarks/data.ts": [
+    [2, "--batch: expected a whole number from 1", ABSENT, "--batch", "0"],
+    [1, ABSENT, ABSENT],
+  ],
   "benchmarks/render.ts": [
     [2, "--size: expected whole numbers from 1", "--size", "64,"],
     [2, "--frames: expected a whole number from 1", "--frames", "0"],

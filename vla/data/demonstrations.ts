@@ -37,24 +37,3 @@ export interface Demonstrations extends Disposable {
   readonly name: string;
   readonly episodes: readonly Episode[];
 }
-
-/** What a policy learns from: what it sees and is told, and the chunk of actions that it should plan. */
-export interface Example {
-  readonly seen: Observation;
-  readonly instruction: string;
-  /** Row-major (T, 7). */
-  readonly actions: Float64Array;
-}
-
-/**
- * The example at a step: the observation there and the next `horizon` actions. Past the end the last action is repeated,
- * as NinA's reference does.
- */
-export function exampleAt(episode: Episode, step: number, horizon: number): Example {
-  const end = Math.min(step + horizon, episode.length);
-  const known = episode.actions(step, end);
-  const actions = new Float64Array(7 * horizon);
-  actions.set(known);
-  for (let t = end - step; t < horizon; t++) actions.set(known.subarray(-7), 7 * t);
-  return { seen: episode.observation(step), instruction: episode.instruction, actions };
-}

@@ -75,14 +75,12 @@ export class FeatureCache implements Disposable {
     }
   }
 
-  /** Writes the features of a copy of an example. */
+  /** Writes the features of a copy of an example into `width` numbers. */
   writeRow(copy: number, example: number, out: Float32Array): void {
     const { header, rowBytes, width } = this.#layout;
     const offset = header.length + (copy * this.#examples + example) * rowBytes;
-    const bytes = this.#file.read(offset, rowBytes);
-    out.set(
-      rowBytes === 2 * width ? bf16ToF32(new Uint16Array(bytes.buffer)) : new Float32Array(bytes.buffer),
-    );
+    if (rowBytes === 2 * width) out.set(bf16ToF32(new Uint16Array(this.#file.read(offset, rowBytes).buffer)));
+    else this.#file.readInto(new Uint8Array(out.buffer, out.byteOffset, out.byteLength), offset);
   }
 
   [Symbol.dispose](): void {
