@@ -14,7 +14,7 @@ import { Lock } from "../eval/lock.ts";
 import { formatDuration, Progress } from "../eval/progress.ts";
 import { checkAugmentation, drawChanges, UNCHANGED } from "./augmentation.ts";
 import { allocateArrays, writeExample } from "./batch.ts";
-import type { ExampleSet } from "./example-set.ts";
+import { ExampleSet } from "./example-set.ts";
 import {
   checkFeatureHeader,
   type FeatureLayout,
@@ -98,6 +98,8 @@ async function make(
   makeFolder(dirname(path));
   using _ = Lock.take(path);
   if (existsSync(path)) return; // another process has made it meanwhile
+  // Pictures that are kept in memory go when the features are there.
+  using pictures = await ExampleSet.open(set.settings);
   const part = `${path}.part`;
   const done = rowsIn(part, layout);
   // Whole groups again, so that rows are encoded in the same company as without an end in between.
@@ -105,7 +107,7 @@ async function make(
   const fd = openSync(part, first === 0 ? "w" : "r+");
   try {
     if (first === 0) writeAt(fd, layout.header, 0);
-    for await (const { row, bytes } of encodeRows(first, layout, set, encoder, settings))
+    for await (const { row, bytes } of encodeRows(first, layout, pictures, encoder, settings))
       writeAt(fd, bytes, layout.header.length + row * layout.rowBytes);
     fsyncSync(fd);
   } finally {

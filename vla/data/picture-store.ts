@@ -7,7 +7,8 @@ type Pictures = Readonly<Record<Camera, NdArray<Uint8Array>>>;
 
 /**
  * Pictures of episodes in no order: an episode is read whole when it is first asked for, and kept as long as all kept
- * ones fit into `memory` bytes. What comes after that is read picture by picture, some ten times slower.
+ * ones fit into `memory` bytes. What comes after that is read picture by picture: an example then costs three times as
+ * much.
  */
 export class PictureStore {
   #memory: number;

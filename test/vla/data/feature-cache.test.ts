@@ -116,7 +116,7 @@ describe("a feature cache", () => {
     expect(row).toEqual(bf16ToF32(f32ToBf16((exact as Float32Array).slice(-6))));
   });
 
-  test.prop([fc.integer({ min: 0, max: 4 }), fc.double({ min: 0, max: 1, noNaN: true })], { numRuns: 25 })(
+  test.prop([fc.integer({ min: 0, max: 4 }), fc.double({ min: 0, max: 1, noNaN: true })], { numRuns: 10 })(
     "killed at any moment goes on to the same bytes",
     async (groups, share) => {
       // Features that tell in whose company they were encoded, as the last bits of real ones do.
