@@ -4,10 +4,12 @@ import { INTERRUPTED, Interrupt } from "./eval/interrupt.ts";
 import { Journal } from "./eval/journal.ts";
 import { readOptions } from "./eval/options.ts";
 import { Progress } from "./eval/progress.ts";
-import type { Results, RunInfo } from "./eval/results.ts";
+import type { EpisodeResult, Results, RunInfo } from "./eval/results.ts";
 import { rollout, type Start } from "./eval/rollout.ts";
 import { episodeSeed } from "./eval/seed.ts";
+import { SwappedGoal } from "./eval/swapped-goal.ts";
 import { Tally } from "./eval/tally.ts";
+import { companionsOf } from "./libero/companions.ts";
 import { composeScene } from "./libero/compose/scene.ts";
 import { LiberoEnv } from "./libero/env.ts";
 import { readInitStates } from "./libero/init-states.ts";
@@ -29,7 +31,13 @@ await runMain(async () => {
   const policies = await loadPolicy(options.policy, options);
   if (options.logProb && !policies.hasDensity)
     throw new UsageError(`--log-prob: expected a policy with a density, got ${policies.name}`);
+  const companions = options.swapWords ? companionsOf(suite.tasks) : null;
   const plan = tasks.map((task) => {
+    const others = companions?.get(task) ?? [];
+    if (companions && others.length === 0)
+      throw new UsageError(
+        `--swap-words: ${task.name} shares its scene with no task of ${suite.name} that asks for something else`,
+      );
     const scene = composeScene({ ...options, task });
     const states = readInitStates(task.initPath, scene.layout);
     const last = options.first + options.episodes - 1;
@@ -38,12 +46,18 @@ await runMain(async () => {
       throw new UsageError(`${task.name} has ${states.length} initial states, no number ${last}`);
     const episodes = Array.from({ length: options.episodes }, (_, i) => {
       const init = options.first + i;
-      const { instruction } = task;
-      const key = { suite: suite.name, task: task.name, instruction, init, seed, protocol };
+      // Each of the others in turn, whichever starts are chosen.
+      const swapped = others.length > 0 ? others[init % others.length] : null;
+      const told = swapped?.task ?? task;
+      const { instruction } = told;
+      const key = {
+        ...{ suite: suite.name, task: task.name, told: told.name, instruction },
+        ...{ init, seed, protocol },
+      };
       const policySeed = episodeSeed(seed, suite.name, task.name, init);
       const start = { init, state: states[init], seed, policySeed, instruction };
       const policy = policies.forEpisode({ ...key, contacts: options.contacts, mujoco: MUJOCO_VERSION });
-      return { start, policy };
+      return { start, policy, swapped };
     });
     return { task, scene, episodes };
   });
@@ -58,7 +72,10 @@ await runMain(async () => {
   /** Starts every episode without playing it: a state that does not fit the scene is told now, not after hours. */
   const rehearse = async ({ task, scene, episodes }: TaskPlan): Promise<void> => {
     using env = await open(scene);
-    for (const { start } of episodes) startEpisode(env, task, start);
+    for (const { start, swapped } of episodes) {
+      startEpisode(env, task, start);
+      if (swapped) new SwappedGoal(env, swapped.goal);
+    }
   };
   const progress = new Progress(tasks.length * options.episodes);
   for (const [i, each] of plan.entries()) {
@@ -72,6 +89,7 @@ await runMain(async () => {
     untrained: policies.untrained,
     seed,
     protocol: protocol.name,
+    swapWords: options.swapWords,
     cameraSize,
     sampling: policies.sampling,
     engine: {
@@ -86,18 +104,23 @@ await runMain(async () => {
   using interrupt = new Interrupt();
 
   const play = async ({ task, scene, episodes }: TaskPlan): Promise<void> => {
-    const { name, instruction } = task;
-    tally.open(name, instruction);
+    const { name } = task;
+    tally.open(name, task.instruction);
     using env = await open(scene);
-    for (const { start, policy } of episodes) {
-      const played = await rollout(env, policy, start, protocol, maxSteps, {
+    for (const { start, policy, swapped } of episodes) {
+      const goal = swapped && new SwappedGoal(env, swapped.goal);
+      const played = await rollout(goal ?? env, policy, start, protocol, maxSteps, {
         interrupted: () => interrupt.requested,
         logProb: options.logProb,
         stepped: (steps) => progress.step(`${name} ${start.init}`, steps / maxSteps),
         frame: journal.frames(name, start.init),
       });
       if (played === null) break;
-      const { episode, actions } = played;
+      const { actions } = played;
+      const { instruction } = start;
+      const episode: EpisodeResult = goal
+        ? { ...played.episode, swapped: { told: swapped.task.name, instruction, ...goal.held } }
+        : played.episode;
       progress.episodeDone();
       tally.add(episode);
       journal.keep({ ...run, task: name, instruction, ...episode, actions }, results());

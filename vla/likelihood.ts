@@ -48,7 +48,10 @@ await runMain(async () => {
       throw new UsageError(`${task.name} has ${states.length} initial states, no number ${last}`);
     return Array.from({ length: options.episodes }, (_, i) => {
       const init = options.first + i;
-      const key = { suite: suite.name, task: task.name, instruction: instruction(init), init, seed };
+      const key = {
+        ...{ suite: suite.name, task: task.name, told: task.name, instruction: instruction(init) },
+        ...{ init, seed },
+      };
       const contacts = "mujoco-2.3" as const;
       const policy = source.forEpisode({ ...key, protocol: NINA, contacts, mujoco: MUJOCO_VERSION });
       // The same numbers under every condition: what differs is what was changed.
@@ -69,6 +72,7 @@ await runMain(async () => {
     untrained: source.untrained,
     seed,
     protocol: NINA.name,
+    swapWords: false,
     cameraSize,
     sampling: source.sampling,
     engine: {

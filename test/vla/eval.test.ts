@@ -182,6 +182,52 @@ describe("vla/eval.ts", () => {
     expect(pictures).toHaveLength(2 * (1 + recording.actions.length));
   });
 
+  test("plays a start with the words of another task of its scene", EPISODES, async () => {
+    const [own, told] = ["DRAWER_SCENE3_pull_the_drawer_open", "DRAWER_SCENE3_push_the_drawer_shut"];
+    const plain = readFileSync(join(ROOT, "test", "fixtures", "mini", `${told}.json`), "utf8");
+    const path = join(folder, "swapped.json");
+    writeFileSync(path, JSON.stringify({ ...JSON.parse(plain), task: own, swapped: { told } }));
+    const files = { json: join(folder, "swapped-results.json"), out: join(folder, "swapped") };
+    const args = ["--swap-words", "--tasks", own, "--episodes", "1", "--policy", "replay"];
+    const { code, stdout } = await run(...args, path, "--json", files.json, "--out", files.out);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      new RegExp(`^${own} +1 +0 +100\\.0 \\[20\\.7, 100\\.0\\] +0\\.0 \\[0\\.0, 79\\.3\\]`, "m"),
+    );
+    const swapped = { told, instruction: "push the drawer shut", toldGoal: true, otherGoal: false };
+    expect(readResults(files.json)).toMatchObject({
+      swapWords: true,
+      tasks: [
+        { task: own, instruction: "pull the drawer open", episodes: [{ outcome: "success", swapped }] },
+      ],
+    });
+    expect(readLines(join(files.out, "episodes.jsonl"))).toMatchObject([
+      { task: own, instruction: "push the drawer shut", swapWords: true, swapped },
+    ]);
+
+    // What was recorded with the task's own words is another episode.
+    writeFileSync(path, JSON.stringify({ ...JSON.parse(plain), task: own }));
+    const { code: refused, stderr } = await run(...args, path);
+    expect(stderr).toContain(`with words of ${told}, found words of ${own}`);
+    expect(refused).toBe(1);
+  });
+
+  test("swaps no words where a scene has one task", async () => {
+    const clone = join(folder, "alone");
+    cpSync(MINI.libero, clone, { recursive: true });
+    const library = join(clone, "libero", "libero");
+    for (const file of ["bddl_files/mini/NAME.bddl", "init_files/mini/NAME.pruned_init"])
+      rmSync(join(library, file.replace("NAME", "DRAWER_SCENE3_pull_the_drawer_open")));
+    const { code, stdout, stderr } = await run(
+      ...["--libero", clone, "--robosuite", MINI.robosuite, "--policy", "zero", "--swap-words"],
+      ...["--episodes", "1"],
+    );
+    expect(stderr).toContain(
+      "--swap-words: DRAWER_SCENE3_push_the_drawer_shut shares its scene with no task of mini",
+    );
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  });
+
   test("keeps the finished episodes when interrupted", EPISODES, async () => {
     const kept = { json: join(folder, "kept.json"), out: join(folder, "kept") };
     const { child, ended } = start([

@@ -62,6 +62,10 @@ const schema = {
       help: "for --policy nina: actions of each plan that it hands out; otherwise as its checkpoint says",
     },
     "log-prob": { type: "boolean", help: "asks for the log-probability of each plan, for the results" },
+    "swap-words": {
+      type: "boolean",
+      help: "plays each start with the words of another task of its scene: how often is what was told done, how often not",
+    },
     seed: { type: "integer", least: 0, default: 0, help: "places the fixtures and seeds the policy" },
     libero: { type: "string", help: "folder of a LIBERO clone; otherwise LIBERO_ROOT of the environment" },
     robosuite: {
@@ -105,6 +109,8 @@ export interface Options {
   readonly checkpoint: string;
   /** What of the checkpoint's sampling is overridden. */
   readonly sampling: Partial<SamplingConfig>;
+  /** Whether starts are played with the words of other tasks of their scenes. */
+  readonly swapWords: boolean;
   /** Whether the policy is asked for log-probabilities. */
   readonly logProb: boolean;
   readonly seed: number;
@@ -150,6 +156,7 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
     checkpoint: given.checkpoint ?? EMBEDDED.checkpoint,
     sampling,
     logProb: given["log-prob"],
+    swapWords: given["swap-words"],
   };
 }
 

@@ -3,6 +3,17 @@ import type { SamplingConfig } from "../checkpoint.ts";
 /** `error` says that the policy broke: it threw, or planned something that is no action. It never counts as a failure. */
 export type Outcome = "success" | "failure" | "error";
 
+/** An episode that was played with the words of another task of its scene. */
+export interface SwappedWords {
+  /** The task whose words the policy was given, and those words. */
+  readonly told: string;
+  readonly instruction: string;
+  /** Whether the goal of that task came to hold, which ends the episode as a success. */
+  readonly toldGoal: boolean;
+  /** Whether the goal of the start's own task, of which nothing was said, held after any step. */
+  readonly otherGoal: boolean;
+}
+
 /** One finished episode. */
 export interface EpisodeResult {
   /** Index of the stored initial state. */
@@ -24,10 +35,13 @@ export interface EpisodeResult {
   readonly renderMs: number;
   /** log p(chunk | seen) of each of the policy's plans, nats, where it was asked for. */
   readonly logProbs?: readonly number[];
+  /** With `--swap-words` alone. */
+  readonly swapped?: SwappedWords;
 }
 
 export interface TaskResult {
   readonly task: string;
+  /** The task's own; with `--swap-words` each episode has another one. */
   readonly instruction: string;
   readonly episodes: readonly EpisodeResult[];
 }
@@ -49,6 +63,8 @@ export interface RunInfo {
   readonly untrained: boolean;
   readonly seed: number;
   readonly protocol: string;
+  /** Whether each start was played with the words, and for the goal, of another task of its scene. */
+  readonly swapWords: boolean;
   /** Side of the pictures that were drawn, pixels. */
   readonly cameraSize: number;
   /** How the policy sampled, where it does: as its checkpoint says, or as the run was told. */
@@ -65,6 +81,7 @@ export interface Results extends RunInfo {
 /** One finished episode as a line that stands for itself: with the run's settings, and with the actions that were executed. */
 export interface EpisodeLine extends RunInfo, EpisodeResult {
   readonly task: string;
+  /** What the policy was told. */
   readonly instruction: string;
   /** Settle steps not included, so that `--policy replay` can play them again. */
   readonly actions: readonly (readonly number[])[];

@@ -3,16 +3,15 @@ import type { EpisodeResult, RunInfo, TaskResult } from "./results.ts";
 import { type Column, renderTable } from "./table.ts";
 import { wilsonInterval } from "./wilson.ts";
 
-const columns: readonly Column[] = [
+/** Of plain runs, and of those with swapped words: how often the goal held that was told, how often the start's own. */
+const columnsOf = ({ swapWords }: RunInfo): readonly Column[] => [
   { title: "task", align: "left" },
-  { title: "episodes", align: "right" },
-  { title: "successes", align: "right" },
-  { title: "errors", align: "right" },
-  { title: "rate [95 %]", align: "right" },
-  { title: "mean steps", align: "right" },
-  { title: "policy ms/call", align: "right" },
-  { title: "sim ms/step", align: "right" },
-  { title: "render ms/step", align: "right" },
+  ...(swapWords
+    ? ["episodes", "errors", "as told [95 %]", "not as told [95 %]"]
+    : ["episodes", "successes", "errors", "rate [95 %]"]
+  )
+    .concat(["mean steps", "policy ms/call", "sim ms/step", "render ms/step"])
+    .map((title) => ({ title, align: "right" }) as const),
 ];
 
 /** The finished episodes of a run, task by task in the order they were opened. */
@@ -49,10 +48,11 @@ export class Tally {
   /** The table of results, and under it everything that the numbers depend on. */
   report(run: RunInfo): string {
     const all = this.#episodes();
-    const rows = this.#tasks.map(({ task, episodes }) => [printable(task), ...summarise(episodes)]);
+    const cells = (episodes: readonly EpisodeResult[]) => summarise(episodes, run.swapWords);
+    const rows = this.#tasks.map(({ task, episodes }) => [printable(task), ...cells(episodes)]);
     const { node, mujoco, contacts, fma } = run.engine;
     const lines = [
-      renderTable(columns, rows, ["all tasks", ...summarise(all)]),
+      renderTable(columnsOf(run), rows, ["all tasks", ...cells(all)]),
       "",
       `suite ${printable(run.suite)}, policy ${printable(run.policy)}, protocol ${run.protocol}, seed ${run.seed}`,
       `node ${node}, mujoco ${mujoco}, contacts ${contacts}, ${fma ? "fused" : "separate"} multiply-add`,
@@ -62,6 +62,11 @@ export class Tally {
       ? `, sampling temperature ${sampling.temperature}, ${sampling.actionsPerQuery} actions per query`
       : "";
     lines.push(`pictures of ${cameraSize} x ${cameraSize}${sampled}`);
+    if (run.swapWords)
+      lines.push(
+        "Words are swapped: each start was played with those of another task of its scene. As told: that task's goal",
+        "came to hold. Not as told: that of the task in the table did at some step, of which nothing was said.",
+      );
     if (run.untrained)
       lines.push("The policy is UNTRAINED (random weights): its rate says nothing about the method.");
     if (this.errors > 0) {
@@ -87,21 +92,27 @@ export class Tally {
 }
 
 /** The cells of one row after its name. An episode that ended in an error is counted, but is in no rate and no mean of steps. */
-function summarise(episodes: readonly EpisodeResult[]): string[] {
+function summarise(episodes: readonly EpisodeResult[], swapWords: boolean): string[] {
   const scored = episodes.filter((episode) => episode.outcome !== "error");
   const successes = scored.filter((episode) => episode.outcome === "success").length;
-  const [low, high] = wilsonInterval(successes, scored.length);
-  const percent = (rate: number) => (100 * rate).toFixed(1);
+  const errors = String(episodes.length - scored.length);
+  const rate = rateOf(successes, scored.length);
+  const otherwise = scored.filter((episode) => episode.swapped?.otherGoal).length;
   return [
     String(episodes.length),
-    String(successes),
-    String(episodes.length - scored.length),
-    scored.length === 0 ? "-" : `${percent(successes / scored.length)} [${percent(low)}, ${percent(high)}]`,
+    ...(swapWords ? [errors, rate, rateOf(otherwise, scored.length)] : [String(successes), errors, rate]),
     show(mean(scored.map((e) => [e.steps, 1])), 1),
     show(mean(episodes.map((e) => [e.policyMs ?? 0, e.policyCalls])), 2),
     show(mean(episodes.map((e) => [e.simMs, e.steps])), 2),
     show(mean(episodes.map((e) => [e.renderMs, e.steps])), 2),
   ];
+}
+
+/** A rate and its interval, in percent. */
+function rateOf(successes: number, n: number): string {
+  const [low, high] = wilsonInterval(successes, n);
+  const percent = (rate: number) => (100 * rate).toFixed(1);
+  return n === 0 ? "-" : `${percent(successes / n)} [${percent(low)}, ${percent(high)}]`;
 }
 
 /** Weighted mean of [value, weight] pairs; null when nothing weighs. */

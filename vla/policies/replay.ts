@@ -9,6 +9,8 @@ import { stillPlan } from "./zero.ts";
 export interface Recording {
   readonly suite: string;
   readonly task: string;
+  /** The task whose words and goal it was played with; the same unless the recording says so. */
+  readonly told: string;
   readonly init: number;
   readonly seed: number;
   /** These three: null when the file does not say. */
@@ -22,7 +24,7 @@ export interface Recording {
 /**
  * Plays recorded actions: `FILE` holds one recording as JSON, an array of them, or one per line (the `episodes.jsonl`
  * of an earlier run). A recording is `{ suite, task, init, seed, actions: [[7 numbers], …] }`, as a rule with `protocol`
- * and `engine: { contacts, mujoco }`; the names `name_` and `init_index` of scripted expert episodes stand for `task`
+ * and `engine: { contacts, mujoco }`, and with `swapped: { told }` where it was given the words of another task; the names `name_` and `init_index` of scripted expert episodes stand for `task`
  * and `init`. When a recording is over, the robot holds still.
  */
 export function replayPolicy(path: string): PolicySource {
@@ -84,6 +86,7 @@ function find(recordings: readonly Recording[], episode: EpisodeKey, path: strin
 /** In what a recording and a run differ, in words: as recorded, as it runs. What was not recorded differs in nothing. */
 function differences(recording: Recording, episode: EpisodeKey): [recorded: string, run: string][] {
   const pairs = [
+    ["words of", recording.told, episode.told],
     ["seed", recording.seed, episode.seed],
     ["protocol", recording.protocol, episode.protocol.name],
     ["contacts", recording.contacts, episode.contacts],
@@ -143,8 +146,10 @@ function checkRecording(record: unknown, who: string): Recording {
   const fields = asObject(record) ?? fail("a recording object", record);
   const { suite, task = fields.name_, init = fields.init_index, seed, protocol = null, actions } = fields;
   const { contacts = null, mujoco = null } = asObject(fields.engine) ?? {};
+  const { told = task } = asObject(fields.swapped) ?? {};
   if (typeof suite !== "string") return fail("suite, a name", suite);
   if (typeof task !== "string") return fail("task, a name", task);
+  if (typeof told !== "string") return fail("swapped.told, a name", told);
   if (!isIndex(init)) return fail("init, a whole number", init);
   if (!isIndex(seed)) return fail("seed, a whole number", seed);
   if (!isNameOrNull(protocol)) return fail("protocol, a name", protocol);
@@ -153,7 +158,7 @@ function checkRecording(record: unknown, who: string): Recording {
   if (!Array.isArray(actions)) return fail("actions, a list", actions);
   const bad = actions.findIndex((action) => !isAction(action));
   if (bad !== -1) return fail(`action ${bad} to be 7 finite numbers`, actions[bad]);
-  return { suite, task, init, seed, protocol, contacts, mujoco, actions };
+  return { suite, task, told, init, seed, protocol, contacts, mujoco, actions };
 }
 
 function asObject(value: unknown): Readonly<Record<string, unknown>> | null {

@@ -7,6 +7,8 @@ import type { Policy } from "../policy.ts";
 export interface EpisodeKey {
   readonly suite: string;
   readonly task: string;
+  /** The task whose words and goal it is played with: as a rule the same. */
+  readonly told: string;
   /** What the policy is told. */
   readonly instruction: string;
   /** Index of the stored initial state. */

@@ -16,6 +16,7 @@ const recording = {
 const EPISODE = {
   suite: "mini",
   task: "push",
+  told: "push",
   instruction: "push it",
   init: 0,
   seed: 0,
@@ -30,7 +31,12 @@ const seed = (text: string) => ({ file: FILE, bytes: Buffer.from(text) });
 const reader: Reader = {
   seeds: [
     seed(JSON.stringify(recording)),
-    seed(JSON.stringify([recording, { ...recording, task: undefined, name_: "pull", protocol: undefined }])),
+    seed(
+      JSON.stringify([
+        recording,
+        { ...recording, task: undefined, name_: "pull", protocol: undefined, swapped: { told: "push" } },
+      ]),
+    ),
     seed(`${JSON.stringify(recording)}\n${JSON.stringify({ ...recording, init: 1 })}\n`),
   ],
   mutations: [jsonValues],

@@ -31,7 +31,8 @@ afterEach(() => {
 
 const engine = { node: "20", mujoco: "3", contacts: "native", fma: true };
 const run = {
-  ...{ suite: "mini", policy: "zero", untrained: false, seed: 0, protocol: "nina", cameraSize: 64, engine },
+  ...{ suite: "mini", policy: "zero", untrained: false, seed: 0, protocol: "nina" },
+  ...{ swapWords: false, cameraSize: 64, engine },
 };
 const episode = (init: number) => ({ init, outcome: "failure", steps: 1 }) as unknown as EpisodeResult;
 const line = (init: number): EpisodeLine => ({

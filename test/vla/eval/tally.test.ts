@@ -8,6 +8,7 @@ const run: RunInfo = {
   untrained: false,
   seed: 4,
   protocol: "nina",
+  swapWords: false,
   cameraSize: 128,
   engine: { node: "20.20.2", mujoco: "3.14.0", contacts: "mujoco-2.3", fma: true },
 };
@@ -109,6 +110,27 @@ describe("Tally", () => {
 
   test("shows no rate where nothing finished", () => {
     expect(row(tallyOf([[]]).report(run), "task0")).toEqual(["0", "0", "0", "-", "-", "-", "-", "-"]);
+  });
+
+  test("of swapped words: how often the told goal held, and how often the other", () => {
+    const swapped = (toldGoal: boolean, otherGoal: boolean) =>
+      episode({
+        outcome: toldGoal ? "success" : "failure",
+        swapped: { told: "task1", instruction: "do task 1", toldGoal, otherGoal },
+      });
+    const broken = episode({ outcome: "error", error: "tired" });
+    const report = tallyOf([
+      [swapped(true, false), swapped(true, true), swapped(false, true), swapped(false, true), broken],
+    ]).report({ ...run, swapWords: true });
+    expect(report.split("\n")[0]).toMatch(
+      /episodes +errors +as told \[95 %\] +not as told \[95 %\] +mean steps/,
+    );
+    // 2 of 4 and 3 of 4; Wilson's intervals from his formula by hand.
+    const rates = ["5", "1", "50.0 [15.0, 85.0]", "75.0 [30.1, 95.4]"];
+    expect(row(report, "task0").slice(0, 4)).toEqual(rates);
+    expect(row(report, "all tasks").slice(0, 4)).toEqual(rates);
+    expect(report).toContain("Words are swapped");
+    expect(tallyOf([[episode({})]]).report(run)).not.toContain("Words are swapped");
   });
 
   test("announces an untrained policy and a run that broke off", () => {

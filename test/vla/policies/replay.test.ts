@@ -23,7 +23,7 @@ function save(value: unknown): string {
 
 const push = { suite: "mini", task: "push", init: 3, seed: 0, actions: [[0, 0, 0, 0, 0, 0, -1]] };
 const episode: EpisodeKey = {
-  ...{ suite: "mini", task: "push", init: 3, seed: 0 },
+  ...{ suite: "mini", task: "push", told: "push", init: 3, seed: 0 },
   ...{ instruction: "push it", protocol: NINA, contacts: "mujoco-2.3", mujoco: "3.14.0" },
 };
 
@@ -32,6 +32,7 @@ const recordings = fc.array(
   fc.record({
     suite: fc.string(),
     task: fc.string(),
+    swapped: fc.record({ told: fc.string() }),
     init: fc.nat(),
     seed: fc.nat(),
     protocol: fc.constantFrom("nina", "openvla"),
@@ -44,7 +45,9 @@ const recordings = fc.array(
 describe("parseRecordings", () => {
   test.prop([recordings])("reads back what was written, as one JSON value or one per line", (written) => {
     // JSON has no -0.
-    const recordings = JSON.parse(JSON.stringify(written.map(({ engine, ...r }) => ({ ...r, ...engine }))));
+    const recordings = JSON.parse(
+      JSON.stringify(written.map(({ engine, swapped, ...r }) => ({ ...r, ...engine, ...swapped }))),
+    );
     const expected = { recordings, torn: "" };
     expect(parseRecordings(JSON.stringify(written, null, 1), "file")).toEqual(expected);
     const lines = written.map((r) => `${JSON.stringify(r)}\n`).join("");
@@ -57,7 +60,7 @@ describe("parseRecordings", () => {
     const { suite, seed, actions } = push;
     const expert = { suite, seed, actions, index: 0, name_: "push", init_index: 3, settle_steps: 5 };
     expect(parseRecordings(JSON.stringify(expert), "file").recordings).toEqual([
-      { ...push, protocol: null, contacts: null, mujoco: null },
+      { ...push, told: "push", protocol: null, contacts: null, mujoco: null },
     ]);
   });
 
@@ -123,19 +126,36 @@ describe("replayPolicy", () => {
   });
 
   test.each<[Partial<EpisodeKey>, string]>([
-    [{ task: "pull" }, "a recording of mini/pull initial state 3, found mini/push initial state 3"],
+    [
+      { task: "pull", told: "pull" },
+      "a recording of mini/pull initial state 3, found mini/push initial state 3",
+    ],
     [{ suite: "libero_10" }, "a recording of libero_10/push initial state 3"],
     [{ init: 4 }, "a recording of mini/push initial state 4"],
     [{ seed: 7 }, "a recording of mini/push initial state 3 with seed 7, found seed 0"],
     [{ protocol: OPENVLA }, "with protocol openvla, found protocol nina"],
     [{ contacts: "native" }, "with contacts native, found contacts mujoco-2.3"],
     [{ mujoco: "3.15.0" }, "with mujoco 3.15.0, found mujoco 3.14.0"],
+    [{ told: "pull" }, "with words of pull, found words of push"],
     [{ seed: 7, contacts: "native" }, "with seed 7, contacts native, found seed 0, contacts mujoco-2.3"],
   ])("refuses an episode it was not recorded in: %o", (change, message) => {
     const engine = { contacts: "mujoco-2.3", mujoco: "3.14.0" };
     const source = replayPolicy(save({ ...push, protocol: "nina", engine }));
     expect(() => source.forEpisode({ ...episode, ...change })).toThrow(message);
     expect(source.forEpisode(episode)).toBeDefined();
+  });
+
+  test("one of swapped words is no plain one of either task, and the other way round", () => {
+    const swapped = replayPolicy(save({ ...push, swapped: { told: "pull" } }));
+    expect(swapped.forEpisode({ ...episode, told: "pull" })).toBeDefined();
+    expect(() => swapped.forEpisode(episode)).toThrow("with words of push, found words of pull");
+    expect(() => swapped.forEpisode({ ...episode, task: "pull", told: "pull" })).toThrow(
+      "a recording of mini/pull initial state 3, found mini/push",
+    );
+    const plain = replayPolicy(save(push));
+    expect(() => plain.forEpisode({ ...episode, told: "pull" })).toThrow(
+      "with words of pull, found words of push",
+    );
   });
 
   test("what a recording does not say is equal to anything", () => {

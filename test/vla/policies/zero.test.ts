@@ -8,6 +8,7 @@ test("zero plans actions of seven zeros", async () => {
   const policy = source.forEpisode({
     suite: "mini",
     task: "push",
+    told: "push",
     instruction: "push it",
     init: 0,
     seed: 0,
