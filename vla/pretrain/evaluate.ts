@@ -5,14 +5,15 @@ import { type FeedSettings, inputsOf, type Told, targetsOf } from "./feed.ts";
 import { type GroundedEncoder, groundingLoss } from "./grounded-encoder.ts";
 import type { LabelledSet } from "./labelled-set.ts";
 import { THINGS } from "./named-things.ts";
-import { MAPS, tokensOf } from "./targets.ts";
+import { MAPS, type MapPoint, pointOf, pointsOf } from "./targets.ts";
 
 /** Examples of each kind that are looked at, and how many at a time. */
 const LOOKED_AT = 384;
 const AT_ONCE = 32;
-/** Tokens apart: so near counts as hit, and so far two things are told apart by which of them the pointer is nearer to. */
-const NEAR = 1;
-const APART = 2;
+/** Tokens, along each axis: so near is a hit, so near is close, and things so far apart are told apart by the pointer. */
+const HIT = 1.5;
+const CLOSE = 0.5;
+const APART = 0.75;
 
 const ENTRIES = ["x", "y", "z", "roll", "pitch", "yaw", "gripper"];
 const CAMERAS = ["agentview", "wrist"];
@@ -20,8 +21,8 @@ const CAMERAS = ["agentview", "wrist"];
 /** What the heads read of one example, as plain numbers. */
 interface Seen {
   readonly told: Told;
-  /** The likeliest token of each map. */
-  readonly tokens: readonly number[];
+  /** Where each map points. */
+  readonly points: readonly MapPoint[];
   /** Metres. */
   readonly places: readonly number[];
   /** Mean absolute error of each entry of the actions. */
@@ -31,11 +32,12 @@ interface Seen {
 /**
  * Measures an encoder on episodes that were held out:
  *
- * - `hits`: how often the likeliest token is at most one from the right one, of those things that a picture shows, per
- *   camera and thing; `exact`: how often it is the right one; `tasks`: exact ones of object and destination, by task;
+ * - `hits`: how often the pointer is at most one token off, of those things that a picture shows, per camera and thing;
+ *   `pixels`: how far off it is on average, along the worse axis; `tasks`: how often it is within half a token of object
+ *   and destination, by task;
  * - `swapped`: demonstrations with the words of another task of their scene, where the two tasks' things lie apart: how
  *   often the pointer is nearer to the thing that is named than to that of the demonstration, by thing and by task named;
- * - `scenes`: exact ones in random scenes, by thing and by task;
+ * - `scenes`: how often it is within half a token in random scenes, by thing and by task;
  * - `millimetres`: mean absolute error of a coordinate; `actions`: of each entry of the chunk, in action units.
  */
 export async function evaluate(
@@ -46,12 +48,8 @@ export async function evaluate(
 ): Promise<Evaluation | null> {
   const { imageSize, mapSide } = settings;
   const plain = [0, 0, 0, 0];
-  const right = ({ shown, task }: Told): number[] => tokensOf(shown, task, plain, imageSize, mapSide);
-  const distance = (a: number, b: number): number =>
-    Math.max(
-      Math.abs((a % mapSide) - (b % mapSide)),
-      Math.abs(Math.floor(a / mapSide) - Math.floor(b / mapSide)),
-    );
+  const right = ({ shown, task }: Told): (MapPoint | null)[] =>
+    pointsOf(shown, task, plain, imageSize, mapSide);
   const shares = new Shares();
   let [loss, looks] = [0, 0];
 
@@ -77,14 +75,15 @@ export async function evaluate(
   };
 
   const whole =
-    (await look(demonstrations, own, ({ told, tokens, places, actionErrors }) => {
-      right(told).forEach((token, map) => {
-        if (token < 0) return;
+    (await look(demonstrations, own, ({ told, points, places, actionErrors }) => {
+      right(told).forEach((point, map) => {
+        if (!point) return;
+        const off = distance(point, points[map]);
         const thing = THINGS[map % THINGS.length];
         const name = `${CAMERAS[Math.floor(map / THINGS.length)]} ${thing}`;
-        shares.add(`hits/${name}`, distance(token, tokens[map]) <= NEAR);
-        shares.add(`exact/${name}`, token === tokens[map]);
-        if (thing !== "fingertips") shares.add(`tasks/${nameOf(told)}`, token === tokens[map]);
+        shares.add(`hits/${name}`, off <= HIT);
+        shares.add(`pixels/${name}`, (off * imageSize) / mapSide);
+        if (thing !== "fingertips") shares.add(`tasks/${nameOf(told)}`, off <= CLOSE);
       });
       const { labels } = told.shown.tasks[told.task];
       labels.positions(told.shown.state).forEach((place, k) => {
@@ -94,26 +93,31 @@ export async function evaluate(
         shares.add(`actions/${ENTRIES[k]}`, error);
       });
     })) &&
-    (await look(demonstrations, swapped, ({ told, tokens }) => {
+    (await look(demonstrations, swapped, ({ told, points }) => {
       const [named, meant] = [right(told), right({ ...told, task: told.shown.own })];
-      named.forEach((token, map) => {
-        if (token < 0 || meant[map] < 0 || distance(token, meant[map]) < APART) return;
+      named.forEach((point, map) => {
+        const other = meant[map];
+        if (!point || !other || distance(point, other) < APART) return;
         const thing = THINGS[map % THINGS.length];
-        const [toNamed, toMeant] = [distance(token, tokens[map]), distance(meant[map], tokens[map])];
-        shares.add(`swapped/${thing}`, toNamed < toMeant);
-        shares.add(`swapped/${nameOf(told)}`, toNamed < toMeant);
+        const follows = distance(point, points[map]) < distance(other, points[map]);
+        shares.add(`swapped/${thing}`, follows);
+        shares.add(`swapped/${nameOf(told)}`, follows);
       });
     })) &&
-    (await look(scenes, random, ({ told, tokens }) => {
-      right(told).forEach((token, map) => {
-        if (token < 0) return;
+    (await look(scenes, random, ({ told, points }) => {
+      right(told).forEach((point, map) => {
+        if (!point) return;
         const thing = THINGS[map % THINGS.length];
-        shares.add(`scenes/${thing}`, token === tokens[map]);
-        if (thing !== "fingertips") shares.add(`scenes/${nameOf(told)}`, token === tokens[map]);
+        const isClose = distance(point, points[map]) <= CLOSE;
+        shares.add(`scenes/${thing}`, isClose);
+        if (thing !== "fingertips") shares.add(`scenes/${nameOf(told)}`, isClose);
       });
     }));
   return whole ? { score: -loss / looks, values: { loss: loss / looks, ...shares.values() } } : null;
 }
+
+/** Along the worse axis, tokens. */
+const distance = (a: MapPoint, b: MapPoint): number => Math.max(Math.abs(a[0] - b[0]), Math.abs(a[1] - b[1]));
 
 const nameOf = ({ shown, task }: Told): string => shown.tasks[task].name;
 
@@ -150,19 +154,24 @@ function lookAt(
       const [agentview, wrist, ids] = inputs;
       const read = model.read(agentview, wrist, ids);
       const loss = groundingLoss(read, targetsOf(inputs)).loss.item();
-      const [logits, places, actions] = [read.logits, read.places, read.actions].map(({ data }) => data);
-      const N = settings.mapSide ** 2;
+      const [likelihoods, places, actions] = [read.logits.softmax(), read.places, read.actions].map(
+        ({ data }) => data,
+      );
+      const { mapSide } = settings;
+      const N = mapSide ** 2;
       const row = (data: ArrayLike<number>, b: number): number[] => {
         const width = data.length / chosen.length;
         return Array.from({ length: width }, (_, k) => data[b * width + k]);
       };
       const seen = chosen.map(({ told }, b): Seen => {
-        const all = row(logits, b);
+        const all = row(likelihoods, b);
         const [planned, wanted] = [row(actions, b), row(arrays.actions, b)];
         const errors = planned.map((value, k) => Math.abs(Math.min(1, Math.max(-1, value)) - wanted[k]));
         return {
           told,
-          tokens: Array.from({ length: MAPS }, (_, map) => likeliest(all.slice(map * N, (map + 1) * N))),
+          points: Array.from({ length: MAPS }, (_, map) =>
+            pointOf(all.slice(map * N, (map + 1) * N), mapSide),
+          ),
           places: row(places, b),
           actionErrors: ENTRIES.map((_, k) => mean(errors.filter((_, i) => i % ENTRIES.length === k))),
         };
@@ -186,5 +195,4 @@ class Shares {
   }
 }
 
-const likeliest = (list: readonly number[]): number => list.indexOf(Math.max(...list));
 const mean = (list: readonly number[]): number => list.reduce((sum, value) => sum + value, 0) / list.length;

@@ -5,7 +5,7 @@ import { streamsOf } from "../data/order.ts";
 import type { Targets } from "./grounded-encoder.ts";
 import type { Labelled, LabelledSet } from "./labelled-set.ts";
 import { THINGS } from "./named-things.ts";
-import { MAPS, tokensOf } from "./targets.ts";
+import { MAPS, pointsOf, writeShares } from "./targets.ts";
 
 /** Where examples come from, how many of a batch, and whether their actions are to be learnt. */
 export interface Source {
@@ -106,16 +106,17 @@ export function inputsOf(
   };
   const ids = all.map(({ shown, task }) => tokens(shown.tasks[task].instruction));
   const shifts = batches.flatMap((batch) => [...batch.shifts]);
-  const isSeen = new Float32Array(B * MAPS * N);
+  const shares = new Float32Array(B * MAPS * N);
   const places = new Float32Array(B * 3 * THINGS.length);
   all.forEach(({ shown, task }, b) => {
-    tokensOf(shown, task, shifts.slice(4 * b, 4 * b + 4), imageSize, mapSide).forEach((token, map) => {
-      if (token >= 0) isSeen[(b * MAPS + map) * N + token] = 1;
+    pointsOf(shown, task, shifts.slice(4 * b, 4 * b + 4), imageSize, mapSide).forEach((point, map) => {
+      const at = (b * MAPS + map) * N;
+      if (point) writeShares(point, mapSide, shares.subarray(at, at + N));
     });
     places.set(shown.tasks[task].labels.positions(shown.state), b * 3 * THINGS.length);
   });
   const counts = told.flatMap((list, i) => list.map(({ shown, task }) => acts[i] && task === shown.own));
-  const share = 1 / Math.max(1, counts.filter(Boolean).length);
+  const weight = 1 / Math.max(1, counts.filter(Boolean).length);
   const actions = join(batches.map((batch) => batch.actions));
   return [
     Tensor.from(join(batches.map((batch) => batch.agentview)), [B, 3, imageSize, imageSize]),
@@ -125,11 +126,11 @@ export function inputsOf(
       [B, ids[0].length],
       "int32",
     ),
-    Tensor.from(isSeen, [B, MAPS, N]),
+    Tensor.from(shares, [B, MAPS, N]),
     Tensor.from(places, [B, 3 * THINGS.length]),
     Tensor.from(actions, [B, actions.length / B]),
     Tensor.from(
-      counts.map((doesCount) => (doesCount ? share : 0)),
+      counts.map((doesCount) => (doesCount ? weight : 0)),
       [B, 1],
     ),
   ];

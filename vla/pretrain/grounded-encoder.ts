@@ -52,7 +52,7 @@ export interface Readings {
 
 /** What the heads are to read. */
 export interface Targets {
-  /** 1 at the token that shows a thing, else 0; all 0 for a thing that a picture does not show: (B, cameras · things, N). */
+  /** Shares of the tokens that show a thing, of sum 1; all 0 where a picture does not show it: (B, cameras · things, N). */
   readonly tokens: Tensor;
   /** Positions in the world, (B, 9), metres. */
   readonly places: Tensor;
@@ -114,7 +114,7 @@ export class GroundingHeads extends Module {
 /**
  * The grounding loss and its parts:
  *
- *   0.3 Σ −log p(token)  +  5 mean ((place − place*) / 0.2 m)²  +  5 Σ w mean (action − action*)²
+ *   0.3 Σ −share log p(token)  +  5 mean ((place − place*) / 0.2 m)²  +  5 Σ w mean (action − action*)²
  *
  * the first a mean over examples of the sum over cameras and things.
  */
