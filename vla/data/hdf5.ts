@@ -4,7 +4,8 @@
  */
 import { openSync } from "node:fs";
 import { devNull } from "node:os";
-import h5wasm, { type Dataset, type File, type Group } from "h5wasm/node";
+import type h5wasm from "h5wasm/node";
+import type { Dataset, File, Group } from "h5wasm/node";
 import { FormatError, openFile } from "../../core/index.ts";
 
 /** The filters that the library undoes: deflate, shuffle, Fletcher's checksum. Data under others would be left as garbage. */
@@ -21,21 +22,23 @@ const MOST_ATTRIBUTE_BYTES = 2 ** 26;
 /** An open file. Dispose it (`using`): the library keeps it open until then. */
 export class Hdf5File implements Disposable {
   readonly path: string;
+  readonly #library: Library;
   #file: File | null;
 
-  private constructor(path: string, file: File) {
+  private constructor(path: string, library: Library, file: File) {
     this.path = path;
+    this.#library = library;
     this.#file = file;
   }
 
   /** @throws FormatError for anything but an HDF5 file. */
   static async open(path: string): Promise<Hdf5File> {
-    await library();
+    const library = await loadLibrary();
     openFile(path)[Symbol.dispose](); // the library would wait for a pipe
-    const file = attempt(() => new h5wasm.File(path, "r"));
+    const file = attempt(() => new library.File(path, "r"));
     if (!file || file.file_id < 0n)
       throw new FormatError(path, "an HDF5 file", "another format, or a damaged file");
-    return new Hdf5File(path, file);
+    return new Hdf5File(path, library, file);
   }
 
   /** Names of what a group holds, `demo_2` before `demo_10`. */
@@ -63,7 +66,7 @@ export class Hdf5File implements Disposable {
   dataset(path: string): Hdf5Dataset {
     const who = `${this.path}, ${path}`;
     const found = this.#find(path);
-    if (!(found instanceof h5wasm.Dataset))
+    if (!(found instanceof this.#library.Dataset))
       throw new FormatError(who, "a dataset", found ? "no dataset" : "none");
     const unknown = found.filters.find(({ id }) => !KNOWN_FILTERS.has(id));
     if (unknown)
@@ -94,7 +97,7 @@ export class Hdf5File implements Disposable {
 
   #group(path: string): Group {
     const found = this.#find(path);
-    if (found instanceof h5wasm.Group) return found;
+    if (found instanceof this.#library.Group) return found;
     throw new FormatError(`${this.path}, ${path}`, "a group", found ? "no group" : "none");
   }
 
@@ -162,15 +165,23 @@ export class Hdf5Dataset {
 
 const kindOf = (value: unknown): string => (value === null ? "nothing" : `a ${typeof value}`);
 
-let ready: Promise<void> | undefined;
+/** h5wasm with its classes. */
+export type Library = typeof h5wasm;
 
-/** Loads the library. Its traces of C functions go nowhere: whoever calls it tells what was wrong, in one line. */
-export function library(): Promise<void> {
-  ready ??= h5wasm.ready.then(({ FS }) => {
+let loaded: Promise<Library> | undefined;
+
+/**
+ * Loads the library when a file is first opened: under tsx that takes two seconds, which no other command should wait.
+ * Its traces of C functions go nowhere: whoever calls it tells what was wrong, in one line.
+ */
+export function loadLibrary(): Promise<Library> {
+  loaded ??= import("h5wasm/node").then(async ({ default: library }) => {
+    const { FS } = await library.ready;
     const { streams } = FS as unknown as { readonly streams: { nfd: number }[] };
     streams[2].nfd = openSync(devNull, "w");
+    return library;
   });
-  return ready;
+  return loaded;
 }
 
 /** What the library gives; null where it throws. */

@@ -1,10 +1,9 @@
 import { renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
-import h5wasm from "h5wasm/node";
 import { makeFolder } from "../../core/index.ts";
 import { quaternionAxisAngle } from "../libero/rotation.ts";
 import type { Image, Observation } from "../observation.ts";
-import { library } from "./hdf5.ts";
+import { type Library, loadLibrary } from "./hdf5.ts";
 
 /** What a file says of all its episodes. */
 export interface DemonstrationHeader {
@@ -41,11 +40,11 @@ export async function writeLiberoDemonstrations(
   header: DemonstrationHeader,
   episodes: Iterable<RecordedEpisode>,
 ): Promise<number> {
-  await library();
+  const library = await loadLibrary();
   makeFolder(dirname(path));
   const temporary = `${path}.${process.pid}.tmp`;
   try {
-    const count = writeFile(temporary, header, episodes);
+    const count = writeFile(library, temporary, header, episodes);
     renameSync(temporary, path);
     return count;
   } finally {
@@ -53,8 +52,13 @@ export async function writeLiberoDemonstrations(
   }
 }
 
-function writeFile(path: string, header: DemonstrationHeader, episodes: Iterable<RecordedEpisode>): number {
-  const file = new h5wasm.File(path, "w");
+function writeFile(
+  library: Library,
+  path: string,
+  header: DemonstrationHeader,
+  episodes: Iterable<RecordedEpisode>,
+): number {
+  const file = new library.File(path, "w");
   try {
     const data = file.create_group("data");
     let [count, total] = [0, 0];
@@ -72,7 +76,7 @@ function writeFile(path: string, header: DemonstrationHeader, episodes: Iterable
   }
 }
 
-type Group = ReturnType<InstanceType<typeof h5wasm.Group>["create_group"]>;
+type Group = InstanceType<Library["Group"]>;
 
 function writeEpisode(group: Group, { mjcf, actions, states, observations }: RecordedEpisode): void {
   const T = actions.length;
