@@ -111,15 +111,16 @@ await runMain(async () => {
       const { episode, actions } = played;
       progress.episodeDone();
       tally.add(episode);
-      heard.push({ condition, outcome: episode.outcome, logProbs: episode.logProbs ?? [] });
+      const logDets = witness.moments.map((moment) => moment.logDet);
+      heard.push({ condition, outcome: episode.outcome, logProbs: episode.logProbs ?? [], logDets });
       if (options.strips && witness.moments.length > 0) {
         const name = `${task.name}_${condition.replace(" ", "_")}_init_${String(start.init).padStart(2, "0")}`;
         const strip = drawStrip(witness.moments, `${name}: ${episode.outcome}`);
         writeFileAtomic(join(options.out, "strips", `${name}.png`), strip);
       }
-      const line: EpisodeLine & { condition: Condition } = {
+      const line: EpisodeLine & Pick<Heard, "condition" | "logDets"> = {
         ...{ ...run, task: task.name, condition, instruction: start.instruction },
-        ...{ ...episode, actions },
+        ...{ ...episode, logDets, actions },
       };
       journal.keep(line, results());
     }

@@ -11,7 +11,7 @@ const run = (...argv: string[]) =>
   spawnSync(process.execPath, ["--import", "tsx", "vla/likelihood.ts", ...argv], { encoding: "utf8" });
 
 test("plays a start under each condition and tells what the log-probabilities say", {
-  timeout: 120_000,
+  timeout: 300_000,
 }, () => {
   const out = join(folder, "run");
   const argv = ["--out", out, "--tasks", "0", "--episodes", "1", "--max-steps", "12", "--strips"];
@@ -27,7 +27,8 @@ test("plays a start under each condition and tells what the log-probabilities sa
   const lines = readFileSync(join(out, "episodes.jsonl"), "utf8").trim().split("\n");
   const episodes = lines.map((line) => JSON.parse(line));
   expect(episodes.map(({ condition }) => condition)).toEqual(conditions);
-  for (const { logProbs, policySeed } of episodes) {
+  for (const { logProbs, logDets, policySeed } of episodes) {
+    expect(logDets).toHaveLength(2);
     expect(logProbs).toHaveLength(2); // ten actions, then two of the next plan
     expect(policySeed).toBe(episodes[0].policySeed);
   }

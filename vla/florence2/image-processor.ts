@@ -75,10 +75,6 @@ export function resizeImage(image: Image, size: number): Uint8Array {
   return planes;
 }
 
-/** Grey levels of planes (3, size, size) → the same, shifted, normalised: the end of `processImage`. */
-export const normaliseImage = (planes: Uint8Array, size: number, shift: Shift = UNSHIFTED): Float32Array =>
-  normalise(planesOf(planes, size), size, shift, 1, new Float32Array(planes.length));
-
 /** Where the levels of a picture lie: row, column, channel. */
 type Levels = Pick<Image, "data" | "offset" | "stride">;
 

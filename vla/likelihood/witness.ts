@@ -2,11 +2,16 @@ import type { Observation } from "../observation.ts";
 import type { Plan, PlanRequest, Policy } from "../policy.ts";
 import type { Moment } from "./strip.ts";
 
+/** A plan with its terms: log p(chunk | seen) is log p(z) and `logDet`, what the layers of the flow add. */
+export interface Planned extends Moment {
+  readonly logDet: number;
+}
+
 /** Plays as another policy does, and keeps what it saw and how likely its plans were. */
 export class Witness implements Policy {
   readonly name: string;
   readonly #policy: Policy;
-  #moments: Moment[] = [];
+  #moments: Planned[] = [];
 
   constructor(policy: Policy) {
     this.name = policy.name;
@@ -14,7 +19,7 @@ export class Witness implements Policy {
   }
 
   /** Of the last episode, one per plan. */
-  get moments(): readonly Moment[] {
+  get moments(): readonly Planned[] {
     return this.#moments;
   }
 
@@ -25,8 +30,11 @@ export class Witness implements Policy {
 
   async act(seen: Observation, instruction: string, request?: PlanRequest): Promise<Plan> {
     const plan = await this.#policy.act(seen, instruction, request);
-    if (plan.logProb !== undefined)
-      this.#moments.push({ image: seen.agentview_image, logProb: plan.logProb });
+    const { logProb, logProbTerms } = plan;
+    if (logProb !== undefined && logProbTerms) {
+      const logDet = logProbTerms.layers.reduce((sum, x) => sum + x, 0);
+      this.#moments.push({ image: seen.agentview_image, logProb, logDet });
+    }
     return plan;
   }
 }

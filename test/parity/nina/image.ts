@@ -1,5 +1,5 @@
 import ndarray from "ndarray";
-import { normaliseImage, resizeImage } from "../../../vla/florence2/image-processor.ts";
+import { processImage, resizeImage } from "../../../vla/florence2/image-processor.ts";
 import type { ParityResult } from "../case.ts";
 import { Worst } from "../florence2/worst.ts";
 import { Golden, type GoldenCase } from "./golden.ts";
@@ -40,11 +40,12 @@ export function imageCase(dir: string, one: ImageCase): () => ParityResult {
 
       // From here on from the golden pixels, so that a tie does not count three times.
       const [x, y] = shift_xy;
+      const image = ndarray(expected, [size, size, 3], [size, 1, size * size]); // planes
       const shift = { dx: x - pad, dy: y - pad };
       const crop = crop_max_abs_dev + ROUNDING;
       for (const [name, values, tolerance] of [
-        ["val", normaliseImage(expected, size), ROUNDING],
-        ["train", normaliseImage(expected, size, shift), crop * LEVEL + ROUNDING],
+        ["val", processImage(image, size), ROUNDING],
+        ["train", processImage(image, size, shift), crop * LEVEL + ROUNDING],
       ] as const) {
         const stored = [name, `${name}_sub8`].find((candidate) => golden.has(at(candidate)));
         if (stored === undefined) throw new Error(`${one.file}: no tensor ${at(name)}`);

@@ -6,7 +6,7 @@ const episode = (
   condition: Heard["condition"],
   logProbs: readonly number[],
   outcome: Heard["outcome"] = "success",
-): Heard => ({ condition, outcome, logProbs });
+): Heard => ({ condition, outcome, logProbs, logDets: logProbs.map((x) => -x) });
 
 const find = (signals: readonly Signal[], tells: Signal["tells"], by: Signal["by"]): Signal =>
   signals.find((signal) => signal.tells === tells && signal.by === by)!;
@@ -24,10 +24,10 @@ describe("signals", () => {
     expect(find(signals, "camera", "mean")).toMatchObject({ positives: 1, negatives: 3, auroc: 1 });
     expect(find(signals, "words", "mean")).toMatchObject({ positives: 1, negatives: 3, auroc: 0 });
     expect(find(signals, "colour", "mean")).toMatchObject({ positives: 0, negatives: 3, auroc: null });
-    expect(signals).toHaveLength(4 * 3);
+    expect(signals).toHaveLength(4 * 4);
   });
 
-  test("is the mean, the least, or the mean of the first five plans", () => {
+  test("is the mean, the least, or the mean of the first five plans, whole or without the noise", () => {
     const signals = signalsOf([
       episode("as is", [3, 3, 3, 3, 3, 3]),
       episode("camera", [4, 4, 4, 4, 4, -12]),
@@ -35,6 +35,7 @@ describe("signals", () => {
     expect(find(signals, "camera", "mean").auroc).toBe(1); // 8/6 below 3
     expect(find(signals, "camera", "least").auroc).toBe(1);
     expect(find(signals, "camera", "early").auroc).toBe(0);
+    expect(find(signals, "camera", "early log det").auroc).toBe(1); // turned round above
   });
 
   test("leaves out episodes that broke, and those without a plan", () => {
@@ -50,7 +51,7 @@ describe("signals", () => {
 
   test("are told in a table, a line each", () => {
     const lines = signalTable(signalsOf([episode("as is", [3]), episode("camera", [1])])).split("\n");
-    expect(lines).toHaveLength(2 + 12);
+    expect(lines).toHaveLength(2 + 16);
     expect(lines.find((line) => line.startsWith("a moved camera"))).toMatch(
       /mean +1 +1 +1\.00 \[0\.21, 1\.00\]$/,
     );

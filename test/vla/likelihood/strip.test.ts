@@ -55,14 +55,14 @@ test("a witness plays as the policy does, and keeps the last episode's moments",
     reset: (seed) => void asked.push(seed),
     act: (_seen, instruction, request) => {
       asked.push(instruction, request);
-      return { actions: [[0, 0, 0, 0, 0, 0, 0]], logProb: -4 };
+      return { actions: [[0, 0, 0, 0, 0, 0, 0]], logProb: -4, logProbTerms: { base: -5, layers: [3, -2] } };
     },
   });
   const seen = { agentview_image: image } as Observation;
   witness.reset(7);
   expect(await witness.act(seen, "go", { logProb: true })).toMatchObject({ logProb: -4 });
   expect(asked).toEqual([7, "go", { logProb: true }]);
-  expect(witness.moments).toEqual([{ image, logProb: -4 }]);
+  expect(witness.moments).toEqual([{ image, logProb: -4, logDet: 1 }]);
   witness.reset(8);
   expect(witness.moments).toEqual([]);
 });
