@@ -94,6 +94,12 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     ],
     [1, ABSENT, "--data", ABSENT, "--encoder", ABSENT, "--out", ABSENT],
   ],
+  "vla/likelihood.ts": [
+    [2, "expected --out"],
+    [2, "mini has no task 99", "--out", ABSENT, "--tasks", "99"],
+    [2, "no number 59", "--out", ABSENT, "--tasks", "0", "--first", "50"],
+    [1, ABSENT, "--out", ABSENT, "--checkpoint", ABSENT],
+  ],
   "vla/inspect.ts": [
     [2, "missing PATH"],
     [2, "--episodes: expected a whole number from 1", ABSENT, "--episodes", "0"],

@@ -48,9 +48,3 @@ test("plays a start under each condition and tells what the log-probabilities sa
   expect(again.status).toBe(1);
   expect(again.stderr).toContain("expected nothing of an earlier run, found some");
 });
-
-test("needs a place for what it finds out", () => {
-  const { status, stderr } = run();
-  expect(status).toBe(2);
-  expect(stderr).toContain("expected --out, the folder to write into");
-});
