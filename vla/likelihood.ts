@@ -22,7 +22,7 @@ import { drawStrip } from "./likelihood/strip.ts";
 import { Witness } from "./likelihood/witness.ts";
 import { ninaPolicy } from "./policies/nina.ts";
 
-/** `results.json`: as an evaluation's, each task once per condition, and what the log-probabilities tell. */
+/** `results.json`: as an evaluation's, each task once per condition (with its own instruction), and what is told. */
 interface LikelihoodResults extends Results {
   readonly move: { readonly right: number; readonly turn: number };
   readonly maxSteps: number;
@@ -41,15 +41,16 @@ await runMain(async () => {
   if (!source.hasDensity)
     throw new UsageError(`--checkpoint: expected a policy with a density, got ${source.name}`);
   const stagings = stagingsOf(suite, tasks, options, move);
-  const starts = stagings.map(({ task, scene, instruction }) => {
+  const starts = stagings.map(({ task, scene, told }) => {
     const states = readInitStates(task.initPath, scene.layout);
     const last = options.first + options.episodes - 1;
     if (last >= states.length)
       throw new UsageError(`${task.name} has ${states.length} initial states, no number ${last}`);
     return Array.from({ length: options.episodes }, (_, i) => {
       const init = options.first + i;
+      const { instruction } = told(init);
       const key = {
-        ...{ suite: suite.name, task: task.name, told: task.name, instruction: instruction(init) },
+        ...{ suite: suite.name, task: task.name, told: told(init).name, instruction },
         ...{ init, seed },
       };
       const contacts = "mujoco-2.3" as const;
@@ -58,7 +59,7 @@ await runMain(async () => {
       const policySeed = episodeSeed(seed, suite.name, task.name, init);
       return {
         policy,
-        start: { init, state: states[init], seed, policySeed, instruction: instruction(init) },
+        start: { init, state: states[init], seed, policySeed, instruction },
       };
     });
   });

@@ -1,6 +1,7 @@
+import { companionsOf } from "../libero/companions.ts";
+import { composeScene } from "../libero/compose/scene.ts";
 import { type CameraMove, moveCamera, recolour } from "../libero/disturb.ts";
 import type { Scene } from "../libero/scene.ts";
-import { groupByScene } from "../libero/scene-mates.ts";
 import type { Suite, Task } from "../libero/suites.ts";
 import { CONDITIONS, type Condition } from "./signals.ts";
 
@@ -9,16 +10,16 @@ export interface Staging {
   readonly task: Task;
   readonly condition: Condition;
   readonly scene: Scene;
-  /** What the policy is told at the start with this index. */
-  instruction(init: number): string;
+  /** The task whose words the policy is told at the start with this index. */
+  told(init: number): Task;
 }
 
 /** Violet: no object of the suites has it. */
 const OTHER_COLOUR = [0.55, 0.15, 0.75] as const;
 
 /**
- * Tasks under every condition they can be played in. Without another task in its scene a task has no wrong instruction, and
- * that condition is left out.
+ * Tasks under every condition they can be played in. One that shares its scene with no task of another goal has no wrong
+ * instruction, and that condition is left out.
  */
 export function stagingsOf(
   suite: Suite,
@@ -26,28 +27,23 @@ export function stagingsOf(
   roots: { readonly libero: string; readonly robosuite: string },
   move: CameraMove,
 ): Staging[] {
-  const groups = groupByScene(roots, suite.tasks);
+  const companions = companionsOf(suite.tasks);
   return tasks.flatMap((task) => {
-    const mates = groups.find((group) => group.some((one) => one.task === task)) ?? [];
-    const own = mates.find((one) => one.task === task);
-    if (own === undefined) throw new Error(`stagingsOf: expected a task of ${suite.name}, got ${task.name}`);
-    const { scene } = own;
-    const others = mates.filter((one) => one.task !== task).map((one) => one.task.instruction);
-    const told = () => task.instruction;
+    const scene = composeScene({ ...roots, task });
+    const others = companions.get(task) ?? [];
+    const told = () => task;
     const stage = (condition: Condition): Staging[] => {
       switch (condition) {
         case "as is":
-          return [{ task, condition, scene, instruction: told }];
+          return [{ task, condition, scene, told }];
         case "camera":
-          return [{ task, condition, scene: moveCamera(scene, "agentview", move), instruction: told }];
+          return [{ task, condition, scene: moveCamera(scene, "agentview", move), told }];
         case "colour":
-          return [
-            { task, condition, scene: recolour(scene, subjectOf(scene), OTHER_COLOUR), instruction: told },
-          ];
+          return [{ task, condition, scene: recolour(scene, subjectOf(scene), OTHER_COLOUR), told }];
         case "words":
           return others.length === 0
             ? []
-            : [{ task, condition, scene, instruction: (init) => others[init % others.length] }];
+            : [{ task, condition, scene, told: (init) => others[init % others.length].task }];
       }
     };
     return CONDITIONS.flatMap(stage);
