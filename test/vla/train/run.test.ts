@@ -127,6 +127,28 @@ describe("a run", () => {
     60_000,
   );
 
+  it("stops at a batch whose loss is not finite, keeps it, and tells which parameter is to blame", async () => {
+    const folder = fresh();
+    {
+      using run = tinyRun(folder, STEPS);
+      const { update } = run;
+      const poisoned: typeof update = (step, lr) => {
+        const [[, first]] = run.module.namedParameters();
+        if (step === 12) first.data[3] = Number.NaN;
+        return update(step, lr);
+      };
+      await expect(train({ ...run, update: poisoned })).rejects.toThrow(
+        /^step 12: TrainingStep: expected a finite loss, got NaN: parameter cond_proj.weight holds NaN at 3; .*bad-batch.safetensors$/,
+      );
+    }
+    using batch = openSafetensors(join(folder, "bad-batch.safetensors"));
+    expect(batch.metadata.get("step")).toBe("12");
+    expect(batch.read("input.0").shape).toEqual([4, 1, 3]);
+    using run = tinyRun(folder, STEPS);
+    expect(await train(run)).toBe("done"); // the state before it was sound
+    expect(remains(folder)).toEqual(remains(whole));
+  });
+
   it("saves and ends with 130 on Ctrl-C, then goes on to the same bytes", async () => {
     const folder = fresh();
     expect(await start(folder, { interrupt: true })).toEqual({ code: 130, signal: null });

@@ -1,0 +1,105 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fc, test } from "@fast-check/vitest";
+import { afterAll, expect } from "vitest";
+import { Random, Tensor, writeSafetensors } from "../../../core/index.ts";
+import { makeDecoder } from "../../../vla/checkpoint.ts";
+import { loadEncoder } from "../../../vla/train/encoder.ts";
+import type { Feed } from "../../../vla/train/feed.ts";
+import { Learner } from "../../../vla/train/learner.ts";
+import { decoderConfig, decoderNames, recipes } from "../../../vla/train/recipes.ts";
+import { train } from "../../../vla/train/run.ts";
+import { writeTinyEncoder } from "./tiny-encoder.ts";
+
+const root = mkdtempSync(join(tmpdir(), "nina-ts-learner-"));
+writeTinyEncoder(join(root, "encoder"));
+afterAll(() => rmSync(root, { recursive: true }));
+let serial = 0;
+
+const [B, STEPS] = [3, 5];
+/** Small enough for a test; each decoder takes those that it knows. */
+const SIZES = {
+  "nina-mlp": { blocks: 2, width: 8, condition: 4 },
+  "nina-transformer": { blocks: 2, width: 8, condition: 4, heads: 2 },
+  mse: { blocks: 2, width: 8, condition: 4, heads: 2 },
+  flower: { layers: 2, width: 8, heads: 2 },
+} as const;
+
+interface Case {
+  readonly decoder: keyof typeof SIZES;
+  /** Whether the encoder is trained as well. */
+  readonly joint: boolean;
+  readonly accumulate: number;
+}
+
+/** Trains anew or goes on; dies before update `crash`. Returns the bytes of the weights at the end. */
+async function run(
+  folder: string,
+  { decoder: name, joint, accumulate }: Case,
+  crash: number,
+): Promise<Buffer> {
+  const { perception } = loadEncoder(join(root, "encoder"));
+  const { florence } = perception;
+  const decoder = makeDecoder(decoderConfig(name, "mini", 8, SIZES[name])).init(new Random(1));
+  const feed: Feed = {
+    open(first) {
+      let number = first;
+      return {
+        next: async () => () => {
+          const random = new Random(2, number++);
+          const seen = joint
+            ? [
+                random.normals([B, 3, 16, 16]),
+                random.normals([B, 3, 16, 16]),
+                Tensor.from(
+                  Array.from({ length: 4 * B }, () => random.integer(200)),
+                  [B, 4],
+                  "int32",
+                ),
+              ]
+            : [random.normals([B, 2, 8])];
+          return [...seen, random.uniforms([B, 10, 7], -1, 1)];
+        },
+        [Symbol.dispose]() {},
+      };
+    },
+    features: (...[seen, wrist, ids]) => (joint ? perception.features(seen, wrist, ids) : seen),
+  };
+  const optimisation = { ...recipes.mini.frozen, steps: STEPS };
+  using learner = new Learner(decoder, joint ? florence : null, feed, {
+    ...{ optimisation, accumulate, clip: 1, seed: 3 },
+  });
+  await train({
+    ...{ folder, config: {}, steps: STEPS, samplesPerStep: B },
+    ...{ module: learner.module, optimizer: learner.optimizer, ema: learner.ema, randoms: learner.randoms },
+    schedule: () => 0.01,
+    async update(step, lr) {
+      if (step === crash) throw new Error("crash");
+      return await learner.update(step, lr);
+    },
+    write: (to) => writeSafetensors(join(to, "model.safetensors"), learner.module.stateDict()),
+    every: { metrics: 2, evaluation: STEPS, save: 1e-9 },
+  }).finally(() => {
+    decoder.dispose();
+    florence.dispose();
+  });
+  return readFileSync(join(folder, "last", "model.safetensors"));
+}
+
+const cases = fc.record({
+  decoder: fc.constantFrom(...decoderNames),
+  joint: fc.boolean(),
+  accumulate: fc.integer({ min: 1, max: 2 }),
+});
+
+test.prop([cases, fc.integer({ min: 1, max: STEPS - 1 })], { numRuns: 4 })(
+  "what is learnt is the same, bit for bit, when the run broke off and went on",
+  async (one, crash) => {
+    const [whole, broken] = [0, 1].map(() => join(root, `${serial++}`));
+    const expected = await run(whole, one, STEPS);
+    await expect(run(broken, one, crash)).rejects.toThrow("crash");
+    expect((await run(broken, one, STEPS)).equals(expected)).toBe(true);
+  },
+  120_000,
+);
