@@ -3,10 +3,14 @@
  *
  *     npx tsx benchmarks/training.ts            a table
  *     npx tsx benchmarks/training.ts --json     one object per line
+ *     npx tsx benchmarks/training.ts --data DIR --scenes DIR     the whole loop instead
  *
  * NinA's decoders at the paper's sizes, dropout active, on a batch of 80 chunks with features that are pooled already
  * (one token each); captured as a plan, and eager. Beside them the machine's limit: as many multiply-adds as the step's matrix products, in registers
  * and in turns with the steps. Shares and rates of the products come from steps whose kernel calls are timed one by one.
+ *
+ * The whole loop is what vla/pretrain.ts and vla/train.ts do: batches, updates, averages and saves, in samples per second,
+ * and the share of that time that is data.
  */
 import {
   grad,
@@ -24,6 +28,7 @@ import type { FlowDecoder } from "../vla/nina/flow-decoder.ts";
 import { MlpDecoder, mlpPresets } from "../vla/nina/mlp.ts";
 import { adamWOptions } from "../vla/nina/training.ts";
 import { TransformerDecoder, transformerPresets } from "../vla/nina/transformer.ts";
+import { type LoopResult, measureLoops } from "./loop.ts";
 import { interleaved, machine, type Result } from "./measure.ts";
 import { fmaLimit } from "./probe.ts";
 
@@ -178,6 +183,18 @@ function show(r: Result): void {
   );
 }
 
+function showLoop(result: LoopResult, json: boolean): void {
+  if (json) {
+    console.log(JSON.stringify(result));
+    return;
+  }
+  const { threads, samples_per_second, data_share } = result;
+  const rate = `${samples_per_second}`.padStart(8);
+  console.log(
+    `  ${result.case.padEnd(16)} ×${threads} ${rate} samples/s, ${Math.round(100 * data_share)} % data`,
+  );
+}
+
 await runMain(async () => {
   const options = parseCli(
     {
@@ -193,6 +210,8 @@ await runMain(async () => {
           default: 2,
           help: "a second row with this many threads; 1 for none",
         },
+        data: { type: "string", help: "demonstrations of the embedded suite: times the whole loop" },
+        scenes: { type: "string", help: "its random scenes, likewise" },
         json: { type: "boolean", help: "one JSON object per line" },
       },
     },
@@ -201,7 +220,14 @@ await runMain(async () => {
   const cases = Object.entries(DECODERS).filter(([name]) => name.includes(options.only));
   if (cases.length === 0)
     throw new UsageError(`--only: expected part of ${Object.keys(DECODERS).join(", ")}, got ${options.only}`);
+  const { data, scenes } = options;
+  if ((data === undefined) !== (scenes === undefined))
+    throw new UsageError("--data and --scenes: expected both, or none");
   if (!options.json) console.log(machine());
+  if (data !== undefined && scenes !== undefined) {
+    for (const result of measureLoops({ data, scenes }, options.threads)) showLoop(result, options.json);
+    return;
+  }
   for (const [name, make] of cases) {
     if (!options.json) console.log(`\n${name}, batch ${BATCH}`);
     const training = startTraining(make);

@@ -129,6 +129,7 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
   ],
   "benchmarks/training.ts": [
     [2, "--only: expected part of nina", "--only", "diffusion"],
+    [2, "--data and --scenes: expected both, or none", "--data", ABSENT],
     [2, "--threads: expected a whole number from 1", "--threads", "0"],
   ],
   "benchmarks/data.ts": [
