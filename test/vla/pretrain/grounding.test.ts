@@ -2,17 +2,16 @@ import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
 import { grad, Random, Tensor, tidy, withGradients } from "../../../core/index.ts";
 import { AdamW, TrainingStep } from "../../../nn/index.ts";
-import type { FlorenceConfig } from "../../../vla/florence2/config.ts";
 import { type Inputs, inputsOf, type Told, targetsOf } from "../../../vla/pretrain/feed.ts";
 import {
   GroundedEncoder,
   GroundingHeads,
   groundingLoss,
   mapTokens,
-  miniEncoder,
 } from "../../../vla/pretrain/grounded-encoder.ts";
 import { Labels } from "../../../vla/pretrain/labels.ts";
 import { MAPS, pointOf, pointsOf, writeShares } from "../../../vla/pretrain/targets.ts";
+import { tinyEncoder } from "./tiny-encoder.ts";
 
 /** A state with these 21 numbers, for one task. */
 function shown(numbers: readonly number[]): Told["shown"] {
@@ -196,16 +195,10 @@ test("eight frames are learnt by heart: every thing is found within half a token
 
 /** A smaller encoder and eight frames of noise, each with labels of its own. */
 function tiny(): { model: GroundedEncoder; inputs: Inputs } {
-  const florence: FlorenceConfig = {
-    ...miniEncoder,
-    ...{ dim_embed: [8, 16], num_heads: [1, 2], num_groups: [1, 2], depths: [1, 1], patch_size: [7, 3] },
-    ...{ patch_stride: [4, 2], patch_padding: [3, 1], patch_prenorm: [false, true], window_size: 4 },
-    ...{ d_model: 32, encoder_layers: 1, encoder_attention_heads: 2, encoder_ffn_dim: 64, vocab_size: 12 },
-  };
   const imageSize = 32;
-  const tokens = mapTokens(florence, imageSize);
+  const tokens = mapTokens(tinyEncoder, imageSize);
   expect(tokens).toBe(16);
-  const model = new GroundedEncoder(florence, { features: 32, tokens, steps: 2, actionWidth: 7 })
+  const model = new GroundedEncoder(tinyEncoder, { features: 32, tokens, steps: 2, actionWidth: 7 })
     .init(new Random(3))
     .train();
   const random = new Random(4);
