@@ -1,16 +1,6 @@
 /** Teaches a small encoder what is where: `npx tsx vla/pretrain.ts --help`. */
-import { basename, join } from "node:path";
-import {
-  Cache,
-  type CliSchema,
-  parseCli,
-  Random,
-  runMain,
-  setThreads,
-  UsageError,
-  writeFileAtomic,
-  writeSafetensors,
-} from "../core/index.ts";
+import { basename } from "node:path";
+import { Cache, type CliSchema, parseCli, Random, runMain, setThreads, UsageError } from "../core/index.ts";
 import { triStage } from "../nn/index.ts";
 import { ExampleSet } from "./data/example-set.ts";
 import { INTERRUPTED } from "./eval/interrupt.ts";
@@ -19,6 +9,7 @@ import { Tokenizer } from "./florence2/tokenizer.ts";
 import { groupByScene } from "./libero/scene-mates.ts";
 import { loadSuite } from "./libero/suites.ts";
 import { Perception, type PerceptionConfig } from "./perception.ts";
+import { writeEncoder } from "./pretrain/encoder-folder.ts";
 import { evaluate } from "./pretrain/evaluate.ts";
 import type { FeedSettings, Source } from "./pretrain/feed.ts";
 import { GroundedEncoder, mapTokens, miniEncoder } from "./pretrain/grounded-encoder.ts";
@@ -139,12 +130,7 @@ await runMain(async () => {
       if (found) measured = found.values;
       return found;
     },
-    write(folder) {
-      writeSafetensors(join(folder, "model.safetensors"), model.stateDict());
-      writeFileAtomic(join(folder, "tokenizer.json"), `${JSON.stringify(vocabulary)}\n`);
-      const config = { florence, perception, heads };
-      writeFileAtomic(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
-    },
+    write: (folder) => writeEncoder(folder, model, { florence, perception, heads }, vocabulary),
     every: { metrics: METRICS_EVERY, evaluation: args["evaluate-every"], save: args["save-minutes"] },
     minutes: args.minutes,
   });

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -6,11 +6,14 @@ import { Cache, Random, readText } from "../../../core/index.ts";
 import { demonstrationHeader } from "../../../vla/collect/header.ts";
 import { ExampleSet } from "../../../vla/data/example-set.ts";
 import { writeLiberoDemonstrations } from "../../../vla/data/libero-hdf5-writer.ts";
+import { trainBpe } from "../../../vla/florence2/bpe-train.ts";
+import { Tokenizer } from "../../../vla/florence2/tokenizer.ts";
 import { placementPlanOf } from "../../../vla/libero/compose/scene.ts";
 import { LiberoEnv } from "../../../vla/libero/env.ts";
 import { createRenderer } from "../../../vla/libero/render/renderer.ts";
 import { groupByScene, type SceneTask } from "../../../vla/libero/scene-mates.ts";
 import { loadSuite } from "../../../vla/libero/suites.ts";
+import { writeEncoder } from "../../../vla/pretrain/encoder-folder.ts";
 import { evaluate } from "../../../vla/pretrain/evaluate.ts";
 import type { FeedSettings, Source } from "../../../vla/pretrain/feed.ts";
 import { GroundedEncoder, mapTokens } from "../../../vla/pretrain/grounded-encoder.ts";
@@ -18,6 +21,7 @@ import { LabelledSet } from "../../../vla/pretrain/labelled-set.ts";
 import { GroundingLearner } from "../../../vla/pretrain/learner.ts";
 import { RandomScenes } from "../../../vla/pretrain/random-scenes.ts";
 import { MINI, miniRoots } from "../../../vla/suites/mini/roots.ts";
+import { loadEncoder } from "../../../vla/train/encoder.ts";
 import { restoreState, saveState } from "../../../vla/train/state.ts";
 import { tinyEncoder } from "./tiny-encoder.ts";
 
@@ -53,13 +57,8 @@ const settings: FeedSettings = {
   augmentation: { pads: { agentview: 2, wrist: 1 }, gain: [0.9, 1.1] },
   tokens: (instruction) => Int32Array.of(0, 4 + (instruction.length % 7), 2),
 };
-const makeModel = (): GroundedEncoder =>
-  new GroundedEncoder(tinyEncoder, {
-    features: 32,
-    tokens: settings.mapSide ** 2,
-    steps: 2,
-    actionWidth: 7,
-  }).init(new Random(1));
+const heads = { features: 32, tokens: settings.mapSide ** 2, steps: 2, actionWidth: 7 };
+const makeModel = (): GroundedEncoder => new GroundedEncoder(tinyEncoder, heads).init(new Random(1));
 const makeLearner = (): GroundingLearner => {
   const sources: Source[] = [
     { examples, size: 3, acts: true },
@@ -79,6 +78,24 @@ test("a run that goes on from its saved state ends with the weights of one that 
     for (let step = 2; step < 4; step++) await learner.update(step, 1e-3);
   expect(second.module.stateDict()).toEqual(whole.module.stateDict());
   for (const learner of [whole, second]) learner[Symbol.dispose]();
+});
+
+test("an encoder's folder is one that vla/train.ts takes", () => {
+  const instructions = group.map(({ task }) => task.instruction);
+  const vocabulary = trainBpe(instructions, { size: 300 });
+  const florence = { ...tinyEncoder, vocab_size: new Tokenizer(vocabulary).size };
+  const whole = new GroundedEncoder(florence, heads).init(new Random(1));
+  const perception = { imageSize: SIDE, prompt: "instruction", promptLength: 20, cameraSize: SIDE } as const;
+  const out = join(folder, "encoder");
+  mkdirSync(out);
+  writeEncoder(out, whole, { florence, perception, heads }, vocabulary);
+  const read = loadEncoder(out);
+  expect(read.perception.config).toEqual(perception);
+  expect(read.perception.florence.stateDict()).toEqual(whole.vlm.stateDict());
+  expect([...read.perception.tokens(instructions[0])].slice(0, 3)).toEqual(
+    new Tokenizer(vocabulary).encode(instructions[0]).slice(0, 3),
+  );
+  for (const owner of [whole, read.perception.florence]) owner.dispose();
 });
 
 test("what is measured: every thing in both cameras, every task, with its own words and with others'", async () => {
