@@ -5,8 +5,8 @@ import { wasmCall } from "./call.ts";
 import { bitsOf } from "./elementwise.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { loadTail, storeTail, sumLanes } from "./lanes.ts";
-import { rowStatistics } from "./layer-norm.ts";
-import { accumulators, alongRow, combined } from "./rows.ts";
+import { oneOver, rowStatistics } from "./layer-norm.ts";
+import { accumulators, alongRow, combined, narrowRow } from "./rows.ts";
 import { F32x4, I32, load } from "./values.ts";
 
 /** With g = dy ⊙ gain: dx = (g − mean g − x̂ · mean(g ⊙ x̂)) · scale. dx may be the block of dy. */
@@ -20,19 +20,21 @@ export function layerNormGradWasm(
   if (dx.size === 0 || dx.dtype !== "float32") return null;
   const C = gain.size;
   const args = [dx.address, dy.address, x.address, gain.address, C, ...bitsOf([eps])];
-  return wasmCall(kernel("layer norm gradient", 6, gradCode), args, dx.size / C, dx.size * 0.001);
+  const vectors = narrowRow(C);
+  const code = kernel(`layer norm gradient ${vectors ?? ""}`, 6, (k) => gradCode(k, vectors));
+  return wasmCall(code, args, dx.size / C, dx.size * 0.001);
 }
 
-function gradCode(code: KernelCode): void {
+function gradCode(code: KernelCode, vectors: number | null): void {
   const { f, args, tileBegin, tileEnd, madd, nmadd } = code;
   const [dx, dy, x, gain, count, epsBits] = args;
   const eps = f.let(epsBits.asF32().splat());
   const rowBytes = f.let(count.shl(2));
-  const length = f.let(count.toF32().splat());
+  const share = oneOver(code, count);
   const [row, readX, readDy, readGain, write] = f.locals(I32, 5);
   f.range(row, tileBegin, tileEnd, 1, () => {
     const offset = f.let(row.mul(rowBytes));
-    const { mean, scale } = rowStatistics(code, x.add(offset), count, eps);
+    const { mean, scale } = rowStatistics(code, x.add(offset), count, share, eps, vectors);
     const rewind = () => {
       f.set(readX, x.add(offset));
       f.set(readDy, dy.add(offset));
@@ -58,13 +60,14 @@ function gradCode(code: KernelCode): void {
     alongRow(f, {
       pointers: [readX, readDy, readGain],
       count,
+      vectors,
       slots: 4,
       vector: (at, slot) => gather(slot, whole(at)),
       tail: (lanes) => gather(0, part(lanes)),
     });
     const average = (parts: readonly F32x4[]) => {
       const total = combined(f, parts, (a, b) => a.add(b));
-      return f.let(sumLanes(f, total).div(length));
+      return f.let(sumLanes(f, total).mul(share));
     };
     const [meanG, meanProduct] = [average(sums), average(products)];
 
@@ -74,6 +77,7 @@ function gradCode(code: KernelCode): void {
     alongRow(f, {
       pointers: [write, readX, readDy, readGain],
       count,
+      vectors,
       slots: 2,
       vector: (at) => f.store(write, slope(whole(at)), at),
       tail: (lanes) => storeTail(f, write, slope(part(lanes)), lanes),
@@ -89,13 +93,16 @@ export function layerNormSumsWasm(out: Tensor, dy: Tensor, x: Tensor, eps: numbe
   if (x.size === 0 || out.dtype !== "float32") return null;
   const C = out.size / 2;
   const args = [out.address, dy.address, x.address, C, x.size / C, ...bitsOf([eps])];
-  return wasmCall(kernel("layer norm sums", 6, sumsCode), args, 1, x.size * 0.001);
+  const vectors = narrowRow(C);
+  const code = kernel(`layer norm sums ${vectors ?? ""}`, 6, (k) => sumsCode(k, vectors));
+  return wasmCall(code, args, 1, x.size * 0.001);
 }
 
-function sumsCode(code: KernelCode): void {
+function sumsCode(code: KernelCode, vectors: number | null): void {
   const { f, args, tileBegin, tileEnd, madd } = code;
   const [out, dy, x, count, rows, epsBits] = args;
   const eps = f.let(epsBits.asF32().splat());
+  const share = oneOver(code, count);
   const zero = f.constant(0);
   const rowBytes = f.let(count.shl(2));
   const [row, readX, readDy, gains, biases] = f.locals(I32, 5);
@@ -108,6 +115,7 @@ function sumsCode(code: KernelCode): void {
     alongRow(f, {
       pointers: [gains, biases],
       count,
+      vectors,
       slots: 2,
       vector(at) {
         f.store(gains, zero, at);
@@ -120,13 +128,14 @@ function sumsCode(code: KernelCode): void {
     });
     f.range(row, 0, rows, 1, () => {
       const offset = f.let(row.mul(rowBytes));
-      const { mean, scale } = rowStatistics(code, x.add(offset), count, eps);
+      const { mean, scale } = rowStatistics(code, x.add(offset), count, share, eps, vectors);
       f.set(readX, x.add(offset));
       f.set(readDy, dy.add(offset));
       rewind();
       alongRow(f, {
         pointers: [readX, readDy, gains, biases],
         count,
+        vectors,
         slots: 2,
         vector(at) {
           const slope = f.let(load(F32x4, readDy, at));

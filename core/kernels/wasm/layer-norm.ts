@@ -6,7 +6,7 @@ import { wasmCall } from "./call.ts";
 import { bitsOf } from "./elementwise.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { loadTail, storeTail, sumLanes, tailMask } from "./lanes.ts";
-import { accumulators, alongRow, combined } from "./rows.ts";
+import { accumulators, alongRow, combined, narrowRow } from "./rows.ts";
 import { F32x4, I32, load } from "./values.ts";
 
 export interface LayerNorm {
@@ -32,31 +32,38 @@ export function layerNormWasm({ out, x, residual, sum, gain, bias, eps }: LayerN
   const C = x.shape.at(-1) ?? 1;
   // The sum is written where it is wanted, or to the output until that is ready.
   const args = [out, x, gain, bias, residual ?? x, sum ?? out].map((t) => t.address);
-  const code = kernel(residual ? "layer norm of a sum" : "layer norm", 8, (k) =>
-    layerNormCode(k, residual !== undefined),
+  const vectors = narrowRow(C);
+  const code = kernel(`layer norm${residual ? " of a sum" : ""} ${vectors ?? ""}`, 8, (k) =>
+    layerNormCode(k, residual !== undefined, vectors),
   );
   return wasmCall(code, [...args, C, ...bitsOf([eps])], out.size / C, out.size * 0.001);
 }
 
-/** Mean and 1 / √(variance + eps) of the row at `start`, in all lanes. */
+/** 1 / count in all lanes: a product is faster than a division, of which a narrow row has many. */
+export const oneOver = ({ f }: KernelCode, count: I32): F32x4 =>
+  f.let(f.constant(1).div(count.toF32().splat()));
+
+/** Mean and 1 / √(variance + eps) of the row at `start`, in all lanes; `share` is 1 / count. */
 export function rowStatistics(
   { f, madd }: KernelCode,
   start: I32,
   count: I32,
+  share: F32x4,
   eps: F32x4,
+  vectors: number | null,
 ): { mean: F32x4; scale: F32x4 } {
   const read = f.let(start);
-  const length = f.let(count.toF32().splat());
   const sums = accumulators(f, 4, f.constant(0));
   alongRow(f, {
     pointers: [read],
     count,
+    vectors,
     slots: 4,
     vector: (offset, slot) => f.set(sums[slot], sums[slot].add(load(F32x4, read, offset))),
     tail: (lanes) => f.set(sums[0], sums[0].add(loadTail(f, read, lanes))),
   });
   const add = (a: F32x4, b: F32x4) => a.add(b);
-  const mean = f.let(sumLanes(f, combined(f, sums, add)).div(length));
+  const mean = f.let(sumLanes(f, combined(f, sums, add)).mul(share));
 
   f.set(read, start);
   const squares = accumulators(f, 4, f.constant(0));
@@ -67,6 +74,7 @@ export function rowStatistics(
   alongRow(f, {
     pointers: [read],
     count,
+    vectors,
     slots: 4,
     vector: (offset, slot) => square(slot, load(F32x4, read, offset).sub(mean)),
     tail: (lanes) =>
@@ -77,14 +85,15 @@ export function rowStatistics(
           .as(F32x4),
       ),
   });
-  const variance = sumLanes(f, combined(f, squares, add)).div(length);
+  const variance = sumLanes(f, combined(f, squares, add)).mul(share);
   return { mean, scale: f.let(f.constant(1).div(variance.add(eps).sqrt())) };
 }
 
-function layerNormCode(code: KernelCode, withResidual: boolean): void {
+function layerNormCode(code: KernelCode, withResidual: boolean, vectors: number | null): void {
   const { f, args, tileBegin, tileEnd, madd } = code;
   const [out, x, gain, bias, residual, sum, count, epsBits] = args;
   const eps = f.let(epsBits.asF32().splat());
+  const share = oneOver(code, count);
   const rowBytes = f.let(count.shl(2));
   const [row, read, write, readOther, readGain, readBias] = f.locals(I32, 6);
   f.range(row, tileBegin, tileEnd, 1, () => {
@@ -97,6 +106,7 @@ function layerNormCode(code: KernelCode, withResidual: boolean): void {
       alongRow(f, {
         pointers: [write, read, readOther],
         count,
+        vectors,
         slots: 4,
         vector: (at) => f.store(write, load(F32x4, read, at).add(load(F32x4, readOther, at)), at),
         tail: (lanes) =>
@@ -104,7 +114,7 @@ function layerNormCode(code: KernelCode, withResidual: boolean): void {
       });
     }
     const start = rowStart(withResidual ? sum : x);
-    const { mean, scale } = rowStatistics(code, start, count, eps);
+    const { mean, scale } = rowStatistics(code, start, count, share, eps, vectors);
     f.set(read, start);
     f.set(write, rowStart(out));
     f.set(readGain, gain);
@@ -112,6 +122,7 @@ function layerNormCode(code: KernelCode, withResidual: boolean): void {
     alongRow(f, {
       pointers: [write, read, readGain, readBias],
       count,
+      vectors,
       slots: 4,
       vector(at) {
         const normal = load(F32x4, read, at).sub(mean).mul(scale);

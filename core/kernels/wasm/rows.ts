@@ -7,6 +7,8 @@ export interface RowLoop {
   readonly pointers: readonly Local<I32>[];
   /** Numbers in the row. */
   readonly count: I32;
+  /** Code for rows of that length only, whole vectors: written out, and the pointers stay where they are. */
+  readonly vectors?: number | null;
   /** Vectors per turn; each has its own `slot`, so that sums in different slots do not wait for each other. */
   readonly slots: number;
   /** Handles the vector `offset` bytes behind the pointers. */
@@ -16,7 +18,11 @@ export interface RowLoop {
 }
 
 /** Walks one row: several vectors a turn, then one a turn, then the numbers that do not fill a vector. */
-export function alongRow(f: Func, { pointers, count, slots, vector, tail }: RowLoop): void {
+export function alongRow(f: Func, { pointers, count, vectors, slots, vector, tail }: RowLoop): void {
+  if (vectors) {
+    for (let v = 0; v < vectors; v++) vector(16 * v, v % slots);
+    return;
+  }
   const first = pointers[0];
   const turns = (slots: number, end: Local<I32>) => {
     f.if(first.ne(end), () =>
@@ -35,6 +41,16 @@ export function alongRow(f: Func, { pointers, count, slots, vector, tail }: RowL
   const lanes = f.let(count.and(3));
   f.if(lanes, () => tail(lanes));
 }
+
+/**
+ * Rows up to this long are worth code of their own where a kernel passes over a row several times: the loops take longer
+ * than what is in them.
+ */
+const NARROW = 64;
+
+/** Vectors of a narrow row that consists of whole ones, for `RowLoop.vectors`; null for any other. */
+export const narrowRow = (count: number): number | null =>
+  count % 4 === 0 && count <= NARROW ? count / 4 : null;
 
 /** Vector locals for sums in several slots, all starting at one value. */
 export function accumulators(f: Func, slots: number, start: F32x4): Local<F32x4>[] {
