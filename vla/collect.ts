@@ -19,7 +19,7 @@ const schema = {
   description:
     "Records the scripted expert of the embedded suite, one LIBERO demonstration file per task. Now and then the hand is\n" +
     "pushed off its way; what is recorded is what the expert wanted. Successes only. The same command goes on where an\n" +
-    "interrupted one stopped.",
+    "interrupted one stopped. At 64 pixels an episode takes one core 1.5 seconds, and so do 100 random scenes.",
   options: {
     out: { type: "string", help: "folder for TASK_demo.hdf5" },
     tasks: { type: "string", help: "indices or names, separated by commas; otherwise all" },

@@ -24,7 +24,8 @@ const schema = {
     "Trains the embedded policy's encoder from nothing on what is where: where in both pictures, and where in the world, are\n" +
     "the object that the words name, its destination and the fingertips; and on what the expert does. Demonstrations come\n" +
     "from vla/collect.ts, random scenes from vla/collect.ts --random. The same command goes on where it was stopped or\n" +
-    "killed. Every twentieth episode is held out and measured. vla/train.ts --encoder takes the folder that is written.",
+    "killed. Every twentieth episode is held out and measured. vla/train.ts --encoder takes the folder that is written.\n" +
+    "One core learns from 95 examples a second: the default takes half an hour, after a minute or two of labelling.",
   options: {
     data: { type: "string", help: "folder of demonstrations of the embedded suite" },
     scenes: { type: "string", help: "folder of its random scenes" },
