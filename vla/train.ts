@@ -16,7 +16,6 @@ import { ExampleSet } from "./data/example-set.ts";
 import { FeatureCache } from "./data/feature-cache.ts";
 import { weightsChecksum } from "./data/weights-checksum.ts";
 import { INTERRUPTED } from "./eval/interrupt.ts";
-import type { Perception } from "./perception.ts";
 import { NinaPolicy } from "./policies/nina.ts";
 import { CachedEncoder } from "./train/cached-encoder.ts";
 import { type Encoder, loadEncoder } from "./train/encoder.ts";
@@ -55,9 +54,11 @@ await runMain(async () => {
     imageSize: config.perception.imageSize,
     augmentation: options.recipe.augmentation,
   };
-  using cached = options.frozen ? await openFeatures(options, set, encoder.perception) : null;
+  // The mean of the tokens is all that NinA's decoders see of them.
+  const isPooled = options.decoder !== "flower";
+  using cached = options.frozen ? new CachedEncoder(encoder.perception, set, isPooled) : null;
   const feed = cached
-    ? new FeatureFeed(cached.cache, set, batches, cached.shape)
+    ? new FeatureFeed(() => openFeatures(options, set, cached), set, batches, cached.shape)
     : new PictureFeed(set, batches, encoder.perception);
   using learner = new Learner(decoder, options.frozen ? null : florence, feed, options);
 
@@ -72,7 +73,8 @@ await runMain(async () => {
     steps: optimisation.steps,
     samplesPerStep: optimisation.batch,
     schedule: triStage(scheduleOf(optimisation)),
-    update: (step, lr) => learner.update(step, lr),
+    prepare: (step) => learner.prepare(step),
+    update: (_, lr) => learner.update(lr),
     ...(roots && {
       async evaluate(step, interrupted) {
         const settings = { ...roots, suite: options.suite, episodes, seed, cameraSize: set.cameraSize };
@@ -87,7 +89,8 @@ await runMain(async () => {
     every: { metrics: METRICS_EVERY, evaluation: options.evaluateEvery, save: options.saveMinutes },
     minutes: options.minutes,
   });
-  console.log(`${options.out}: ${ending}`);
+  const hint = `npx tsx vla/eval.ts --checkpoint ${join(options.out, roots ? "best" : "last")}`;
+  console.log(ending === "done" ? `${options.out}: done; ${hint} plays it` : `${options.out}: ${ending}`);
   if (ending === "interrupted") process.exitCode = INTERRUPTED;
 });
 
@@ -108,21 +111,16 @@ function scheduleOf({ steps, peak, warmup, hold, startFactor, endFactor }: Optim
   };
 }
 
-/** The features of a frozen encoder: their mean for NinA's decoders, which see no more, all tokens for FLOWER. */
-async function openFeatures(
-  { decoder, features, copies, recipe, seed, pairing }: Options,
+/** The features of a frozen encoder, in a file beside the demonstrations unless another is named. */
+function openFeatures(
+  { features, copies, recipe: { augmentation }, seed, pairing }: Options,
   set: ExampleSet,
-  perception: Perception,
-): Promise<Disposable & { readonly cache: FeatureCache; readonly shape: readonly [number, number] }> {
-  const pooled = decoder !== "flower";
-  using encoder = new CachedEncoder(perception, set, pooled);
-  const { augmentation } = recipe;
-  // Tokens are many: half the bytes, at the precision that the reference computes with.
-  const settings = { copies, augmentation, seed, type: pooled ? "float32" : "bfloat16" } as const;
+  encoder: CachedEncoder,
+): Promise<FeatureCache> {
+  const settings = { copies, augmentation, seed, type: encoder.type };
   const name = createHash("sha256").update(JSON.stringify([encoder.id, settings, pairing]));
   const beside = join(dirname(set.files[0]), `features-${name.digest("hex").slice(0, 16)}.safetensors`);
-  const cache = await FeatureCache.open(features ?? beside, set, encoder, settings);
-  return { cache, shape: encoder.shape, [Symbol.dispose]: () => cache[Symbol.dispose]() };
+  return FeatureCache.open(features ?? beside, set, encoder, settings);
 }
 
 /** What the run follows from beside the policy's configuration. The data's files are told by name and size. */

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { Plan, Tensor, tidy } from "../../core/index.ts";
+import { noGrad, Plan, Tensor, tidy } from "../../core/index.ts";
 import type { BatchArrays } from "../data/batch.ts";
 import type { ExampleSet } from "../data/example-set.ts";
 import type { FrozenEncoder } from "../data/feature-origin.ts";
@@ -15,6 +15,8 @@ export class CachedEncoder implements FrozenEncoder, Disposable {
   readonly id: string;
   readonly imageSize: number;
   readonly shape: readonly [tokens: number, d: number];
+  /** How features are stored: tokens are many, so with half the bytes, at the precision that the reference computes with. */
+  readonly type: "float32" | "bfloat16";
   readonly #set: ExampleSet;
   readonly #prompts: readonly Int32Array[];
   readonly #encode: (...inputs: Tensor[]) => Tensor;
@@ -22,6 +24,7 @@ export class CachedEncoder implements FrozenEncoder, Disposable {
 
   constructor(perception: Perception, set: ExampleSet, pooled: boolean) {
     this.#set = set;
+    this.type = pooled ? "float32" : "bfloat16";
     this.#prompts = promptsOf(set, perception);
     this.imageSize = perception.config.imageSize;
     this.#encode = (agentview, wrist, ids) => {
@@ -32,7 +35,7 @@ export class CachedEncoder implements FrozenEncoder, Disposable {
     this.shape = tidy(() => {
       const picture = Tensor.zeros([1, 3, S, S]);
       const ids = Tensor.from(this.#prompts[0], [1, this.#prompts[0].length], "int32");
-      const [, tokens, d] = this.#encode(picture, picture, ids).shape;
+      const [, tokens, d] = noGrad(() => this.#encode(picture, picture, ids)).shape;
       return [tokens, d];
     });
     const prompts = createHash("sha256").update(JSON.stringify(this.#prompts.map((ids) => [...ids])));

@@ -10,7 +10,7 @@ import { encoderInputs, promptsOf } from "./encoder-inputs.ts";
 /** Examples as updates read them: batch number k is the same whatever was read before. */
 export interface Feed {
   /** The batches from number `first` on. */
-  open(first: number): FeedStream;
+  open(first: number): Promise<FeedStream>;
   /** What an update computes of the tensors of a batch, but for the last, the actions: features (B, S, d). Ops alone. */
   features(...inputs: readonly Tensor[]): Tensor;
 }
@@ -35,7 +35,7 @@ export class PictureFeed implements Feed {
     this.#prompts = promptsOf(set, perception);
   }
 
-  open(first: number): FeedStream {
+  async open(first: number): Promise<FeedStream> {
     const stream = new BatchStream(this.#set, this.#settings, first);
     return {
       next: async () => {
@@ -54,30 +54,36 @@ export class PictureFeed implements Feed {
   }
 }
 
-/** The features of a frozen encoder, computed once. */
+/** The features of a frozen encoder, computed once, when the feed is opened for the first time. */
 export class FeatureFeed implements Feed {
-  readonly #maker: FeatureBatchMaker;
-  readonly #shape: readonly number[];
+  readonly #openCache: () => Promise<FeatureCache>;
+  readonly #set: ExampleSet;
+  readonly #settings: Pick<BatchSettings, "seed" | "size">;
+  readonly #shape: readonly [tokens: number, d: number];
 
-  /** @param shape of one example's features, (tokens, d) */
+  /** @param shape of one example's features */
   constructor(
-    cache: FeatureCache,
+    openCache: () => Promise<FeatureCache>,
     set: ExampleSet,
     settings: Pick<BatchSettings, "seed" | "size">,
     shape: readonly [tokens: number, d: number],
   ) {
-    this.#maker = new FeatureBatchMaker(cache, set, settings);
+    this.#openCache = openCache;
+    this.#set = set;
+    this.#settings = settings;
     this.#shape = shape;
   }
 
-  open(first: number): FeedStream {
+  async open(first: number): Promise<FeedStream> {
+    const cache = await this.#openCache();
+    const maker = new FeatureBatchMaker(cache, this.#set, this.#settings);
     let number = first;
     return {
       next: async () => {
-        const batch = this.#maker.make(number++);
+        const batch = maker.make(number++);
         return () => [Tensor.from(batch.features, [batch.examples.length, ...this.#shape]), chunks(batch)];
       },
-      [Symbol.dispose]() {},
+      [Symbol.dispose]: () => cache[Symbol.dispose](),
     };
   }
 

@@ -37,8 +37,8 @@ export class Learner implements Trained, Disposable {
   readonly #decoder: Decoder;
   readonly #feed: Feed;
   readonly #settings: LearnerSettings;
-  /** Opened and captured by the first update, when a saved state is back in place. */
   #stream: FeedStream | null = null;
+  /** Captured by the first update, when a saved state is back in place. */
   #step: TrainingStep | null = null;
 
   /** @param vlm the encoder, if it is trained as well */
@@ -53,9 +53,15 @@ export class Learner implements Trained, Disposable {
     this.#settings = settings;
   }
 
-  async update(step: number, lr: number): Promise<Update> {
+  /** Opens the feed for the updates from number `step` on. */
+  async prepare(step: number): Promise<void> {
+    this.#stream = await this.#feed.open(step * this.#settings.accumulate);
+  }
+
+  /** The next update. */
+  async update(lr: number): Promise<Update> {
+    if (!this.#stream) throw new Error("Learner.update: called before prepare");
     const { accumulate } = this.#settings;
-    this.#stream ??= this.#feed.open(step * accumulate);
     let waited = 0;
     for (let part = 1; ; part++) {
       const asked = performance.now();

@@ -29,8 +29,13 @@ export interface TrainingRun extends Trained {
   readonly samplesPerStep: number;
   readonly schedule: Schedule;
   /**
+   * Makes ready for the updates from number `step` on, what takes long included. A saved state is back in place by then,
+   * so plans may be captured; and whatever is to be refused has been.
+   */
+  prepare?(step: number): Promise<void>;
+  /**
    * Update number `step`, counted from 0, at learning rate `lr`. It must be a function of `step` and of what `Trained`
-   * holds, nothing else. Called only after a saved state is back in place: capture plans in the first call.
+   * holds, nothing else. Called only after a saved state is back in place: plans may be captured in the first call.
    */
   update(step: number, lr: number): Update | Promise<Update>;
   /** Measures the module, which holds its running averages meanwhile; null when interrupted. Must leave all as it was. */
@@ -69,6 +74,9 @@ export async function train(run: TrainingRun): Promise<Ending> {
   const isDue = (step: number): boolean =>
     run.evaluate !== undefined && (step === run.steps || (step > 0 && step % run.every.evaluation === 0));
 
+  /** Nothing is left to do. */
+  const isOver = (): boolean => at.step === run.steps && (at.evaluated || !isDue(at.step));
+
   let saved = performance.now();
   const save = (): void => {
     saveState(folder.state, at, run);
@@ -77,6 +85,7 @@ export async function train(run: TrainingRun): Promise<Ending> {
     saved = performance.now();
   };
 
+  if (at.step < run.steps) await run.prepare?.(at.step);
   for (;;) {
     if (run.evaluate && isDue(at.step) && !at.evaluated) {
       progress.note(`step ${at.step}/${run.steps}  evaluating`);
@@ -116,7 +125,7 @@ export async function train(run: TrainingRun): Promise<Ending> {
   }
   progress.clear();
   save();
-  return interrupt.requested ? "interrupted" : at.step === run.steps ? "done" : "paused";
+  return isOver() ? "done" : interrupt.requested ? "interrupted" : "paused";
 }
 
 /** Sums over the updates since the last line of metrics, one more included. */

@@ -43,7 +43,7 @@ async function run(
   const { florence } = perception;
   const decoder = makeDecoder(decoderConfig(name, "mini", 8, SIZES[name])).init(new Random(1));
   const feed: Feed = {
-    open(first) {
+    async open(first) {
       let number = first;
       return {
         next: async () => () => {
@@ -74,9 +74,10 @@ async function run(
     ...{ folder, config: {}, steps: STEPS, samplesPerStep: B },
     ...{ module: learner.module, optimizer: learner.optimizer, ema: learner.ema, randoms: learner.randoms },
     schedule: () => 0.01,
-    async update(step, lr) {
+    prepare: (step) => learner.prepare(step),
+    update(step, lr) {
       if (step === crash) throw new Error("crash");
-      return await learner.update(step, lr);
+      return learner.update(lr);
     },
     write: (to) => writeSafetensors(join(to, "model.safetensors"), learner.module.stateDict()),
     every: { metrics: 2, evaluation: STEPS, save: 1e-9 },

@@ -54,7 +54,7 @@ describe("vla/train.ts", () => {
       const out = join(root, `${decoder}${flags.length}`);
       const sizes = ["--blocks", "2", "--width", "16", "--steps", "100", "--batch", "16"];
       const printed = await train("--data", data, "--out", out, "--decoder", decoder, ...sizes, ...flags);
-      expect(printed).toBe(`${out}: done\n`);
+      expect(printed).toBe(`${out}: done; npx tsx vla/eval.ts --checkpoint ${join(out, "last")} plays it\n`);
       const lines = readFileSync(join(out, "metrics.jsonl"), "utf8").trim().split("\n");
       const losses = lines.map((line) => JSON.parse(line).loss);
       expect(losses).toHaveLength(2);
