@@ -116,4 +116,51 @@ describe("the things that words name", () => {
       expect(interest(one)[0]).toBe(owner(namesIn(goal[0])[0]));
     }
   });
+
+  /** A random scene of a task, changed, and the labels of its state. */
+  async function labelled(one: (typeof all)[number], change: (sim: LiberoEnv["sim"]) => void) {
+    using env = await LiberoEnv.open(one.scene, { renderer: createRenderer, imageSize: 16 });
+    const scenes = new RandomScenes(env, placementPlanOf({ ...miniRoots, task: one.task }), [one.scene]);
+    const episode = scenes.episode(1, new Random(3));
+    env.reset({ seed: new Random(3).uint32(), resets: 0 });
+    env.setInitState(episode.states[0]);
+    const { sim } = env;
+    change(sim);
+    const states = Float64Array.of(0, ...sim.views.qpos, ...sim.views.qvel);
+    const recording = { name: "demo_0", model: episode.mjcf, states };
+    const labels = await labelRecordings(one.scene, [recording], new Cache(folder));
+    sim.forward();
+    const bodies = one.scene.objects.map(({ name, rootBody }) => {
+      const id = sim.id("body", rootBody);
+      return [name, Array.from(sim.views.bodyPos.subarray(3 * id, 3 * id + 3), Math.fround)] as const;
+    });
+    return { positions: [...labels.positions(0)], bodies: new Map(bodies) };
+  }
+
+  test("of a task of two parts are those of the first that is not done", async () => {
+    const one = all.find(({ scene }) => scene.goal.length === 2)!;
+    const [[, first, region], [, second]] = one.scene.goal;
+    const before = await labelled(one, () => {});
+    expect(before.positions.slice(0, 3)).toEqual(before.bodies.get(first));
+    const after = await labelled(one, (sim) => {
+      const site = sim.id("site", region);
+      const middle = sim.views.sitePos.slice(3 * site, 3 * site + 3);
+      sim.views.qpos.set(middle, sim.qposAddress(`${first}_joint0`));
+    });
+    expect(after.positions.slice(0, 3)).toEqual(after.bodies.get(second));
+  });
+
+  test("of a drawer are where it is, and where it will be", async () => {
+    const drawers = all.filter(({ scene }) => scene.goal[0].length === 2);
+    const ends = { open: -0.15, close: 0.0025 }; // the middles of what counts as open and as shut
+    expect(drawers.map(({ scene }) => scene.goal[0][0]).sort()).toEqual(["close", "open"]);
+    for (const one of drawers) {
+      const end = ends[one.scene.goal[0][0] as keyof typeof ends];
+      const { positions } = await labelled(one, (sim) => {
+        sim.views.qpos[sim.qposAddress("small_cabinet_1_slide")] = -0.06;
+      });
+      const way = Math.hypot(...[0, 1, 2].map((k) => positions[k] - positions[3 + k]));
+      expect(way).toBeCloseTo(Math.abs(end + 0.06), 5);
+    }
+  });
 });
