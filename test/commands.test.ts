@@ -100,6 +100,17 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [2, "no number 59", "--out", ABSENT, "--tasks", "0", "--first", "50"],
     [1, ABSENT, "--out", ABSENT, "--checkpoint", ABSENT],
   ],
+  "vla/experiments.ts": [
+    [2, "expected --data"],
+    [2, "expected --encoder", "--data", ABSENT],
+    [2, "expected --out", "--data", ABSENT, "--encoder", ABSENT],
+    [2, "--only: expected names", "--data", "a", "--encoder", "b", "--out", ABSENT, "--only", "mlp"],
+    [1, ABSENT, "--data", ABSENT, "--encoder", ABSENT, "--out", ABSENT],
+  ],
+  "vla/results.ts": [
+    [2, "missing RUNS"],
+    [1, ABSENT, ABSENT],
+  ],
   "vla/inspect.ts": [
     [2, "missing PATH"],
     [2, "--episodes: expected a whole number from 1", ABSENT, "--episodes", "0"],
@@ -126,6 +137,11 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [2, "--only: expected part of NinA", "--only", "diffusion"],
     [2, "--batch: expected whole numbers from 1", "--batch", "1,0"],
     [2, "--rounds: expected a whole number from 1", "--rounds=-1"],
+  ],
+  "benchmarks/checkpoints.ts": [
+    [2, "missing FOLDER"],
+    [2, "--rounds: expected a whole number from 1", ABSENT, "--rounds", "0"],
+    [1, ABSENT, ABSENT],
   ],
   "benchmarks/training.ts": [
     [2, "--only: expected part of nina", "--only", "diffusion"],

@@ -26,7 +26,7 @@ export class Metrics implements Disposable {
     this.#folder = folder;
     const known = (line: MetricsLine): boolean =>
       line.step < step || (line.step === step && (line.kind === "train" || evaluated));
-    this.#lines = readLines(folder.metrics).filter(known);
+    this.#lines = readMetrics(folder.metrics).filter(known);
     const text = this.#lines.map((line) => `${JSON.stringify(line)}\n`).join("");
     writeFileAtomic(folder.metrics, text);
     this.#events = new EventFile(folder.path, step);
@@ -78,7 +78,8 @@ function valuesOf({ kind: _kind, step: _step, ...values }: MetricsLine): Record<
   return values as Record<string, number>;
 }
 
-function readLines(path: string): MetricsLine[] {
+/** The lines of a `metrics.jsonl`; none where there is no such file. @throws FormatError for a line that is no JSON. */
+export function readMetrics(path: string): MetricsLine[] {
   if (!existsSync(path)) return [];
   return splitLines(readText(path, MOST_TEXT_BYTES)).lines.map((line, i) => {
     try {

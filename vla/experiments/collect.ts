@@ -1,0 +1,109 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { FormatError } from "../../core/index.ts";
+import { checkFields, objectOf, oneOf, type Rule, real, show } from "../check-config.ts";
+import type { SamplingConfig } from "../checkpoint.ts";
+import type { Engine, Outcome, Results } from "../eval/results.ts";
+import { MOST_TEXT_BYTES } from "../json-lines.ts";
+import { readMetrics } from "../train/metrics.ts";
+import { type Run, runsOf, type Settings, type StageName } from "./plan.ts";
+import {
+  type Ended,
+  endOf,
+  readJson,
+  readRecord,
+  readSettings,
+  readTiming,
+  type TimingRecord,
+} from "./record.ts";
+
+/** Examples that a run was trained on, and how long that took: updates alone, no features, no saves. */
+export interface Training {
+  readonly samples: number;
+  readonly seconds: number;
+}
+
+/** What is known of a run. */
+export interface Found {
+  readonly run: Run;
+  /** How its stages ended that have done what they were to do. */
+  readonly done: Readonly<Partial<Record<StageName, Ended>>>;
+  /** What stages said that failed. */
+  readonly failed: Readonly<Partial<Record<StageName, string>>>;
+  readonly training: Training | null;
+  readonly played: Readonly<Partial<Record<StageName, Results>>>;
+}
+
+/** What is known of all runs in a folder. */
+export interface Findings {
+  readonly settings: Settings;
+  readonly runs: readonly Found[];
+  readonly timing: TimingRecord | null;
+}
+
+/** Reads all result files in a folder; what has not been done is absent. @throws FormatError for a damaged file. */
+export function collectFindings(folder: string): Findings {
+  const settings = readSettings(folder);
+  // It may have been moved since.
+  return { settings, runs: runsOf({ ...settings, out: folder }).map(find), timing: readTiming(folder) };
+}
+
+function find(run: Run): Found {
+  const record = readRecord(run);
+  const done: Partial<Record<StageName, Ended>> = {};
+  const failed: Partial<Record<StageName, string>> = {};
+  const played: Partial<Record<StageName, Results>> = {};
+  let training: Training | null = null;
+  for (const stage of run.stages) {
+    const ended = endOf(run, stage);
+    if (ended === null) {
+      const error = record[stage.name]?.error;
+      if (error) failed[stage.name] = error;
+      continue;
+    }
+    done[stage.name] = ended;
+    if (stage.name === "train") training = readTraining(join(run.folder, "train", "metrics.jsonl"));
+    else played[stage.name] = readResults(stage.file);
+  }
+  return { run, done, failed, training, played };
+}
+
+/** The last line of a run's metrics. */
+function readTraining(file: string): Training {
+  const last = existsSync(file) ? readMetrics(file).findLast(({ kind }) => kind === "train") : undefined;
+  const wrong = checkFields("the last line", last, { samples: real(1, 1e12), seconds: real(0, 1e9) });
+  if (wrong.length > 0) throw new Error(`${file}: ${wrong.join("; ")}`);
+  const { samples, seconds } = last as unknown as Training;
+  return { samples, seconds };
+}
+
+const text: Rule = (value) => (typeof value === "string" ? null : "a text");
+const bool: Rule = (value) => (typeof value === "boolean" ? null : "true or false");
+const OUTCOMES: readonly Outcome[] = ["success", "failure", "error"];
+const ENGINE: Readonly<Record<keyof Engine, Rule>> = { node: text, mujoco: text, contacts: text, fma: bool };
+const SAMPLING: Readonly<Record<keyof SamplingConfig, Rule>> = {
+  temperature: real(0, 10),
+  actionsPerQuery: real(1, 1e6),
+};
+/** As far as the tables go. */
+const RESULTS: Readonly<Record<string, Rule>> = {
+  ...{ suite: text, protocol: text, engine: objectOf(ENGINE), sampling: objectOf(SAMPLING) },
+  complete: (value) => (value === true ? null : "true"),
+  tasks: (value) => (Array.isArray(value) && value.length > 0 ? null : "a list of tasks"),
+};
+const EPISODE = { outcome: oneOf(OUTCOMES) };
+
+/** The results that an evaluation wrote. @throws FormatError, or Error with a line per fault, unless it is complete. */
+function readResults(file: string): Results {
+  const results = readJson(file, MOST_TEXT_BYTES) as Results;
+  const wrong = checkFields("results", results, RESULTS);
+  for (const [i, task] of (wrong.length === 0 ? results.tasks : []).entries()) {
+    if (typeof task?.task !== "string" || !Array.isArray(task.episodes))
+      throw new FormatError(`${file}, task ${i}`, "a name and episodes", show(task));
+    task.episodes.forEach((episode, e) => {
+      wrong.push(...checkFields(`${task.task}.episodes.${e}`, episode, EPISODE));
+    });
+  }
+  if (wrong.length > 0) throw new Error(`${file}: ${wrong.slice(0, 5).join("; ")}`);
+  return results;
+}

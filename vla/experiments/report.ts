@@ -1,0 +1,181 @@
+import { printable } from "../../core/index.ts";
+import { formatDuration } from "../eval/progress.ts";
+import type { Column } from "../eval/table.ts";
+import type { Findings, Found } from "./collect.ts";
+import { ABLATIONS, EXPERIMENTS, SEEDS } from "./list.ts";
+import { markdownTable } from "./markdown.ts";
+import { quoteWord, runsOf, type Settings, type StageName } from "./plan.ts";
+import { rateOf, showRate, showSeeds } from "./rate.ts";
+import type { CheckpointTime } from "./record.ts";
+
+/** Parts of the page that are written by hand. */
+export interface HandWritten {
+  /** What is compared, and how. */
+  readonly setup: string;
+  /** What agrees with the paper and what does not. */
+  readonly agreement: string;
+}
+
+/** Stands for a number that nothing was measured for. */
+const ABSENT = "-";
+
+/** Experiments by name, and what a table calls them. */
+type Rows = readonly (readonly [experiment: string, title: string])[];
+
+/** The page: the texts as they are, and between them tables of what was found, each with the commands that made it. */
+export function reportPage(findings: Findings, { setup, agreement }: HandWritten): string {
+  const compared = EXPERIMENTS.flatMap(({ name, title }) => (title === null ? [] : [[name, title] as const]));
+  const parts = [
+    "<!-- Written by `npx tsx vla/results.ts`. Its texts are those of docs/results/: change them there. -->",
+    setup.trim(),
+    "## Decoders",
+    ...comparison(findings, "decoder", compared),
+    "### Task by task, temperature 1",
+    tasksTable(findings, compared),
+    ...ABLATIONS.flatMap(({ heading, varied, rows }) => [
+      `## ${heading}`,
+      ...comparison(findings, varied, rows),
+    ]),
+    "## Where",
+    placesOf(findings),
+    agreement.trim(),
+  ];
+  return `${parts.join("\n\n")}\n`;
+}
+
+const right = (title: string): Column => ({ title, align: "right" });
+
+/** A table of experiments, what it lacks, and its commands. */
+function comparison(findings: Findings, first: string, rows: Rows): string[] {
+  const columns: Column[] = [
+    { title: first, align: "left" },
+    ...["parameters", "episodes", "temperature 1, % [95 %]", "seeds, %"].map(right),
+    ...["own temperature, % [95 %]", "seeds, %"].map(right),
+    ...["ms per decode", "samples per s", "training, s"].map(right),
+  ];
+  const table = markdownTable(
+    columns,
+    rows.map(([name, title]) => [title, ...cellsOf(findings, name)]),
+  );
+  const gaps = rows.flatMap(([name, title]) => gapsOf(findings, name, title));
+  return [table, ...(gaps.length > 0 ? [gaps.join("\n")] : []), commandsOf(findings, rows)];
+}
+
+const foundOf = ({ runs }: Findings, name: string): readonly Found[] =>
+  runs.filter(({ run }) => run.experiment.name === name);
+
+function cellsOf(findings: Findings, name: string): string[] {
+  const found = foundOf(findings, name);
+  const playedAt = (stage: StageName) => found.flatMap(({ played }) => played[stage] ?? []);
+  const plain = rateOf(playedAt("temperature-1"));
+  const own = playedAt("own-temperature");
+  const ownRate = rateOf(own);
+  const hasOwn = found.some(({ run }) => run.stages.some((stage) => stage.name === "own-temperature"));
+  const temperature = own[0]?.sampling?.temperature;
+  const trainings = found.flatMap(({ training }) => training ?? []);
+  const sum = (of: "samples" | "seconds"): number => trainings.reduce((total, one) => total + one[of], 0);
+  const time = timeOf(findings, found);
+  const cells = [
+    time && `${(time.parameters / 1e6).toFixed(2)} M`,
+    plain.episodes > 0 ? `${plain.episodes}` : null,
+    ...[showRate(plain), showSeeds(plain)],
+    ...(hasOwn
+      ? [ownRate.episodes > 0 ? `at ${temperature}: ${showRate(ownRate)}` : null, showSeeds(ownRate)]
+      : ["the same", "the same"]),
+    time?.min_ms.toFixed(2),
+    ...(trainings.length === 0
+      ? [null, null]
+      : [sum("samples") / sum("seconds"), sum("seconds") / trainings.length].map((x) => `${Math.round(x)}`)),
+  ];
+  return cells.map((cell) => cell ?? ABSENT);
+}
+
+/** Of the first seed's checkpoint, the one that is timed. */
+function timeOf({ timing, settings }: Findings, [{ run }]: readonly Found[]): CheckpointTime | undefined {
+  const then = runsOf(settings).find(({ name }) => name === run.name)?.checkpoint;
+  return timing?.lines.find(({ who }) => who === then);
+}
+
+/** What has failed or has not been done of an experiment, a line each. */
+function gapsOf(findings: Findings, name: string, title: string): string[] {
+  return foundOf(findings, name).flatMap(({ run, done, failed }) => {
+    const missing = run.stages.filter((stage) => done[stage.name] === undefined);
+    if (missing.length === 0) return [];
+    const [first] = missing.flatMap((stage) => failed[stage.name] ?? []);
+    const which = missing.map((stage) => stage.name).join(", ");
+    return `- ${title}, seed ${run.seed}: without ${which}${first === undefined ? "" : ` (failed: ${printable(first, 200)})`}`;
+  });
+}
+
+function tasksTable(findings: Findings, rows: Rows): string {
+  const results = rows.map(([name]) =>
+    foundOf(findings, name).flatMap(({ played }) => played["temperature-1"] ?? []),
+  );
+  const tasks = [...new Set(results.flat().flatMap((one) => one.tasks.map(({ task }) => task)))];
+  if (tasks.length === 0) return "Nothing has been played yet.";
+  return markdownTable(
+    [{ title: "successes", align: "left" }, ...rows.map(([, title]) => right(title))],
+    tasks.map((task) => [
+      task,
+      ...results.map((of) => {
+        const { successes, episodes } = rateOf(of, task);
+        return episodes === 0 ? ABSENT : `${successes} of ${episodes}`;
+      }),
+    ]),
+  );
+}
+
+/** The commands as they were run, with words in place of this machine's folders and of the seed. */
+function commandsOf(findings: Findings, rows: Rows): string {
+  const { timing, settings } = findings;
+  const lines = rows.flatMap(([name]) =>
+    foundOf(findings, name).flatMap(({ run, done }) =>
+      Object.values(done).map(({ command }) =>
+        withoutFolders(command, settings)
+          .replace(` --seed ${run.seed} `, " --seed SEED ")
+          .replaceAll(run.name, `${run.experiment.name}-seed-SEED`),
+      ),
+    ),
+  );
+  if (timing) lines.push(withoutFolders(timing.command, settings));
+  if (lines.length === 0) return "No command has ended yet.";
+  const block = ["```sh", ...new Set(lines), "```"].join("\n");
+  const summary = `<summary>Commands, with SEED in turn ${SEEDS.join(", ")}</summary>`;
+  return `<details>${summary}\n\n${block}\n\n</details>`;
+}
+
+/** DATA, ENCODER and RUNS in place of the folders that were given. */
+function withoutFolders(command: string, settings: Settings): string {
+  const general = command
+    .replace(` --data ${quoteWord(settings.data)} `, " --data DATA ")
+    .replace(` --encoder ${quoteWord(settings.encoder)} `, " --encoder ENCODER ");
+  return runsOf(settings).reduce(
+    (text, { name, folder }) => text.replaceAll(`${folder}/`, `RUNS/${name}/`),
+    general,
+  );
+}
+
+/** Machines, versions and hours. */
+function placesOf({ runs, timing }: Findings): string {
+  const ended = [...runs.flatMap(({ done }) => Object.values(done)), ...(timing ? [timing] : [])];
+  const machines = new Set(
+    ended.map(({ machine: { cpu, cores, node } }) => `${cpu}, ${cores} cores, Node ${node}`),
+  );
+  const played = runs.flatMap((found) => Object.values(found.played));
+  const engines = new Set(
+    played.map(
+      ({ suite, protocol, cameraSize, engine: { mujoco, contacts, fma } }) =>
+        `suite ${suite}, protocol ${protocol}, pictures of ${cameraSize} pixels, MuJoCo ${mujoco}, contacts ${contacts}, ` +
+        `${fma ? "fused" : "separate"} multiply-add`,
+    ),
+  );
+  const seconds = (of: (stage: string) => boolean): number =>
+    runs
+      .flatMap(({ done }) => Object.entries(done))
+      .reduce((sum, [stage, one]) => sum + (of(stage) ? one.seconds : 0), 0);
+  const hours = [
+    `training ${formatDuration(1000 * seconds((stage) => stage === "train"))}, features and start included`,
+    `episodes ${formatDuration(1000 * seconds((stage) => stage !== "train"))}`,
+  ];
+  return [...machines, ...engines, ...hours].map((line) => `- ${line}`).join("\n");
+}
