@@ -29,6 +29,9 @@ import { type Evaluation, train } from "./train/run.ts";
 /** Updates per line of metrics. */
 const METRICS_EVERY = 50;
 
+/** Draws how the copies for a frozen encoder are changed: they are data, of which runs of all seeds share one file. */
+const COPIES_SEED = 0;
+
 await runMain(async () => {
   const options = readOptions(process.argv.slice(2), process.env);
   const { optimisation, accumulate, seed } = options;
@@ -113,11 +116,11 @@ function scheduleOf({ steps, peak, warmup, hold, startFactor, endFactor }: Optim
 
 /** The features of a frozen encoder, in a file beside the demonstrations unless another is named. */
 function openFeatures(
-  { features, copies, recipe: { augmentation }, seed, pairing }: Options,
+  { features, copies, recipe: { augmentation }, pairing }: Options,
   set: ExampleSet,
   encoder: CachedEncoder,
 ): Promise<FeatureCache> {
-  const settings = { copies, augmentation, seed, type: encoder.type };
+  const settings = { copies, augmentation, seed: COPIES_SEED, type: encoder.type };
   const name = createHash("sha256").update(JSON.stringify([encoder.id, settings, pairing]));
   const beside = join(dirname(set.files[0]), `features-${name.digest("hex").slice(0, 16)}.safetensors`);
   return FeatureCache.open(features ?? beside, set, encoder, settings);

@@ -73,7 +73,7 @@ const schema = {
       default: 2,
       help: "with --frozen: how often pictures are encoded, once as they are, then changed at random",
     },
-    seed: { type: "integer", least: 0, default: 0, help: "of everything drawn" },
+    seed: { type: "integer", least: 0, default: 0, help: "of everything drawn but the copies" },
     temperature: { type: "number", help: "written into the checkpoint" },
     "actions-per-query": { type: "integer", least: 1, help: "written into the checkpoint" },
     "evaluate-every": {
