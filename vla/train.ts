@@ -20,6 +20,7 @@ import { NinaPolicy } from "./policies/nina.ts";
 import { CachedEncoder } from "./train/cached-encoder.ts";
 import { type Encoder, loadEncoder } from "./train/encoder.ts";
 import { FeatureFeed, PictureFeed } from "./train/feed.ts";
+import { heldOutLoss } from "./train/held-out.ts";
 import { Learner } from "./train/learner.ts";
 import { type Options, readOptions } from "./train/options.ts";
 import { decoderConfig, type Optimisation } from "./train/recipes.ts";
@@ -38,7 +39,9 @@ await runMain(async () => {
   setThreads(options.threads);
   const encoder = loadEncoder(options.encoder);
   const sizes = decoderOf(options, encoder);
-  using set = await ExampleSet.open({ path: options.data, pairing: options.pairing, horizon: sizes.steps });
+  const common = { path: options.data, pairing: options.pairing, horizon: sizes.steps };
+  using set = await ExampleSet.open({ ...common, ...(options.holdOut && { split: "training" }) });
+  using heldOut = options.holdOut ? await ExampleSet.open({ ...common, split: "held out" }) : null;
 
   const { florence, tokenizer } = encoder.perception;
   const decoder = makeDecoder(sizes).init(new Random(seed));
@@ -66,6 +69,16 @@ await runMain(async () => {
   using learner = new Learner(decoder, options.frozen ? null : florence, feed, options);
 
   const { roots, episodes } = options;
+  const evaluate = (step: number, interrupted: () => boolean): Promise<Evaluation | null> =>
+    whileEvaluating(learner, async () => {
+      const values: Record<string, number> = {};
+      if (heldOut) values["loss/heldOut"] = heldOutLoss(decoder, encoder.perception, heldOut);
+      if (!roots) return { score: -values["loss/heldOut"], values };
+      const settings = { ...roots, suite: options.suite, episodes, seed, cameraSize: set.cameraSize };
+      using policy = new NinaPolicy(`step ${step}`, checkpoint);
+      const shares = await playSuite(policy, settings, interrupted);
+      return shares && withRollouts(step, shares, values);
+    });
   const ending = await train({
     folder: options.out,
     config: { ...identity, checkpoint: config },
@@ -78,21 +91,12 @@ await runMain(async () => {
     schedule: triStage(scheduleOf(optimisation)),
     prepare: (step) => learner.prepare(step),
     update: (_, lr) => learner.update(lr),
-    ...(roots && {
-      async evaluate(step, interrupted) {
-        const settings = { ...roots, suite: options.suite, episodes, seed, cameraSize: set.cameraSize };
-        return await whileEvaluating(learner, async () => {
-          using policy = new NinaPolicy(`step ${step}`, checkpoint);
-          const shares = await playSuite(policy, settings, interrupted);
-          return shares && report(step, shares);
-        });
-      },
-    }),
+    ...((roots || heldOut) && { evaluate }),
     write: (folder) => saveCheckpoint(folder, checkpoint, encoder.tokenizer),
     every: { metrics: METRICS_EVERY, evaluation: options.evaluateEvery, save: options.saveMinutes },
     minutes: options.minutes,
   });
-  const hint = `npx tsx vla/eval.ts --checkpoint ${join(options.out, roots ? "best" : "last")}`;
+  const hint = `npx tsx vla/eval.ts --checkpoint ${join(options.out, roots || heldOut ? "best" : "last")}`;
   console.log(ending === "done" ? `${options.out}: done; ${hint} plays it` : `${options.out}: ${ending}`);
   if (ending === "interrupted") process.exitCode = INTERRUPTED;
 });
@@ -116,19 +120,20 @@ function scheduleOf({ steps, peak, warmup, hold, startFactor, endFactor }: Optim
 
 /** The features of a frozen encoder, in a file beside the demonstrations unless another is named. */
 function openFeatures(
-  { features, copies, recipe: { augmentation }, pairing }: Options,
+  { features, copies, recipe: { augmentation }, pairing, holdOut }: Options,
   set: ExampleSet,
   encoder: CachedEncoder,
 ): Promise<FeatureCache> {
   const settings = { copies, augmentation, seed: COPIES_SEED, type: encoder.type };
-  const name = createHash("sha256").update(JSON.stringify([encoder.id, settings, pairing]));
+  const name = createHash("sha256").update(JSON.stringify([encoder.id, settings, pairing, holdOut]));
   const beside = join(dirname(set.files[0]), `features-${name.digest("hex").slice(0, 16)}.safetensors`);
   return FeatureCache.open(features ?? beside, set, encoder, settings);
 }
 
 /** What the run follows from beside the policy's configuration. The data's files are told by name and size. */
 function identityOf(options: Options, set: ExampleSet, encoder: Encoder): object {
-  const { suite, pairing, frozen, copies, optimisation, accumulate, clip, seed, recipe, roots } = options;
+  const { suite, pairing, frozen, copies, optimisation, accumulate, clip, seed, recipe, roots, episodes } =
+    options;
   return {
     data: {
       files: set.files.map((file) => `${basename(file)}, ${statSync(file).size} bytes`),
@@ -136,7 +141,11 @@ function identityOf(options: Options, set: ExampleSet, encoder: Encoder): object
     },
     encoder: { weights: weightsChecksum(encoder.perception.florence), frozen, ...(frozen && { copies }) },
     optimisation: { ...optimisation, accumulate, clip: clip ?? null, augmentation: recipe.augmentation },
-    evaluation: roots && { suite, every: options.evaluateEvery, episodes: options.episodes },
+    evaluation: {
+      every: options.evaluateEvery,
+      heldOut: options.holdOut,
+      rollouts: roots && { suite, episodes },
+    },
     metricsEvery: METRICS_EVERY,
     seed,
   };
@@ -152,12 +161,16 @@ async function whileEvaluating<T>({ module }: Learner, body: () => Promise<T>): 
   }
 }
 
-/** What rollouts are worth, printed as well: the mean over tasks, then each task. */
-function report(step: number, shares: ReadonlyMap<string, number>): Evaluation {
+/** Adds what rollouts are worth, printed as well: the mean over tasks, which is the score, then each task. */
+function withRollouts(
+  step: number,
+  shares: ReadonlyMap<string, number>,
+  others: Evaluation["values"],
+): Evaluation {
   const score = [...shares.values()].reduce((sum, share) => sum + share, 0) / shares.size;
   const percent = (share: number): string => `${Math.round(100 * share)} %`;
   const list = [...shares].map(([task, share]) => `${task} ${percent(share)}`);
   console.log(`step ${step}: success ${percent(score)} (${list.join(", ")})`);
   const perTask = [...shares].map(([task, share]) => [`successByTask/${task}`, share] as const);
-  return { score, values: { success: score, ...Object.fromEntries(perTask) } };
+  return { score, values: { ...others, success: score, ...Object.fromEntries(perTask) } };
 }

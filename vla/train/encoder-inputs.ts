@@ -36,3 +36,10 @@ export function promptsOf(set: ExampleSet, perception: Perception): Int32Array[]
     return padded;
   });
 }
+
+/** Actions (B, T, 7). */
+export const chunks = ({
+  examples: { length: B },
+  actions,
+}: Pick<BatchArrays, "examples" | "actions">): Tensor =>
+  Tensor.from(actions, [B, actions.length / (7 * B), 7]);

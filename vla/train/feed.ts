@@ -1,11 +1,11 @@
 import { Tensor } from "../../core/index.ts";
-import type { BatchArrays, BatchSettings } from "../data/batch.ts";
+import type { BatchSettings } from "../data/batch.ts";
 import { BatchStream } from "../data/batch-stream.ts";
 import type { ExampleSet } from "../data/example-set.ts";
 import { FeatureBatchMaker } from "../data/feature-batch.ts";
 import type { FeatureCache } from "../data/feature-cache.ts";
 import type { Perception } from "../perception.ts";
-import { encoderInputs, promptsOf } from "./encoder-inputs.ts";
+import { chunks, encoderInputs, promptsOf } from "./encoder-inputs.ts";
 
 /** Examples as updates read them: batch number k is the same whatever was read before. */
 export interface Feed {
@@ -91,7 +91,3 @@ export class FeatureFeed implements Feed {
     return features;
   }
 }
-
-/** Actions (B, T, 7). */
-const chunks = ({ examples: { length: B }, actions }: Pick<BatchArrays, "examples" | "actions">): Tensor =>
-  Tensor.from(actions, [B, actions.length / (7 * B), 7]);

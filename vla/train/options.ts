@@ -76,10 +76,14 @@ const schema = {
     seed: { type: "integer", least: 0, default: 0, help: "of everything drawn but the copies" },
     temperature: { type: "number", help: "written into the checkpoint" },
     "actions-per-query": { type: "integer", least: 1, help: "written into the checkpoint" },
+    "hold-out": {
+      type: "boolean",
+      help: "trains on all but every twentieth episode, whose loss is measured",
+    },
     "evaluate-every": {
       type: "integer",
       least: 1,
-      help: "updates between rollouts; otherwise at the end alone",
+      help: "updates between rollouts and measurements; otherwise at the end alone",
     },
     episodes: { type: "integer", least: 0, default: 2, help: "of each task, played then; 0 for none" },
     libero: { type: "string", help: "folder of a LIBERO clone, for suites that are not embedded" },
@@ -119,6 +123,8 @@ export interface Options {
   readonly changes: Readonly<Record<string, unknown>>;
   readonly sampling: SamplingConfig;
   readonly seed: number;
+  /** Whether some episodes are kept for measuring. */
+  readonly holdOut: boolean;
   /** Updates between two evaluations, and episodes of each task in one. */
   readonly evaluateEvery: number;
   readonly episodes: number;
@@ -159,6 +165,7 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
       actionsPerQuery: given["actions-per-query"] ?? sampling.actionsPerQuery,
     },
     seed: given.seed,
+    holdOut: given["hold-out"],
     evaluateEvery: given["evaluate-every"] ?? optimisation.steps,
     episodes: given.episodes,
     threads: given.threads,

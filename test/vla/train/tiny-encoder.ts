@@ -47,6 +47,6 @@ export function writeTinyEncoder(folder: string): void {
 export async function writeTinyData(folder: string): Promise<void> {
   for (const [i, instruction] of INSTRUCTIONS.entries())
     await writeSmallFile(join(folder, `${instruction.replaceAll(" ", "_")}_demo.hdf5`), {
-      ...{ lengths: [12, 20], size: 16, instruction, first: 2 * i },
+      ...{ lengths: [5, 6, 7, 6, 8], size: 16, instruction, first: 5 * i },
     });
 }

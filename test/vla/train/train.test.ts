@@ -46,19 +46,26 @@ const seen: Observation = {
 
 describe("vla/train.ts", () => {
   test.each([
-    ["with its encoder", "nina-mlp", ["--accumulate", "2", "--clip", "100"]],
+    ["with its encoder", "nina-mlp", ["--accumulate", "2", "--clip", "100", "--hold-out"]],
     ["on a frozen encoder's tokens", "flower", ["--frozen", "--heads", "2", "--time-sampling", "ln"]],
   ])(
     "lowers the loss and writes a checkpoint that plays: %s, %s",
     async (_, decoder, flags) => {
       const out = join(root, `${decoder}${flags.length}`);
       const sizes = ["--blocks", "2", "--width", "16", "--steps", "100", "--batch", "16"];
+      const held = flags.includes("--hold-out");
       const printed = await train("--data", data, "--out", out, "--decoder", decoder, ...sizes, ...flags);
-      expect(printed).toBe(`${out}: done; npx tsx vla/eval.ts --checkpoint ${join(out, "last")} plays it\n`);
+      expect(printed).toBe(
+        `${out}: done; npx tsx vla/eval.ts --checkpoint ${join(out, held ? "best" : "last")} plays it\n`,
+      );
       const lines = readFileSync(join(out, "metrics.jsonl"), "utf8").trim().split("\n");
-      const losses = lines.map((line) => JSON.parse(line).loss);
-      expect(losses).toHaveLength(2);
-      expect(losses[1]).toBeLessThan(losses[0]);
+      const metrics = lines.map((line) => JSON.parse(line));
+      expect(metrics.map(({ kind, step }) => `${kind} ${step}`)).toEqual([
+        ...["train 50", "train 100"],
+        ...(held ? ["evaluation 100"] : []),
+      ]);
+      expect(metrics[1].loss).toBeLessThan(metrics[0].loss);
+      if (held) expect(metrics[2]["loss/heldOut"]).toBeLessThan(metrics[0].loss);
 
       const checkpoint = loadCheckpoint(join(out, "last"));
       expect(checkpoint.config).toMatchObject({
