@@ -2,12 +2,12 @@
 import { existsSync } from "node:fs";
 import { type CliSchema, parseCli, runMain, UsageError } from "../core/index.ts";
 import { INTERRUPTED, Interrupt } from "./eval/interrupt.ts";
-import { formatDuration, Progress } from "./eval/progress.ts";
 import { Launcher } from "./experiments/launch.ts";
 import { EXPERIMENTS, SEEDS } from "./experiments/list.ts";
 import { runsOf, type Settings, showCommand, timingOf } from "./experiments/plan.ts";
 import { openFolder } from "./experiments/record.ts";
-import { type Overseer, runAll, timeDecoders } from "./experiments/runner.ts";
+import { runAll, timeDecoders } from "./experiments/runner.ts";
+import { Watcher } from "./experiments/watcher.ts";
 
 const names = EXPERIMENTS.map(({ name }) => name);
 
@@ -62,40 +62,6 @@ await runMain(async () => {
   const timed = trained && (await timeDecoders(out, all, launcher.launch, watcher));
   process.exitCode = trained && timed ? Number(trained.failed + timed.failed > 0) : INTERRUPTED;
 });
-
-/** Tells what is done, a line each, and on a terminal what is at work and since when. */
-class Watcher implements Overseer, Disposable {
-  readonly #interrupt: Interrupt;
-  readonly #progress = new Progress(1);
-  readonly #clock: NodeJS.Timeout;
-  #at = { what: "starting", since: performance.now() };
-
-  constructor(interrupt: Interrupt) {
-    this.#interrupt = interrupt;
-    this.#clock = setInterval(() => {
-      const { what, since } = this.#at;
-      this.#progress.note(`${what}: ${formatDuration(performance.now() - since)}`);
-    }, 1000);
-  }
-
-  interrupted(): boolean {
-    return this.#interrupt.requested;
-  }
-
-  begins(what: string): void {
-    this.#at = { what, since: performance.now() };
-  }
-
-  ended(line: string): void {
-    this.#progress.clear();
-    console.log(line);
-  }
-
-  [Symbol.dispose](): void {
-    clearInterval(this.#clock);
-    this.#progress.clear();
-  }
-}
 
 function chooseFrom(only: string | undefined): readonly string[] {
   const chosen = only === undefined ? names : only.split(",").map((name) => name.trim());

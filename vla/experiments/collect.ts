@@ -21,6 +21,10 @@ import {
 export interface Training {
   readonly samples: number;
   readonly seconds: number;
+  /** Checksum of the encoder's weights. */
+  readonly encoder: string;
+  /** What tells the demonstrations from others, as JSON. */
+  readonly data: string;
 }
 
 /** What is known of a run. */
@@ -44,8 +48,20 @@ export interface Findings {
 /** Reads all result files in a folder; what has not been done is absent. @throws FormatError for a damaged file. */
 export function collectFindings(folder: string): Findings {
   const settings = readSettings(folder);
-  // It may have been moved since.
-  return { settings, runs: runsOf({ ...settings, out: folder }).map(find), timing: readTiming(folder) };
+  const runs = runsOf({ ...settings, out: folder }).map(find); // it may have been moved since
+  for (const of of ["encoder", "data"] as const) refuseSeveral(of, runs);
+  return { settings, runs, timing: readTiming(folder) };
+}
+
+/** What lies at a path may have changed from one run to the next: then they cannot be compared. */
+function refuseSeveral(of: "encoder" | "data", runs: readonly Found[]): void {
+  const trained = runs.filter(({ training }) => training !== null);
+  const other = trained.find(({ training }) => training?.[of] !== trained[0].training?.[of]);
+  if (other === undefined) return;
+  throw new Error(
+    `${other.run.name}: expected the ${of} that ${trained[0].run.name} was trained with, found another: ` +
+      "delete one of the runs",
+  );
 }
 
 function find(run: Run): Found {
@@ -62,21 +78,28 @@ function find(run: Run): Found {
       continue;
     }
     done[stage.name] = ended;
-    if (stage.name === "train") training = readTraining(join(run.folder, "train", "metrics.jsonl"));
+    if (stage.name === "train") training = readTraining(join(run.folder, "train"));
     else played[stage.name] = readResults(stage.file);
   }
   return { run, done, failed, training, played };
 }
 
-/** The last line of a run's metrics. */
-function readTraining(file: string): Training {
-  const last = existsSync(file) ? readMetrics(file).findLast(({ kind }) => kind === "train") : undefined;
+/** Of the folder of a run of vla/train.ts: what it follows from, and the last line of its metrics. */
+function readTraining(folder: string): Training {
+  const [metrics, config] = [join(folder, "metrics.jsonl"), join(folder, "config.json")];
+  const last = existsSync(metrics)
+    ? readMetrics(metrics).findLast(({ kind }) => kind === "train")
+    : undefined;
   const wrong = checkFields("the last line", last, { samples: real(1, 1e12), seconds: real(0, 1e9) });
-  if (wrong.length > 0) throw new Error(`${file}: ${wrong.join("; ")}`);
+  if (wrong.length > 0) throw new Error(`${metrics}: ${wrong.join("; ")}`);
+  const origin = readJson(config, MOST_CONFIG_BYTES) as { data: object; encoder: { weights: string } };
+  wrong.push(...checkFields("config", origin, { data: objectOf({}), encoder: objectOf({ weights: text }) }));
+  if (wrong.length > 0) throw new Error(`${config}: ${wrong.join("; ")}`);
   const { samples, seconds } = last as unknown as Training;
-  return { samples, seconds };
+  return { samples, seconds, encoder: origin.encoder.weights, data: JSON.stringify(origin.data) };
 }
 
+const MOST_CONFIG_BYTES = 2 ** 20;
 const text: Rule = (value) => (typeof value === "string" ? null : "a text");
 const bool: Rule = (value) => (typeof value === "boolean" ? null : "true or false");
 const OUTCOMES: readonly Outcome[] = ["success", "failure", "error"];

@@ -29,6 +29,7 @@ export function reportPage(findings: Findings, { setup, agreement }: HandWritten
     "<!-- Written by `npx tsx vla/results.ts`. Its texts are those of docs/results/: change them there. -->",
     setup.trim(),
     "## Decoders",
+    budgetOf(findings),
     ...comparison(findings, "decoder", compared),
     "### Task by task, temperature 1",
     tasksTable(findings, compared),
@@ -41,6 +42,16 @@ export function reportPage(findings: Findings, { setup, agreement }: HandWritten
     agreement.trim(),
   ];
   return `${parts.join("\n\n")}\n`;
+}
+
+/** What every run was given. */
+function budgetOf({ settings, runs }: Findings): string {
+  const samples = new Set(runs.flatMap(({ training }) => training?.samples ?? []));
+  const seen = [...samples].map((count) => count.toLocaleString("en")).join(" or ");
+  return (
+    `Trained for ${settings.steps.toLocaleString("en")} updates${seen === "" ? "" : `, ${seen} examples`}; ` +
+    `${settings.episodes} episodes per task and seed, ${settings.ablationEpisodes} in the ablations below.`
+  );
 }
 
 const right = (title: string): Column => ({ title, align: "right" });
@@ -96,15 +107,18 @@ function timeOf({ timing, settings }: Findings, [{ run }]: readonly Found[]): Ch
   return timing?.lines.find(({ who }) => who === then);
 }
 
-/** What has failed or has not been done of an experiment, a line each. */
+/** What has failed or has not been done of an experiment, a line for all seeds of which the same is true. */
 function gapsOf(findings: Findings, name: string, title: string): string[] {
-  return foundOf(findings, name).flatMap(({ run, done, failed }) => {
+  const seeds = new Map<string, number[]>();
+  for (const { run, done, failed } of foundOf(findings, name)) {
     const missing = run.stages.filter((stage) => done[stage.name] === undefined);
-    if (missing.length === 0) return [];
-    const [first] = missing.flatMap((stage) => failed[stage.name] ?? []);
+    if (missing.length === 0) continue;
+    const [said] = missing.flatMap((stage) => failed[stage.name] ?? []);
     const which = missing.map((stage) => stage.name).join(", ");
-    return `- ${title}, seed ${run.seed}: without ${which}${first === undefined ? "" : ` (failed: ${printable(first, 200)})`}`;
-  });
+    const gap = `without ${which}${said === undefined ? "" : ` (failed: ${printable(said, 200)})`}`;
+    seeds.set(gap, [...(seeds.get(gap) ?? []), run.seed]);
+  }
+  return [...seeds].map(([gap, of]) => `- ${title}, seed ${of.join(", ")}: ${gap}`);
 }
 
 function tasksTable(findings: Findings, rows: Rows): string {
@@ -155,7 +169,7 @@ function withoutFolders(command: string, settings: Settings): string {
   );
 }
 
-/** Machines, versions and hours. */
+/** Machines, versions, the encoder's checksum, and hours. */
 function placesOf({ runs, timing }: Findings): string {
   const ended = [...runs.flatMap(({ done }) => Object.values(done)), ...(timing ? [timing] : [])];
   const machines = new Set(
@@ -177,5 +191,6 @@ function placesOf({ runs, timing }: Findings): string {
     `training ${formatDuration(1000 * seconds((stage) => stage === "train"))}, features and start included`,
     `episodes ${formatDuration(1000 * seconds((stage) => stage !== "train"))}`,
   ];
-  return [...machines, ...engines, ...hours].map((line) => `- ${line}`).join("\n");
+  const encoders = new Set(runs.flatMap(({ training }) => (training ? `encoder ${training.encoder}` : [])));
+  return [...machines, ...engines, ...encoders, ...hours].map((line) => `- ${line}`).join("\n");
 }

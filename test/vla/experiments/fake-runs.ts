@@ -39,6 +39,7 @@ export function leaveResults(command: Command): Left {
     const out = flag(command, "--out");
     write(`${out}/last/model.safetensors`, "weights");
     const line = { kind: "train", step: 20, samples: 5120, seconds: 10 };
+    write(`${out}/config.json`, JSON.stringify({ data: { examples: 9 }, encoder: { weights: "f00d" } }));
     write(`${out}/metrics.jsonl`, `${JSON.stringify(line)}\n`);
     return DONE;
   }

@@ -84,7 +84,11 @@ describe("a page of finished runs", () => {
   test("keeps the texts as they are, and tells where the numbers are from", () => {
     expect(page).toContain("\n\n# By hand\n\n");
     expect(page.endsWith("\n\n## Agrees\n\nIt does.\n")).toBe(true);
+    expect(page).toContain(
+      "Trained for 20 updates, 5,120 examples; 4 episodes per task and seed, 2 in the ablations",
+    );
     expect(page).toContain("MuJoCo 3.14.0, contacts mujoco-2.3, fused multiply-add");
+    expect(page).toContain("- encoder f00d\n");
     expect(page).not.toMatch(/: without|failed/);
   });
 });
@@ -95,6 +99,9 @@ test("what is missing shows as missing, with what the run said", async () => {
   const page = pageOf(out);
   expect(rowOf(page, "MSE")).toEqual(["MSE", "-", "-", "-", "-", "the same", "the same", "-", "-", "-"]);
   expect(rowOf(page, "FLOWER, small")[2]).toBe("16");
+  expect(page).toContain(
+    "- MSE, seed 0, 1, 2: without train, temperature-1 (failed: exit code 1: Error: a |bar|)",
+  );
   expect(page).toContain(
     "- FLOWER, small, seed 1: without train, temperature-1 (failed: exit code 1: Error: a |bar|)",
   );
@@ -107,6 +114,19 @@ test("without any run there are tables of nothing", () => {
   expect(rowOf(page, "NinA MLP").slice(1, 5)).toEqual(["-", "-", "-", "-"]);
   expect(page).toContain("No command has ended yet.");
   expect(page).toContain("Nothing has been played yet.");
+});
+
+test.each([
+  ["encoder", { data: { examples: 9 }, encoder: { weights: "beef" } }],
+  ["data", { data: { examples: 8 }, encoder: { weights: "f00d" } }],
+])("runs with another %s are not compared", async (what, config) => {
+  const out = join(root, `other-${what}`);
+  await runIn(out);
+  const { name, folder } = runsOf(settingsIn(out))[4];
+  write(join(folder, "train", "config.json"), JSON.stringify(config));
+  expect(() => pageOf(out)).toThrow(
+    `${name}: expected the ${what} that nina-mlp-seed-0 was trained with, found another: delete one of the runs`,
+  );
 });
 
 describe("damaged files are told by name", () => {
@@ -124,6 +144,11 @@ describe("damaged files are told by name", () => {
       `${run.name}/train/metrics.jsonl`,
       "",
       "metrics.jsonl: the last line: expected an object, found nothing",
+    ],
+    [
+      `${run.name}/train/config.json`,
+      '{"data": {}}',
+      "train/config.json: config.encoder: expected an object of weights in range, found nothing",
     ],
     [`${run.name}/temperature-1.json`, '{"complete": tr', "temperature-1.json: expected JSON, found"],
     [

@@ -1,4 +1,5 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fc, test } from "@fast-check/vitest";
@@ -150,4 +151,20 @@ test("a folder keeps its settings", () => {
   );
   write(join(out, "experiments.json"), '{"out": 1');
   expect(() => openFolder(settingsIn(out))).toThrow("experiments.json: expected JSON, found");
+});
+
+test("the command tells of each run that failed, records it, and ends with 1", () => {
+  const [folder, empty] = [newFolder(), newFolder()];
+  mkdirSync(empty);
+  const flags = ["--data", empty, "--encoder", empty, "--out", folder, "--only", "mse"];
+  const argv = ["--import", "tsx", "vla/experiments.ts", ...flags];
+  const { status, stdout, stderr } = spawnSync(process.execPath, argv, { encoding: "utf8" });
+  expect({ status, stderr }).toEqual({ status: 1, stderr: "" });
+  const lines = stdout.trimEnd().split("\n");
+  expect(lines).toHaveLength(3);
+  for (const [seed, line] of lines.entries())
+    expect(line).toContain(
+      `mse-seed-${seed}: failed: train: exit code 1: FormatError: ${join(empty, "config.json")}`,
+    );
+  expect(existsSync(join(folder, "mse-seed-2", "run.json"))).toBe(true);
 });
