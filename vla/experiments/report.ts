@@ -127,7 +127,7 @@ function tasksTable(findings: Findings, rows: Rows): string {
   );
   const tasks = [...new Set(results.flat().flatMap((one) => one.tasks.map(({ task }) => task)))];
   if (tasks.length === 0) return "Nothing has been played yet.";
-  return markdownTable(
+  const table = markdownTable(
     [{ title: "successes", align: "left" }, ...rows.map(([, title]) => right(title))],
     tasks.map((task) => [
       task,
@@ -137,6 +137,7 @@ function tasksTable(findings: Findings, rows: Rows): string {
       }),
     ]),
   );
+  return `${table}\n\nOf the same episodes as the table before, so by the same commands.`;
 }
 
 /** The commands as they were run, with words in place of this machine's folders and of the seed. */

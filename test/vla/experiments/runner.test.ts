@@ -153,12 +153,24 @@ test("a folder keeps its settings", () => {
   expect(() => openFolder(settingsIn(out))).toThrow("experiments.json: expected JSON, found");
 });
 
+/** Runs vla/experiments.ts for one experiment. */
+function command(...flags: string[]) {
+  const argv = ["--import", "tsx", "vla/experiments.ts", "--only", "mse", ...flags];
+  return spawnSync(process.execPath, argv, { encoding: "utf8" });
+}
+
+test("a dry run prints what would be run, and touches nothing", () => {
+  const out = newFolder();
+  const { status, stdout, stderr } = command("--data", root, "--encoder", root, "--out", out, "--dry-run");
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  expect(stdout.match(/^npx tsx vla\/(train|eval)\.ts .*$/gm)).toHaveLength(6);
+  expect(existsSync(out)).toBe(false);
+});
+
 test("the command tells of each run that failed, records it, and ends with 1", () => {
   const [folder, empty] = [newFolder(), newFolder()];
   mkdirSync(empty);
-  const flags = ["--data", empty, "--encoder", empty, "--out", folder, "--only", "mse"];
-  const argv = ["--import", "tsx", "vla/experiments.ts", ...flags];
-  const { status, stdout, stderr } = spawnSync(process.execPath, argv, { encoding: "utf8" });
+  const { status, stdout, stderr } = command("--data", empty, "--encoder", empty, "--out", folder);
   expect({ status, stderr }).toEqual({ status: 1, stderr: "" });
   const lines = stdout.trimEnd().split("\n");
   expect(lines).toHaveLength(3);
