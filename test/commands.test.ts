@@ -74,6 +74,9 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [2, "--size: expected a whole number from 16", "--out", ABSENT, "--size", "8"],
     [2, "--noise: expected a number from 0", "--out", ABSENT, "--noise=-1"],
     [2, "mini has no task 11", "--out", ABSENT, "--tasks", "11"],
+    [2, "--policy-share: expected --checkpoint", "--out", ABSENT, "--policy-share", "1"],
+    [2, "either --checkpoint or --random", "--out", ABSENT, "--random", "--checkpoint", ABSENT],
+    [1, ABSENT, "--out", ABSENT, "--checkpoint", ABSENT],
   ],
   "vla/train.ts": [
     [2, "expected --encoder", "--data", ABSENT],

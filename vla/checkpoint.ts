@@ -1,4 +1,5 @@
-import { existsSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   countElements,
@@ -87,11 +88,7 @@ const kindOf = ({ kind }: DecoderConfig): DecoderKind<ChunkConfig> =>
  * What is built holds at most twice the numbers of the file and a few more, and no memory is kept after an error.
  */
 export function loadCheckpoint(dir: string): Checkpoint {
-  for (const file of Object.values(FILES)) {
-    if (!existsSync(join(dir, file))) {
-      throw new Error(`checkpoint ${dir}: expected ${Object.values(FILES).join(", ")}, found no ${file}`);
-    }
-  }
+  requireFiles(dir);
   const config = readConfig(join(dir, FILES.config));
   using file = openSafetensors(join(dir, FILES.weights));
   const weights = lazily(file);
@@ -119,6 +116,32 @@ export function loadCheckpoint(dir: string): Checkpoint {
     });
   } catch (cause) {
     throw new Error(`checkpoint ${dir}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** What a checkpoint folder's `config.json` says. @throws Error for a folder that lacks a file. */
+export function checkpointConfig(dir: string): PolicyConfig {
+  requireFiles(dir);
+  return readConfig(join(dir, FILES.config));
+}
+
+/** SHA-256 over the files of a checkpoint folder: the same for policies that act the same. */
+export function checkpointDigest(dir: string): string {
+  const hash = createHash("sha256");
+  for (const file of Object.values(FILES)) {
+    const digest = createHash("sha256")
+      .update(readFileSync(join(dir, file)))
+      .digest();
+    hash.update(digest);
+  }
+  return hash.digest("hex");
+}
+
+function requireFiles(dir: string): void {
+  for (const file of Object.values(FILES)) {
+    if (!existsSync(join(dir, file))) {
+      throw new Error(`checkpoint ${dir}: expected ${Object.values(FILES).join(", ")}, found no ${file}`);
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 /** Records the scripted expert of the embedded suite as demonstrations: `npx tsx vla/collect.ts --help`. */
 import { availableParallelism } from "node:os";
 import { type CliSchema, parseCli, readText, runMain, UsageError } from "../core/index.ts";
+import { checkpointConfig, checkpointDigest } from "./checkpoint.ts";
 import { Crew } from "./collect/crew.ts";
 import { demonstrationHeader } from "./collect/header.ts";
 import { Schedule } from "./collect/schedule.ts";
@@ -18,7 +19,8 @@ const schema = {
   usage: "npx tsx vla/collect.ts --out DIR [options]",
   description:
     "Records the scripted expert of the embedded suite, one LIBERO demonstration file per task. Now and then the hand is\n" +
-    "pushed off its way; what is recorded is what the expert wanted. Successes only. The same command goes on where an\n" +
+    "pushed off its way; what is recorded is what the expert wanted. With --checkpoint a policy drives for a random while\n" +
+    "first and the recording begins where it has come to. Successes only. The same command goes on where an\n" +
     "interrupted one stopped. At 64 pixels an episode takes one core 1.5 seconds, and so do 100 random scenes.",
   options: {
     out: { type: "string", help: "folder for TASK_demo.hdf5" },
@@ -38,6 +40,14 @@ const schema = {
     size: { type: "integer", least: 16, default: 128, help: "side of the pictures, pixels" },
     noise: { type: "number", default: 0.6, help: "spread of the pushes, action units; 0 for none" },
     seed: { type: "integer", least: 0, default: 0, help: "of the pushes, and places the fixtures" },
+    checkpoint: {
+      type: "string",
+      help: "folder of a policy that drives before the expert takes over, for 1 to 180 steps (DAgger)",
+    },
+    "policy-share": {
+      type: "number",
+      help: "probability, 1 unless given, that 10 actions are the policy's; else the expert's",
+    },
     random: {
       type: "boolean",
       help: "random scenes for vla/pretrain.ts instead: a file per scene, 100 pictures an episode",
@@ -52,6 +62,21 @@ await runMain(async () => {
   const workers = args.workers ?? availableParallelism();
   if (args.noise < 0) throw new UsageError(`--noise: expected a number from 0, got ${args.noise}`);
 
+  const { checkpoint, "policy-share": share } = args;
+  if (share !== undefined && !(share > 0 && share <= 1))
+    throw new UsageError(`--policy-share: expected a number above 0 and at most 1, got ${share}`);
+  if (checkpoint === undefined && share !== undefined)
+    throw new UsageError("--policy-share: expected --checkpoint, the policy it is about");
+  if (checkpoint !== undefined && args.random)
+    throw new UsageError("expected either --checkpoint or --random, got both");
+  if (checkpoint !== undefined) {
+    const { cameraSize } = checkpointConfig(checkpoint).perception;
+    if (cameraSize !== null && cameraSize !== args.size)
+      throw new UsageError(
+        `--size: expected ${cameraSize}, the pictures that ${checkpoint} was trained on, got ${args.size}`,
+      );
+  }
+
   const settings: CollectSettings = {
     suite: MINI,
     episodes: args.episodes,
@@ -60,6 +85,9 @@ await runMain(async () => {
     noise: args.noise,
     seed: args.seed,
     random: args.random,
+    ...(checkpoint !== undefined && {
+      policy: { checkpoint: checkpointDigest(checkpoint), share: share ?? 1 },
+    }),
   };
   const suite = loadSuite(miniRoots.libero, MINI);
   const chosen = args.tasks === undefined ? suite.tasks : findTasks(suite, readTasks(args.tasks));
@@ -67,17 +95,14 @@ await runMain(async () => {
   const store = CollectStore.open(args.out, settings);
   const progress = new Progress(tasks.length * args.episodes);
   using interrupt = new Interrupt();
-  using crew = new Crew(workers, store.folder, settings);
+  using crew = new Crew(workers, store.folder, settings, checkpoint);
+  // A policy that is good already leaves the expert nothing to do at most starts.
+  const most = (checkpoint === undefined ? 2 : 6) * args.episodes + 10;
 
   for (const task of tasks) {
     if (interrupt.requested) break;
     if (!store.isDone(task.name)) {
-      const schedule = new Schedule(
-        args.episodes,
-        args.first,
-        2 * args.episodes + 10,
-        store.played(task.name),
-      );
+      const schedule = new Schedule(args.episodes, args.first, most, store.played(task.name));
       await crew.play(task.name, schedule, {
         interrupted: () => interrupt.requested,
         succeeded: () => progress.episodeDone(),
@@ -85,9 +110,13 @@ await runMain(async () => {
       });
       if (interrupt.requested) break;
       progress.clear();
+      const unrecorded = (["failed", "solved"] as const).map((why) => store.unrecorded(task.name, why));
       await gather(task, store, schedule, settings);
-    }
-    console.log(`${task.name}: ${await summary(store.demonstrations(task.name))}`);
+      console.log(`${task.name}: ${await summary(store.demonstrations(task.name))}`);
+      const [failed, solved] = unrecorded;
+      const alone = checkpoint === undefined ? "" : `, in ${solved} the policy was there before the expert`;
+      console.log(`  of ${schedule.counts.played} starts ${failed} failed${alone}`);
+    } else console.log(`${task.name}: ${await summary(store.demonstrations(task.name))}`);
   }
   progress.clear();
   if (interrupt.requested) process.exitCode = INTERRUPTED;

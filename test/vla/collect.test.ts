@@ -1,13 +1,23 @@
 import { execFile, execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fc, test } from "@fast-check/vitest";
-import { afterAll, describe, expect } from "vitest";
+import { afterAll, describe, expect, vi } from "vitest";
+import { Random } from "../../core/index.ts";
+import { checkpointDigest } from "../../vla/checkpoint.ts";
+import { type Pupil, recordEpisode } from "../../vla/collect/record.ts";
 import { Schedule } from "../../vla/collect/schedule.ts";
 import { CollectStore } from "../../vla/collect/store.ts";
 import { LiberoDemonstrations } from "../../vla/data/libero-hdf5.ts";
+import { composeScene } from "../../vla/libero/compose/scene.ts";
+import { LiberoEnv } from "../../vla/libero/env.ts";
+import { readInitStates } from "../../vla/libero/init-states.ts";
+import { NINA } from "../../vla/libero/protocols.ts";
+import { createRenderer } from "../../vla/libero/render/renderer.ts";
+import { findTask, loadSuite } from "../../vla/libero/suites.ts";
+import { miniRoots } from "../../vla/suites/mini/roots.ts";
 import { demonstrationFile } from "../parity/libero-hdf5.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "nina-ts-collect-"));
@@ -63,13 +73,57 @@ test("a folder of other settings is refused, one of the same is taken up", () =>
     random: false,
   };
   const store = CollectStore.open(join(folder, "store"), settings);
-  store.noteFailure("task", 1003);
+  store.noteUnrecorded("task", 1003, "failed");
   expect(CollectStore.open(join(folder, "store"), settings).played("task")).toEqual(new Map([[1003, false]]));
   expect(() => CollectStore.open(join(folder, "store"), { ...settings, seed: 1 })).toThrow(
     /collect\.json tells of other settings/,
   );
   store.dropParts("task");
   expect(readdirSync(join(folder, "store"))).toEqual(["collect.json"]);
+});
+
+describe("a pupil", () => {
+  const task = findTask(loadSuite(miniRoots.libero, "mini"), "DRAWER_SCENE3_push_the_drawer_shut");
+  const scene = composeScene({ ...miniRoots, task });
+  const [state] = readInitStates(task.initPath, scene.layout);
+  const start = { task: task.name, state, seed: 0, expertSeed: 0 };
+  /** Away from the drawer, the gripper this way and that. */
+  const astray = [-0.4, 0.3, 0.2, 0, 0, 0.1, 1];
+  const pupil = (share: number): Pupil => {
+    const actions = [...Array.from({ length: 6 }, () => astray), astray.with(6, -1)];
+    const policy = { name: "astray", reset: () => {}, act: () => ({ actions }) };
+    return { policy, policySeed: 0, instruction: task.instruction, share };
+  };
+
+  test("drives until the expert takes over, whose wishes alone are recorded", async () => {
+    using env = await LiberoEnv.open(scene, { renderer: createRenderer, imageSize: 16 });
+    const executed: number[][] = [];
+    for (const name of ["step", "advance"] as const) {
+      const original = env[name].bind(env);
+      vi.spyOn(env, name).mockImplementation((action: ArrayLike<number>): never => {
+        executed.push(Array.from(action));
+        return original(action) as never;
+      });
+    }
+    const episode = await recordEpisode(env, start, 0, new Random(3), pupil(1));
+    if (typeof episode === "string") throw new Error(`expected an episode, found ${episode}`);
+    const { actions, states, observations } = episode;
+    const lead = executed.length - NINA.settle.steps - actions.length + 1;
+    expect(lead).toBeGreaterThan(0);
+    const driven = executed.slice(NINA.settle.steps);
+    expect(driven.slice(0, lead).every(([x]) => x === astray[0])).toBe(true);
+    // The pupil's last step is there for its picture; what is recorded of it is a wish.
+    expect(actions[0]).not.toEqual(driven[lead - 1]);
+    expect(actions.slice(1)).toEqual(driven.slice(lead));
+    expect([states.length, observations.length]).toEqual([actions.length, actions.length]);
+    expect(states[0][0]).toBeCloseTo(state[0] + 0.05 * (NINA.settle.steps + lead - 1));
+  });
+
+  test("that reaches the goal leaves nothing to record", async () => {
+    using env = await LiberoEnv.open(scene, { renderer: createRenderer, imageSize: 16 });
+    // The expert drives in its stead, for up to 121 steps of this seed: 50 are enough.
+    expect(await recordEpisode(env, start, 0, new Random(0), pupil(0))).toBe("solved");
+  });
 });
 
 describe("vla/collect.ts", () => {
@@ -79,6 +133,17 @@ describe("vla/collect.ts", () => {
   ];
   const task = "DRAWER_SCENE3_push_the_drawer_shut";
   const name = `${task}_demo.hdf5`;
+
+  /** The embedded checkpoint, as if trained on pictures of this size. */
+  function trainedOn(cameraSize: number | null): string {
+    const checkpoint = join(folder, `checkpoint ${cameraSize}`);
+    cpSync("vla/suites/mini/checkpoint", checkpoint, { recursive: true });
+    const path = join(checkpoint, "config.json");
+    const config = JSON.parse(readFileSync(path, "utf8"));
+    config.perception.cameraSize = cameraSize;
+    writeFileSync(path, JSON.stringify(config));
+    return checkpoint;
+  }
 
   async function contentOf(path: string): Promise<unknown> {
     using file = await LiberoDemonstrations.open(path);
@@ -136,8 +201,34 @@ describe("vla/collect.ts", () => {
     expect(shown.size).toBe(100);
   });
 
+  test("records how the expert goes on from where a policy has driven to", async () => {
+    const out = join(folder, "dagger");
+    const checkpoint = trainedOn(null);
+    const flags = ["--workers", "1", "--checkpoint", checkpoint];
+    const said = execFileSync(process.execPath, command(out, ...flags), { encoding: "utf8" });
+    expect(said).toMatch(
+      /: 2 episodes.*\n {2}of \d+ starts \d+ failed, in \d+ the policy was there before the expert\n/,
+    );
+    const { policy } = JSON.parse(readFileSync(join(out, "collect.json"), "utf8"));
+    expect(policy).toEqual({ checkpoint: checkpointDigest(checkpoint), share: 1 });
+    using file = await LiberoDemonstrations.open(join(out, name));
+    expect(file.episodes.length).toBe(2);
+    // The time of the first row, seconds: an even draw of up to 180 steps, so that neither begins where the other does.
+    const [first, second] = file.episodes.map(({ states }) => states(0, 1)[0]);
+    expect(Math.abs(first - second)).toBeGreaterThan(0.04);
+  }, 120_000);
+
+  test("refuses a policy that was trained on pictures of another size", () => {
+    const args = command(join(folder, "never"), "--checkpoint", trainedOn(64));
+    expect(() => execFileSync(process.execPath, args, { stdio: "pipe" })).toThrow(
+      /--size: expected 64, the pictures that .* was trained on, got 32/,
+    );
+  });
+
   test("wrong flags end with code 2", () => {
-    for (const flags of [[], ["--out", folder, "--episodes", "0"], ["--out", folder, "--noise", "-1"]]) {
+    const out = ["--out", folder];
+    const share = ["--checkpoint", folder, "--policy-share", "0"];
+    for (const flags of [[], [...out, "--episodes", "0"], [...out, "--noise", "-1"], [...out, ...share]]) {
       const args = ["--import", "tsx", "vla/collect.ts", ...flags];
       expect(() => execFileSync(process.execPath, args, { stdio: "pipe" })).toThrow(
         expect.objectContaining({ status: 2 }),

@@ -16,9 +16,10 @@ export interface Overseer {
 export class Crew implements Disposable {
   readonly #workers: readonly ChildProcess[];
 
-  constructor(count: number, folder: string, settings: CollectSettings) {
+  /** @param checkpoint folder of the policy that `settings.policy` tells of. */
+  constructor(count: number, folder: string, settings: CollectSettings, checkpoint?: string) {
     const script = fileURLToPath(new URL("worker.ts", import.meta.url));
-    const args = [folder, JSON.stringify(settings)];
+    const args = [folder, JSON.stringify(settings), ...(checkpoint === undefined ? [] : [checkpoint])];
     this.#workers = Array.from({ length: count }, () => fork(script, args, { execArgv: process.execArgv }));
   }
 

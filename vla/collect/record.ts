@@ -4,6 +4,7 @@ import type { LiberoEnv } from "../libero/env.ts";
 import { placeFixtures } from "../libero/fixture-poses.ts";
 import { NINA } from "../libero/protocols.ts";
 import type { Observation } from "../observation.ts";
+import type { Policy } from "../policy.ts";
 import { Expert } from "../suites/mini/expert.ts";
 
 /** Where an episode starts, and what varies it. */
@@ -18,48 +19,121 @@ export interface Start {
   readonly expertSeed: number;
 }
 
+/** A policy that drives until the expert takes over. */
+export interface Pupil {
+  readonly policy: Policy;
+  readonly policySeed: number;
+  readonly instruction: string;
+  /** Probability that a chunk of actions is the policy's; else the expert drives for as long. */
+  readonly share: number;
+}
+
+/** Why nothing is recorded: the expert did not succeed, or the pupil did before the expert took over. */
+export type Unrecorded = "failed" | "solved";
+
 /** A burst of noise starts at a step with this probability, unless one goes on. */
 const BURST = 0.06;
 const SHORTEST_BURST = 3;
 const LONGEST_BURST = 8;
 
 const MAX_STEPS = 300;
+/** Longest that a pupil drives, control steps: 60 % of what an evaluation allows. */
+const LONGEST_LEAD = 180;
+/** Control steps between two draws of who drives, as many as an evaluation executes of a plan. */
+const CHUNK = 10;
 
 /**
- * One episode of the scripted expert; null when it does not succeed. The hand is now and then pushed off its way: for
- * some steps a fixed deviation, normal with spread `noise` in action units, is added to the translation that is executed.
- * What is recorded is what the expert wanted, so the recordings show how to come back (DART, arXiv:1703.09327).
+ * One episode of the scripted expert. The hand is now and then pushed off its way: for some steps a fixed deviation,
+ * normal with spread `noise` in action units, is added to the translation that is executed. What is recorded is what the
+ * expert wanted, so the recordings show how to come back (DART, arXiv:1703.09327).
+ *
+ * With a pupil the recording begins where that has driven to, after a number of steps drawn evenly from 1 to 180: the
+ * expert shows how to go on from states that the policy itself comes to (DAgger, arXiv:1011.0686). From then on the
+ * expert drives for good. It is not merely asked at each step of the policy's, for a policy of chunks learns several
+ * actions at once: wishes one after the other, none of which was fulfilled, add up to a motion that goes too far.
  */
-export function recordEpisode(
+export async function recordEpisode(
   env: LiberoEnv,
-  { task, state, seed, expertSeed }: Start,
+  start: Start,
   noise: number,
   random: Random,
-): RecordedEpisode | null {
+  pupil?: Pupil,
+): Promise<RecordedEpisode | Unrecorded> {
+  const { seed } = start;
   env.reset({ seed, resets: 0 });
-  env.setInitState(state);
-  for (let i = 0; i < NINA.settle.steps; i++) env.advance(NINA.settle.action);
+  env.setInitState(start.state);
+  for (let i = 1; i < NINA.settle.steps; i++) env.advance(NINA.settle.action);
+  const { observation } = env.step(NINA.settle.action);
 
-  const expert = new Expert(task, env.sim, expertSeed);
+  const rows = new Rows(env);
+  if (pupil && (await lead(env, pupil, start, observation, rows, random)) === "solved") return "solved";
+  const expert = new Expert(start.task, env.sim, start.expertSeed);
   const push = bursts(noise, random);
-  const actions: number[][] = [];
-  const states: Float64Array[] = [];
-  const observations: Observation[] = [];
-  while (actions.length < MAX_STEPS) {
+  for (let step = 0; step < MAX_STEPS; step++) {
     const action = expert.act();
     const deviation = push();
     const executed = action.map((value, i) => (i < 3 ? clamp(value + deviation[i]) : value));
-    const { qpos, qvel } = env.sim.views;
-    states.push(Float64Array.of(env.sim.data.time, ...qpos, ...qvel));
-    actions.push(action);
-    const { success, observation } = env.step(executed);
-    observations.push(observation);
-    if (success) {
+    if (rows.step(action, executed)) {
       const mjcf = placeFixtures(env.scene, env.scene.fixturePoses(seed, 0));
-      return { mjcf, actions, states, observations };
+      return { mjcf, actions: rows.actions, states: rows.states, observations: rows.observations };
     }
   }
-  return null;
+  return "failed";
+}
+
+/** What is recorded, a row per step. */
+class Rows {
+  readonly actions: (readonly number[])[] = [];
+  readonly states: Float64Array[] = [];
+  readonly observations: Observation[] = [];
+  readonly #env: LiberoEnv;
+
+  constructor(env: LiberoEnv) {
+    this.#env = env;
+  }
+
+  /** Executes an action and notes the one that the expert wanted. Returns whether the goal is reached. */
+  step(wanted: readonly number[], executed: ArrayLike<number>): boolean {
+    const { data, views } = this.#env.sim;
+    this.states.push(Float64Array.of(data.time, ...views.qpos, ...views.qvel));
+    this.actions.push(wanted);
+    const { success, observation } = this.#env.step(executed);
+    this.observations.push(observation);
+    return success;
+  }
+}
+
+/**
+ * Lets the pupil drive. Of its steps the last is recorded, with the expert's wish, because its picture is the one that
+ * the expert's first action answers.
+ */
+async function lead(
+  env: LiberoEnv,
+  { policy, policySeed, instruction, share }: Pupil,
+  { task, expertSeed }: Start,
+  seen: Observation,
+  rows: Rows,
+  random: Random,
+): Promise<"solved" | "handed over"> {
+  policy.reset(policySeed);
+  const last = random.integer(LONGEST_LEAD);
+  for (let step = 0; ; ) {
+    const expert = new Expert(task, env.sim, expertSeed);
+    const plan = random.uniform() < share ? (await policy.act(seen, instruction)).actions : null;
+    const chunk = Math.min(plan?.length ?? CHUNK, CHUNK);
+    for (let t = 0; t < chunk; t++, step++) {
+      const action = plan?.[t] ?? expert.act();
+      if (step === last) {
+        const wanted = new Expert(task, env.sim, expertSeed).act();
+        return rows.step(wanted, action) ? "solved" : "handed over";
+      }
+      // Pictures cost more than physics: none are drawn that nobody looks at.
+      let success: boolean;
+      if (t === chunk - 1) ({ success, observation: seen } = env.step(action));
+      else ({ success } = env.advance(action));
+      if (success) return "solved";
+    }
+  }
 }
 
 const NONE = [0, 0, 0] as const;

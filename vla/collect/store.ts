@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { makeFolder, readText, writeFileAtomic } from "../../core/index.ts";
+import type { Unrecorded } from "./record.ts";
 
 /** What the recordings of a folder follow from. */
 export interface CollectSettings {
@@ -16,13 +17,21 @@ export interface CollectSettings {
   readonly seed: number;
   /** Random scenes in place of the expert's episodes. */
   readonly random: boolean;
+  /** What drives before the expert takes over; absent where the expert drives from the start. */
+  readonly policy?: {
+    /** SHA-256 of the checkpoint's files. */
+    readonly checkpoint: string;
+    /** Probability that a chunk of actions is the policy's. */
+    readonly share: number;
+  };
 }
 
 const SETTINGS = "collect.json";
 
 /**
  * Where a collection keeps its files: `collect.json`, and `TASK_demo.hdf5` for each task that is done. Until then
- * `parts/TASK/START.hdf5` holds a success and `START.failed` tells of a failure, so that what was killed goes on.
+ * `parts/TASK/START.hdf5` holds a success, and `START.failed` or `START.solved` tells that there is nothing to record, so
+ * that what was killed goes on.
  */
 export class CollectStore {
   readonly folder: string;
@@ -56,19 +65,28 @@ export class CollectStore {
     return join(this.#parts(task), `${start}.hdf5`);
   }
 
-  /** Notes that the expert did not succeed at a start. */
-  noteFailure(task: string, start: number): void {
+  /** Notes that a start gave nothing to record. */
+  noteUnrecorded(task: string, start: number, why: Unrecorded): void {
     makeFolder(this.#parts(task));
-    writeFileAtomic(join(this.#parts(task), `${start}.failed`), "");
+    writeFileAtomic(join(this.#parts(task), `${start}.${why}`), "");
   }
 
-  /** Starts that were played: whether each succeeded. */
+  /** Starts that were played: whether each was recorded. */
   played(task: string): Map<number, boolean> {
+    return new Map([...this.#results(task)].map(([start, result]) => [start, result === "hdf5"]));
+  }
+
+  /** How many starts gave nothing to record for this reason. */
+  unrecorded(task: string, why: Unrecorded): number {
+    return [...this.#results(task).values()].filter((result) => result === why).length;
+  }
+
+  #results(task: string): Map<number, string> {
     const folder = this.#parts(task);
     if (!existsSync(folder)) return new Map();
-    const results = readdirSync(folder).flatMap((name): [number, boolean][] => {
-      const match = name.match(/^(\d+)\.(hdf5|failed)$/);
-      return match ? [[Number(match[1]), match[2] === "hdf5"]] : [];
+    const results = readdirSync(folder).flatMap((name): [number, string][] => {
+      const match = name.match(/^(\d+)\.(hdf5|failed|solved)$/);
+      return match ? [[Number(match[1]), match[2]]] : [];
     });
     return new Map(results);
   }

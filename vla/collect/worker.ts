@@ -10,11 +10,12 @@ import { LiberoEnv } from "../libero/env.ts";
 import { createRenderer } from "../libero/render/renderer.ts";
 import { groupByScene, type SceneTask } from "../libero/scene-mates.ts";
 import { findTask, loadSuite, type Task } from "../libero/suites.ts";
+import type { NinaPolicy } from "../policies/nina.ts";
 import { RandomScenes } from "../pretrain/random-scenes.ts";
 import { sampleInitStates } from "../suites/mini/make-init-states.ts";
 import { MINI, miniRoots } from "../suites/mini/roots.ts";
 import { demonstrationHeader } from "./header.ts";
-import { recordEpisode } from "./record.ts";
+import { type Pupil, recordEpisode, type Unrecorded } from "./record.ts";
 import { type CollectSettings, CollectStore } from "./store.ts";
 
 /** What a worker is asked for, and its answer. */
@@ -41,10 +42,14 @@ class Player {
   #env: LiberoEnv | null = null;
   #scenes: RandomScenes | null = null;
   #states = new Map<number, Float64Array>();
+  /** Folder of the policy that drives before the expert. */
+  readonly #checkpoint: string | undefined;
+  #policy: NinaPolicy | null = null;
 
-  constructor(folder: string, settings: CollectSettings) {
+  constructor(folder: string, settings: CollectSettings, checkpoint: string | undefined) {
     this.#settings = settings;
     this.#store = CollectStore.open(folder, settings);
+    this.#checkpoint = checkpoint;
   }
 
   async play({ task: name, start }: Request): Promise<boolean> {
@@ -52,18 +57,36 @@ class Player {
     await this.#open(name);
     const task = this.#task as Task;
     const episode = this.#scenes ? this.#random(start, this.#scenes) : await this.#expert(task, start);
-    if (episode) {
+    if (typeof episode === "string") this.#store.noteUnrecorded(name, start, episode);
+    else {
       const header = demonstrationHeader(task, miniRoots.libero, readText(task.bddlPath, 2 ** 20), imageSize);
       await writeLiberoDemonstrations(this.#store.part(name, start), header, [episode]);
-    } else this.#store.noteFailure(name, start);
-    return episode !== null;
+    }
+    return typeof episode !== "string";
   }
 
-  async #expert(task: Task, start: number): Promise<RecordedEpisode | null> {
+  async #expert(task: Task, start: number): Promise<RecordedEpisode | Unrecorded> {
     const { seed, noise } = this.#settings;
-    const random = new Random(episodeSeed(seed, MINI, task.name, start), 1);
+    const own = episodeSeed(seed, MINI, task.name, start);
     const from = { task: task.name, state: await this.#state(task, start), seed, expertSeed: start };
-    return recordEpisode(this.#env as LiberoEnv, from, noise, random);
+    const pupil = await this.#pupil(task, own);
+    return recordEpisode(this.#env as LiberoEnv, from, noise, new Random(own, 1), pupil);
+  }
+
+  async #pupil({ instruction }: Task, policySeed: number): Promise<Pupil | undefined> {
+    if (this.#checkpoint === undefined || !this.#settings.policy) return undefined;
+    const { share, checkpoint: expected } = this.#settings.policy;
+    if (!this.#policy) {
+      const { NinaPolicy } = await import("../policies/nina.ts");
+      const { checkpointDigest, loadCheckpoint } = await import("../checkpoint.ts");
+      this.#policy = new NinaPolicy(this.#checkpoint, loadCheckpoint(this.#checkpoint));
+      // Training may have gone on in that folder meanwhile.
+      const found = checkpointDigest(this.#checkpoint);
+      if (found !== expected)
+        throw new Error(`${this.#checkpoint}: expected the files of digest ${expected}, found ${found}`);
+    }
+    this.#policy.prepare(instruction);
+    return { policy: this.#policy, policySeed, instruction, share };
   }
 
   #random(number: number, scenes: RandomScenes): RecordedEpisode {
@@ -100,8 +123,8 @@ class Player {
   }
 }
 
-const [folder, settings] = process.argv.slice(2);
-const player = new Player(folder, JSON.parse(settings));
+const [folder, settings, checkpoint] = process.argv.slice(2);
+const player = new Player(folder, JSON.parse(settings), checkpoint);
 process.on("message", async (request: Request) => {
   let answer: Answer;
   try {

@@ -7,7 +7,7 @@
  * the episode stops at success.
  */
 import { Mt19937 } from "../../libero/mt19937.ts";
-import { GRIP_SITE, HAND_BODY } from "../../libero/robot.ts";
+import { FINGER_JOINTS, GRIP_SITE, HAND_BODY } from "../../libero/robot.ts";
 import type { Sim } from "../../libero/sim.ts";
 
 type Vector = readonly [x: number, y: number, z: number];
@@ -23,6 +23,8 @@ const ROTATION = 0.5;
  * the arm, where friction and its pull to the home posture hold it; 2 keeps its motion well damped (ζ = 0.7).
  */
 const GAIN = 2;
+/** Fingers about a block of 4 cm are at most so far apart, metres; open ones 8 cm. */
+const HELD_OPENING = 0.06;
 const OPEN = -1;
 const CLOSED = 1;
 
@@ -107,25 +109,54 @@ function* put(hand: Hand, ...moves: readonly (readonly [block: string, place: Pl
   }
 }
 
-/** Grasps a block from above and sets it down; ends early when the fingers have lost it. */
-function* pickAndPlace(hand: Hand, block: string, { body, spot }: Place): Generator<Action, void> {
-  const yaw = hand.nearestYaw(block);
+/**
+ * Takes a block, from above, and sets it down. What the world is like already is not done again, and where something
+ * went wrong it ends early: then it is for the caller to look at the world and begin again.
+ */
+function* pickAndPlace(hand: Hand, block: string, place: Place): Generator<Action, void> {
   const hover = hand.vary(0.1, 0.02);
+  if (!hand.holds(block)) yield* pick(hand, block, hover);
+  else if (!hand.isAbove(place, block)) yield* lift(hand, block, hover, hand.yaw());
+  if (hand.holds(block)) yield* release(hand, block, place);
+}
+
+function* pick(hand: Hand, block: string, hover: number): Generator<Action, void> {
+  const yaw = hand.nearestYaw(block);
   const at = (height: number) => () => up(hand.position(block), height);
+  /** The block was turned: its faces are elsewhere. */
+  const turned = (): boolean => Math.abs(wrap(hand.nearestYaw(block) - yaw, Math.PI / 2)) > 0.15;
+  /** The hand is beside the way down. */
+  const strayed = (): boolean => turned() || aside(hand.tip(), hand.position(block)) > 0.03;
 
-  yield* reach(hand, at(hover), yaw, OPEN, 0.012);
-  yield* reach(hand, at(0.002), yaw, OPEN, 0.007);
+  if (!hand.isOver(block, yaw, hover)) yield* reach(hand, at(hover), yaw, OPEN, 0.012, turned);
+  yield* reach(hand, at(0.002), yaw, OPEN, 0.007, strayed);
+  if (strayed()) return;
   yield* grip(hand, CLOSED, 7);
-  const lifted = up(hand.position(block), hover);
-  yield* reach(hand, () => lifted, yaw, CLOSED, 0.02);
-  if (!hand.holds(block)) return;
+  yield* lift(hand, block, hover, yaw);
+}
 
+function* lift(hand: Hand, block: string, height: number, yaw: number): Generator<Action, void> {
+  const lifted = up(hand.position(block), height);
+  yield* reach(
+    hand,
+    () => lifted,
+    yaw,
+    CLOSED,
+    0.02,
+    () => !hand.holds(block),
+  );
+}
+
+/** Sets a block that is held down in its place. */
+function* release(hand: Hand, block: string, { body, spot }: Place): Generator<Action, void> {
   // The goal is the block's: the hand holds it a little off centre.
   const over = (height: number) => () =>
     add(up(hand.inFrame(body, spot), height), subtract(hand.tip(), hand.position(block)));
-  yield* reach(hand, over(hand.vary(0.075, 0.02)), 0, CLOSED, 0.012);
-  if (!hand.holds(block)) return;
-  yield* reach(hand, over(0), 0, CLOSED, 0.01);
+  const lost = (): boolean => !hand.holds(block);
+
+  yield* reach(hand, over(hand.vary(0.075, 0.02)), 0, CLOSED, 0.012, lost);
+  if (lost()) return;
+  yield* reach(hand, over(0), 0, CLOSED, 0.01, lost);
   yield* grip(hand, OPEN, 5);
   const away = up(hand.tip(), 0.1);
   yield* reach(hand, () => away, 0, OPEN, 0.02);
@@ -142,16 +173,25 @@ function* pushShut(hand: Hand, drawer: string, slide: string): Skill {
   for (;;) {
     const sideways = hand.vary(0, 0.015);
     const height = hand.vary(0.005, 0.003);
-    /** A point before the handle, `gap` from the fingertips to it. */
-    const before = (gap: number, above: number) => () =>
-      up(hand.inFrame(drawer, [handle[0] + sideways, handle[1] - fingers - gap, handle[2]]), above);
+    /** A point before the handle, `gap` from the fingertips to it, in the drawer's frame. */
+    const spot = (gap: number): Vector => [handle[0] + sideways, handle[1] - fingers - gap, handle[2]];
+    const before = (gap: number, above: number) => () => up(hand.inFrame(drawer, spot(gap)), above);
     const gap = hand.vary(0.05, 0.01);
+    /** The shut hand is before the handle, or has only just been pushed on. */
+    const aims = (): boolean => {
+      const [x, y, z] = subtract(hand.intoFrame(drawer, hand.tip()), spot(0));
+      return hand.opening() < 0.02 && Math.abs(x) < 0.04 && -0.09 < y && y < 0.02 && Math.abs(z) < 0.025;
+    };
 
-    yield* reach(hand, before(gap, hand.vary(0.12, 0.02)), 0, CLOSED, 0.02);
-    yield* reach(hand, before(gap, height), 0, CLOSED, 0.012);
-    for (let step = 0; step < 60 && hand.joint(slide) < 0.008; step++)
+    if (!aims()) {
+      const above = hand.vary(0.12, 0.02);
+      const isOver = aside(hand.tip(), before(gap, 0)()) < 0.02 && hand.tip()[2] > before(gap, 0)()[2];
+      if (!isOver) yield* reach(hand, before(gap, above), 0, CLOSED, 0.02);
+      yield* reach(hand, before(gap, height), 0, CLOSED, 0.012);
+    }
+    for (let step = 0; step < 60 && hand.joint(slide) < 0.008 && aims(); step++)
       yield hand.towards(before(-lead, height)(), 0, CLOSED);
-    yield* reach(hand, before(gap, height), 0, CLOSED, 0.02);
+    if (aims()) yield* reach(hand, before(gap, height), 0, CLOSED, 0.02);
   }
 }
 
@@ -160,6 +200,12 @@ function* pullOpen(hand: Hand, drawer: string, slide: string): Skill {
   /** Midway from the front's inner face to the handle's outer one, in the drawer's frame. */
   const front: Vector = [0, -0.102, 0.05];
   const lead = 0.04;
+  /** The hand is about the front, whether shut or not. */
+  const isAbout = (): boolean => {
+    const [x, y, z] = subtract(hand.intoFrame(drawer, hand.tip()), front);
+    return Math.abs(x) < 0.06 && Math.abs(y) < 0.025 && Math.abs(z) < 0.025;
+  };
+  const clasps = (): boolean => isAbout() && hand.opening() < 0.05;
 
   for (;;) {
     const sideways = hand.vary(0, 0.015);
@@ -169,10 +215,15 @@ function* pullOpen(hand: Hand, drawer: string, slide: string): Skill {
       return () => hand.inFrame(drawer, [front[0] + sideways, front[1] - out, height]);
     };
 
-    yield* reach(hand, at(hand.vary(0.09, 0.02)), 0, OPEN, 0.015);
-    yield* reach(hand, at(hand.vary(0, 0.003)), 0, OPEN, 0.01);
-    yield* grip(hand, CLOSED, 7);
-    for (let step = 0; step < 40 && hand.joint(slide) > -0.15; step++)
+    if (!clasps()) {
+      const above = hand.vary(0.09, 0.02);
+      const isOver = aside(hand.tip(), at(0)()) < 0.015 && hand.tip()[2] > at(0)()[2];
+      if (!isOver || hand.opening() < 0.065) yield* reach(hand, at(above), 0, OPEN, 0.015);
+      yield* reach(hand, at(hand.vary(0, 0.003)), 0, OPEN, 0.01, () => aside(hand.tip(), at(0)()) > 0.03);
+      if (!isAbout()) continue;
+      yield* grip(hand, CLOSED, 7);
+    }
+    for (let step = 0; step < 40 && hand.joint(slide) > -0.15 && clasps(); step++)
       yield hand.towards(at(0, lead)(), 0, CLOSED);
     yield* grip(hand, OPEN, 5);
     const away = up(hand.tip(), 0.1);
@@ -180,15 +231,19 @@ function* pullOpen(hand: Hand, drawer: string, slide: string): Skill {
   }
 }
 
-/** Moves the grip site to a goal that may itself move, pointing down, until it is near enough; gives up after 4 s. */
+/**
+ * Moves the grip site to a goal that may itself move, pointing down, until it is near enough or `stop` says that there is
+ * no use in it; gives up after 4 s.
+ */
 function* reach(
   hand: Hand,
   goal: () => Vector,
   yaw: number,
   grip: number,
   within: number,
+  stop: () => boolean = () => false,
 ): Generator<Action, void> {
-  for (let step = 0; step < 80; step++) {
+  for (let step = 0; step < 80 && !stop(); step++) {
     if (distance(goal(), hand.tip()) < within && Math.abs(hand.yawError(yaw)) < 0.06) return;
     yield hand.towards(goal(), yaw, grip);
   }
@@ -243,7 +298,8 @@ class Hand {
     return add(this.position(body), [cos * x - sin * y, sin * x + cos * y, z]);
   }
 
-  #intoFrame(body: string, point: Vector): Vector {
+  /** A point of the world frame in the frame of an upright body. */
+  intoFrame(body: string, point: Vector): Vector {
     const [cos, sin] = [Math.cos(this.#bodyYaw(body)), Math.sin(this.#bodyYaw(body))];
     const [x, y, z] = subtract(point, this.position(body));
     return [cos * x + sin * y, cos * y - sin * x, z];
@@ -255,14 +311,33 @@ class Hand {
     return Math.atan2(x[1], x[0]);
   }
 
-  /** Whether a block is between the fingers. */
+  /** Between the fingers, metres. */
+  opening(): number {
+    return this.joint(FINGER_JOINTS[0]) - this.joint(FINGER_JOINTS[1]);
+  }
+
+  /** Whether a block is between the fingers, and these are not open. */
   holds(block: string): boolean {
-    return distance(this.position(block), this.tip()) < 0.03;
+    return distance(this.position(block), this.tip()) < 0.03 && this.opening() < HELD_OPENING;
+  }
+
+  /** Whether the open hand may go straight down to a block. */
+  isOver(block: string, yaw: number, highest: number): boolean {
+    const [tip, at] = [this.tip(), this.position(block)];
+    const height = tip[2] - at[2];
+    const turned = Math.abs(this.yawError(yaw)) < 0.06;
+    return height > 0 && height < highest && aside(tip, at) < 0.012 && turned && this.opening() > 0.065;
+  }
+
+  /** Whether a block is so high, or so near its place, that it may go straight to it. */
+  isAbove({ body, spot }: Place, block: string): boolean {
+    const [at, goal] = [this.position(block), this.inFrame(body, spot)];
+    return at[2] - goal[2] > 0.05 || aside(at, goal) < 0.03;
   }
 
   /** Whether a block lies in its place, or in the hand just over it. */
   isIn({ body, spot, room }: Place, block: string): boolean {
-    const [x, y, z] = this.#intoFrame(body, this.position(block));
+    const [x, y, z] = this.intoFrame(body, this.position(block));
     return Math.abs(x) < room[0] && Math.abs(y) < room[1] && Math.abs(z - spot[2]) < 0.015;
   }
 
@@ -270,9 +345,12 @@ class Hand {
     return wrap(yaw - this.yaw(), 2 * Math.PI);
   }
 
-  /** The hand's angle, nearest to 0, at which its fingers meet two faces of a cube. */
+  /** The hand's angle, nearest to 0, at which its fingers meet two faces of a cube, whichever it lies on. */
   nearestYaw(cube: string): number {
-    return wrap(this.#bodyYaw(cube), Math.PI / 2);
+    const [w, x, y, z] = this.#quaternion(cube);
+    const upright = Math.abs(2 * (x * z - w * y)) < 0.7;
+    const side = upright ? this.#bodyYaw(cube) : Math.atan2(1 - 2 * (x * x + z * z), 2 * (x * y - w * z));
+    return wrap(side, Math.PI / 2);
   }
 
   /** The action that leads the grip site to `goal`, the hand pointing straight down and turned by `yaw`. */
@@ -310,9 +388,13 @@ class Hand {
     ];
   }
 
-  #bodyYaw(body: string): number {
+  #quaternion(body: string): Float64Array {
     const at = 4 * this.#sim.id("body", body);
-    const [w, x, y, z] = this.#sim.views.bodyQuat.subarray(at, at + 4);
+    return this.#sim.views.bodyQuat.subarray(at, at + 4);
+  }
+
+  #bodyYaw(body: string): number {
+    const [w, x, y, z] = this.#quaternion(body);
     return Math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z));
   }
 }
@@ -331,6 +413,11 @@ function subtract(a: Vector, b: Vector): Vector {
 
 function cross(a: Vector, b: Vector): Vector {
   return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+}
+
+/** Distance in the plane. */
+function aside(a: Vector, b: Vector): number {
+  return Math.hypot(a[0] - b[0], a[1] - b[1]);
 }
 
 function up([x, y, z]: Vector, height: number): Vector {
