@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -82,4 +82,28 @@ describe("vla/train.ts", () => {
     },
     300_000,
   );
+
+  test("encodes demonstrations once for the runs of all seeds", async () => {
+    const own = join(root, "features");
+    mkdirSync(own);
+    await writeTinyData(own);
+    const files = (): string[] => readdirSync(own).filter((name) => name.startsWith("features-"));
+    const flags = [
+      "--data",
+      own,
+      "--frozen",
+      "--blocks",
+      "1",
+      "--width",
+      "8",
+      "--steps",
+      "1",
+      "--batch",
+      "4",
+    ];
+    for (const seed of ["0", "1"]) {
+      await train(...flags, "--out", join(root, `seed-${seed}`), "--seed", seed);
+      expect(files()).toHaveLength(1);
+    }
+  }, 120_000);
 });
