@@ -135,16 +135,10 @@ function* pick(hand: Hand, block: string, hover: number): Generator<Action, void
   yield* lift(hand, block, hover, yaw);
 }
 
+/** Lifts even what it has lost: so the fingers are shut when they come down again, and find room between things. */
 function* lift(hand: Hand, block: string, height: number, yaw: number): Generator<Action, void> {
   const lifted = up(hand.position(block), height);
-  yield* reach(
-    hand,
-    () => lifted,
-    yaw,
-    CLOSED,
-    0.02,
-    () => !hand.holds(block),
-  );
+  yield* reach(hand, () => lifted, yaw, CLOSED, 0.02);
 }
 
 /** Sets a block that is held down in its place. */
