@@ -17,9 +17,20 @@ interface Ended {
   readonly stderr: string;
 }
 
+/** With bash, for redirections, but without the startup file that it reads when its input is a socket, as here. */
 function run(script: string, args: readonly string[], redirection = ""): Promise<Ended> {
   const env = { ...process.env, LIBERO_ROOT: "", ROBOSUITE_ROOT: "" };
-  const command = ["-c", `"$@" ${redirection}`, "bash", process.execPath, "--import", "tsx", script, ...args];
+  const command = [
+    "--norc",
+    "-c",
+    `"$@" ${redirection}`,
+    "bash",
+    process.execPath,
+    "--import",
+    "tsx",
+    script,
+    ...args,
+  ];
   const child = spawn("bash", command, { cwd: ROOT, env });
   let [stdout, stderr] = ["", ""];
   child.stdout.on("data", (part) => (stdout += part));

@@ -152,7 +152,7 @@ describe("runMain", () => {
   const run = (body: string, redirection: string) => {
     const script = `import { parseCli, runMain } from "./core/cli.ts"; await runMain(async () => { ${body} });`;
     const node = `"${process.execPath}" --import tsx --input-type=module -e '${script}'`;
-    return spawnSync("bash", ["-c", `set -o pipefail; ${node} ${redirection}`], {
+    return spawnSync("bash", ["--norc", "-c", `set -o pipefail; ${node} ${redirection}`], {
       cwd: new URL("../..", import.meta.url),
       encoding: "utf8",
     });

@@ -45,7 +45,8 @@ function start(
 
 /** The script within a line of bash, there called "$@". */
 const shell = (line: string, ...args: string[]) =>
-  follow(spawn("bash", ["-c", line, "bash", process.execPath, ...SCRIPT, ...args], { cwd: ROOT })).ended;
+  follow(spawn("bash", ["--norc", "-c", line, "bash", process.execPath, ...SCRIPT, ...args], { cwd: ROOT }))
+    .ended;
 
 function follow(child: ChildProcessWithoutNullStreams): { child: ChildProcess; ended: Promise<Ended> } {
   let [stdout, stderr] = ["", ""];

@@ -56,7 +56,7 @@ describe("appendJsonLine", () => {
       appendJsonLine(process.argv[1], "c");`;
     // Files of at most 1 KiB: the second line is written up to there, as on a disk that fills up.
     const node = [process.execPath, "--import", "tsx", "--input-type=module", "-e", script, path];
-    const { stdout, stderr } = spawnSync("bash", ["-c", 'ulimit -f 1; "$@"', "bash", ...node], {
+    const { stdout, stderr } = spawnSync("bash", ["--norc", "-c", 'ulimit -f 1; "$@"', "bash", ...node], {
       cwd: fileURLToPath(new URL("../..", import.meta.url)),
       encoding: "utf8",
     });
