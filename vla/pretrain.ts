@@ -27,7 +27,7 @@ const schema = {
     "killed. Every twentieth episode is held out and measured. vla/train.ts --encoder takes the folder that is written.\n" +
     "One core learns from 95 examples a second: the default takes half an hour, after a minute or two of labelling.",
   options: {
-    data: { type: "string", help: "folder of demonstrations of the embedded suite" },
+    data: { type: "string", help: "folder of demonstrations of the embedded suite, folders in it too" },
     scenes: { type: "string", help: "folder of its random scenes" },
     out: { type: "string", help: "folder of the run" },
     steps: { type: "integer", least: 1, default: 5000, help: "updates" },

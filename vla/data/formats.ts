@@ -26,8 +26,8 @@ const liberoHdf5: Format = {
 const FORMATS: readonly Format[] = [liberoHdf5];
 
 /**
- * The files of demonstrations that a path stands for, all of one format: itself, or those of a folder in the order of
- * their names.
+ * The files of demonstrations that a path stands for, all of one format: itself, or those of a folder and the folders in
+ * it, in the order of their names.
  * @throws FormatError when there are none, or of several formats.
  */
 export function demonstrationFiles(path: string, formats: readonly Format[] = FORMATS): string[] {
@@ -35,7 +35,7 @@ export function demonstrationFiles(path: string, formats: readonly Format[] = FO
   if (!statSync(path, { throwIfNoEntry: false }))
     throw new FormatError(path, `demonstrations (${known})`, "no such file or folder");
   const files = statSync(path).isDirectory()
-    ? readdirSync(path)
+    ? readdirSync(path, { recursive: true, encoding: "utf8" })
         .filter((name) => formats.some(({ inFolder }) => inFolder(name)))
         .sort()
         .map((name) => join(path, name))

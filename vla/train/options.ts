@@ -20,7 +20,10 @@ const schema = {
     "killed, to the same weights. Writes into --out: config.json, metrics.jsonl, curves.png, events for TensorBoard, and the\n" +
     "checkpoints last/ and best/, which vla/eval.ts --checkpoint plays.",
   options: {
-    data: { type: "string", help: "folder of demonstrations, as vla/collect.ts writes it" },
+    data: {
+      type: "string",
+      help: "folder of demonstrations, as vla/collect.ts writes it, folders in it too",
+    },
     "libero-data": {
       type: "string",
       help: "instead: folder of LIBERO's own, with a folder per suite",

@@ -23,6 +23,14 @@ test("a folder stands for its demonstrations in the order of their names, whatev
   expect(demonstrationFiles(join(folder, "b_demo.hdf5"))).toEqual([join(folder, "b_demo.hdf5")]);
 });
 
+test("folders in a folder belong to it: what was collected one after the other is one set", () => {
+  mkdirSync(join(folder, "later"));
+  touch("a_demo.hdf5", "z_demo.hdf5", join("later", "a_demo.hdf5"));
+  expect(demonstrationFiles(folder)).toEqual(
+    ["a_demo.hdf5", join("later", "a_demo.hdf5"), "z_demo.hdf5"].map((name) => join(folder, name)),
+  );
+});
+
 test("each mistake is told with its place", async () => {
   const none = join(root, "none");
   expect(() => demonstrationFiles(none)).toThrow(
