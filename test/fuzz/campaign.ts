@@ -76,7 +76,8 @@ async function tryInputs(
     const before = tally;
     const count = (counts: Counts): void => {
       tally = {
-        inputs: counts.index,
+        // A process that was ended before its first input left the counts of what it did before.
+        inputs: Math.max(before.inputs, counts.index),
         accepted: before.accepted + counts.accepted,
         refused: before.refused + counts.refused,
         unrepeated: before.unrepeated,

@@ -20,8 +20,10 @@ describe("a fault that was planted", () => {
   ])("is found, minimised and saved: a reader that %s", async (name, text) => {
     const module = new URL(`planted/${name}.ts`, import.meta.url).href;
     const limits = { milliseconds: 400, bytes: 2 ** 27 };
-    const { findings, inputs } = await campaign({ name, module, seed: 1, milliseconds: 1500, out, limits });
+    const options = { name, module, seed: 1, milliseconds: 1500, out, limits };
+    const { findings, inputs, accepted, refused } = await campaign(options);
     expect(inputs).toBeGreaterThan(0);
+    expect(accepted + refused).toBeLessThanOrEqual(inputs);
     expect(findings.map((finding) => finding.text)).toEqual([expect.stringMatching(text)]);
     const [{ path }] = findings;
     expect(readFileSync(path, "utf8")).toBe("!");
