@@ -9,13 +9,9 @@
 import { readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type CliSchema, makeFolder, parseCli, readText, runMain } from "../../../core/index.ts";
-import { MOST_BDDL_BYTES, parseBddl } from "../../libero/bddl.ts";
-import { loadObject } from "../../libero/compose/object.ts";
-import { planPlacement } from "../../libero/compose/placement-plan.ts";
+import { type CliSchema, makeFolder, parseCli, runMain } from "../../../core/index.ts";
 import { HOME } from "../../libero/compose/robot.ts";
-import { composeScene } from "../../libero/compose/scene.ts";
-import { workspaceOf } from "../../libero/compose/workspaces.ts";
+import { composeScene, placementPlanOf } from "../../libero/compose/scene.ts";
 import { writeInitStates } from "../../libero/init-states-writer.ts";
 import { Mt19937 } from "../../libero/mt19937.ts";
 import { samplePlacements } from "../../libero/placement.ts";
@@ -35,23 +31,17 @@ const HALF_OPEN = [-0.11, -0.07] as const;
  * scene start alike. The suite's files hold rows 0 to 49; later ones are as many other starts, for demonstrations, as one likes.
  */
 export async function sampleInitStates(task: Task, first = 0, count: number = ROWS): Promise<Float64Array[]> {
-  const problem = parseBddl(readText(task.bddlPath, MOST_BDDL_BYTES), task.bddlPath);
-  const workspace = workspaceOf(problem.name, task.bddlPath);
-  const roots = {
-    libero: join(miniRoots.libero, "libero", "libero", "assets"),
-    robosuite: join(miniRoots.robosuite, "robosuite", "models", "assets"),
-  };
-  const movable = problem.objects.map((object) => loadObject(object, "object", roots, task.bddlPath));
-  const fixed = problem.fixtures
-    .filter((fixture) => fixture.category !== workspace.category)
-    .map((fixture) => loadObject(fixture, "fixture", roots, task.bddlPath));
-  const objects = new Map([...movable, ...fixed].map((object) => [object.facts.name, object]));
-  const plan = planPlacement(problem, workspace, objects, task.bddlPath);
+  const from = { ...miniRoots, task };
+  const scene = composeScene(from);
+  const plan = placementPlanOf(from);
+  const [movable, fixed] = (["object", "fixture"] as const).map((kind) =>
+    scene.objects.filter((object) => object.kind === kind),
+  );
   const asked = new Map(
     plan.properties.flatMap(({ joints, range }) => joints.map((joint) => [joint, range])),
   );
 
-  using sim = await Sim.open(composeScene({ ...miniRoots, task }), { cacheFolder: null });
+  using sim = await Sim.open(scene, { cacheFolder: null });
   return Array.from({ length: count }, (_, i) => {
     const row = first + i;
     const poses = samplePlacements(plan, row, 0);
@@ -66,11 +56,11 @@ export async function sampleInitStates(task: Task, first = 0, count: number = RO
     FINGER_JOINTS.forEach((joint, j) => {
       qpos[sim.qposAddress(joint)] = HOME.fingers[j];
     });
-    for (const { facts } of movable) {
-      const { pos, quat } = poses.get(facts.name)!;
-      qpos.set([...pos, ...quat], sim.qposAddress(facts.joints[0]));
+    for (const { name, joints } of movable) {
+      const { pos, quat } = poses.get(name)!;
+      qpos.set([...pos, ...quat], sim.qposAddress(joints[0]));
     }
-    for (const joint of fixed.flatMap(({ facts }) => facts.joints))
+    for (const joint of fixed.flatMap(({ joints }) => joints))
       qpos[sim.qposAddress(joint)] = random.uniform(...(asked.get(joint) ?? HALF_OPEN));
     return state;
   });
