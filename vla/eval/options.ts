@@ -18,6 +18,25 @@ export const EMBEDDED = {
   episodes: 2,
 } as const;
 
+/** Which tasks, for every command that plays some. */
+export const SUITE_OPTIONS = {
+  suite: {
+    type: "string",
+    default: EMBEDDED.suite,
+    help: "mini, which is embedded, or one of the LIBERO clone",
+  },
+  tasks: { type: "string", help: "indices or names, separated by commas; otherwise all" },
+} as const satisfies CliSchema["options"];
+
+/** Where they are read from, see `findRoots`. */
+export const CLONE_OPTIONS = {
+  libero: { type: "string", help: "folder of a LIBERO clone; otherwise LIBERO_ROOT of the environment" },
+  robosuite: {
+    type: "string",
+    help: "folder of a robosuite clone; otherwise ROBOSUITE_ROOT of the environment",
+  },
+} as const satisfies CliSchema["options"];
+
 const schema = {
   usage: "npx tsx vla/eval.ts [options] [FILE]",
   description:
@@ -29,12 +48,7 @@ const schema = {
     "FILE?": "for --policy replay: recorded actions as JSON, or the episodes.jsonl of an earlier run",
   },
   options: {
-    suite: {
-      type: "string",
-      default: EMBEDDED.suite,
-      help: "mini, which is embedded, or one of the LIBERO clone",
-    },
-    tasks: { type: "string", help: "indices or names, separated by commas; otherwise all" },
+    ...SUITE_OPTIONS,
     episodes: {
       type: "integer",
       least: 1,
@@ -67,11 +81,7 @@ const schema = {
       help: "plays each start with the words of another task of its scene: how often is what was told done, how often not",
     },
     seed: { type: "integer", least: 0, default: 0, help: "places the fixtures and seeds the policy" },
-    libero: { type: "string", help: "folder of a LIBERO clone; otherwise LIBERO_ROOT of the environment" },
-    robosuite: {
-      type: "string",
-      help: "folder of a robosuite clone; otherwise ROBOSUITE_ROOT of the environment",
-    },
+    ...CLONE_OPTIONS,
     contacts: {
       type: "string",
       default: "mujoco-2.3",

@@ -1,5 +1,5 @@
 import { type CliSchema, parseCli, UsageError } from "../../core/index.ts";
-import { EMBEDDED, findRoots, readTasks } from "../eval/options.ts";
+import { CLONE_OPTIONS, EMBEDDED, findRoots, readTasks, SUITE_OPTIONS } from "../eval/options.ts";
 import type { CameraMove } from "../libero/disturb.ts";
 import { NINA } from "../libero/protocols.ts";
 
@@ -12,12 +12,7 @@ const schema = {
   options: {
     out: { type: "string", help: "new folder for episodes.jsonl, results.json and strips" },
     checkpoint: { type: "string", default: EMBEDDED.checkpoint, help: "a checkpoint folder with a density" },
-    suite: {
-      type: "string",
-      default: EMBEDDED.suite,
-      help: "mini, which is embedded, or one of the LIBERO clone",
-    },
-    tasks: { type: "string", help: "indices or names, separated by commas; otherwise all" },
+    ...SUITE_OPTIONS,
     episodes: {
       type: "integer",
       least: 1,
@@ -30,8 +25,7 @@ const schema = {
     degrees: { type: "number", default: 3, help: "how far it turns to its left" },
     "max-steps": { type: "integer", least: 1, help: "ends episodes before the protocol does" },
     strips: { type: "boolean", help: "writes each episode as a PNG: moments, and log p under them" },
-    libero: { type: "string", help: "folder of a LIBERO clone; otherwise LIBERO_ROOT of the environment" },
-    robosuite: { type: "string", help: "folder of a robosuite clone; otherwise ROBOSUITE_ROOT" },
+    ...CLONE_OPTIONS,
   },
 } as const satisfies CliSchema;
 
