@@ -12,8 +12,9 @@
  * that the fused decoder's multiply-adds, or reading its weights, take this machine with nothing else to do. The paper's
  * own times (arXiv:2508.16845; it does not say whether of decoders or of whole policies) stand beside them as published.
  */
+
+import { setThreads, spinning } from "../core/cpu/kernels/threads.ts";
 import { noGrad, Plan, parseCli, Random, runMain, type Tensor, tidy, UsageError } from "../core/index.ts";
-import { setThreads, spinning } from "../core/kernels/wasm/threads.ts";
 import type { Decoder } from "../vla/decoder.ts";
 import { FlowerDecoder, flowerPresets } from "../vla/flower/flower.ts";
 import type { FusedDecoder } from "../vla/fused.ts";

@@ -9,15 +9,15 @@
  * All contenders of a case run in turns, in one process. Weights are constant: those who can, pack them beforehand.
  */
 
+import { elementwiseWasm } from "../core/cpu/kernels/elementwise.ts";
+import { gemmWasm } from "../core/cpu/kernels/gemm.ts";
+import { layerNormWasm } from "../core/cpu/kernels/layer-norm.ts";
+import { packWeights, streamWeights } from "../core/cpu/kernels/packed.ts";
+import { softmaxWasm } from "../core/cpu/kernels/softmax.ts";
+import { WEIGHT_BYTES, type WeightFormat } from "../core/cpu/kernels/streamed.ts";
+import { setThreads, spinning } from "../core/cpu/kernels/threads.ts";
 import { Expr } from "../core/expr.ts";
 import { parseCli, runMain, UsageError } from "../core/index.ts";
-import { elementwiseWasm } from "../core/kernels/wasm/elementwise.ts";
-import { gemmWasm } from "../core/kernels/wasm/gemm.ts";
-import { layerNormWasm } from "../core/kernels/wasm/layer-norm.ts";
-import { packWeights, streamWeights } from "../core/kernels/wasm/packed.ts";
-import { softmaxWasm } from "../core/kernels/wasm/softmax.ts";
-import { WEIGHT_BYTES, type WeightFormat } from "../core/kernels/wasm/streamed.ts";
-import { setThreads, spinning } from "../core/kernels/wasm/threads.ts";
 import { Scope } from "../core/scope.ts";
 import { Tensor } from "../core/tensor.ts";
 import { type Contender, interleaved, machine, type Result } from "./measure.ts";

@@ -1,10 +1,10 @@
 /** What the machine can do at most: multiply-adds in registers, bytes read from a block, bytes copied. */
 
+import { elementwiseWasm } from "../core/cpu/kernels/elementwise.ts";
+import { kernel } from "../core/cpu/kernels/engine.ts";
+import { runTiles } from "../core/cpu/kernels/threads.ts";
+import { F32x4, I32, load } from "../core/cpu/kernels/values.ts";
 import { Expr } from "../core/expr.ts";
-import { elementwiseWasm } from "../core/kernels/wasm/elementwise.ts";
-import { kernel } from "../core/kernels/wasm/engine.ts";
-import { runTiles } from "../core/kernels/wasm/threads.ts";
-import { F32x4, I32, load } from "../core/kernels/wasm/values.ts";
 import { Tensor } from "../core/tensor.ts";
 
 /** Independent sums: enough to hide the latency of multiply-add, few enough for the registers. */

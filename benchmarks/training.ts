@@ -12,6 +12,8 @@
  * The whole loop is what vla/pretrain.ts and vla/train.ts do: batches, updates, averages and saves, in samples per second,
  * and the share of that time that is data.
  */
+
+import { setThreads, spinning } from "../core/cpu/kernels/threads.ts";
 import {
   grad,
   parseCli,
@@ -22,7 +24,6 @@ import {
   UsageError,
   watchKernels,
 } from "../core/index.ts";
-import { setThreads, spinning } from "../core/kernels/wasm/threads.ts";
 import { AdamW, TrainingStep, withMasks } from "../nn/index.ts";
 import type { FlowDecoder } from "../vla/nina/flow-decoder.ts";
 import { MlpDecoder, mlpPresets } from "../vla/nina/mlp.ts";

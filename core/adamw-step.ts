@@ -1,5 +1,5 @@
 import { checkFinite, checkInteger, checkShare } from "./check.ts";
-import { type AdamWStep, adamWWasm } from "./kernels/wasm/adamw.ts";
+import { type AdamWStep, adamWWasm } from "./cpu/kernels/adamw.ts";
 import { usesFastKernels } from "./op.ts";
 import { refuseInCapture } from "./recorder.ts";
 import { showShape } from "./shape.ts";

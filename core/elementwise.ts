@@ -1,6 +1,6 @@
 import { checkInt32, refuse } from "./check.ts";
+import { elementwiseWasm } from "./cpu/kernels/elementwise.ts";
 import { compileRow, Expr } from "./expr.ts";
-import { elementwiseWasm } from "./kernels/wasm/elementwise.ts";
 import { defineOp, type Op, type Sample } from "./op.ts";
 import { broadcastShapes, broadcastStrides, eachRow } from "./shape.ts";
 import { Tensor } from "./tensor.ts";

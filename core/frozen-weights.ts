@@ -1,5 +1,5 @@
-import { StreamedWeights, type WeightFormat } from "./kernels/wasm/streamed.ts";
-import { TiledWeights } from "./kernels/wasm/tiled.ts";
+import { StreamedWeights, type WeightFormat } from "./cpu/kernels/streamed.ts";
+import { TiledWeights } from "./cpu/kernels/tiled.ts";
 import type { Shared } from "./op.ts";
 
 /** How frozen weights are kept. float64 runs on the plain kernels and serves verification. */
@@ -9,7 +9,7 @@ export type FrozenFormat = WeightFormat | "float64";
  * G matrices of K inputs and N outputs that will not change any more, laid out for `frozenLinear` and rounded once, from
  * float64, to what they are kept as: float32; bfloat16 with 8 bits of precision; int8 with 7, relative to the largest
  * weight of the same output. With int8 the WASM kernel rounds what it multiplies them with too, to 15 bits of the row's
- * largest number, or 12 with 4096 inputs (kernels/wasm/quantize.ts). Lives until `dispose`, and as long as a plan reads it.
+ * largest number, or 12 with 4096 inputs (cpu/kernels/quantize.ts). Lives until `dispose`, and as long as a plan reads it.
  */
 export class FrozenWeights implements Shared {
   readonly groups: number;

@@ -1,6 +1,6 @@
+import { elementwiseWasm } from "./cpu/kernels/elementwise.ts";
+import type { PackedWeights } from "./cpu/kernels/packed.ts";
 import { Expr } from "./expr.ts";
-import { elementwiseWasm } from "./kernels/wasm/elementwise.ts";
-import type { PackedWeights } from "./kernels/wasm/packed.ts";
 import { type Epilogue, prepare, type Ready, type Step, usesFastKernels } from "./op.ts";
 import { sameShape } from "./shape.ts";
 import type { Block, Tensor } from "./tensor.ts";

@@ -26,13 +26,13 @@ export {
   UsageError,
   type Values,
 } from "./cli.ts";
+export { heapUsage, poisonFreed } from "./cpu/heap.ts";
+export { engineInfo } from "./cpu/kernels/engine.ts";
+export { setThreads, spinning, threads } from "./cpu/kernels/threads.ts";
+export { tileSetting } from "./cpu/kernels/tile.ts";
 export * from "./formats/index.ts";
 export { type FrozenFormat, FrozenWeights } from "./frozen-weights.ts";
 export { lazily, misfit, setHost, toHost } from "./host.ts";
-export { engineInfo } from "./kernels/wasm/engine.ts";
-export { setThreads, spinning, threads } from "./kernels/wasm/threads.ts";
-export { tileSetting } from "./kernels/wasm/tile.ts";
-export { heapUsage, poisonFreed } from "./memory.ts";
 export type { Nested } from "./nested.ts";
 export { isTracked, noGrad, plainKernels, type Step, type Watch, watchKernels, withGradients } from "./op.ts";
 export { concat } from "./ops/concat.ts";

@@ -1,6 +1,6 @@
 import { refuse } from "./check.ts";
+import type { PackedWeights } from "./cpu/kernels/packed.ts";
 import type { Expr } from "./expr.ts";
-import type { PackedWeights } from "./kernels/wasm/packed.ts";
 import { capturing, type Recorder } from "./recorder.ts";
 import { type Shape, showShape } from "./shape.ts";
 import { type DType, Tensor } from "./tensor.ts";

@@ -1,9 +1,9 @@
 import { Capture } from "./capture.ts";
 import { checkFunction } from "./check.ts";
+import { HeapBlock } from "./cpu/heap.ts";
+import type { PackedWeights } from "./cpu/kernels/packed.ts";
+import { spinning } from "./cpu/kernels/threads.ts";
 import { type Call, fuse } from "./fusion.ts";
-import type { PackedWeights } from "./kernels/wasm/packed.ts";
-import { spinning } from "./kernels/wasm/threads.ts";
-import { HeapBlock } from "./memory.ts";
 import { isTracked, type Ready, runAll, type Step, tracksGradients } from "./op.ts";
 import { refuseInCapture } from "./recorder.ts";
 import { sameShape, showShape } from "./shape.ts";

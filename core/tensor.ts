@@ -1,5 +1,5 @@
 import { checkInt32, markCopy, refuse } from "./check.ts";
-import { allocate, memory, release } from "./memory.ts";
+import { allocate, memory, release } from "./cpu/heap.ts";
 import { flatten, type Nested } from "./nested.ts";
 import type { Differentiable } from "./op.ts";
 import type { Methods } from "./ops/index.ts";

@@ -1,5 +1,5 @@
 import { checkInteger, checkOptions, refuse } from "../check.ts";
-import { attentionWasm } from "../kernels/wasm/attention.ts";
+import { attentionWasm } from "../cpu/kernels/attention.ts";
 import { apply, defineOp } from "../op.ts";
 import { showShape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";

@@ -1,5 +1,5 @@
+import { elementwiseWasm } from "../cpu/kernels/elementwise.ts";
 import { Expr } from "../expr.ts";
-import { elementwiseWasm } from "../kernels/wasm/elementwise.ts";
 import { apply, defineOp } from "../op.ts";
 import {
   broadcastShapes,

@@ -1,4 +1,4 @@
-import { copyRowsWasm, inTurn } from "../kernels/wasm/copy-rows.ts";
+import { copyRowsWasm, inTurn } from "../cpu/kernels/copy-rows.ts";
 import { apply, defineOp } from "../op.ts";
 import { resolveAxis, sameShape, showShape, sizeOf } from "../shape.ts";
 import { checkTensors, type Tensor } from "../tensor.ts";

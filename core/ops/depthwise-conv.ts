@@ -1,5 +1,5 @@
-import { depthwiseConvWasm } from "../kernels/wasm/depthwise-conv.ts";
-import { depthwiseTapsWasm } from "../kernels/wasm/depthwise-taps.ts";
+import { depthwiseConvWasm } from "../cpu/kernels/depthwise-conv.ts";
+import { depthwiseTapsWasm } from "../cpu/kernels/depthwise-taps.ts";
 import { apply, defineOp, type Op } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 import { concat } from "./concat.ts";

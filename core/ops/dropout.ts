@@ -1,5 +1,5 @@
 import { checkShare, refuse } from "../check.ts";
-import { dropoutWasm } from "../kernels/wasm/dropout.ts";
+import { dropoutWasm } from "../cpu/kernels/dropout.ts";
 import { apply, defineOp } from "../op.ts";
 import { philox, Random, type Stretch } from "../random.ts";
 import type { Tensor } from "../tensor.ts";

@@ -1,8 +1,8 @@
 import { checkInteger, checkOptions, refuse } from "../check.ts";
+import { frozenLinearWasm } from "../cpu/kernels/frozen-linear.ts";
+import { streamWasm } from "../cpu/kernels/stream.ts";
+import { StreamedWeights } from "../cpu/kernels/streamed.ts";
 import { FrozenWeights } from "../frozen-weights.ts";
-import { frozenLinearWasm } from "../kernels/wasm/frozen-linear.ts";
-import { streamWasm } from "../kernels/wasm/stream.ts";
-import { StreamedWeights } from "../kernels/wasm/streamed.ts";
 import { apply, defineOp } from "../op.ts";
 import { showShape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";

@@ -1,5 +1,5 @@
 import { checkInteger } from "../check.ts";
-import { gatherRowsWasm, scatterRowsWasm } from "../kernels/wasm/gather.ts";
+import { gatherRowsWasm, scatterRowsWasm } from "../cpu/kernels/gather.ts";
 import { apply, defineOp } from "../op.ts";
 import { type Shape, showShape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";

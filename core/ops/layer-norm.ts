@@ -1,6 +1,6 @@
 import { checkFinite } from "../check.ts";
-import { layerNormWasm } from "../kernels/wasm/layer-norm.ts";
-import { layerNormGradWasm, layerNormSumsWasm } from "../kernels/wasm/layer-norm-grad.ts";
+import { layerNormWasm } from "../cpu/kernels/layer-norm.ts";
+import { layerNormGradWasm, layerNormSumsWasm } from "../cpu/kernels/layer-norm-grad.ts";
 import { apply, defineOp, type Op } from "../op.ts";
 import { showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";

@@ -1,7 +1,7 @@
 import { checkOptions, refuse } from "../check.ts";
-import { multiply } from "../kernels/multiply.ts";
-import { gemmWasm } from "../kernels/wasm/gemm.ts";
-import { PACKING_PAYS, packWeights } from "../kernels/wasm/packed.ts";
+import { gemmWasm } from "../cpu/kernels/gemm.ts";
+import { PACKING_PAYS, packWeights } from "../cpu/kernels/packed.ts";
+import { multiply } from "../multiply.ts";
 import { apply, defineOp } from "../op.ts";
 import { broadcastShapes, sameShape, showShape, sizeOf } from "../shape.ts";
 import { checkTensor, type Tensor } from "../tensor.ts";

@@ -1,5 +1,5 @@
 import { checkInteger } from "../check.ts";
-import { copyRowsWasm, inTurn, type Rows } from "../kernels/wasm/copy-rows.ts";
+import { copyRowsWasm, inTurn, type Rows } from "../cpu/kernels/copy-rows.ts";
 import { apply, defineOp } from "../op.ts";
 import { resolveAxis, sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";

@@ -1,5 +1,5 @@
 import { refuse } from "../check.ts";
-import { permuteWasm } from "../kernels/wasm/permute.ts";
+import { permuteWasm } from "../cpu/kernels/permute.ts";
 import { apply, defineOp } from "../op.ts";
 import { eachRow, showShape, stridesOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";

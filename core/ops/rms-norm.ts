@@ -1,5 +1,5 @@
 import { checkFinite } from "../check.ts";
-import { rmsNormWasm } from "../kernels/wasm/rms-norm.ts";
+import { rmsNormWasm } from "../cpu/kernels/rms-norm.ts";
 import { apply, defineOp } from "../op.ts";
 import { sameShape, showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";

@@ -4,7 +4,7 @@ import {
   selfAttentionFits,
   selfAttentionGradWasm,
   selfAttentionWasm,
-} from "../kernels/wasm/self-attention.ts";
+} from "../cpu/kernels/self-attention.ts";
 import { apply, defineOp, type Op, withGrad } from "../op.ts";
 import type { Random } from "../random.ts";
 import { showShape } from "../shape.ts";

@@ -1,5 +1,5 @@
 import { checkInteger } from "../check.ts";
-import { copyRowsWasm } from "../kernels/wasm/copy-rows.ts";
+import { copyRowsWasm } from "../cpu/kernels/copy-rows.ts";
 import { apply, defineOp } from "../op.ts";
 import { resolveAxis, showShape, sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";

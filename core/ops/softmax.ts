@@ -1,4 +1,4 @@
-import { softmaxGradWasm, softmaxWasm } from "../kernels/wasm/softmax.ts";
+import { softmaxGradWasm, softmaxWasm } from "../cpu/kernels/softmax.ts";
 import { apply, defineOp, type Op } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 

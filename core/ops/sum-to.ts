@@ -1,5 +1,5 @@
 import { checkInt32, refuse } from "../check.ts";
-import { sumToWasm } from "../kernels/wasm/reduce.ts";
+import { sumToWasm } from "../cpu/kernels/reduce.ts";
 import { apply, defineOp } from "../op.ts";
 import {
   broadcastShapes,

@@ -1,5 +1,5 @@
 import { checkFlags, checkOptions } from "../check.ts";
-import { triangleWasm } from "../kernels/wasm/triangle.ts";
+import { triangleWasm } from "../cpu/kernels/triangle.ts";
 import { apply, defineOp } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 

@@ -1,4 +1,4 @@
-import { uncoupleWasm } from "../kernels/wasm/uncouple.ts";
+import { uncoupleWasm } from "../cpu/kernels/uncouple.ts";
 import { apply, defineOp } from "../op.ts";
 import { showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";

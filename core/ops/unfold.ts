@@ -1,5 +1,5 @@
 import { checkInteger, checkOptions } from "../check.ts";
-import { foldWasm, unfoldWasm } from "../kernels/wasm/unfold.ts";
+import { foldWasm, unfoldWasm } from "../cpu/kernels/unfold.ts";
 import { apply, defineOp } from "../op.ts";
 import { showShape } from "../shape.ts";
 import type { Tensor, TensorData } from "../tensor.ts";

@@ -1,7 +1,7 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
 import { adamWStep, plainKernels, Random, Scope, Tensor } from "../../core/index.ts";
-import { flavours } from "./kernels/support.ts";
+import { flavours } from "./cpu/support.ts";
 
 const sizes = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 4090, max: 4200 }));
 

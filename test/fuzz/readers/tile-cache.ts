@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import { cacheKey, remembered, TILES, tileName } from "../../../core/kernels/wasm/tile.ts";
+import { cacheKey, remembered, TILES, tileName } from "../../../core/cpu/kernels/tile.ts";
 import { BrokenLaw, type Reader } from "../reader.ts";
 import { cacheContent, cacheFile } from "./cache.ts";
 

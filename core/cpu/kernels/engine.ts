@@ -5,7 +5,7 @@
  * through `code.madd`, which becomes a multiplication and an addition where the engine has none.
  */
 import v8 from "node:v8";
-import { allocate, memory } from "../../memory.ts";
+import { allocate, memory } from "../heap.ts";
 import { type Func, type Local, Module } from "./assembler.ts";
 import { F32x4, type F64, type I32, load } from "./values.ts";
 
@@ -41,7 +41,7 @@ export interface KernelCode {
 /** Relaxed SIMD is on by default from V8 11.4. Node 20 has 11.3, where it is behind a flag that later versions reject. */
 if (process.versions.v8.startsWith("11.3.")) v8.setFlagsFromString("--experimental-wasm-relaxed-simd");
 
-/** 4 GiB, in pages, as core/memory.ts makes it. */
+/** 4 GiB, in pages, as core/cpu/heap.ts makes it. */
 const LIMITS = { minimum: 1, maximum: 65_536 };
 const MATH = { sin: Math.sin, cos: Math.cos };
 

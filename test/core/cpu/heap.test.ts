@@ -1,5 +1,7 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
+import { allocate, HeapBlock, memory, release } from "../../../core/cpu/heap.ts";
+import { packWeights } from "../../../core/cpu/kernels/packed.ts";
 import {
   checkpoint,
   FrozenWeights,
@@ -11,9 +13,7 @@ import {
   Tensor,
   tidy,
   unscoped,
-} from "../../core/index.ts";
-import { packWeights } from "../../core/kernels/wasm/packed.ts";
-import { allocate, HeapBlock, memory, release } from "../../core/memory.ts";
+} from "../../../core/index.ts";
 
 describe("the heap", () => {
   test.prop([fc.array(fc.tuple(fc.integer({ min: 0, max: 300_000 }), fc.boolean()), { maxLength: 60 })])(

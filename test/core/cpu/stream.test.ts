@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { gemmWasm } from "../../../core/cpu/kernels/gemm.ts";
+import { streamWeights } from "../../../core/cpu/kernels/packed.ts";
+import { levels } from "../../../core/cpu/kernels/quantize.ts";
+import { StreamedWeights } from "../../../core/cpu/kernels/streamed.ts";
 import { Expr } from "../../../core/expr.ts";
-import { gemmWasm } from "../../../core/kernels/wasm/gemm.ts";
-import { streamWeights } from "../../../core/kernels/wasm/packed.ts";
-import { levels } from "../../../core/kernels/wasm/quantize.ts";
-import { StreamedWeights } from "../../../core/kernels/wasm/streamed.ts";
 import { Scope } from "../../../core/scope.ts";
 import { Tensor } from "../../../core/tensor.ts";
 import { bits, flavours, length, numbers } from "./support.ts";

@@ -1,5 +1,5 @@
-import { HeapBlock, memory } from "../../memory.ts";
 import type { Tensor } from "../../tensor.ts";
+import { HeapBlock, memory } from "../heap.ts";
 import { StreamedWeights, type WeightFormat } from "./streamed.ts";
 import { gemmTile, type Tile } from "./tile.ts";
 

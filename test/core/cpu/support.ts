@@ -1,6 +1,6 @@
 import fc from "fast-check";
-import { withoutFma } from "../../../core/kernels/wasm/engine.ts";
-import { memory } from "../../../core/memory.ts";
+import { memory } from "../../../core/cpu/heap.ts";
+import { withoutFma } from "../../../core/cpu/kernels/engine.ts";
 import type { Shape } from "../../../core/shape.ts";
 import { Tensor } from "../../../core/tensor.ts";
 

@@ -8,7 +8,7 @@
  * integers, in any order, on any engine. What is lost is at most 0.51 of a level per number (the product before the
  * rounding is rounded too), so a result is off by at most 0.51 · scale · Σ|w|.
  */
-import { allocate, release } from "../../memory.ts";
+import { allocate, release } from "../heap.ts";
 import { type Kernel, kernel } from "./engine.ts";
 import { loadTail } from "./lanes.ts";
 import { F32x4, I32, I32x4, int, load } from "./values.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { Cache } from "../../../core/cache.ts";
-import { TILES, tileName } from "../../../core/kernels/wasm/tile.ts";
+import { TILES, tileName } from "../../../core/cpu/kernels/tile.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "nina-ts-tile-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -12,8 +12,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 /** The tile a new process chooses. */
 function choice(env: Record<string, string>): string {
   const script = `
-    import "./core/kernels/wasm/gemm.ts";
-    import { gemmTile, tileName } from "./core/kernels/wasm/tile.ts";
+    import "./core/cpu/kernels/gemm.ts";
+    import { gemmTile, tileName } from "./core/cpu/kernels/tile.ts";
     console.log(tileName(gemmTile()));`;
   const args = ["--import", "tsx", "--input-type=module", "--eval", script];
   const options = {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { depthwiseConvWasm } from "../../../core/kernels/wasm/depthwise-conv.ts";
-import { depthwiseTapsWasm } from "../../../core/kernels/wasm/depthwise-taps.ts";
+import { depthwiseConvWasm } from "../../../core/cpu/kernels/depthwise-conv.ts";
+import { depthwiseTapsWasm } from "../../../core/cpu/kernels/depthwise-taps.ts";
 import { Scope } from "../../../core/scope.ts";
 import { Tensor } from "../../../core/tensor.ts";
 import { flavours, largestError, numbers } from "./support.ts";

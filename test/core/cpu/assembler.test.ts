@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { engineInfo, kernel, usesFma, withoutFma } from "../../../core/kernels/wasm/engine.ts";
-import { loadTail, storeTail, sumLanes } from "../../../core/kernels/wasm/lanes.ts";
-import { signed, unsigned } from "../../../core/kernels/wasm/leb128.ts";
-import { F32x4, F64x2, I32, I32x4, load, loadSplat } from "../../../core/kernels/wasm/values.ts";
+import { engineInfo, kernel, usesFma, withoutFma } from "../../../core/cpu/kernels/engine.ts";
+import { loadTail, storeTail, sumLanes } from "../../../core/cpu/kernels/lanes.ts";
+import { signed, unsigned } from "../../../core/cpu/kernels/leb128.ts";
+import { F32x4, F64x2, I32, I32x4, load, loadSplat } from "../../../core/cpu/kernels/values.ts";
 import { Scope } from "../../../core/scope.ts";
 import { Tensor } from "../../../core/tensor.ts";
 import { flavours } from "./support.ts";

@@ -1,4 +1,4 @@
-import { HeapBlock, memory } from "../../memory.ts";
+import { HeapBlock, memory } from "../heap.ts";
 import { toBfloat16, WEIGHT_BYTES } from "./streamed.ts";
 
 /** Columns of a panel: with few rows, narrow panels share one pass over the weights. */

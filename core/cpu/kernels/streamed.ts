@@ -1,4 +1,4 @@
-import { HeapBlock, memory } from "../../memory.ts";
+import { HeapBlock, memory } from "../heap.ts";
 
 /**
  * How weights are stored; sums are float32, or exact integers for int8. Where memory is the limit, time follows the

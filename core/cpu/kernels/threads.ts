@@ -10,7 +10,7 @@
  * poll for the next one; outside they park.
  */
 import { Worker } from "node:worker_threads";
-import { allocate, memory, release } from "../../memory.ts";
+import { allocate, memory, release } from "../heap.ts";
 import { type Kernel, SCRATCH_BYTES } from "./engine.ts";
 
 /** Shared words, those that change during a job on cache lines of their own. */

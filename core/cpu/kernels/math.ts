@@ -2,7 +2,7 @@
  * Elementary functions, four at a time. Each reduces its argument to a short interval and evaluates a polynomial
  * there; the coefficients are minimax fits of the stated relative error, rounded to float32.
  *
- * Largest errors over all float32 arguments, in units of the last place (test/core/kernels/math.test.ts measures them
+ * Largest errors over all float32 arguments, in units of the last place (test/core/cpu/math.test.ts measures them
  * against float64, with FMA and without): exp 1, log 1, log1p 1, tanh 1.5, erf 1.5, sinh 2, asinh 2, sin and cos 2;
  * gelu 3 in the last place of its argument, its slope 3 in that of 1: both end in a difference.
  * Infinities, NaN, signed zeros and subnormal numbers come out as IEEE 754 and the C library have them.

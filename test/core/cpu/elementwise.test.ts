@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { elementwiseWasm } from "../../../core/cpu/kernels/elementwise.ts";
 import { compileRow, Expr } from "../../../core/expr.ts";
-import { elementwiseWasm } from "../../../core/kernels/wasm/elementwise.ts";
 import { Scope } from "../../../core/scope.ts";
 import { broadcastStrides, type Shape, sizeOf } from "../../../core/shape.ts";
 import { Tensor } from "../../../core/tensor.ts";

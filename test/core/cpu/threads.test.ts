@@ -1,16 +1,16 @@
 import { execFileSync } from "node:child_process";
 import type { Worker } from "node:worker_threads";
 import { afterEach, describe, expect, it } from "vitest";
+import { elementwiseWasm } from "../../../core/cpu/kernels/elementwise.ts";
+import { kernel } from "../../../core/cpu/kernels/engine.ts";
+import { gemmWasm } from "../../../core/cpu/kernels/gemm.ts";
+import { layerNormWasm } from "../../../core/cpu/kernels/layer-norm.ts";
+import { streamWeights } from "../../../core/cpu/kernels/packed.ts";
+import { sumToWasm } from "../../../core/cpu/kernels/reduce.ts";
+import { softmaxWasm } from "../../../core/cpu/kernels/softmax.ts";
+import { runTiles, setThreads, spinning, threads } from "../../../core/cpu/kernels/threads.ts";
+import { I32 } from "../../../core/cpu/kernels/values.ts";
 import { Expr } from "../../../core/expr.ts";
-import { elementwiseWasm } from "../../../core/kernels/wasm/elementwise.ts";
-import { kernel } from "../../../core/kernels/wasm/engine.ts";
-import { gemmWasm } from "../../../core/kernels/wasm/gemm.ts";
-import { layerNormWasm } from "../../../core/kernels/wasm/layer-norm.ts";
-import { streamWeights } from "../../../core/kernels/wasm/packed.ts";
-import { sumToWasm } from "../../../core/kernels/wasm/reduce.ts";
-import { softmaxWasm } from "../../../core/kernels/wasm/softmax.ts";
-import { runTiles, setThreads, spinning, threads } from "../../../core/kernels/wasm/threads.ts";
-import { I32 } from "../../../core/kernels/wasm/values.ts";
 import { Scope } from "../../../core/scope.ts";
 import { Tensor } from "../../../core/tensor.ts";
 import { bits, numbers } from "./support.ts";
@@ -130,8 +130,8 @@ describe("threads", () => {
 
   it("let the process end by itself", () => {
     const script = `
-      import { setThreads, spinning } from "./core/kernels/wasm/threads.ts";
-      import { softmaxWasm } from "./core/kernels/wasm/softmax.ts";
+      import { setThreads, spinning } from "./core/cpu/kernels/threads.ts";
+      import { softmaxWasm } from "./core/cpu/kernels/softmax.ts";
       import { Tensor } from "./core/tensor.ts";
       setThreads(3);
       const x = Tensor.ones([500, 500]);
