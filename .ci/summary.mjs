@@ -1,14 +1,15 @@
-// Reads the test runner's JSON report and ends the run with one line: `N passed, N failed, N skipped`.
+// Reads the test runner's JSON reports and ends the run with one line: `N passed, N failed, N skipped`.
 // Fails for a failed test or file, for a runner that failed otherwise, and for a test that was
 // skipped for want of data (its name says "needs LIBERO_ROOT" or the like) although the data is there.
 import { readFileSync } from "node:fs";
 
-const report = JSON.parse(readFileSync(process.argv[2], "utf8"));
-const tests = report.testResults.flatMap((file) => file.assertionResults);
+const reports = process.argv.slice(2).map((path) => JSON.parse(readFileSync(path, "utf8")));
+const files = reports.flatMap((report) => report.testResults);
+const tests = files.flatMap((file) => file.assertionResults);
 const count = (...statuses) => tests.filter((test) => statuses.includes(test.status)).length;
 
 // A file that does not load has no tests to fail: it counts as one.
-const brokenFiles = report.testResults.filter(
+const brokenFiles = files.filter(
   (file) => file.status === "failed" && !file.assertionResults.some((test) => test.status === "failed"),
 );
 for (const file of brokenFiles) console.error(`broken test file: ${file.name}\n${file.message}`);

@@ -1,12 +1,25 @@
 /**
  * Elementary functions, four at a time. Each reduces its argument to a short interval and evaluates a polynomial
- * there; the coefficients are minimax fits of the stated relative error, rounded to float32.
+ * there (minimax.ts).
  *
  * Largest errors over all float32 arguments, in units of the last place (test/core/cpu/math.test.ts measures them
  * against float64, with FMA and without): exp 1, log 1, log1p 1, tanh 1.5, erf 1.5, sinh 2, asinh 2, sin and cos 2;
  * gelu 3 in the last place of its argument, its slope 3 in that of 1: both end in a difference.
  * Infinities, NaN, signed zeros and subnormal numbers come out as IEEE 754 and the C library have them.
  */
+import {
+  ASINH,
+  COS,
+  ERF_LARGE,
+  ERF_SMALL,
+  EXP,
+  LOG,
+  NEARNESS,
+  NORMAL_TAIL,
+  SIN,
+  SINH,
+  TANH,
+} from "../../minimax.ts";
 import type { KernelCode } from "./engine.ts";
 import { F32x4, F64x2, I32x4 } from "./values.ts";
 
@@ -17,30 +30,6 @@ const LN2_LOW = -2.1219444005469057e-4;
 const ROUND = 12_582_912;
 const SIGN = -0x8000_0000;
 
-/** (eʳ − 1 − r) / r² for |r| ≤ ½ ln 2; 3.1e-9 relative to eʳ. */
-const EXP = [0.49999994, 0.166665211, 0.0416682549, 0.00836867187, 0.00138217118];
-/** (ln(1 + f) − f + f²/2) / f³ for √½ ≤ 1 + f ≤ √2; 7.7e-10 relative to the logarithm. */
-const LOG = [
-  ...[0.333333135, -0.250000119, 0.20002073, -0.166678548, 0.142202333, -0.124081962, 0.118862025],
-  ...[-0.11660669, 0.0673302859],
-];
-/** (sinh x / x − 1) / x² in x², for |x| ≤ 1; 5.2e-11 relative. */
-const SINH = [0.166666665, 0.00833335006, 0.000198361598, 2.81695124e-6];
-/** (asinh x / x − 1) / x² in x², for |x| ≤ 0.5; 1.3e-9 relative. */
-const ASINH = [-0.166666436, 0.0749865214, -0.0443845167, 0.0281691238, -0.0132375267];
-/** (tanh x / x − 1) / x² in x², for |x| ≤ 0.625; 4.5e-9 relative. */
-const TANH = [-0.333332807, 0.133314162, -0.0537379384, 0.0206341185, -0.00570009183];
-/** erf x / x − 1 in x², for |x| ≤ 0.93; 1.8e-8 relative. */
-const ERF_SMALL = [0.128379151, -0.376124889, 0.11281731, -0.0267629661, 0.00498735299, -0.000595958962];
-/** −ln(1 − erf x) / x for 0.92 ≤ x ≤ 4; 3e-9 relative to erf. */
-const ERF_LARGE = [1.12851441, 0.635718167, 0.105262011, -0.0228900481, 0.00321497209, -0.000213985477];
-/** e^(a²/2) (1 − Φ(a)) / t in t = 1 / (1 + NEARNESS a), for a ≥ 0; 9.3e-9 absolute, times e^(−a²/2). */
-const NORMAL_TAIL = [...[0.116520941, 0.0674957037, 0.268912792, -0.23699677, 0.389876068, -0.10580875]];
-const NEARNESS = 0.28;
-/** (sin r / r − 1) / r² in r², for |r| ≤ π/4; 4e-9 relative. */
-const SIN = [-0.166666552, 0.00833218917, -0.000195182642];
-/** (cos r − 1 + r²/2) / r⁴ in r², for |r| ≤ π/4; 1.2e-10 relative. */
-const COS = [0.0416666456, -0.00138873106, 2.44325529e-5];
 /** π/2 in two parts; the first has 33 bits, so that its product with 20 bits is exact in double precision. */
 const HALF_PI_HIGH = 1.5707963267341256;
 const HALF_PI_LOW = 6.077100506506192e-11;

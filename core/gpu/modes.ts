@@ -1,0 +1,63 @@
+import type { GpuJsModule } from "./gpu-js.ts";
+
+/** The ways in which GPU.js computes, the fastest first. What it calls "cpu" is none: our own kernels serve that. */
+export const MODES = ["webgpu", "webgl2", "headlessgl", "webasm"] as const;
+export type Mode = (typeof MODES)[number];
+
+/** GPU.js's class for each mode. Minifiers change its name, not its identity. */
+export const KERNEL_CLASSES = {
+  webgpu: "WebGPUKernel",
+  webgl2: "WebGL2Kernel",
+  headlessgl: "HeadlessGLKernel",
+  webasm: "WebAssemblyKernel",
+} as const satisfies Record<Mode, string>;
+
+/** Why a mode cannot be had on this machine, or null when nothing speaks against it. */
+export function whyNot(mode: Mode, library: GpuJsModule): Promise<string | null> {
+  return REASONS[mode](library);
+}
+
+const REASONS: Readonly<Record<Mode, (library: GpuJsModule) => Promise<string | null>>> = {
+  async webgpu({ GPU }) {
+    const missing = typeof navigator === "undefined" || !navigator.gpu ? await webgpuForNode() : null;
+    if (missing) return missing;
+    if (await GPU.isWebGPUAvailable()) return null;
+    return "WebGPU is here, but offers no adapter: is there a driver for Vulkan, Metal or Direct3D 12?";
+  },
+  async webgl2({ GPU }) {
+    if (GPU.isWebGL2Supported) return null;
+    return isNode() ? "WebGL 2 is for browsers" : "this browser offers no WebGL 2";
+  },
+  async headlessgl({ GPU }) {
+    if (GPU.isHeadlessGLSupported) return null;
+    if (!isNode()) return "headless-gl is for Node";
+    return 'the optional package "gl" is not installed, or makes no context: it needs a display, such as Xvfb';
+  },
+  async webasm({ GPU }) {
+    return GPU.isWebAssemblySupported ? null : "there is no WebAssembly here";
+  },
+};
+
+const isNode = (): boolean => typeof process !== "undefined" && Boolean(process.versions?.node);
+
+/** Gives Node what browsers have, `navigator.gpu`, if the package "webgpu" (Dawn) is installed; else says why not. */
+async function webgpuForNode(): Promise<string | null> {
+  if (!isNode()) return "this browser offers no WebGPU, or not to pages without https";
+  const name = "webgpu"; // a variable: neither compiler nor bundler shall look for a package that is optional
+  try {
+    const { create, globals } = await import(name);
+    Object.assign(globalThis, globals);
+    const gpu = create(process.platform === "linux" ? ["backend=vulkan"] : []);
+    if (typeof navigator === "undefined")
+      Object.defineProperty(globalThis, "navigator", { value: { gpu }, configurable: true });
+    else Object.defineProperty(navigator, "gpu", { value: gpu, configurable: true });
+    return null;
+  } catch (error) {
+    const [reason] = (error as Error).message.split("\n");
+    return `the optional package "webgpu" is not installed, or does not load (npm install webgpu): ${reason}`;
+  }
+}
+
+/** Whether a driver's name says that it computes on the processor: for correctness, never for speed. */
+export const isSoftware = (driver: string): boolean =>
+  /swiftshader|llvmpipe|lavapipe|softpipe|software|WebAssembly/i.test(driver);

@@ -1,0 +1,16 @@
+import { defineConfig } from "vitest/config";
+
+/** Tests that run on each device, here on those of a real browser: `npm run test:browser`. */
+export default defineConfig({
+  test: {
+    include: ["test/devices/**/*.test.ts"],
+    setupFiles: ["test/setup.ts"],
+    globalSetup: ["test/browser/setup.ts"],
+    env: { NINA_GPU_MODES: "webgl2 webgpu" },
+    // Software drivers take their time to compile.
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
+    pool: "forks",
+    fileParallelism: false,
+  },
+});
