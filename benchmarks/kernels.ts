@@ -16,7 +16,7 @@ import { packWeights, streamWeights } from "../core/cpu/kernels/packed.ts";
 import { softmaxWasm } from "../core/cpu/kernels/softmax.ts";
 import { WEIGHT_BYTES, type WeightFormat } from "../core/cpu/kernels/streamed.ts";
 import { setThreads, spinning } from "../core/cpu/kernels/threads.ts";
-import { Expr } from "../core/expr.ts";
+import { Expr } from "../core/formula/expr.ts";
 import { parseCli, runMain, UsageError } from "../core/index.ts";
 import { Scope } from "../core/scope.ts";
 import { Tensor } from "../core/tensor.ts";

@@ -4,7 +4,7 @@ import { elementwiseWasm } from "../core/cpu/kernels/elementwise.ts";
 import { kernel } from "../core/cpu/kernels/engine.ts";
 import { runTiles } from "../core/cpu/kernels/threads.ts";
 import { F32x4, I32, load } from "../core/cpu/kernels/values.ts";
-import { Expr } from "../core/expr.ts";
+import { Expr } from "../core/formula/expr.ts";
 import { Tensor } from "../core/tensor.ts";
 
 /** Independent sums: enough to hide the latency of multiply-add, few enough for the registers. */

@@ -1,8 +1,9 @@
 import { checkInt32, refuse } from "./check.ts";
 import { elementwiseWasm } from "./cpu/kernels/elementwise.ts";
-import { compileRow, Expr } from "./expr.ts";
+import { Expr, substitute } from "./formula/expr.ts";
+import { each } from "./formula/launch.ts";
 import { defineOp, type Op, type Sample } from "./op.ts";
-import { broadcastShapes, broadcastStrides, eachRow } from "./shape.ts";
+import { broadcastShapes, type Shape } from "./shape.ts";
 import { Tensor } from "./tensor.ts";
 
 /** Numbers given at each call, such as the bounds of `clamp`. */
@@ -25,12 +26,11 @@ export interface Elementwise {
 /** Defines an op whose output elements depend on one element of each input. */
 export function defineElementwise(spec: Elementwise): Op<Params> {
   const { name, inputs, params = 0 } = spec;
-  const formula = spec.formula(
+  const element = spec.formula(
     Array.from({ length: inputs }, (_, i) => Expr.input(i)),
     Array.from({ length: params }, (_, i) => Expr.param(i)),
   );
-  const row = compileRow(formula, inputs, params);
-  const wasm = elementwiseWasm(formula, inputs, params);
+  const wasm = elementwiseWasm(element, inputs, params);
   return defineOp<Params>({
     name,
     integers: spec.integers,
@@ -40,23 +40,18 @@ export function defineElementwise(spec: Elementwise): Op<Params> {
       for (let i = 1; i < inputs; i++) shape = broadcastShapes(shape, ins[i].shape, name);
       return shape;
     },
-    kernels: {
-      js(out, ins, values) {
-        const strides = ins.map((x) => broadcastStrides(x.shape, out.shape));
-        const inner = strides.map((s) => s.at(-1) ?? 0);
-        const data = ins.map((x) => x.data);
-        const integers = out.dtype === "int32";
-        const Y = integers ? new Float64Array(out.size) : out.data;
-        // As the fast kernels receive them.
-        const given = out.dtype === "float32" ? values.map(Math.fround) : values;
-        eachRow(out.shape, strides, (at, count, starts) => row(Y, at, count, data, starts, inner, given));
-        if (!integers) return;
-        checkInt32(Y, name);
-        out.data.set(Y);
-      },
-      wasm,
+    elementwise: element,
+    formula(operands) {
+      const shape = operands.reduce<Shape>((all, x) => broadcastShapes(all, x.shape, name), []);
+      return each(shape, (...at) =>
+        substitute(
+          element,
+          operands.map((x) => x.stretched(...at)),
+        ),
+      );
     },
-    formula,
+    params: (values) => values,
+    kernels: { wasm },
     backward: spec.backward,
     samples: spec.samples.map((sample) => ({ attrs: [], ...sample })),
   });

@@ -1,6 +1,6 @@
 import { elementwiseWasm } from "./cpu/kernels/elementwise.ts";
 import type { PackedWeights } from "./cpu/kernels/packed.ts";
-import { Expr } from "./expr.ts";
+import { Expr, rebuild, substitute } from "./formula/expr.ts";
 import { type Epilogue, prepare, type Ready, type Step, usesFastKernels } from "./op.ts";
 import { sameShape } from "./shape.ts";
 import type { Block, Tensor } from "./tensor.ts";
@@ -72,8 +72,8 @@ export function fuse(steps: readonly Step[], changing: ReadonlySet<Block>, kept:
 
 function draftOf(step: Step): Draft {
   const { op, out, ins } = step;
-  const fast = op.formula && usesFastKernels() && [out, ...ins].every((x) => x.dtype === "float32");
-  const formula = fast ? bind(op.formula as Expr, step.attrs as readonly number[]) : null;
+  const fast = op.elementwise && usesFastKernels() && [out, ...ins].every((x) => x.dtype === "float32");
+  const formula = fast ? bind(op.elementwise as Expr, step.attrs as readonly number[]) : null;
   return { out, ins, formula, step, epilogue: {} };
 }
 
@@ -160,10 +160,6 @@ function bind(formula: Expr, params: readonly number[]): Expr {
   );
 }
 
-/** Inputs become expressions. */
-const substitute = (formula: Expr, inputs: readonly Expr[]): Expr =>
-  rebuild(formula, (e) => (e.node.kind === "input" ? inputs[e.node.index] : e));
-
 function inputsOf(formula: Expr): number[] {
   const found = new Set<number>();
   rebuild(formula, (e) => {
@@ -171,34 +167,4 @@ function inputsOf(formula: Expr): number[] {
     return e;
   });
   return [...found];
-}
-
-/** The formula with its leaves replaced. Parts that occur twice stay one object. */
-function rebuild(formula: Expr, leaf: (e: Expr) => Expr): Expr {
-  const done = new Map<Expr, Expr>();
-  const visit = (e: Expr): Expr => {
-    let result = done.get(e);
-    if (!result) done.set(e, (result = rebuilt(e)));
-    return result;
-  };
-  const rebuilt = (e: Expr): Expr => {
-    const { node } = e;
-    switch (node.kind) {
-      case "unary":
-        return new Expr({ ...node, x: visit(node.x) });
-      case "binary":
-        return new Expr({ ...node, a: visit(node.a), b: visit(node.b) });
-      case "select":
-        return new Expr({
-          ...node,
-          a: visit(node.a),
-          b: visit(node.b),
-          yes: visit(node.yes),
-          no: visit(node.no),
-        });
-      default:
-        return leaf(e);
-    }
-  };
-  return visit(formula);
 }

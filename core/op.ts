@@ -1,9 +1,11 @@
 import { refuse } from "./check.ts";
 import type { PackedWeights } from "./cpu/kernels/packed.ts";
-import type { Expr } from "./expr.ts";
+import type { Expr } from "./formula/expr.ts";
+import type { Operand } from "./formula/launch.ts";
+import { plainKernel } from "./formula/plain.ts";
 import { capturing, type Recorder } from "./recorder.ts";
 import { type Shape, showShape } from "./shape.ts";
-import { type DType, Tensor } from "./tensor.ts";
+import { type DType, Tensor, type TensorData } from "./tensor.ts";
 
 /**
  * A kernel made ready for given blocks: calling it does the work, any number of times. It may hold the blocks'
@@ -11,16 +13,25 @@ import { type DType, Tensor } from "./tensor.ts";
  */
 export type Ready = () => void;
 
-/** One op: what it means (`kernels.js`), faster ways to do it, its gradient, and samples for the shared test suites. */
+/** One op: what it means (`formula`), faster ways to do it, its gradient, and samples for the shared test suites. */
 export interface Op<A> {
   readonly name: string;
   /** Shape of the output. Throws for inputs that do not fit. */
   shape(ins: readonly Tensor[], attrs: A): Shape;
   /** Element type of the output; that of the first input unless given. */
   dtype?(ins: readonly Tensor[], attrs: A): DType;
+  /**
+   * What one element of the output is; every device prints its kernels from it. `operands` are the inputs, then what the
+   * host makes. An op with `params` reads nothing else of its attributes here, and other attributes are plain data.
+   */
+  readonly formula?: (operands: readonly Operand[], attrs: A, param: (i: number) => Expr) => Operand;
+  /** Numbers that may be others at each call without changing the formula, which reads them as `param(i)`. */
+  params?(attrs: A): readonly number[];
+  /** Numbers that the host makes for the formula to read. */
+  hosted?(ins: readonly Tensor[], attrs: A): readonly Hosted[];
   readonly kernels: {
     /** The meaning, in plain TypeScript, for every dtype. */
-    js(out: Tensor, ins: readonly Tensor[], attrs: A): void;
+    js?(out: Tensor, ins: readonly Tensor[], attrs: A): void;
     /** float32 on emitted WASM SIMD code; null for blocks it does not serve, which then run `js`. */
     wasm?(out: Tensor, ins: readonly Tensor[], attrs: A): Ready | null;
     /** The second input laid out for the kernel, where that pays: a plan does it once for weights that stay as they are. */
@@ -34,8 +45,8 @@ export interface Op<A> {
   readonly integers?: boolean;
   /** What the kernel reads on the heap beside its inputs: a plan becomes one of its owners. */
   shared?(attrs: A): Shared;
-  /** The formula of an elementwise op, whose attributes are its params: plans join such ops. */
-  readonly formula?: Expr;
+  /** The element of an elementwise op from elements of its inputs; its attributes are its params. Plans join such ops. */
+  readonly elementwise?: Expr;
   /**
    * Gradients for the inputs in tensor ops, so that gradients have gradients; null where there is none.
    * `wants[i]` tells whether input i's gradient will be used: costly ones may be left out (null) when not.
@@ -49,6 +60,12 @@ export interface Op<A> {
   ): readonly (Tensor | null)[];
   /** Inputs (by shape) and attributes for the gradient check and the kernel comparison. */
   readonly samples: readonly Sample<A>[];
+}
+
+/** An operand that the host makes. Lasting numbers are the same array at each call: devices may keep copies of them. */
+export interface Hosted {
+  readonly shape: Shape;
+  numbers(): TensorData;
 }
 
 /** Memory with several owners: freed when the last one has let go. */
@@ -197,7 +214,9 @@ function timed(watch: Watch, ready: Ready, call: Step): void {
 /** Chooses the kernel: the WASM one for float32 when it serves these blocks, else the plain one. */
 export function prepare<A>(op: Op<A>, out: Tensor, ins: readonly Tensor[], attrs: A): Ready {
   const fast = mode.plain || out.dtype === "float64" ? null : op.kernels.wasm?.(out, ins, attrs);
-  return fast ?? (() => op.kernels.js(out, ins, attrs));
+  if (fast) return fast;
+  const { js } = op.kernels;
+  return js ? () => js(out, ins, attrs) : plainKernel(op, out, ins, attrs);
 }
 
 /** Writes the history of an output into it. Ops that only rename axes use it after making an alias. */

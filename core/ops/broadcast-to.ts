@@ -1,5 +1,5 @@
 import { elementwiseWasm } from "../cpu/kernels/elementwise.ts";
-import { Expr } from "../expr.ts";
+import { Expr } from "../formula/expr.ts";
 import { apply, defineOp } from "../op.ts";
 import {
   broadcastShapes,

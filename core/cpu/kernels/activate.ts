@@ -1,4 +1,4 @@
-import type { Expr } from "../../expr.ts";
+import type { Expr } from "../../formula/expr.ts";
 import type { KernelCode } from "./engine.ts";
 import { emitFormula } from "./formula.ts";
 import { loadLanes, storeLanes } from "./lanes.ts";

@@ -1,5 +1,5 @@
 /** Elementwise kernels: one formula, any broadcasting. */
-import type { Expr } from "../../expr.ts";
+import type { Expr } from "../../formula/expr.ts";
 import type { Ready } from "../../op.ts";
 import { broadcastStrides, type Shape, sameShape } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";

@@ -1,5 +1,5 @@
 /** SIMD code for the formulas of core/expr.ts. A subexpression that occurs twice is computed once. */
-import type { Expr, ExprNode } from "../../expr.ts";
+import { type Expr, type ExprNode, headOf, partsOf } from "../../formula/expr.ts";
 import type { KernelCode } from "./engine.ts";
 import { asinh, cos, erf, exp, gelu, geluSlope, log, log1p, sin, sinh, tanh } from "./math.ts";
 import type { F32x4 } from "./values.ts";
@@ -18,7 +18,7 @@ function stepsOf(formula: Expr): { steps: Step[]; key: string } {
   const visit = ({ node }: Expr): number => {
     const seen = byNode.get(node);
     if (seen !== undefined) return seen;
-    const operands = operandsOf(node).map(visit);
+    const operands = partsOf(node).map(visit);
     const key = `${headOf(node)}(${operands.join(" ")})`;
     const step = byKey.get(key) ?? steps.push({ node, operands }) - 1;
     byKey.set(key, step);
@@ -27,33 +27,6 @@ function stepsOf(formula: Expr): { steps: Step[]; key: string } {
   };
   visit(formula);
   return { steps, key: [...byKey.keys()].join(";") };
-}
-
-function operandsOf(node: ExprNode): readonly Expr[] {
-  switch (node.kind) {
-    case "unary":
-      return [node.x];
-    case "binary":
-      return [node.a, node.b];
-    case "select":
-      return [node.a, node.b, node.yes, node.no];
-    default:
-      return [];
-  }
-}
-
-function headOf(node: ExprNode): string {
-  switch (node.kind) {
-    case "input":
-    case "param":
-      return `${node.kind}${node.index}`;
-    case "const":
-      return Object.is(node.value, -0) ? "-0" : `${node.value}`;
-    case "select":
-      return "select";
-    default:
-      return node.name;
-  }
 }
 
 /** A name for the formula: equal formulas have equal names. */
@@ -126,6 +99,8 @@ export function emitFormula(
         return code.f.let(a[node.name](b));
       case "select":
         return code.f.let(a.lt(b).select(yes, no));
+      default:
+        throw new Error(`emitFormula: expected an elementwise formula, got one with a ${node.kind}`);
     }
   }
 }

@@ -14,7 +14,7 @@
  * Every element of C is one sum in the order of k, whatever the tile, the blocks and the number of threads: results
  * are the same bit for bit.
  */
-import type { Expr } from "../../expr.ts";
+import type { Expr } from "../../formula/expr.ts";
 import type { Ready } from "../../op.ts";
 import { Tensor } from "../../tensor.ts";
 import { activateBlock } from "./activate.ts";

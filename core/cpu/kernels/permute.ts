@@ -1,5 +1,5 @@
 /** Permutation of axes: runs that stay together are copied, two axes that trade places are transposed in blocks. */
-import { Expr } from "../../expr.ts";
+import { Expr } from "../../formula/expr.ts";
 import type { Ready } from "../../op.ts";
 import { stridesOf } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";

@@ -12,7 +12,7 @@
  * `dot` adds up, four columns at a time, are widened to 16 bits by the load. Two products of 7-bit numbers in one
  * instruction (relaxed SIMD) would run 1.4 times as fast in the cache and 1.1 times from memory, but leave 7 bits of x.
  */
-import type { Expr } from "../../expr.ts";
+import type { Expr } from "../../formula/expr.ts";
 import type { Ready } from "../../op.ts";
 import type { Tensor } from "../../tensor.ts";
 import { activateBlock } from "./activate.ts";

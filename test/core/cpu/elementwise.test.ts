@@ -1,9 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { elementwiseWasm } from "../../../core/cpu/kernels/elementwise.ts";
-import { compileRow, Expr } from "../../../core/expr.ts";
+import { Expr, substitute } from "../../../core/formula/expr.ts";
+import { compile } from "../../../core/formula/js.ts";
+import { each, Operand } from "../../../core/formula/launch.ts";
 import { Scope } from "../../../core/scope.ts";
-import { broadcastStrides, type Shape, sizeOf } from "../../../core/shape.ts";
+import { type Shape, sizeOf } from "../../../core/shape.ts";
 import { Tensor } from "../../../core/tensor.ts";
 import { bits, flavours, largestError, length, numbers } from "./support.ts";
 
@@ -21,22 +23,16 @@ const FORMULAS: Record<string, Expr> = {
 /** What the formula means, element by element, on the plain kernel. */
 function plain(formula: Expr, shape: Shape, ins: readonly Tensor[], params: readonly number[]): Float64Array {
   const out = new Float64Array(sizeOf(shape));
-  const row = compileRow(formula, ins.length, params.length);
-  const strides = ins.map((t) => broadcastStrides(t.shape, shape));
-  const index = new Array<number>(shape.length).fill(0);
-  for (let at = 0; at < out.length; at++) {
-    const starts = strides.map((s) => s.reduce((sum, stride, axis) => sum + stride * index[axis], 0));
-    row(
-      out,
-      at,
-      1,
-      ins.map((t) => t.data),
-      starts,
-      [0, 0, 0],
-      params,
-    );
-    for (let axis = shape.length - 1; axis >= 0 && ++index[axis] === shape[axis]; axis--) index[axis] = 0;
-  }
+  const operands = ins.map((t, i) => Operand.input(i, t.shape));
+  const result = each(shape, (...at) =>
+    substitute(
+      formula,
+      operands.map((operand) => operand.stretched(...at)),
+    ),
+  );
+  const dtypes = ["float64", ...ins.map((t) => t.dtype)];
+  const data = ins.map((t) => t.data);
+  compile(result, dtypes, "plain")(out, data, params);
   return out;
 }
 

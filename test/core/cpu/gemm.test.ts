@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { type Gemm, gemmWasm } from "../../../core/cpu/kernels/gemm.ts";
 import { packWeights } from "../../../core/cpu/kernels/packed.ts";
 import { TILES, withTile } from "../../../core/cpu/kernels/tile.ts";
-import { Expr } from "../../../core/expr.ts";
+import { Expr } from "../../../core/formula/expr.ts";
 import { Scope } from "../../../core/scope.ts";
 import { Tensor } from "../../../core/tensor.ts";
 import { bits, flavours, largestError, length, numbers } from "./support.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { memory } from "../../../core/cpu/heap.ts";
 import { elementwiseWasm } from "../../../core/cpu/kernels/elementwise.ts";
-import { erf, gelu, geluSlope } from "../../../core/erf.ts";
-import { Expr, type UnaryName } from "../../../core/expr.ts";
+import { erf, gelu, geluSlope } from "../../../core/formula/erf.ts";
+import { Expr, type UnaryName } from "../../../core/formula/expr.ts";
 import { Scope } from "../../../core/scope.ts";
 import { Tensor } from "../../../core/tensor.ts";
 import { flavours } from "./support.ts";

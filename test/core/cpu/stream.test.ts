@@ -4,7 +4,7 @@ import { gemmWasm } from "../../../core/cpu/kernels/gemm.ts";
 import { streamWeights } from "../../../core/cpu/kernels/packed.ts";
 import { levels } from "../../../core/cpu/kernels/quantize.ts";
 import { StreamedWeights } from "../../../core/cpu/kernels/streamed.ts";
-import { Expr } from "../../../core/expr.ts";
+import { Expr } from "../../../core/formula/expr.ts";
 import { Scope } from "../../../core/scope.ts";
 import { Tensor } from "../../../core/tensor.ts";
 import { bits, flavours, length, numbers } from "./support.ts";

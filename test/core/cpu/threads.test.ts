@@ -10,7 +10,7 @@ import { sumToWasm } from "../../../core/cpu/kernels/reduce.ts";
 import { softmaxWasm } from "../../../core/cpu/kernels/softmax.ts";
 import { runTiles, setThreads, spinning, threads } from "../../../core/cpu/kernels/threads.ts";
 import { I32 } from "../../../core/cpu/kernels/values.ts";
-import { Expr } from "../../../core/expr.ts";
+import { Expr } from "../../../core/formula/expr.ts";
 import { Scope } from "../../../core/scope.ts";
 import { Tensor } from "../../../core/tensor.ts";
 import { bits, numbers } from "./support.ts";

@@ -1,0 +1,54 @@
+/** The plain kernel of an op: its formula, compiled once for each combination of shapes. */
+import type { Op, Ready } from "../op.ts";
+import type { Tensor, TensorData } from "../tensor.ts";
+import { Expr } from "./expr.ts";
+import { type Compiled, compile } from "./js.ts";
+import { Operand } from "./launch.ts";
+
+/** What an op's formula makes, for inputs of these shapes. */
+export function resultOf<A>(op: Op<A>, ins: readonly Tensor[], attrs: A): Operand {
+  if (!op.formula) throw new Error(`${op.name}: has no formula`);
+  const operands = ins.map((x, i) => Operand.input(i, x.shape));
+  const hosted = op.hosted?.(ins, attrs) ?? [];
+  const all = [...operands, ...hosted.map(({ shape }, i) => Operand.input(ins.length + i, shape))];
+  return op.formula(all, attrs, Expr.param);
+}
+
+/** Combinations that are kept for an op; programs use a few, random tests thousands. */
+const MOST = 1000;
+
+const compiled = new WeakMap<object, Map<string, Compiled>>();
+
+/** Computes an op's output on the plain kernel. */
+export function plainKernel<A>(op: Op<A>, out: Tensor, ins: readonly Tensor[], attrs: A): Ready {
+  let known = compiled.get(op);
+  if (!known) compiled.set(op, (known = new Map()));
+  const key = keyOf(op, out, ins, attrs);
+  let kernel = known.get(key);
+  if (!kernel) {
+    if (known.size === MOST) known.clear();
+    const dtypes = [out.dtype, ...ins.map((x) => x.dtype)];
+    known.set(key, (kernel = compile(resultOf(op, ins, attrs), dtypes, op.name)));
+  }
+  const run = kernel;
+  return () => {
+    const data: TensorData[] = ins.map((x) => x.data);
+    if (op.hosted) for (const { numbers } of op.hosted(ins, attrs)) data.push(numbers());
+    let params = op.params?.(attrs) ?? NONE;
+    // As fast kernels receive them.
+    if (params.length > 0 && out.dtype === "float32") params = params.map(Math.fround);
+    run(out.data, data, params);
+  };
+}
+
+const NONE: readonly number[] = [];
+
+/** Equal for calls that one compiled formula serves. */
+function keyOf<A>(op: Op<A>, out: Tensor, ins: readonly Tensor[], attrs: A): string {
+  let key: string = out.dtype;
+  for (const x of ins) {
+    key += x.dtype;
+    for (const length of x.shape) key += `,${length}`;
+  }
+  return op.params || attrs === undefined ? key : key + JSON.stringify(attrs);
+}
