@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { erf, gelu, geluSlope } from "../../core/erf.ts";
+import { erf, gelu, geluSlope } from "../../core/formula/erf.ts";
 import { FUNCTIONS, functionSources } from "../../core/gpu/functions.ts";
 import { describeModes } from "./modes.ts";
 
