@@ -4,6 +4,7 @@ import { elementwiseWasm } from "../core/cpu/kernels/elementwise.ts";
 import { kernel } from "../core/cpu/kernels/engine.ts";
 import { runTiles } from "../core/cpu/kernels/threads.ts";
 import { F32x4, I32, load } from "../core/cpu/kernels/values.ts";
+import { addressOf } from "../core/cpu/storage.ts";
 import { Expr } from "../core/formula/expr.ts";
 import { Tensor } from "../core/tensor.ts";
 
@@ -28,7 +29,7 @@ export function fmaLimit(flops: number): () => void {
   const sink = Tensor.empty([4]);
   const perTile = TURNS * SUMS * 4 * 2;
   const tiles = Math.max(1, Math.round(flops / perTile));
-  return () => runTiles(code, [sink.address], tiles, tiles * perTile * 2e-5);
+  return () => runTiles(code, [addressOf(sink)], tiles, tiles * perTile * 2e-5);
 }
 
 /** Reads every byte of a block once; threads share the block. */
@@ -56,7 +57,7 @@ export function readLimit(bytes: number): () => void {
   });
   const tiles = Math.max(1, Math.round(bytes / CHUNK));
   const [block, sink] = [Tensor.zeros([(tiles * CHUNK) / 4]), Tensor.empty([4])];
-  return () => runTiles(code, [block.address, sink.address], tiles, bytes / 30_000);
+  return () => runTiles(code, [addressOf(block), addressOf(sink)], tiles, bytes / 30_000);
 }
 
 /** Copies a block: the least that an elementwise or row operation must do. */

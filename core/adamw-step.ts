@@ -1,6 +1,6 @@
 import { checkFinite, checkInteger, checkShare } from "./check.ts";
 import { type AdamWStep, adamWWasm } from "./cpu/kernels/adamw.ts";
-import { usesFastKernels } from "./op.ts";
+import { usesFastKernels } from "./cpu/plain.ts";
 import { refuseInCapture } from "./recorder.ts";
 import { showShape } from "./shape.ts";
 import { checkTensor } from "./tensor.ts";

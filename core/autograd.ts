@@ -1,4 +1,5 @@
 import { checkFunction, checkOptions } from "./check.ts";
+import { onDevice } from "./device.ts";
 import { isTracked, noGrad } from "./op.ts";
 import { addInto } from "./ops/add.ts";
 import { capturing } from "./recorder.ts";
@@ -32,9 +33,11 @@ export function grad(y: Tensor, xs: readonly Tensor[], options: GradOptions = {}
   const { order, wanted, cut } = history(y, xs);
   // The gradient's own history and plans need all of its tensors. Otherwise those that are used up are freed at once:
   // the next ones take their place, which is still in the cache.
-  if (createGraph) walkBack(order, dy);
-  else if (capturing.recorder) noGrad(() => walkBack(order, dy));
-  else noGrad(() => walkBackFreeing(order, dy));
+  onDevice(y.device, () => {
+    if (createGraph) walkBack(order, dy);
+    else if (capturing.recorder) noGrad(() => walkBack(order, dy));
+    else noGrad(() => walkBackFreeing(order, dy));
+  });
   if (cut) checkFound(wanted, cut);
   return wanted.map((visit) => visit.gradient);
 }
@@ -51,7 +54,7 @@ function checkFound(wanted: readonly Visit[], cut: Tensor): void {
 
 function oneLike(y: Tensor): Tensor {
   if (y.size !== 1) throw new Error(`grad: expected a scalar or a dy, got y of shape ${showShape(y.shape)}`);
-  return Tensor.ones(y.shape, y.dtype);
+  return onDevice(y.device, () => Tensor.ones(y.shape, y.dtype));
 }
 
 /** What is known of a tensor on the way back. */
@@ -134,7 +137,7 @@ function addContributions(visit: Visit): void {
   contributions(visit, (part, target) => {
     const sum = target.gradient;
     if (!sum) target.gradient = scope.keep(part.detach());
-    else if (sum.block.owners === 1) addInto(sum, part);
+    else if (sum.storage.owners === 1) addInto(sum, part);
     else {
       target.gradient = scope.keep(sum.add(part));
       sum.dispose();

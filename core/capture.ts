@@ -1,29 +1,34 @@
-import { isTracked, noGrad, type Shared, type Step } from "./op.ts";
+import type { Device, Shared, Step, Storage } from "./device.ts";
+import { isTracked, noGrad, type Op } from "./op.ts";
 import { capturing, type Recorder } from "./recorder.ts";
 import { Scope, scopes, unscoped } from "./scope.ts";
 import { showShape } from "./shape.ts";
-import { type Block, Tensor } from "./tensor.ts";
+import { Tensor } from "./tensor.ts";
 
 /**
  * Writes down what a body computes, for a plan. The body runs on tensors of its own, which live and die by its scopes as
- * in any other code. The plan gets doubles of them: what depends on inputs or variables becomes a tensor over a block
- * without a place yet; what else is read, a constant or a variable, becomes one more owner of the same block.
+ * in any other code. The plan gets doubles of them: what depends on inputs or variables becomes a tensor over a
+ * storage without room yet; what else is read, a constant or a variable, becomes one more owner of the same storage.
  */
 export class Capture implements Recorder {
   /** The calls to replay, on the plan's tensors. */
-  readonly steps: Step[] = [];
-  /** The plan's tensor for each of the body's that it needs; those over blocks of the body's keep them alive. */
+  readonly steps: Step<Tensor>[] = [];
+  /** The plan's tensor for each of the body's that it needs; those over storages of the body's keep them alive. */
   readonly #doubles = new Map<Tensor, Tensor>();
-  /** For each block of the body's that changes from replay to replay, the plan's. */
-  readonly #planned = new Map<Block, Block>();
-  readonly #own: { readonly tensors: Tensor[]; readonly blocks: Block[] } = { tensors: [], blocks: [] };
-  readonly #variables: ReadonlySet<Block>;
+  /** For each storage of the body's that changes from replay to replay, the plan's. */
+  readonly #planned = new Map<Storage, Storage>();
+  readonly #own: { readonly tensors: Tensor[]; readonly storages: Storage[] } = { tensors: [], storages: [] };
+  readonly #variables: ReadonlySet<Storage>;
   readonly #shared = new Set<Shared>();
   /** Whether a gradient may be asked for through something that the body reads. */
   tracked = false;
 
-  constructor(variables: readonly Tensor[]) {
-    this.#variables = new Set(variables.map((x) => x.block));
+  readonly #device: Device;
+
+  /** Of a body that computes on that device. */
+  constructor(device: Device, variables: readonly Tensor[]) {
+    this.#device = device;
+    this.#variables = new Set(variables.map((x) => x.storage));
   }
 
   /** Runs `body` once on copies of the examples: the plan's inputs and outputs. */
@@ -32,7 +37,7 @@ export class Capture implements Recorder {
     examples: readonly Tensor[],
   ): { inputs: Tensor[]; outputs: Tensor[] } {
     using scope = new Scope();
-    const given = examples.map((x) => Tensor.from(x.data, x.shape, x.dtype));
+    const given = examples.map((x) => x.copy());
     const inputs = given.map((x) => this.#place(x));
     capturing.recorder = this;
     try {
@@ -56,20 +61,25 @@ export class Capture implements Recorder {
     }
   }
 
-  /** Blocks whose content differs from replay to replay. */
-  get changing(): ReadonlySet<Block> {
-    return new Set([...this.#variables, ...this.#own.blocks]);
+  /** Storages whose content differs from replay to replay. */
+  get changing(): ReadonlySet<Storage> {
+    return new Set([...this.#variables, ...this.#own.storages]);
   }
 
-  run(step: Step, kernel: () => void): void {
+  run(step: Step<Tensor>, kernel: () => void): void {
     for (const x of step.ins) refuseOthers(x);
+    if (step.out.device !== this.#device)
+      throw new Error(
+        `Plan: expected a body that computes on ${this.#device.name}, got ${step.op.name} on ${step.out.device.name}`,
+      );
     capturing.recorder = null; // a kernel may look at numbers
     try {
       kernel();
     } finally {
       capturing.recorder = this;
     }
-    const { op, out, ins, attrs } = step;
+    const { out, ins, attrs } = step;
+    const op = step.op as Op<unknown>;
     // What never changes from replay to replay is not computed again: it is a constant like any other.
     if (!op.volatile && !ins.some((x) => this.#changes(x))) return;
     this.steps.push({ op, out: this.#place(out), ins: ins.map((x) => this.#double(x)), attrs });
@@ -88,13 +98,13 @@ export class Capture implements Recorder {
   }
 
   #changes(x: Tensor): boolean {
-    return this.#planned.has(x.block) || this.#variables.has(x.block);
+    return this.#planned.has(x.storage) || this.#variables.has(x.storage);
   }
 
   #place(x: Tensor): Tensor {
-    const block = { address: -1, bytes: x.block.bytes, owners: 0, planned: true };
-    this.#planned.set(x.block, block);
-    this.#own.blocks.push(block);
+    const storage = this.#device.promise(x.storage);
+    this.#planned.set(x.storage, storage);
+    this.#own.storages.push(storage);
     return this.#double(x);
   }
 
@@ -102,26 +112,25 @@ export class Capture implements Recorder {
   #double(x: Tensor): Tensor {
     let double = this.#doubles.get(x);
     if (!double) {
-      const planned = this.#planned.get(x.block);
+      const planned = this.#planned.get(x.storage);
       if (!planned) this.tracked ||= isTracked(x);
-      double = planned ? Tensor.over(planned, x.shape, x.dtype) : unscoped(() => x.detach());
+      double = planned ? Tensor.over(planned, x.shape) : unscoped(() => x.detach());
       this.#doubles.set(x, double);
       this.#own.tensors.push(double);
     }
     return double;
   }
 
-  /** Lets go of all that the plan reads, and makes its own results unusable. */
+  /** Lets go of all that the plan reads. */
   dispose(): void {
     for (const tensor of this.#own.tensors) tensor.dispose();
-    for (const block of this.#own.blocks) block.address = -1;
     for (const shared of this.#shared) shared.letGo();
   }
 }
 
 /** Another plan's result is not this one's to keep alive, and changes when that plan runs. */
 function refuseOthers(x: Tensor): Tensor {
-  if (!x.block.planned) return x;
+  if (!x.storage.planned) return x;
   throw new Error(
     `Plan: the body reads a result ${showShape(x.shape)} of another plan: make it an input, or copy it first`,
   );

@@ -1,8 +1,8 @@
 import { grad } from "./autograd.ts";
 import { checkFunction } from "./check.ts";
-import { type Differentiable, noGrad, record, tracksGradients, withGradients } from "./op.ts";
-import { tidy } from "./scope.ts";
-import { checkTensors, type Tensor } from "./tensor.ts";
+import { noGrad, record, tracksGradients, withGradients } from "./op.ts";
+import { checkTensors, type Differentiable, type Tensor } from "./tensor.ts";
+import { tidy } from "./tidy.ts";
 
 interface Body {
   readonly f: (...inputs: Tensor[]) => Tensor;

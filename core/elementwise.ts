@@ -1,5 +1,5 @@
 import { checkInt32, refuse } from "./check.ts";
-import { elementwiseWasm } from "./cpu/kernels/elementwise.ts";
+import { onDevice } from "./device.ts";
 import { Expr, substitute } from "./formula/expr.ts";
 import { each } from "./formula/launch.ts";
 import { defineOp, type Op, type Sample } from "./op.ts";
@@ -30,7 +30,6 @@ export function defineElementwise(spec: Elementwise): Op<Params> {
     Array.from({ length: inputs }, (_, i) => Expr.input(i)),
     Array.from({ length: params }, (_, i) => Expr.param(i)),
   );
-  const wasm = elementwiseWasm(element, inputs, params);
   return defineOp<Params>({
     name,
     integers: spec.integers,
@@ -51,7 +50,6 @@ export function defineElementwise(spec: Elementwise): Op<Params> {
       );
     },
     params: (values) => values,
-    kernels: { wasm },
     backward: spec.backward,
     samples: spec.samples.map((sample) => ({ attrs: [], ...sample })),
   });
@@ -69,4 +67,4 @@ export function isNumber(b: Tensor | number, other: Tensor, who: string): b is n
 
 /** An operand as a tensor: a number becomes a scalar of the other's dtype. */
 export const operand = (b: Tensor | number, other: Tensor, who: string): Tensor =>
-  isNumber(b, other, who) ? Tensor.full([], b, other.dtype) : b;
+  isNumber(b, other, who) ? onDevice(other.device, () => Tensor.full([], b, other.dtype)) : b;

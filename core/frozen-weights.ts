@@ -1,6 +1,6 @@
 import { StreamedWeights, type WeightFormat } from "./cpu/kernels/streamed.ts";
 import { TiledWeights } from "./cpu/kernels/tiled.ts";
-import type { Shared } from "./op.ts";
+import type { Shared } from "./device.ts";
 
 /** How frozen weights are kept. float64 runs on the plain kernels and serves verification. */
 export type FrozenFormat = WeightFormat | "float64";

@@ -1,6 +1,7 @@
 /** The only door to core: other folders import nothing deeper. */
-import * as ops from "./ops/index.ts";
-import { Tensor } from "./tensor.ts";
+import { cpu } from "./cpu/device.ts";
+import { setDevice } from "./device.ts";
+import "./methods.ts";
 
 export { type AdamWStep, adamWStep } from "./adamw-step.ts";
 export { type GradOptions, grad, jacobian, jvp, vjp } from "./autograd.ts";
@@ -26,32 +27,36 @@ export {
   UsageError,
   type Values,
 } from "./cli.ts";
+export { cpu } from "./cpu/device.ts";
 export { heapUsage, poisonFreed } from "./cpu/heap.ts";
 export { engineInfo } from "./cpu/kernels/engine.ts";
 export { setThreads, spinning, threads } from "./cpu/kernels/threads.ts";
 export { tileSetting } from "./cpu/kernels/tile.ts";
+export { plainKernels } from "./cpu/plain.ts";
+export {
+  type Block,
+  currentDevice,
+  type Device,
+  onDevice,
+  type Program,
+  type Step,
+  type Storage,
+  setDevice,
+} from "./device.ts";
+export { checkDType, type DType, type TensorData } from "./dtype.ts";
 export * from "./formats/index.ts";
 export { type FrozenFormat, FrozenWeights } from "./frozen-weights.ts";
 export { lazily, misfit, setHost, toHost } from "./host.ts";
 export type { Nested } from "./nested.ts";
-export { isTracked, noGrad, plainKernels, type Step, type Watch, watchKernels, withGradients } from "./op.ts";
+export { isTracked, noGrad, type Watch, watchKernels, withGradients } from "./op.ts";
 export { concat } from "./ops/concat.ts";
 export type { Triangle } from "./ops/triangular-solve.ts";
 export { checkWindow, type Window } from "./ops/unfold.ts";
 export { Plan } from "./plan.ts";
 export { Random, type RandomState } from "./random.ts";
-export { Scope, tidy, unscoped } from "./scope.ts";
+export { Scope, unscoped } from "./scope.ts";
 export { checkShape, type Shape, sameShape, showShape, sizeOf } from "./shape.ts";
-export { checkDType, checkTensor, type DType, Tensor, type TensorData } from "./tensor.ts";
+export { checkTensor, Tensor } from "./tensor.ts";
+export { tidy } from "./tidy.ts";
 
-for (const [name, op] of Object.entries(ops) as [string, (x: Tensor, ...rest: unknown[]) => unknown][]) {
-  const arguments_ = op.length - 1;
-  Object.defineProperty(Tensor.prototype, name, {
-    value(this: Tensor, ...rest: unknown[]) {
-      // An argument that is not read, as in x.softmax(0), would be a wrong result.
-      if (rest.length > arguments_)
-        throw new Error(`${name}: expected ${arguments_} arguments at most, got ${rest.length}`);
-      return op(this, ...rest);
-    },
-  });
-}
+setDevice(cpu);

@@ -1,4 +1,4 @@
-import type { TensorData } from "./tensor.ts";
+import type { TensorData } from "./dtype.ts";
 
 /** A matrix in a block: where it starts, and how far its rows and columns lie apart. */
 export interface Operand {

@@ -1,7 +1,8 @@
 import { checkFinite, checkInteger, checkOptions, refuse } from "./check.ts";
+import type { DType } from "./dtype.ts";
 import { refuseInCapture } from "./recorder.ts";
 import { checkShape, type Shape, sizeOf } from "./shape.ts";
-import { type DType, Tensor } from "./tensor.ts";
+import { Tensor } from "./tensor.ts";
 
 /** Multipliers and key increments of Philox4x32 (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011). */
 const M0 = 0xd2511f53;

@@ -1,12 +1,11 @@
-import type { Step } from "./op.ts";
-import type { Tensor } from "./tensor.ts";
+import type { Block, Step } from "./device.ts";
 
 /** What is told of the kernel calls of a body, and of what it does beside them. */
 export interface Recorder {
   /** Runs the kernel, and writes the call down. */
   run(step: Step, kernel: () => void): void;
   /** The body looks at a tensor's numbers on the host: throws when a replay could not do so again. */
-  look(tensor: Tensor): void;
+  look(tensor: Block): void;
 }
 
 /** While a plan is captured: who writes its calls down. */

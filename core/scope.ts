@@ -1,4 +1,15 @@
-import { CUT, Tensor } from "./tensor.ts";
+/** What a scope frees: tensors. */
+export interface Scoped {
+  /** Where in its scope's list it stands; scopes write it. */
+  place: number;
+  /** The scope that frees it, or null. */
+  readonly scope: Scope | null;
+  /** Throws when it was freed already. */
+  readonly storage: unknown;
+  /** Moves it to another scope, or out of all scopes; its history ends. */
+  moveTo(scope: Scope | null): void;
+  dispose(): void;
+}
 
 /** The innermost open scope; tensors are made in it. */
 export const scopes: { current: Scope | null } = { current: null };
@@ -14,7 +25,7 @@ export const scopes: { current: Scope | null } = { current: null };
  */
 export class Scope implements Disposable {
   readonly #parent: Scope | null = scopes.current;
-  readonly #tensors: Tensor[] = [];
+  readonly #tensors: Scoped[] = [];
   #ended = false;
 
   constructor() {
@@ -25,30 +36,28 @@ export class Scope implements Disposable {
    * Hands the tensor to the enclosing scope (or to none). Its history ends here, since the tensors that it leads to are
    * freed: `grad` through it throws. A tensor that outlives the scope anyway stays as it is.
    */
-  keep<T extends Tensor>(tensor: T): T {
+  keep<T extends Scoped>(tensor: T): T {
     if (this.#ended) throw new Error("Scope.keep: the scope has ended");
-    if (!this.#frees(tensor)) return tensor;
-    if (tensor.node) tensor.node = CUT;
-    tensor.moveTo(this.#parent);
+    if (this.#frees(tensor)) tensor.moveTo(this.#parent);
     return tensor;
   }
 
   /** Whether the tensor belongs to this scope or to one inside it. Throws when it was freed already. */
-  #frees(tensor: Tensor): boolean {
-    tensor.block;
+  #frees(tensor: Scoped): boolean {
+    tensor.storage;
     let scope = tensor.scope;
     while (scope && scope !== this) scope = scope.#parent;
     return scope === this;
   }
 
   /** Called by tensors. */
-  add(tensor: Tensor): void {
+  add(tensor: Scoped): void {
     tensor.place = this.#tensors.push(tensor) - 1;
   }
 
   /** Called by tensors. The last one takes the place that becomes free. */
-  remove(tensor: Tensor): void {
-    const last = this.#tensors.pop() as Tensor;
+  remove(tensor: Scoped): void {
+    const last = this.#tensors.pop() as Scoped;
     if (last === tensor) return;
     this.#tensors[tensor.place] = last;
     last.place = tensor.place;
@@ -74,35 +83,3 @@ export function unscoped<T>(make: () => T): T {
     scopes.current = open;
   }
 }
-
-/**
- * Runs `body` in a scope of its own and frees what it made, except the tensors that it returns: one, or several in an
- * array or a plain object. They are kept as by `Scope.keep`. The form for the body of a loop:
- *
- *     for (const batch of batches) {
- *       const loss = tidy(() => step(batch).item());
- *     }
- */
-export function tidy<T>(body: () => T): T {
-  using scope = new Scope();
-  const result = body();
-  keepAll(scope, result);
-  return result;
-}
-
-function keepAll(scope: Scope, value: unknown): void {
-  if (value instanceof Tensor) scope.keep(value);
-  else if (value instanceof Promise) {
-    throw new Error(
-      "tidy: expected a body that is done when it returns, got a promise: scopes never span await",
-    );
-  } else if (ArrayBuffer.isView(value) && value.buffer instanceof SharedArrayBuffer) {
-    throw new Error(
-      "tidy: expected no view of the heap (.data), which would show other numbers: return toArray()",
-    );
-  } else if (Array.isArray(value)) for (const each of value) keepAll(scope, each);
-  else if (isPlainObject(value)) for (const each of Object.values(value)) keepAll(scope, each);
-}
-
-const isPlainObject = (value: unknown): value is object =>
-  typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;

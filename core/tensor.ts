@@ -1,30 +1,25 @@
 import { checkInt32, markCopy, refuse } from "./check.ts";
-import { allocate, memory, release } from "./cpu/heap.ts";
+import { type Block, currentDevice, type Device, type Storage } from "./device.ts";
+import { checkDType, type DType, type TensorData } from "./dtype.ts";
 import { flatten, type Nested } from "./nested.ts";
-import type { Differentiable } from "./op.ts";
-import type { Methods } from "./ops/index.ts";
 import { capturing } from "./recorder.ts";
-import { type Scope, scopes, unscoped } from "./scope.ts";
+import { type Scope, type Scoped, scopes, unscoped } from "./scope.ts";
 import { checkShape, type Shape, sameShape, showShape, sizeOf } from "./shape.ts";
 
-/**
- * Element types. float32 is what fast kernels work on; float64 runs on the plain kernels and is what the
- * verification suites use; int32 holds token ids and indices.
- */
-export type DType = "float32" | "float64" | "int32";
-export type TensorData = Float32Array | Float64Array | Int32Array;
-
-const VIEWS = { float32: Float32Array, float64: Float64Array, int32: Int32Array };
-
-/** A reserved piece of the heap, shared by all tensors that look at it. */
-export interface Block {
-  /** Negative when it is part of a plan that has not been laid out yet, or was disposed of. */
-  address: number;
-  readonly bytes: number;
-  /** Tensors that look at it; freed with the last one. */
-  owners: number;
-  /** True when it lies inside a plan's arena, which frees it. */
-  readonly planned: boolean;
+/** What `grad` needs of an op. */
+export interface Differentiable<A> {
+  readonly name: string;
+  /**
+   * Gradients for the inputs in tensor ops, so that gradients have gradients; null where there is none.
+   * `wants[i]` tells whether input i's gradient will be used: costly ones may be left out (null) when not.
+   */
+  backward(
+    dy: Tensor,
+    ins: readonly Tensor[],
+    out: Tensor,
+    attrs: A,
+    wants: readonly boolean[],
+  ): readonly (Tensor | null)[];
 }
 
 /** How a tensor was computed: what `grad` walks back along. */
@@ -44,17 +39,14 @@ export const CUT: Node = {
   attrs: undefined,
 };
 
-// The ops of core/ops/ that take a tensor first are also its methods: x.softmax() is softmax(x).
-export interface Tensor extends Methods {}
-
 /**
- * A contiguous row-major block of numbers on the heap.
+ * A contiguous row-major block of numbers on a device. The ops that take a tensor first are also its methods: see
+ * methods.ts.
  *
  * Memory: a tensor made inside a `Scope` is freed when the scope ends unless it was kept; one made outside
  * lives until `dispose()`.
  */
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: core/index.ts defines every method of the interface
-export class Tensor {
+export class Tensor implements Block, Scoped {
   static {
     markCopy(Tensor);
   }
@@ -68,17 +60,16 @@ export class Tensor {
   node: Node | null = null;
   /** Where in its scope's list it stands; scopes write it. */
   place = 0;
-  #block: Block | null;
-  #view: TensorData | null = null;
+  #storage: Storage | null;
   #scope: Scope | null;
 
-  private constructor(shape: Shape, size: number, dtype: DType, block: Block) {
-    if (!block) refuse("Tensor", "to be made with Tensor.from or Tensor.zeros", shape);
+  private constructor(shape: Shape, size: number, dtype: DType, storage: Storage) {
+    if (!storage) refuse("Tensor", "to be made with Tensor.from or Tensor.zeros", shape);
     this.shape = shape;
     this.dtype = dtype;
     this.size = size;
-    this.#block = block;
-    block.owners++;
+    this.#storage = storage;
+    storage.owners++;
     this.#scope = scopes.current;
     this.#scope?.add(this);
   }
@@ -88,16 +79,15 @@ export class Tensor {
     return made(shape, dtype, "Tensor.empty");
   }
 
-  /** The same for a shape that is known to be one and that nobody will change: what ops make their results with. */
-  static reserve(shape: Shape, dtype: DType): Tensor {
+  /** The same on a given device, for a shape that is known to be one and that nobody will change: an op's result. */
+  static reserve(shape: Shape, dtype: DType, device: Device): Tensor {
     const size = sizeOf(shape);
-    const bytes = dtype === "float64" ? 8 * size : 4 * size;
-    return new Tensor(shape, size, dtype, { address: allocate(bytes), bytes, owners: 0, planned: false });
+    return new Tensor(shape, size, dtype, device.allocate(size, dtype));
   }
 
-  /** A tensor that looks at a given block; in no scope. What plans are made of. */
-  static over(block: Block, shape: Shape, dtype: DType): Tensor {
-    return unscoped(() => new Tensor(shape, sizeOf(shape), dtype, block));
+  /** A tensor that looks at a given storage; in no scope. What plans are made of. */
+  static over(storage: Storage, shape: Shape): Tensor {
+    return unscoped(() => new Tensor(shape, sizeOf(shape), storage.dtype, storage));
   }
 
   /** A tensor filled with one value, rounded to `dtype`; int32 takes only integers that fit. */
@@ -105,19 +95,19 @@ export class Tensor {
     if (typeof value !== "number") refuse("Tensor.full", "a number", value);
     if (dtype === "int32") checkInt32([value], "Tensor.full");
     const out = made(shape, dtype, "Tensor.full");
-    out.data.fill(value);
+    out.device.fill(out.storage, value);
     return out;
   }
 
   static zeros(shape: Shape, dtype: DType = "float32"): Tensor {
     const out = made(shape, dtype, "Tensor.zeros");
-    out.data.fill(0);
+    out.device.fill(out.storage, 0);
     return out;
   }
 
   static ones(shape: Shape, dtype: DType = "float32"): Tensor {
     const out = made(shape, dtype, "Tensor.ones");
-    out.data.fill(1);
+    out.device.fill(out.storage, 1);
     return out;
   }
 
@@ -139,7 +129,7 @@ export class Tensor {
       throw new Error(`${who}: expected arrays nested as ${showShape(wanted)}, got ${showShape(found)}`);
     if (dtype === "int32") checkInt32(numbers, who);
     const out = made(wanted, dtype, who);
-    out.data.set(numbers);
+    out.device.write(out.storage, numbers);
     return out;
   }
 
@@ -147,33 +137,76 @@ export class Tensor {
     return Tensor.full([], value, dtype);
   }
 
-  /**
-   * The numbers themselves, row-major: a view of the heap. It must not outlive the tensor: once that is freed, the view
-   * shows whatever takes its place. `toArray` copies.
-   */
-  get data(): TensorData {
-    capturing.recorder?.look(this);
-    const address = this.address;
-    if (this.#view?.byteOffset !== address)
-      this.#view = new VIEWS[this.dtype](memory.buffer, address, this.size);
-    return this.#view as TensorData;
+  /** Where its numbers live. */
+  get device(): Device {
+    return this.storage.device;
   }
 
-  /** Where the block starts on the heap, in bytes. */
-  get address(): number {
-    const { address } = this.block;
-    if (address < 0)
-      throw new Error(`Tensor ${showShape(this.shape)}: the plan that it is a result of was disposed of`);
-    return address;
-  }
-
-  /** The piece of the heap it looks at. */
-  get block(): Block {
-    if (!this.#block)
+  /** What it looks at, perhaps together with others. */
+  get storage(): Storage {
+    if (!this.#storage)
       throw new Error(
         `Tensor ${showShape(this.shape)}: used after it was freed (its scope has ended, or it was disposed of)`,
       );
-    return this.#block;
+    return this.#storage;
+  }
+
+  /**
+   * The numbers themselves, row-major, on a device whose memory the host can look at, as cpu: a view, not a copy. It must
+   * not outlive the tensor: once that is freed, the view shows whatever takes its place. `toArray` copies, `read` works
+   * on every device.
+   */
+  get data(): TensorData {
+    capturing.recorder?.look(this);
+    const { data } = this.storage;
+    return data ?? this.#hidden();
+  }
+
+  #hidden(): never {
+    const who = `Tensor ${showShape(this.shape)}`;
+    if (this.storage.gone) throw new Error(`${who}: the plan that it is a result of was disposed of`);
+    throw new Error(
+      `${who}: data, item and toArray look at numbers on cpu, got a tensor on ${this.device.name}: await read()`,
+    );
+  }
+
+  /** A copy of the numbers, row-major, from any device. */
+  read(): Promise<TensorData> {
+    capturing.recorder?.look(this);
+    const { storage } = this;
+    if (storage.gone) this.#hidden();
+    return storage.device.read(storage);
+  }
+
+  /** Overwrites all numbers, rounded to its dtype. */
+  write(numbers: ArrayLike<number>): void {
+    capturing.recorder?.look(this);
+    const { storage } = this;
+    if (storage.gone) this.#hidden();
+    if (numbers.length !== this.size)
+      throw new Error(`Tensor.write: expected ${this.size} numbers, got ${numbers.length}`);
+    storage.device.write(storage, numbers);
+  }
+
+  /** A tensor of its own with the same numbers and without history. */
+  copy(): Tensor {
+    capturing.recorder?.look(this);
+    const { storage } = this;
+    if (storage.gone) this.#hidden();
+    const out = Tensor.reserve(this.shape, this.dtype, storage.device);
+    storage.device.copy(storage, out.storage);
+    return out;
+  }
+
+  /**
+   * A copy on another device, without history. Only from one whose memory the host can look at, as cpu; from elsewhere
+   * take `await x.read()` to `Tensor.from`.
+   */
+  to(device: Device): Tensor {
+    if (device === this.device) return this.copy();
+    const out = Tensor.reserve(this.shape, this.dtype, device);
+    device.write(out.storage, this.data);
+    return out;
   }
 
   /** The scope that frees it, or null. */
@@ -188,19 +221,19 @@ export class Tensor {
     return this.data[0];
   }
 
-  /** A copy of the numbers outside the heap. */
+  /** A copy of the numbers, on the host. */
   toArray(): number[] {
     return Array.from(this.data);
   }
 
-  /** The same block under another shape and no history. Used by ops that only rename axes. */
+  /** The same storage under another shape and no history. Used by ops that only rename axes. */
   alias(shape: Shape): Tensor {
-    return new Tensor([...shape], this.size, this.dtype, this.block);
+    return new Tensor([...shape], this.size, this.dtype, this.storage);
   }
 
   /** The same numbers, cut off from how they were computed. */
   detach(): Tensor {
-    return new Tensor(this.shape, this.size, this.dtype, this.block);
+    return new Tensor(this.shape, this.size, this.dtype, this.storage);
   }
 
   /**
@@ -231,23 +264,23 @@ export class Tensor {
     return this;
   }
 
-  /** Moves this tensor to another scope, or out of all scopes. Scopes call it; use `Scope.keep`. */
+  /** Moves this tensor to another scope, or out of all scopes; its history ends. Scopes call it; use `Scope.keep`. */
   moveTo(scope: Scope | null): void {
+    if (this.node) this.node = CUT;
     this.#scope?.remove(this);
     this.#scope = scope;
     scope?.add(this);
   }
 
-  /** Gives up the block; it is freed with its last owner. Using the tensor afterwards throws. */
+  /** Gives up the storage; it is freed with its last owner. Using the tensor afterwards throws. */
   dispose(): void {
     this.#scope?.remove(this);
     this.#scope = null;
-    const block = this.#block;
-    if (!block) return;
-    this.#block = null;
-    this.#view = null;
+    const storage = this.#storage;
+    if (!storage) return;
+    this.#storage = null;
     if (this.node) this.node = CUT;
-    if (--block.owners === 0 && !block.planned) release(block.address, block.bytes);
+    if (--storage.owners === 0) storage.release();
   }
 }
 
@@ -262,15 +295,11 @@ export function checkTensors(list: readonly Tensor[], who: string): void {
   for (const x of list) checkTensor(x, who, "an array of tensors, each");
 }
 
-export function checkDType(dtype: DType, who: string): void {
-  if (!Object.hasOwn(VIEWS, dtype)) refuse(who, "float32, float64 or int32", dtype);
-}
-
 /** A tensor with undefined content; shape and dtype are checked. */
 function made(shape: Shape, dtype: DType, who: string): Tensor {
   checkShape(shape, who);
   checkDType(dtype, who);
-  return Tensor.reserve([...shape], dtype);
+  return Tensor.reserve([...shape], dtype, currentDevice());
 }
 
 interface AxisName {

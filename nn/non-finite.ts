@@ -1,4 +1,11 @@
-import { type HostTensor, type Step, showShape, type Tensor, watchKernels } from "../core/index.ts";
+import {
+  type Block,
+  type HostTensor,
+  type Step,
+  showShape,
+  type Tensor,
+  watchKernels,
+} from "../core/index.ts";
 
 /** A training step came upon NaN or an infinity; the message tells which op made the first one. */
 export class NonFiniteError extends Error {
@@ -29,20 +36,20 @@ export function firstNonFinite(
     const at = data.findIndex((value) => !Number.isFinite(value));
     if (at >= 0) return `parameter ${name} holds ${data[at]} at ${at}`;
   }
-  const names = new Map(parameters.map(([name, parameter]) => [parameter.block, name]));
+  const names = new Map(parameters.map(([name, parameter]) => [parameter.storage, name]));
   let last = "none yet";
   let found: string | null = null;
   watchKernels((call) => {
     if (found !== null) return;
-    const read = call.ins.flatMap((x) => names.get(x.block) ?? []);
+    const read = call.ins.flatMap((x) => names.get(x.storage) ?? []);
     if (read.length > 0) last = read.join(", ");
     if (isCulprit(call)) found = `${describe(call)}; last parameters read: ${last}`;
   }, body);
   return found ?? "computed eagerly, all numbers are finite";
 }
 
-const holdsNaN = ({ data }: Tensor): boolean => data.some(Number.isNaN);
-const allFinite = ({ data }: Tensor): boolean => data.every(Number.isFinite);
+const holdsNaN = ({ data }: Block): boolean => data.some(Number.isNaN);
+const allFinite = ({ data }: Block): boolean => data.every(Number.isFinite);
 
 function isCulprit({ out, ins }: Step): boolean {
   if (allFinite(out)) return false;
@@ -55,7 +62,7 @@ function describe({ op, out, ins }: Step): string {
   return `op ${op.name} makes ${out.data[at]} at ${at} of ${showShape(out.shape)} from ${from.join(" and ")}`;
 }
 
-const largest = ({ data }: Tensor): number => {
+const largest = ({ data }: Block): number => {
   let most = 0;
   for (const value of data) most = Math.max(most, Math.abs(value));
   return most;

@@ -1,12 +1,12 @@
 /** The plain kernel of an op: its formula, compiled once for each combination of shapes. */
-import type { Op, Ready } from "../op.ts";
-import type { Tensor, TensorData } from "../tensor.ts";
+import type { Block, Computation, Ready } from "../device.ts";
+import type { TensorData } from "../dtype.ts";
 import { Expr } from "./expr.ts";
 import { type Compiled, compile } from "./js.ts";
 import { Operand } from "./launch.ts";
 
 /** What an op's formula makes, for inputs of these shapes. */
-export function resultOf<A>(op: Op<A>, ins: readonly Tensor[], attrs: A): Operand {
+export function resultOf<A>(op: Computation<A>, ins: readonly Block[], attrs: A): Operand {
   if (!op.formula) throw new Error(`${op.name}: has no formula`);
   const operands = ins.map((x, i) => Operand.input(i, x.shape));
   const hosted = op.hosted?.(ins, attrs) ?? [];
@@ -20,7 +20,9 @@ const MOST = 1000;
 const compiled = new WeakMap<object, Map<string, Compiled>>();
 
 /** Computes an op's output on the plain kernel. */
-export function plainKernel<A>(op: Op<A>, out: Tensor, ins: readonly Tensor[], attrs: A): Ready {
+export function plainKernel<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): Ready {
+  const { js } = op.kernels ?? {};
+  if (js) return () => js(out, ins, attrs);
   let known = compiled.get(op);
   if (!known) compiled.set(op, (known = new Map()));
   const key = keyOf(op, out, ins, attrs);
@@ -44,7 +46,7 @@ export function plainKernel<A>(op: Op<A>, out: Tensor, ins: readonly Tensor[], a
 const NONE: readonly number[] = [];
 
 /** Equal for calls that one compiled formula serves. */
-function keyOf<A>(op: Op<A>, out: Tensor, ins: readonly Tensor[], attrs: A): string {
+function keyOf<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): string {
   let key: string = out.dtype;
   for (const x of ins) {
     key += x.dtype;

@@ -1,5 +1,4 @@
 import { checkInteger, checkOptions, refuse } from "../check.ts";
-import { attentionWasm } from "../cpu/kernels/attention.ts";
 import { apply, defineOp } from "../op.ts";
 import { showShape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
@@ -23,7 +22,7 @@ interface Attrs {
   readonly causal: boolean;
 }
 
-const op = defineOp<Attrs>({
+export const op = defineOp<Attrs>({
   name: "attention",
   shape([queries, keys, values], { heads, width: E, at }) {
     const { B, T } = queries.dims("B T W", "attention: queries");
@@ -68,8 +67,6 @@ const op = defineOp<Attrs>({
             }
           }
     },
-    wasm: (out, [queries, keys, values], attrs) =>
-      attentionWasm({ ...attrs, out, ins: [queries, keys, values] }),
   },
   backward(dy, ins, _out, { heads, width: E, at, causal }, wants) {
     const [B, T] = dy.shape;

@@ -1,9 +1,8 @@
-import { copyRowsWasm, inTurn } from "../cpu/kernels/copy-rows.ts";
 import { apply, defineOp } from "../op.ts";
 import { resolveAxis, sameShape, showShape, sizeOf } from "../shape.ts";
 import { checkTensors, type Tensor } from "../tensor.ts";
 
-const op = defineOp<number>({
+export const op = defineOp<number>({
   name: "concat",
   shape(ins, axis) {
     for (const x of ins) {
@@ -33,19 +32,6 @@ const op = defineOp<number>({
         }
         column += count;
       }
-    },
-    wasm(out, ins, axis) {
-      const inner = sizeOf(out.shape.slice(axis + 1));
-      const pitch = out.shape[axis] * inner;
-      let address = out.address;
-      return inTurn(
-        ins.map((x) => {
-          const count = x.shape[axis] * inner;
-          const to = { address, pitch };
-          address += 4 * count;
-          return copyRowsWasm(to, { address: x.address, pitch: count }, out.size / pitch, count);
-        }),
-      );
     },
   },
   integers: true,

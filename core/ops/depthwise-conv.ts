@@ -1,10 +1,8 @@
-import { depthwiseConvWasm } from "../cpu/kernels/depthwise-conv.ts";
-import { depthwiseTapsWasm } from "../cpu/kernels/depthwise-taps.ts";
 import { apply, defineOp, type Op } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 import { concat } from "./concat.ts";
 
-const op = defineOp({
+export const op = defineOp({
   name: "depthwiseConv",
   shape([x, weight]) {
     const { C } = x.dims("B H W C", "depthwiseConv");
@@ -21,7 +19,6 @@ const op = defineOp({
       });
       out.data.set(sums);
     },
-    wasm: (out, [x, weight]) => depthwiseConvWasm(out, x, weight),
   },
   backward(dy, [x, weight], _out, _attrs, wants) {
     return [
@@ -55,7 +52,7 @@ function flipped(weight: Tensor): Tensor {
 }
 
 /** The gradient for the weight: the map moved by each tap, times dy, summed over batch and pixels. */
-const tapsOp: Op<void> = defineOp({
+export const tapsOp: Op<void> = defineOp({
   name: "depthwiseConvTaps",
   shape: ([x]) => [3, 3, x.shape[3]],
   kernels: {
@@ -68,7 +65,6 @@ const tapsOp: Op<void> = defineOp({
       });
       out.data.set(sums);
     },
-    wasm: (out, [x, dy]) => depthwiseTapsWasm(out, x, dy),
   },
   // Linear in each of the two.
   backward: (r, [x, dy], _out, _attrs, wants) => [

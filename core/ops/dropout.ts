@@ -1,5 +1,4 @@
 import { checkShare, refuse } from "../check.ts";
-import { dropoutWasm } from "../cpu/kernels/dropout.ts";
 import { apply, defineOp } from "../op.ts";
 import { philox, Random, type Stretch } from "../random.ts";
 import type { Tensor } from "../tensor.ts";
@@ -14,9 +13,9 @@ interface Mask {
 /** Numbers decided by one group of four Philox blocks. */
 const GROUP = 32;
 /** A number is dropped when its 16 random bits are below this: p is rounded to a multiple of 2⁻¹⁶. */
-const thresholdOf = (p: number): number => Math.round(p * 65_536);
+export const thresholdOf = (p: number): number => Math.round(p * 65_536);
 
-const op = defineOp<Mask>({
+export const op = defineOp<Mask>({
   name: "dropout",
   shape: ([x]) => x.shape,
   kernels: {
@@ -38,7 +37,6 @@ const op = defineOp<Mask>({
         Y[i] = bits < threshold ? 0 : factor * X[i];
       }
     },
-    wasm: (out, [x], { p, stretch }) => dropoutWasm(out, x, thresholdOf(p), 1 / (1 - p), stretch),
   },
   volatile: true,
   backward: (dy, _ins, _out, mask) => [masked(dy, mask)], // linear: the same mask again

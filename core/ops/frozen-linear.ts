@@ -1,7 +1,5 @@
 import { checkInteger, checkOptions, refuse } from "../check.ts";
-import { frozenLinearWasm } from "../cpu/kernels/frozen-linear.ts";
-import { streamWasm } from "../cpu/kernels/stream.ts";
-import { StreamedWeights } from "../cpu/kernels/streamed.ts";
+import type { Block } from "../device.ts";
 import { FrozenWeights } from "../frozen-weights.ts";
 import { apply, defineOp } from "../op.ts";
 import { showShape } from "../shape.ts";
@@ -24,7 +22,10 @@ interface Attrs {
 }
 
 /** The optional inputs by name. */
-function named(ins: readonly Tensor[], { bias, residual }: Attrs) {
+export function named<T extends Block>(
+  ins: readonly T[],
+  { bias, residual }: Attrs,
+): { readonly x: T; readonly bias?: T; readonly residual?: T } {
   return {
     x: ins[0],
     bias: bias ? ins[1] : undefined,
@@ -32,7 +33,7 @@ function named(ins: readonly Tensor[], { bias, residual }: Attrs) {
   };
 }
 
-const op = defineOp<Attrs>({
+export const op = defineOp<Attrs>({
   name: "frozenLinear",
   shape(ins, attrs) {
     if (attrs.weights.disposed) throw new Error("frozenLinear: the frozen weights were disposed of");
@@ -75,22 +76,6 @@ const op = defineOp<Attrs>({
           }
         }
       }
-    },
-    wasm(out, ins, attrs) {
-      const { x, bias, residual } = named(ins, attrs);
-      const { groups, packed } = attrs.weights;
-      const [, M, N] = out.shape;
-      if (!packed || x.dtype !== "float32") return null;
-      if (packed instanceof StreamedWeights) {
-        return streamWasm({
-          ...{ out, x, rowLength: x.shape[2], weights: packed, M },
-          ...{ bias, biasRows: bias?.shape[1], biasFrom: attrs.biasFrom, residual },
-        });
-      }
-      return frozenLinearWasm({
-        ...{ out, x, weights: packed, groups, M, N },
-        ...{ bias, biasFrom: attrs.biasFrom, residual },
-      });
     },
   },
   shared: ({ weights }) => weights,

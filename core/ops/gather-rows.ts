@@ -1,10 +1,10 @@
 import { checkInteger } from "../check.ts";
-import { gatherRowsWasm, scatterRowsWasm } from "../cpu/kernels/gather.ts";
+import type { Block } from "../device.ts";
 import { apply, defineOp } from "../op.ts";
 import { type Shape, showShape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 
-function checkIds(ids: Tensor, rows: number, who: string): void {
+export function checkIds(ids: Block, rows: number, who: string): void {
   for (const id of ids.data) {
     if (id < 0 || id >= rows) throw new Error(`${who}: row ${id} does not exist in a table of ${rows} rows`);
   }
@@ -13,7 +13,7 @@ function checkIds(ids: Tensor, rows: number, who: string): void {
 /** No row is excluded from the gradient. */
 const NONE = -1;
 
-const op = defineOp<number>({
+export const op = defineOp<number>({
   name: "gatherRows",
   shape([table, ids]) {
     table.dims("rows C", "gatherRows");
@@ -32,14 +32,6 @@ const op = defineOp<number>({
       ids.data.forEach((id, i) => {
         to.set(from.subarray(id * C, (id + 1) * C), i * C);
       });
-    },
-    wasm(out, [table, ids]) {
-      const gather = gatherRowsWasm(out, table, ids);
-      if (!gather) return null;
-      return () => {
-        checkIds(ids, table.shape[0], "gatherRows"); // a plan's ids change from call to call
-        gather();
-      };
     },
   },
   backward: (dy, [table, ids], _out, padding) => [
@@ -64,7 +56,7 @@ interface Scatter {
   readonly padding: number;
 }
 
-const scatter = defineOp<Scatter>({
+export const scatter = defineOp<Scatter>({
   name: "scatterRows",
   shape: ([rows], { count }): Shape => [count, rows.shape.at(-1) as number],
   dtype: ([rows]) => rows.dtype,
@@ -76,14 +68,6 @@ const scatter = defineOp<Scatter>({
       ids.data.forEach((id, i) => {
         if (id !== padding) for (let c = 0; c < C; c++) to[id * C + c] += from[i * C + c];
       });
-    },
-    wasm(out, [rows, ids], { count, padding }) {
-      const scatter = scatterRowsWasm(out, rows, ids, padding);
-      if (!scatter) return null;
-      return () => {
-        checkIds(ids, count, "scatterRows");
-        scatter();
-      };
     },
   },
   backward(dy, [, ids], _out, { count, padding }) {

@@ -1,11 +1,9 @@
 import { checkFinite } from "../check.ts";
-import { layerNormWasm } from "../cpu/kernels/layer-norm.ts";
-import { layerNormGradWasm, layerNormSumsWasm } from "../cpu/kernels/layer-norm-grad.ts";
 import { apply, defineOp, type Op } from "../op.ts";
 import { showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
-const op = defineOp<number>({
+export const op = defineOp<number>({
   name: "layerNorm",
   shape([x, gain, bias]) {
     const C = x.shape.at(-1);
@@ -25,7 +23,6 @@ const op = defineOp<number>({
         for (let i = 0; i < C; i++) Y[row + i] = (X[row + i] - mean) * scale * g[i] + b[i];
       });
     },
-    wasm: (out, [x, gain, bias], eps) => layerNormWasm({ out, x, gain, bias, eps }),
   },
   backward(dy, [x, gain, bias], _out, eps, wants) {
     const sums = wants[1] || wants[2] ? apply(sumsOp, [dy, x], eps) : null; // (2, C)
@@ -70,7 +67,7 @@ function parts(x: Tensor, eps: number) {
 }
 
 /** The gradient for x: dx = s P(dy ⊙ gain). */
-const slopeOp: Op<number> = defineOp<number>({
+export const slopeOp: Op<number> = defineOp<number>({
   name: "layerNormSlope",
   shape: ([dy]) => dy.shape,
   kernels: {
@@ -91,7 +88,6 @@ const slopeOp: Op<number> = defineOp<number>({
         }
       });
     },
-    wasm: (out, [dy, x, gain], eps) => layerNormGradWasm(out, dy, x, gain, eps),
   },
   backward(r, [dy, x, gain], _out, eps, wants) {
     const { normal, deviation, rowMean, project } = parts(x, eps);
@@ -121,7 +117,7 @@ const slopeOp: Op<number> = defineOp<number>({
 });
 
 /** The gradients for gain and bias as the rows of one matrix (2, C): Σ dy ⊙ x̂ and Σ dy. */
-const sumsOp: Op<number> = defineOp<number>({
+export const sumsOp: Op<number> = defineOp<number>({
   name: "layerNormSums",
   shape: ([, x]) => [2, x.shape[x.shape.length - 1]],
   kernels: {
@@ -137,7 +133,6 @@ const sumsOp: Op<number> = defineOp<number>({
       });
       out.data.set(sums);
     },
-    wasm: (out, [dy, x], eps) => layerNormSumsWasm(out, dy, x, eps),
   },
   backward(r, [dy, x], _out, eps, wants) {
     const C = r.shape[1];

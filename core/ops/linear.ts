@@ -1,11 +1,9 @@
-import { gemmWasm } from "../cpu/kernels/gemm.ts";
-import { PACKING_PAYS, packWeights } from "../cpu/kernels/packed.ts";
 import { multiply } from "../multiply.ts";
 import { apply, defineOp } from "../op.ts";
 import { showShape } from "../shape.ts";
 import { checkTensor, type Tensor } from "../tensor.ts";
 
-const op = defineOp({
+export const op = defineOp({
   name: "linear",
   shape([x, weight, bias]) {
     const out = outputsFor(x, weight);
@@ -19,29 +17,6 @@ const op = defineOp({
       const rows = { data: x.data, at: 0, row: K, column: 1 };
       const columns = { data: weight.data, at: 0, row: 1, column: K };
       multiply(out.data, 0, rows, columns, [out.size / N, K, N], bias.data);
-    },
-    wasm(out, [x, weight, bias]) {
-      const [N, K] = weight.shape;
-      return gemmWasm({ out, a: x, b: weight, M: x.size / K, N, K, transB: true, bias });
-    },
-    pack([x, weight]) {
-      const [N, K] = weight.shape;
-      const rows = x.size / K;
-      return rows <= PACKING_PAYS ? packWeights(weight, K, N, true, rows) : null;
-    },
-    epilogue(out, [x, weight, bias], _attrs, { weights, ...after }) {
-      const [N, K] = weight.shape;
-      return gemmWasm({
-        out,
-        a: x,
-        b: weights ?? weight,
-        M: x.size / K,
-        N,
-        K,
-        transB: !weights,
-        bias,
-        ...after,
-      });
     },
   },
   backward(dy, [x, weight, bias], _out, _attrs, wants) {

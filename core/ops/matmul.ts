@@ -1,6 +1,5 @@
 import { checkOptions, refuse } from "../check.ts";
-import { gemmWasm } from "../cpu/kernels/gemm.ts";
-import { PACKING_PAYS, packWeights } from "../cpu/kernels/packed.ts";
+import type { Block } from "../device.ts";
 import { multiply } from "../multiply.ts";
 import { apply, defineOp } from "../op.ts";
 import { broadcastShapes, sameShape, showShape, sizeOf } from "../shape.ts";
@@ -19,9 +18,9 @@ export interface MatmulOptions {
 const MATMUL_OPTIONS = ["transposeA", "transposeB"];
 
 /** Sizes of op(A) (M, K) times op(B) (K, N), repeated `batch` times. */
-function sizes(
-  a: Tensor,
-  b: Tensor,
+export function sizes(
+  a: Block,
+  b: Block,
   transposed: Transposed,
 ): { batch: number; M: number; K: number; N: number } {
   const [ra, ca] = a.shape.slice(-2);
@@ -29,14 +28,14 @@ function sizes(
   const [M, K] = transposed.a ? [ca, ra] : [ra, ca];
   const [inner, N] = transposed.b ? [cb, rb] : [rb, cb];
   if (K !== inner) {
-    const show = (x: Tensor, flipped: boolean): string => showShape(x.shape) + (flipped ? "ᵀ" : "");
+    const show = (x: Block, flipped: boolean): string => showShape(x.shape) + (flipped ? "ᵀ" : "");
     throw new Error(`matmul: inner sizes differ: ${show(a, transposed.a)} times ${show(b, transposed.b)}`);
   }
   const batch = sizeOf(a.shape.slice(0, -2)); // not from a's size, which says nothing where K is 0
   return { batch, M, K, N };
 }
 
-const op = defineOp<Transposed>({
+export const op = defineOp<Transposed>({
   name: "matmul",
   shape([a, b], transposed) {
     const { M, N } = sizes(a, b, transposed);
@@ -52,22 +51,6 @@ const op = defineOp<Transposed>({
         const right = { data: b.data, at: i * K * N, ...walkB };
         multiply(out.data, i * M * N, left, right, [M, K, N]);
       }
-    },
-    wasm(out, [a, b], transposed) {
-      const { batch, M, K, N } = sizes(a, b, transposed);
-      const strides = { a: M * K, b: K * N, out: M * N };
-      return gemmWasm({ out, a, b, M, N, K, batch, strides, transA: transposed.a, transB: transposed.b });
-    },
-    pack([a, b], transposed) {
-      const { batch, M, K, N } = sizes(a, b, transposed);
-      const pays = batch === 1 && !transposed.a && M <= PACKING_PAYS; // the kernel takes no rows that are columns
-      return pays ? packWeights(b, K, N, transposed.b, M) : null;
-    },
-    epilogue(out, [a, b], transposed, { weights, ...after }) {
-      const { batch, M, K, N } = sizes(a, b, transposed);
-      const strides = { a: M * K, b: K * N, out: M * N };
-      const [transA, transB] = [transposed.a, transposed.b && !weights];
-      return gemmWasm({ out, a, b: weights ?? b, M, N, K, batch, strides, transA, transB, ...after });
     },
   },
   backward(dy, [a, b], _out, transposed, wants) {

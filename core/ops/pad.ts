@@ -1,5 +1,4 @@
 import { checkInteger } from "../check.ts";
-import { copyRowsWasm, inTurn, type Rows } from "../cpu/kernels/copy-rows.ts";
 import { apply, defineOp } from "../op.ts";
 import { resolveAxis, sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -10,7 +9,7 @@ interface Margins {
   readonly after: number;
 }
 
-const op = defineOp<Margins>({
+export const op = defineOp<Margins>({
   name: "pad",
   shape([x], { axis, before, after }) {
     return x.shape.with(axis, before + x.shape[axis] + after);
@@ -24,18 +23,6 @@ const op = defineOp<Margins>({
       for (let o = 0, at = 0; at < x.size; o++, at += count) {
         out.data.set(x.data.subarray(at, at + count), o * stride + before * inner);
       }
-    },
-    wasm(out, [x], { axis, before, after }) {
-      const inner = sizeOf(x.shape.slice(axis + 1));
-      const [count, pitch] = [x.shape[axis] * inner, out.shape[axis] * inner];
-      const rows = out.size / pitch;
-      const at = (element: number): Rows => ({ address: out.address + 4 * element, pitch });
-      const end = before * inner + count;
-      return inTurn([
-        copyRowsWasm(at(0), null, rows, before * inner),
-        copyRowsWasm(at(before * inner), { address: x.address, pitch: count }, rows, count),
-        copyRowsWasm(at(end), null, rows, after * inner),
-      ]);
     },
   },
   integers: true,

@@ -1,10 +1,9 @@
 import { refuse } from "../check.ts";
-import { permuteWasm } from "../cpu/kernels/permute.ts";
 import { apply, defineOp } from "../op.ts";
 import { eachRow, showShape, stridesOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
-const op = defineOp<readonly number[]>({
+export const op = defineOp<readonly number[]>({
   name: "permute",
   shape([x], order) {
     if ([...order].sort((a, b) => a - b).some((axis, i) => axis !== i) || order.length !== x.shape.length) {
@@ -24,7 +23,6 @@ const op = defineOp<readonly number[]>({
         for (let i = 0; i < count; i++) Y[at + i] = X[start + i * step];
       });
     },
-    wasm: (out, [x], order) => permuteWasm(out, x, order),
   },
   integers: true,
   backward: (dy, _ins, _out, order) => [dy.permute(order.map((_, axis) => order.indexOf(axis)))],

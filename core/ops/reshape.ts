@@ -2,7 +2,7 @@ import { defineOp, record } from "../op.ts";
 import { checkShape, type Shape, showShape, sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
-const op = defineOp<Shape>({
+export const op = defineOp<Shape>({
   name: "reshape",
   shape([x], to) {
     checkShape(to, "reshape");

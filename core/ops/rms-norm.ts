@@ -1,10 +1,9 @@
 import { checkFinite } from "../check.ts";
-import { rmsNormWasm } from "../cpu/kernels/rms-norm.ts";
 import { apply, defineOp } from "../op.ts";
 import { sameShape, showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
-const op = defineOp<number>({
+export const op = defineOp<number>({
   name: "rmsNorm",
   shape([x, gain, bias]) {
     const C = x.shape.at(-1) ?? 0;
@@ -30,7 +29,6 @@ const op = defineOp<number>({
           out.data[at + i] = x.data[at + i] * scale * gain.data[from + i] + bias.data[from + i];
       }
     },
-    wasm: (out, [x, gain, bias], eps) => rmsNormWasm(out, x, gain, bias, eps),
   },
   backward(dy, [x, gain, bias], _out, eps, wants) {
     const [G, C] = gain.shape;

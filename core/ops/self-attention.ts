@@ -1,11 +1,7 @@
 import { grad } from "../autograd.ts";
 import { checkInteger, checkOptions, checkPositive } from "../check.ts";
-import {
-  selfAttentionFits,
-  selfAttentionGradWasm,
-  selfAttentionWasm,
-} from "../cpu/kernels/self-attention.ts";
-import { apply, defineOp, type Op, withGrad } from "../op.ts";
+import { selfAttentionFits } from "../cpu/kernels/self-attention.ts";
+import { apply, defineOp, type Op, withGradients } from "../op.ts";
 import type { Random } from "../random.ts";
 import { showShape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
@@ -25,7 +21,7 @@ export interface SelfAttentionOptions extends Heads {
 const filled = (T: number): number => Math.ceil(T / 4) * 4;
 
 // Inputs: packed (B, T, 3 E), whose rows are queries, keys, values; and maybe a mask (B, heads, T, filled T).
-const op: Op<Heads> = defineOp<Heads>({
+export const op: Op<Heads> = defineOp<Heads>({
   name: "selfAttention",
   shape([packed, mask], { heads }) {
     const { B, T, W } = packed.dims("B T W", "selfAttention");
@@ -45,7 +41,6 @@ const op: Op<Heads> = defineOp<Heads>({
           }
       });
     },
-    wasm: (out, [packed, mask = null], attrs) => selfAttentionWasm(out, { ...attrs, packed, mask }),
   },
   backward: (dy, [packed, mask], _out, attrs, wants) => [
     wants[0] ? apply(slopeOp, mask ? [dy, packed, mask] : [dy, packed], attrs) : null,
@@ -66,7 +61,7 @@ const op: Op<Heads> = defineOp<Heads>({
 });
 
 /** The gradient for `packed`: inputs are the one for the output, then those of the op. */
-const slopeOp: Op<Heads> = defineOp<Heads>({
+export const slopeOp: Op<Heads> = defineOp<Heads>({
   name: "selfAttentionSlope",
   shape: ([, packed]) => packed.shape,
   kernels: {
@@ -95,8 +90,6 @@ const slopeOp: Op<Heads> = defineOp<Heads>({
         }
       });
     },
-    wasm: (out, [dy, packed, mask = null], attrs) =>
-      selfAttentionGradWasm(out, dy, { ...attrs, packed, mask }),
   },
   backward(r, ins, _out, attrs, wants) {
     const slope = ([dy, ...inputs]: readonly Tensor[]): Tensor =>
@@ -195,7 +188,7 @@ function derivative(
   ins: readonly Tensor[],
   v: Tensor,
 ): (Tensor | null)[] {
-  return withGrad(() => {
+  return withGradients(() => {
     const own = ins.map((x) => x.reshape(x.shape).tracked()); // differentiated as if nothing came before them
     return grad(f(own), own, { dy: v, createGraph: true });
   });

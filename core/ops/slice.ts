@@ -1,5 +1,4 @@
 import { checkInteger } from "../check.ts";
-import { copyRowsWasm } from "../cpu/kernels/copy-rows.ts";
 import { apply, defineOp } from "../op.ts";
 import { resolveAxis, showShape, sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -10,7 +9,7 @@ interface Range {
   readonly end: number;
 }
 
-const op = defineOp<Range>({
+export const op = defineOp<Range>({
   name: "slice",
   shape([x], { axis, start, end }) {
     const whole = Number.isInteger(start) && Number.isInteger(end);
@@ -27,12 +26,6 @@ const op = defineOp<Range>({
       for (let o = 0, at = 0; at < out.size; o++, at += count) {
         out.data.set(x.data.subarray(o * from + start * inner, o * from + end * inner), at);
       }
-    },
-    wasm(out, [x], { axis, start, end }) {
-      const inner = sizeOf(x.shape.slice(axis + 1));
-      const count = (end - start) * inner;
-      const from = { address: x.address + 4 * start * inner, pitch: x.shape[axis] * inner };
-      return copyRowsWasm({ address: out.address, pitch: count }, from, out.size / count, count);
     },
   },
   integers: true,

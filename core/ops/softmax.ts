@@ -1,8 +1,7 @@
-import { softmaxGradWasm, softmaxWasm } from "../cpu/kernels/softmax.ts";
 import { apply, defineOp, type Op } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
-const op = defineOp({
+export const op = defineOp({
   name: "softmax",
   shape: ([x]) => x.shape,
   kernels: {
@@ -18,14 +17,13 @@ const op = defineOp({
         for (let i = 0; i < N; i++) Y[row + i] = e[i] / sum;
       }
     },
-    wasm: (out, [x]) => softmaxWasm(out, x),
   },
   backward: (dy, _ins, y) => [slope(dy, y)],
   samples: [{ ins: [[2, 5]] }, { ins: [[2, 3, 4]], range: [-4, 4] }],
 });
 
 /** The gradient for softmax's input from the one for its output y: dx = y ⊙ (dy − Σ dy ⊙ y). */
-const slopeOp: Op<void> = defineOp({
+export const slopeOp: Op<void> = defineOp({
   name: "softmaxSlope",
   shape: ([dy]) => dy.shape,
   kernels: {
@@ -38,7 +36,6 @@ const slopeOp: Op<void> = defineOp({
         for (let i = 0; i < N; i++) X[row + i] = Y[row + i] * (D[row + i] - dot);
       }
     },
-    wasm: (out, [dy, y]) => softmaxGradWasm(out, y, dy),
   },
   backward(r, [dy, y], _out, _attrs, wants) {
     const dot = (a: Tensor, b: Tensor): Tensor => a.mul(b).sum([-1], true);

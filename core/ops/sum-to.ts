@@ -1,5 +1,4 @@
 import { checkInt32, refuse } from "../check.ts";
-import { sumToWasm } from "../cpu/kernels/reduce.ts";
 import { apply, defineOp } from "../op.ts";
 import {
   broadcastShapes,
@@ -13,7 +12,7 @@ import {
 } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
-const op = defineOp<Shape>({
+export const op = defineOp<Shape>({
   name: "sumTo",
   shape([x], to) {
     const fits = to.length <= x.shape.length && sameShape(broadcastShapes(x.shape, to, "sumTo"), x.shape);
@@ -33,7 +32,6 @@ const op = defineOp<Shape>({
       if (out.dtype === "int32") checkInt32(sums, "sumTo");
       out.data.set(sums);
     },
-    wasm: (out, [x], to) => sumToWasm(out, x, to),
   },
   integers: true,
   backward: (dy, [x]) => [dy.broadcastTo(x.shape)],

@@ -1,5 +1,4 @@
 import { checkFlags, checkOptions } from "../check.ts";
-import { triangleWasm } from "../cpu/kernels/triangle.ts";
 import { apply, defineOp } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -7,7 +6,7 @@ interface Side {
   readonly lower: boolean;
 }
 
-const op = defineOp<Side>({
+export const op = defineOp<Side>({
   name: "triangle",
   shape([x]) {
     const { N, M } = x.dims("N M", "triangle");
@@ -23,7 +22,6 @@ const op = defineOp<Side>({
         out.data.set(x.data.subarray(from, to), from);
       }
     },
-    wasm: (out, [x], { lower }) => triangleWasm(out, x, lower),
   },
   integers: true,
   backward: (dy, _ins, _out, side) => [triangle(dy, side)],

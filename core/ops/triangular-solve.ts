@@ -9,7 +9,7 @@ export interface Triangle {
   readonly unit: boolean;
 }
 
-const op = defineOp<Triangle>({
+export const op = defineOp<Triangle>({
   name: "triangularSolve",
   shape([a, b]) {
     const { N } = b.dims("N M", "triangularSolve");

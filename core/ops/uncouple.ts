@@ -1,10 +1,9 @@
-import { uncoupleWasm } from "../cpu/kernels/uncouple.ts";
 import { apply, defineOp } from "../op.ts";
 import { showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { concat } from "./concat.ts";
 
-const op = defineOp({
+export const op = defineOp({
   name: "uncouple",
   shape([z, terms]) {
     const { B, N } = z.dims("B N", "uncouple");
@@ -25,7 +24,6 @@ const op = defineOp({
         }
       }
     },
-    wasm: (out, [z, terms]) => uncoupleWasm(out, z, terms),
   },
   backward(dy, [z, terms], _out, _attrs, wants) {
     const [dKept, dChanged] = dy.chunk(2, 1);

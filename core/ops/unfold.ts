@@ -1,8 +1,8 @@
 import { checkInteger, checkOptions } from "../check.ts";
-import { foldWasm, unfoldWasm } from "../cpu/kernels/unfold.ts";
+import type { TensorData } from "../dtype.ts";
 import { apply, defineOp } from "../op.ts";
 import { showShape } from "../shape.ts";
-import type { Tensor, TensorData } from "../tensor.ts";
+import type { Tensor } from "../tensor.ts";
 
 /** A square window of `kernel` pixels that moves by `stride` over a map with `padding` zeros around. */
 export interface Window {
@@ -44,7 +44,7 @@ function eachRun(
       }
 }
 
-const op = defineOp<Window>({
+export const op = defineOp<Window>({
   name: "unfold",
   shape([x], w) {
     const { B, H, W, C } = x.dims("B H W C", "unfold");
@@ -64,7 +64,6 @@ const op = defineOp<Window>({
         for (let i = 0; i < count; i++) Y[patch + i] = X[map + i];
       });
     },
-    wasm: (out, [x], w) => unfoldWasm({ ...w, map: x, patches: out }),
   },
   integers: true,
   backward: (dy, [x], _out, w) => [apply(fold, [dy], { ...w, H: x.shape[1], W: x.shape[2] })],
@@ -75,7 +74,7 @@ const op = defineOp<Window>({
   ],
 });
 
-const fold = defineOp<Patches>({
+export const fold = defineOp<Patches>({
   name: "fold",
   shape([y], { kernel, H, W }) {
     return [y.shape[0], H, W, y.shape[3] / (kernel * kernel)];
@@ -87,8 +86,6 @@ const fold = defineOp<Patches>({
         for (let i = 0; i < count; i++) X[map + i] += Y[patch + i];
       });
     },
-    wasm: (out, [y], { kernel, stride, padding }) =>
-      foldWasm({ kernel, stride, padding, map: out, patches: y }),
   },
   backward: (dx, _ins, _out, { kernel, stride, padding }) => [dx.unfold({ kernel, stride, padding })],
   samples: [

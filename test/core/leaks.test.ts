@@ -20,7 +20,7 @@ async function leaks(step: () => void): Promise<{ bytes: number; tensors: number
   const registry = new FinalizationRegistry(() => {
     reachable--;
   });
-  const watch = (tensor: Tensor): void => {
+  const watch = (tensor: object): void => {
     reachable++;
     registry.register(tensor, null);
   };

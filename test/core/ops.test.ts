@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { Tensor, tidy } from "../../core/index.ts";
-import { allOps, apply, plainKernels } from "../../core/op.ts";
+import { plainKernels, Tensor, tidy } from "../../core/index.ts";
+import { allOps, apply } from "../../core/op.ts";
 import { gradientError, sampleInputs } from "../laws/ops.ts";
 
 describe.each(allOps.map((op) => [op.name, op] as const))("op %s", (_name, op) => {

@@ -1,9 +1,9 @@
 import { grad } from "../../core/autograd.ts";
+import type { DType } from "../../core/dtype.ts";
 import { Tensor } from "../../core/index.ts";
 import type { Op, Sample } from "../../core/op.ts";
 import { apply } from "../../core/op.ts";
 import { Random } from "../../core/random.ts";
-import type { DType } from "../../core/tensor.ts";
 
 /** Inputs for one sample of an op: numbers in the sample's range, or int32 indices. */
 export function sampleInputs(sample: Sample<unknown>, dtype: DType, seed: number): Tensor[] {

@@ -1,6 +1,6 @@
 /** One AdamW step (arXiv:1711.05101) over flat buffers: parameters and moments are read and written once. */
-import type { Ready } from "../../op.ts";
-import type { Tensor } from "../../tensor.ts";
+import type { Block, Ready } from "../../device.ts";
+import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { bitsOf } from "./elementwise.ts";
 import { type KernelCode, kernel } from "./engine.ts";
@@ -13,10 +13,10 @@ const CHUNK = 4096;
 
 export interface AdamWStep {
   /** Updated in place, like both moments; all four have the same size. */
-  readonly parameter: Tensor;
-  readonly gradient: Tensor;
-  readonly firstMoment: Tensor;
-  readonly secondMoment: Tensor;
+  readonly parameter: Block;
+  readonly gradient: Block;
+  readonly firstMoment: Block;
+  readonly secondMoment: Block;
   readonly learningRate: number;
   readonly beta1: number;
   readonly beta2: number;
@@ -43,7 +43,7 @@ export function adamWWasm(task: AdamWStep): Ready | null {
     ...[1 - learningRate * task.weightDecay, beta1, 1 - beta1, beta2, 1 - beta2],
     ...[learningRate / (1 - beta1 ** step), 1 / Math.sqrt(1 - beta2 ** step), task.eps],
   ];
-  const args = [...blocks.map((x) => x.address), parameter.size, ...bitsOf(numbers)];
+  const args = [...blocks.map((x) => addressOf(x)), parameter.size, ...bitsOf(numbers)];
   const code = kernel("adamw", args.length, adamWCode);
   return wasmCall(code, args, Math.ceil(parameter.size / CHUNK), parameter.size * 0.001);
 }

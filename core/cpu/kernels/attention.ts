@@ -1,6 +1,6 @@
 /** Attention of a few queries to some keys, one head at a time, straight from and to the layout of the projections. */
-import type { Ready } from "../../op.ts";
-import type { Tensor } from "../../tensor.ts";
+import type { Block, Ready } from "../../device.ts";
+import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel, SCRATCH_BYTES } from "./engine.ts";
 import { maxLanes, sumLanes, tailMask } from "./lanes.ts";
@@ -9,9 +9,9 @@ import { F32x4, I32, load, loadSplat } from "./values.ts";
 
 export interface Attention {
   /** (B, T, E) */
-  readonly out: Tensor;
+  readonly out: Block;
   /** Queries (B, T, …), keys and values (B, S, …): of each row, E numbers from `at` on are those of all heads. */
-  readonly ins: readonly [queries: Tensor, keys: Tensor, values: Tensor];
+  readonly ins: readonly [queries: Block, keys: Block, values: Block];
   readonly at: readonly [queries: number, keys: number, values: number];
   readonly heads: number;
   /** Query t sees keys 0 to t only. */
@@ -32,7 +32,7 @@ export function attentionWasm(task: Attention): Ready | null {
   const rows = ins.map((x) => 4 * x.shape[2]);
   const name = `attention ${heads} heads of ${d}, rows of ${rows.join(" ")} bytes${causal ? ", causal" : ""}`;
   const code = kernel(name, 6, (k) => attentionCode(k, { heads, d, rows, causal }));
-  const args = [out.address, ...ins.map((x, i) => x.address + 4 * at[i]), T, S];
+  const args = [addressOf(out), ...ins.map((x, i) => addressOf(x) + 4 * at[i]), T, S];
   return wasmCall(code, args, B * heads, B * heads * T * S * d * 0.0005);
 }
 

@@ -1,5 +1,5 @@
 /** Copies of pieces: rows of one length, each block with its own distance from row to row. For elements of four bytes. */
-import type { Ready } from "../../op.ts";
+import type { Ready } from "../../device.ts";
 import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { loadTail, storeTail } from "./lanes.ts";

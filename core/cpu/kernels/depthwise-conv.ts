@@ -1,5 +1,5 @@
-import type { Ready } from "../../op.ts";
-import type { Tensor } from "../../tensor.ts";
+import type { Block, Ready } from "../../device.ts";
+import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel, SCRATCH_BYTES } from "./engine.ts";
 import { loadLanes, storeLanes } from "./lanes.ts";
@@ -9,11 +9,11 @@ import { F32x4, I32, int } from "./values.ts";
  * 3×3 convolution of each channel by itself, stride 1, padding 1: x (B, H, W, C), weight (3, 3, C) → out (B, H, W, C).
  * Null when one pixel's channels do not fit the scratch memory.
  */
-export function depthwiseConvWasm(out: Tensor, x: Tensor, weight: Tensor): Ready | null {
+export function depthwiseConvWasm(out: Block, x: Block, weight: Block): Ready | null {
   const [B, H, W, C] = x.shape;
   if (out.size === 0 || x.dtype !== "float32" || 4 * (C + 4) > SCRATCH_BYTES) return null;
   const code = kernel(`depthwise 3x3, ${C} channels`, 5, (k) => depthwiseCode(k, C));
-  return wasmCall(code, [out.address, x.address, weight.address, H, W], B * H, out.size * 0.001);
+  return wasmCall(code, [addressOf(out), addressOf(x), addressOf(weight), H, W], B * H, out.size * 0.001);
 }
 
 /** A tile is a row of the output. */

@@ -1,5 +1,5 @@
-import type { Ready } from "../../op.ts";
-import type { Tensor } from "../../tensor.ts";
+import type { Block, Ready } from "../../device.ts";
+import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { loadLanes, storeLanes } from "./lanes.ts";
@@ -12,11 +12,11 @@ const CHANNELS = 16;
  * The gradient of a 3×3 depthwise convolution for its weight: x and dy (B, H, W, C) → out (3, 3, C),
  * out[ky][kx] = Σ x[y + ky − 1][z + kx − 1] ⊙ dy[y][z] over batch and pixels. Rows of the map are summed up first.
  */
-export function depthwiseTapsWasm(out: Tensor, x: Tensor, dy: Tensor): Ready | null {
+export function depthwiseTapsWasm(out: Block, x: Block, dy: Block): Ready | null {
   const [B, H, W, C] = x.shape;
   if (x.size === 0 || x.dtype !== "float32") return null;
   const code = kernel(`depthwise 3x3 taps, ${C} channels`, 6, (k) => tapsCode(k, C));
-  const args = [out.address, x.address, dy.address, B, H, W];
+  const args = [addressOf(out), addressOf(x), addressOf(dy), B, H, W];
   return wasmCall(code, args, 3 * Math.ceil(C / CHANNELS), x.size * 0.001);
 }
 

@@ -1,7 +1,7 @@
 /** Dropout whose mask is computed from counters where it is used: nothing is stored, and any thread can do any part. */
-import type { Ready } from "../../op.ts";
+import type { Block, Ready } from "../../device.ts";
 import type { Stretch } from "../../random.ts";
-import type { Tensor } from "../../tensor.ts";
+import { addressOf } from "../storage.ts";
 import type { Local } from "./assembler.ts";
 import { bitsOf } from "./elementwise.ts";
 import { type KernelCode, kernel } from "./engine.ts";
@@ -17,8 +17,8 @@ const ROUNDS = 10;
 
 /** out[i] = bits[i] < threshold ? 0 : factor · x[i], with the 16-bit numbers of core/ops/dropout.ts. May be in place. */
 export function dropoutWasm(
-  out: Tensor,
-  x: Tensor,
+  out: Block,
+  x: Block,
   threshold: number,
   factor: number,
   stretch: Stretch,
@@ -26,7 +26,7 @@ export function dropoutWasm(
   if (x.dtype !== "float32") return null;
   const code = kernel("dropout", 11, dropoutCode);
   const { key, first } = stretch;
-  const args = [out.address, x.address, x.size, threshold, ...bitsOf([factor]), ...key, first];
+  const args = [addressOf(out), addressOf(x), x.size, threshold, ...bitsOf([factor]), ...key, first];
   const tiles = Math.ceil(x.size / (GROUP * GROUPS));
   return () => runTiles(code, [...args, ...stretch.rest], tiles, x.size * 0.0015); // each round has a mask of its own
 }

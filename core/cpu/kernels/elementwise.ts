@@ -1,8 +1,8 @@
 /** Elementwise kernels: one formula, any broadcasting. */
+import type { Block, Ready } from "../../device.ts";
 import type { Expr } from "../../formula/expr.ts";
-import type { Ready } from "../../op.ts";
 import { broadcastStrides, type Shape, sameShape } from "../../shape.ts";
-import type { Tensor } from "../../tensor.ts";
+import { addressOf } from "../storage.ts";
 import type { Func, Local } from "./assembler.ts";
 import { wasmCall } from "./call.ts";
 import { type KernelCode, KernelFamily } from "./engine.ts";
@@ -28,7 +28,7 @@ export function elementwiseWasm(
   formula: Expr,
   inputs: number,
   params: number,
-): (out: Tensor, ins: readonly Tensor[], values?: readonly number[]) => Ready | null {
+): (out: Block, ins: readonly Block[], values?: readonly number[]) => Ready | null {
   const cost = formulaCost(formula) / 1e6 + 0.0002 * (1 + inputs);
   // A variant: number of outer loops, then one bit for each input that walks along a row.
   const everyWalk = (1 << inputs) - 1;
@@ -54,8 +54,8 @@ export function elementwiseWasm(
       if (x.dtype !== "float32") return null;
       alike &&= sameShape(x.shape, out.shape);
     }
-    const args = [out.address, out.size];
-    for (const x of ins) args.push(x.address);
+    const args = [addressOf(out), out.size];
+    for (const x of ins) args.push(addressOf(x));
     for (const value of values) args.push(bitsOfOne(value));
     // Blocks of one shape are one row, whatever the shape.
     if (alike) return wasmCall(kernels.get(everyWalk), args, Math.ceil(out.size / CHUNK), out.size * cost);

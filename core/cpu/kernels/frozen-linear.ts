@@ -7,8 +7,8 @@
  * as many sums are under way. Tiles, which threads share, are chunks of some panels. Every element is one sum in the
  * order of k: the same bits for any number of rows beside it and any number of threads.
  */
-import type { Ready } from "../../op.ts";
-import type { Tensor } from "../../tensor.ts";
+import type { Block, Ready } from "../../device.ts";
+import { addressOf } from "../storage.ts";
 import type { Local } from "./assembler.ts";
 import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel } from "./engine.ts";
@@ -20,19 +20,19 @@ import { F32x4, I32, I32x4, int, load, loadSplat } from "./values.ts";
 /** All blocks are contiguous float32, row-major. */
 export interface FrozenLinear {
   /** (G, M, N) */
-  readonly out: Tensor;
+  readonly out: Block;
   /** (G, M, rowLength), or (1, M, rowLength) for all groups; of each row the first K numbers count. */
-  readonly x: Tensor;
+  readonly x: Block;
   /** G matrices of K × N side by side, each filled up to whole panels. */
   readonly weights: TiledWeights;
   readonly groups: number;
   readonly M: number;
   readonly N: number;
   /** (…, R, N): R is a divisor of M, each bias row serves M / R rows; the first group's is number `biasFrom`. */
-  readonly bias?: Tensor;
+  readonly bias?: Block;
   readonly biasFrom?: number;
   /** (G, M, N) */
-  readonly residual?: Tensor;
+  readonly residual?: Block;
 }
 
 /** Everything the code depends on. */
@@ -71,8 +71,8 @@ export function frozenLinearWasm(task: FrozenLinear): Ready | null {
   const { chunks } = chunksOf(spec);
   const code = kernel(`frozen linear ${Object.values(spec).join(" ")}`, 10, (k) => build(k, spec));
   const args = [
-    ...[out.address, x.address, weights.address],
-    ...[(bias?.address ?? 0) + 4 * biasFrom * biasRows * N, residual?.address ?? 0],
+    ...[addressOf(out), addressOf(x), weights.address],
+    ...[(bias ? addressOf(bias) : 0) + 4 * biasFrom * biasRows * N, residual ? addressOf(residual) : 0],
     ...[M, x.shape[0] === 1 ? 0 : 4 * M * spec.rowLength, M / biasRows, 4 * biasRows * N, chunks],
   ];
   const size = groups * K * N;

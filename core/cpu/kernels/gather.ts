@@ -1,5 +1,5 @@
-import type { Ready } from "../../op.ts";
-import type { Tensor } from "../../tensor.ts";
+import type { Block, Ready } from "../../device.ts";
+import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { copyRowsWasm, inTurn } from "./copy-rows.ts";
 import { type KernelCode, kernel } from "./engine.ts";
@@ -8,9 +8,9 @@ import { alongRow } from "./rows.ts";
 import { F32x4, I32, load } from "./values.ts";
 
 /** out[i] = table[ids[i]], rows of C numbers. The ids (int32) must lie inside the table: the op checks them. */
-export function gatherRowsWasm(out: Tensor, table: Tensor, ids: Tensor): Ready | null {
+export function gatherRowsWasm(out: Block, table: Block, ids: Block): Ready | null {
   if (out.size === 0 || table.dtype !== "float32") return null;
-  const args = [out.address, table.address, ids.address, table.shape[1]];
+  const args = [addressOf(out), addressOf(table), addressOf(ids), table.shape[1]];
   return wasmCall(kernel("gather rows", 4, gatherCode), args, ids.size, out.size * 0.0005);
 }
 
@@ -41,12 +41,12 @@ function gatherCode({ f, args, tileBegin, tileEnd }: KernelCode): void {
  * out[ids[i]] += rows[i] over zeros, in the order of i; rows of C numbers whose id is `padding` are left out. One tile:
  * rows may go to the same place. The ids (int32) must lie inside `out`: the op checks them.
  */
-export function scatterRowsWasm(out: Tensor, rows: Tensor, ids: Tensor, padding: number): Ready | null {
+export function scatterRowsWasm(out: Block, rows: Block, ids: Block, padding: number): Ready | null {
   if (rows.size === 0 || rows.dtype !== "float32") return null;
   const C = out.shape[1];
-  const args = [out.address, rows.address, ids.address, ids.size, padding, C];
+  const args = [addressOf(out), addressOf(rows), addressOf(ids), ids.size, padding, C];
   const scatter = wasmCall(kernel("scatter rows", 6, scatterCode), args, 1, rows.size * 0.0005);
-  return inTurn([copyRowsWasm({ address: out.address, pitch: C }, null, out.shape[0], C), scatter]);
+  return inTurn([copyRowsWasm({ address: addressOf(out), pitch: C }, null, out.shape[0], C), scatter]);
 }
 
 function scatterCode({ f, args, tileBegin, tileEnd }: KernelCode): void {

@@ -14,9 +14,12 @@
  * Every element of C is one sum in the order of k, whatever the tile, the blocks and the number of threads: results
  * are the same bit for bit.
  */
+import type { Block, Ready } from "../../device.ts";
 import type { Expr } from "../../formula/expr.ts";
-import type { Ready } from "../../op.ts";
+import { sizeOf } from "../../shape.ts";
 import { Tensor } from "../../tensor.ts";
+import { HeapBlock } from "../heap.ts";
+import { addressOf, CpuStorage } from "../storage.ts";
 import { activateBlock } from "./activate.ts";
 import type { Local } from "./assembler.ts";
 import { wasmCall } from "./call.ts";
@@ -31,11 +34,11 @@ import { F32x4, I32, load, loadLane, loadOne, loadSplat } from "./values.ts";
 
 /** What to multiply. All matrices are contiguous float32 blocks, row-major. */
 export interface Gemm {
-  readonly out: Tensor;
+  readonly out: Block;
   /** (M, K), or (K, M) with `transA`. */
-  readonly a: Tensor;
+  readonly a: Block;
   /** (K, N), or (N, K) with `transB`, or weights packed for this K and N. */
-  readonly b: Tensor | PackedWeights;
+  readonly b: Block | PackedWeights;
   readonly M: number;
   readonly N: number;
   readonly K: number;
@@ -45,11 +48,11 @@ export interface Gemm {
   readonly batch?: number;
   readonly strides?: { readonly a: number; readonly b: number; readonly out: number };
   /** (N), added to every row. */
-  readonly bias?: Tensor;
+  readonly bias?: Block;
   /** Formula of one input, applied after the bias. */
   readonly activation?: Expr;
   /** Shaped like `out` (and batched like it), added last. */
-  readonly residual?: Tensor;
+  readonly residual?: Block;
   /** Starts the sums at what `out` holds. */
   readonly accumulate?: boolean;
 }
@@ -78,7 +81,7 @@ const A_BYTES = 1 << 19;
 export function gemmWasm(task: Gemm): Ready | null {
   const { out, a, b, M, N, K, batch = 1, strides, bias, residual } = task;
   if (K === 0 || M * N * batch === 0) return null;
-  if (!(b instanceof Tensor)) checkPacked(task, b);
+  if (b instanceof HeapBlock) checkPacked(task, b);
   if (b instanceof StreamedWeights) {
     const { activation } = task;
     return streamWasm({ out, x: a, rowLength: K, weights: b, M, bias, activation, residual });
@@ -103,7 +106,8 @@ export function gemmWasm(task: Gemm): Ready | null {
   const rowTiles = Math.ceil(M / rows);
   // biome-ignore format: one line for the matrices, one for the sizes, one for the steps
   const args = [
-    a.address, b.address, out.address, bias?.address ?? 0, residual?.address ?? 0,
+    addressOf(a), packed?.address ?? addressOf(b as Block), addressOf(out),
+    bias ? addressOf(bias) : 0, residual ? addressOf(residual) : 0,
     M, N, K, depth, rows, rowTiles, groups,
     4 * (strides?.a ?? 0), 4 * (strides?.b ?? 0), 4 * (strides?.out ?? 0),
   ];
@@ -118,7 +122,8 @@ trial.run = (tile) => {
     [M, K],
     [K, N],
     [M, N],
-  ].map((shape) => Tensor.zeros(shape));
+  ].map((shape) => Tensor.over(CpuStorage.allocated(sizeOf(shape), "float32"), shape));
+  for (const x of [a, b]) x.write(new Float32Array(x.size));
   const ready = withTile(tile, () => gemmWasm({ out, a, b, M, N, K })) as Ready;
   ready();
   const start = performance.now();

@@ -1,6 +1,6 @@
 /** The gradient of layer normalisation. x̂ is the normalised row: (x − mean x) · scale with scale = 1 / √(variance + eps). */
-import type { Ready } from "../../op.ts";
-import type { Tensor } from "../../tensor.ts";
+import type { Block, Ready } from "../../device.ts";
+import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { bitsOf } from "./elementwise.ts";
 import { type KernelCode, kernel } from "./engine.ts";
@@ -10,16 +10,10 @@ import { accumulators, alongRow, combined, narrowRow } from "./rows.ts";
 import { F32x4, I32, load } from "./values.ts";
 
 /** With g = dy ⊙ gain: dx = (g − mean g − x̂ · mean(g ⊙ x̂)) · scale. dx may be the block of dy. */
-export function layerNormGradWasm(
-  dx: Tensor,
-  dy: Tensor,
-  x: Tensor,
-  gain: Tensor,
-  eps: number,
-): Ready | null {
+export function layerNormGradWasm(dx: Block, dy: Block, x: Block, gain: Block, eps: number): Ready | null {
   if (dx.size === 0 || dx.dtype !== "float32") return null;
   const C = gain.size;
-  const args = [dx.address, dy.address, x.address, gain.address, C, ...bitsOf([eps])];
+  const args = [addressOf(dx), addressOf(dy), addressOf(x), addressOf(gain), C, ...bitsOf([eps])];
   const vectors = narrowRow(C);
   const code = kernel(`layer norm gradient ${vectors ?? ""}`, 6, (k) => gradCode(k, vectors));
   return wasmCall(code, args, dx.size / C, dx.size * 0.001);
@@ -89,10 +83,10 @@ function gradCode(code: KernelCode, vectors: number | null): void {
  * Gradients of gain and bias, side by side in `out` (2, C): Σ dy ⊙ x̂ and Σ dy over all rows. One tile: every row adds to
  * the same sums.
  */
-export function layerNormSumsWasm(out: Tensor, dy: Tensor, x: Tensor, eps: number): Ready | null {
+export function layerNormSumsWasm(out: Block, dy: Block, x: Block, eps: number): Ready | null {
   if (x.size === 0 || out.dtype !== "float32") return null;
   const C = out.size / 2;
-  const args = [out.address, dy.address, x.address, C, x.size / C, ...bitsOf([eps])];
+  const args = [addressOf(out), addressOf(dy), addressOf(x), C, x.size / C, ...bitsOf([eps])];
   const vectors = narrowRow(C);
   const code = kernel(`layer norm sums ${vectors ?? ""}`, 6, (k) => sumsCode(k, vectors));
   return wasmCall(code, args, 1, x.size * 0.001);

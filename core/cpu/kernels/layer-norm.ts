@@ -1,6 +1,6 @@
 /** Layer normalisation over rows (arXiv:1607.06450), alone or after a residual sum. */
-import type { Ready } from "../../op.ts";
-import type { Tensor } from "../../tensor.ts";
+import type { Block, Ready } from "../../device.ts";
+import { addressOf } from "../storage.ts";
 import type { Local } from "./assembler.ts";
 import { wasmCall } from "./call.ts";
 import { bitsOf } from "./elementwise.ts";
@@ -11,17 +11,17 @@ import { F32x4, I32, load } from "./values.ts";
 
 export interface LayerNorm {
   /** Shaped like x. May be the same block as x, but not as the residual. */
-  readonly out: Tensor;
+  readonly out: Block;
   /** (…, C) */
-  readonly x: Tensor;
+  readonly x: Block;
   /** Added to x first. */
-  readonly residual?: Tensor;
+  readonly residual?: Block;
   /** Where x + residual is left, for the next residual branch. */
-  readonly sum?: Tensor;
+  readonly sum?: Block;
   /** (C) */
-  readonly gain: Tensor;
+  readonly gain: Block;
   /** (C) */
-  readonly bias: Tensor;
+  readonly bias: Block;
   readonly eps: number;
 }
 
@@ -31,7 +31,7 @@ export function layerNormWasm({ out, x, residual, sum, gain, bias, eps }: LayerN
   if (sum && !residual) throw new Error("layerNormWasm: a sum was asked for without a residual to add");
   const C = x.shape.at(-1) ?? 1;
   // The sum is written where it is wanted, or to the output until that is ready.
-  const args = [out, x, gain, bias, residual ?? x, sum ?? out].map((t) => t.address);
+  const args = [out, x, gain, bias, residual ?? x, sum ?? out].map(addressOf);
   const vectors = narrowRow(C);
   const code = kernel(`layer norm${residual ? " of a sum" : ""} ${vectors ?? ""}`, 8, (k) =>
     layerNormCode(k, residual !== undefined, vectors),

@@ -1,4 +1,4 @@
-import type { Tensor } from "../../tensor.ts";
+import type { Block } from "../../device.ts";
 import { HeapBlock, memory } from "../heap.ts";
 import { StreamedWeights, type WeightFormat } from "./streamed.ts";
 import { gemmTile, type Tile } from "./tile.ts";
@@ -35,7 +35,7 @@ export class PanelWeights extends HeapBlock {
 }
 
 /** Packs B, which is (K, N), or (N, K) with `transB`, for products with `rows` rows. */
-export function packWeights(b: Tensor, K: number, N: number, transB: boolean, rows: number): PackedWeights {
+export function packWeights(b: Block, K: number, N: number, transB: boolean, rows: number): PackedWeights {
   if (rows <= STREAM_ROWS) return streamWeights(b, K, N, transB, "float32");
   const packed = new PanelWeights(K, N, gemmTile());
   eachColumn(b, K, N, transB, (n, column) => packed.setColumn(n, column));
@@ -44,7 +44,7 @@ export function packWeights(b: Tensor, K: number, N: number, transB: boolean, ro
 
 /** Packs B, which is (K, N), or (N, K) with `transB`, in a format of its own. */
 export function streamWeights(
-  b: Tensor,
+  b: Block,
   K: number,
   N: number,
   transB: boolean,
@@ -56,7 +56,7 @@ export function streamWeights(
 }
 
 function eachColumn(
-  b: Tensor,
+  b: Block,
   K: number,
   N: number,
   transB: boolean,

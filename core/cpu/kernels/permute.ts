@@ -1,8 +1,8 @@
 /** Permutation of axes: runs that stay together are copied, two axes that trade places are transposed in blocks. */
+import type { Block, Ready } from "../../device.ts";
 import { Expr } from "../../formula/expr.ts";
-import type { Ready } from "../../op.ts";
 import { stridesOf } from "../../shape.ts";
-import type { Tensor } from "../../tensor.ts";
+import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { type Axis, axisArgs, elementwiseCode, mergedAxes, walkTo } from "./elementwise.ts";
 import { type KernelCode, kernel } from "./engine.ts";
@@ -12,14 +12,14 @@ import { F32x4, I32, load, loadOne } from "./values.ts";
 const COLUMNS = 16;
 
 /** Axis i of `out` is axis order[i] of x. For any element of four bytes. */
-export function permuteWasm(out: Tensor, x: Tensor, order: readonly number[]): Ready | null {
+export function permuteWasm(out: Block, x: Block, order: readonly number[]): Ready | null {
   if (out.size === 0 || x.dtype === "float64") return null;
   const own = stridesOf(x.shape);
   const axes = mergedAxes(out.shape, [order.map((axis) => own[axis])]);
   const last = axes.pop() as Axis;
   const cost = out.size * 0.0005;
   if (last.strides[0] <= 1) {
-    const args = [out.address, last.length, x.address, ...axisArgs(axes)];
+    const args = [addressOf(out), last.length, addressOf(x), ...axisArgs(axes)];
     const code = kernel(`copy rows ${axes.length}`, 3 + 2 * axes.length, (k) =>
       elementwiseCode(k, Expr.input(0), [true], 0, axes.length),
     );
@@ -39,8 +39,8 @@ export function permuteWasm(out: Tensor, x: Tensor, order: readonly number[]): R
   const blocks = Math.ceil(inner.length / COLUMNS);
   const args = [
     ...[
-      x.address,
-      out.address,
+      addressOf(x),
+      addressOf(out),
       inner.length,
       last.length,
       4 * last.strides[0],

@@ -1,7 +1,7 @@
 /** Sums along axes. */
-import type { Ready } from "../../op.ts";
+import type { Block, Ready } from "../../device.ts";
 import { broadcastStrides, type Shape } from "../../shape.ts";
-import type { Tensor } from "../../tensor.ts";
+import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { loadTail, storeTail, sumLanes } from "./lanes.ts";
@@ -17,7 +17,7 @@ const COLUMNS = 32;
  * Sums x over the axes along which a tensor of shape `to` would be repeated. Serves sums over neighbouring axes
  * (leading, last, middle or all); null otherwise.
  */
-export function sumToWasm(out: Tensor, x: Tensor, to: Shape): Ready | null {
+export function sumToWasm(out: Block, x: Block, to: Shape): Ready | null {
   if (x.size === 0 || x.dtype !== "float32") return null;
   const kept = broadcastStrides(to, x.shape);
   const groups: { summed: boolean; length: number }[] = [];
@@ -34,13 +34,13 @@ export function sumToWasm(out: Tensor, x: Tensor, to: Shape): Ready | null {
   if (pattern === "s" || pattern === "ks" || pattern === "" || pattern === "k") {
     // Sums along rows; without a summed axis every number is a row of its own.
     const count = groups.at(-1)?.summed ? (lengths.at(-1) as number) : 1;
-    return wasmCall(kernel("row sums", 3, rowSumCode), [out.address, x.address, count], out.size, cost);
+    return wasmCall(kernel("row sums", 3, rowSumCode), [addressOf(out), addressOf(x), count], out.size, cost);
   }
   if (pattern === "sk" || pattern === "ksk") {
     const [summed, columns] = lengths.slice(-2);
     const perGroup = Math.ceil(columns / COLUMNS);
     const tiles = (out.size / columns) * perGroup;
-    const args = [out.address, x.address, summed, columns, perGroup];
+    const args = [addressOf(out), addressOf(x), summed, columns, perGroup];
     return wasmCall(kernel("column sums", 5, columnSumCode), args, tiles, cost);
   }
   return null;

@@ -1,6 +1,6 @@
 /** Root-mean-square normalisation over rows (arXiv:1910.07467), with gain and bias. */
-import type { Ready } from "../../op.ts";
-import type { Tensor } from "../../tensor.ts";
+import type { Block, Ready } from "../../device.ts";
+import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { bitsOf } from "./elementwise.ts";
 import { type KernelCode, kernel } from "./engine.ts";
@@ -9,11 +9,11 @@ import { accumulators, alongRow, combined } from "./rows.ts";
 import { F32x4, I32, load } from "./values.ts";
 
 /** x / √(mean x² + eps) · gain + bias over the last axis. `out` may be the same block as x. */
-export function rmsNormWasm(out: Tensor, x: Tensor, gain: Tensor, bias: Tensor, eps: number): Ready | null {
+export function rmsNormWasm(out: Block, x: Block, gain: Block, bias: Block, eps: number): Ready | null {
   if (out.size === 0 || x.dtype !== "float32") return null;
   const C = x.shape.at(-1) as number;
   const rows = out.size / C;
-  const args = [...[out, x, gain, bias].map((t) => t.address), C, (rows * C) / gain.size, ...bitsOf([eps])];
+  const args = [...[out, x, gain, bias].map(addressOf), C, (rows * C) / gain.size, ...bitsOf([eps])];
   return wasmCall(kernel("rms norm", 7, rmsNormCode), args, rows, out.size * 0.0007);
 }
 

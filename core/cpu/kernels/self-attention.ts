@@ -3,8 +3,8 @@
  * projection leaves them. Queries come in blocks of QUERIES: their scores, and everything a block is multiplied with, lie
  * in the thread's scratch memory, mostly in the first cache. All products run on one inner kernel, 4 rows × 8 columns.
  */
-import type { Ready } from "../../op.ts";
-import type { Tensor } from "../../tensor.ts";
+import type { Block, Ready } from "../../device.ts";
+import { addressOf } from "../storage.ts";
 import type { Local } from "./assembler.ts";
 import { wasmCall } from "./call.ts";
 import { bitsOf } from "./elementwise.ts";
@@ -29,25 +29,25 @@ export const selfAttentionFits = (T: number, d: number): boolean =>
 
 export interface SelfAttention {
   /** (B, T, 3 E): queries, keys, values. */
-  readonly packed: Tensor;
+  readonly packed: Block;
   /** (B, heads, T, T filled up to a multiple of four): factors of the weights. */
-  readonly mask: Tensor | null;
+  readonly mask: Block | null;
   readonly heads: number;
   /** Of the scores; positive. */
   readonly scale: number;
 }
 
 /** out = (softmax(scale q kᵀ) ⊙ mask) v for every head: (B, T, E). */
-export function selfAttentionWasm(out: Tensor, task: SelfAttention): Ready | null {
+export function selfAttentionWasm(out: Block, task: SelfAttention): Ready | null {
   return call("self-attention", task, [out], 0.001);
 }
 
 /** The gradient for `packed` from the one for `out`. */
-export function selfAttentionGradWasm(dPacked: Tensor, dy: Tensor, task: SelfAttention): Ready | null {
+export function selfAttentionGradWasm(dPacked: Block, dy: Block, task: SelfAttention): Ready | null {
   return call("self-attention gradient", task, [dPacked, dy], 0.002);
 }
 
-function call(name: string, task: SelfAttention, blocks: readonly Tensor[], cost: number): Ready | null {
+function call(name: string, task: SelfAttention, blocks: readonly Block[], cost: number): Ready | null {
   const { packed, mask, heads, scale } = task;
   const [B, T, width] = packed.shape;
   const d = width / (3 * heads);
@@ -59,7 +59,13 @@ function call(name: string, task: SelfAttention, blocks: readonly Tensor[], cost
     if (blocks.length === 1) head.forward();
     else head.backward();
   });
-  const args = [packed.address, mask?.address ?? 0, T, ...bitsOf([scale]), ...blocks.map((x) => x.address)];
+  const args = [
+    addressOf(packed),
+    mask ? addressOf(mask) : 0,
+    T,
+    ...bitsOf([scale]),
+    ...blocks.map(addressOf),
+  ];
   if (blocks.length === 1) args.push(0);
   return wasmCall(code, args, B * heads, packed.size * T * cost);
 }

@@ -1,6 +1,6 @@
 /** Softmax over rows, and its gradient. */
-import type { Ready } from "../../op.ts";
-import type { Tensor } from "../../tensor.ts";
+import type { Block, Ready } from "../../device.ts";
+import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { loadTail, maxLanes, storeTail, sumLanes, tailMask } from "./lanes.ts";
@@ -9,11 +9,11 @@ import { accumulators, alongRow, combined } from "./rows.ts";
 import { F32x4, I32, load } from "./values.ts";
 
 /** Softmax over the last axis of x. `out` may be the same block. Probabilities below 2⁻¹²⁶ of the largest are 0. */
-export function softmaxWasm(out: Tensor, x: Tensor): Ready | null {
+export function softmaxWasm(out: Block, x: Block): Ready | null {
   if (out.size === 0 || x.dtype !== "float32") return null;
   const C = x.shape.at(-1) ?? 1;
   const code = kernel("softmax", 3, softmaxCode);
-  return wasmCall(code, [out.address, x.address, C], out.size / C, out.size * 0.002);
+  return wasmCall(code, [addressOf(out), addressOf(x), C], out.size / C, out.size * 0.002);
 }
 
 function softmaxCode(code: KernelCode): void {
@@ -77,11 +77,11 @@ function softmaxCode(code: KernelCode): void {
 }
 
 /** Gradient of softmax over the last axis: dx = y ⊙ (dy − Σ dy ⊙ y). */
-export function softmaxGradWasm(dx: Tensor, y: Tensor, dy: Tensor): Ready | null {
+export function softmaxGradWasm(dx: Block, y: Block, dy: Block): Ready | null {
   if (dx.size === 0 || y.dtype !== "float32") return null;
   const C = y.shape.at(-1) ?? 1;
   const code = kernel("softmax gradient", 4, softmaxGradCode);
-  return wasmCall(code, [dx.address, y.address, dy.address, C], dx.size / C, dx.size * 0.0005);
+  return wasmCall(code, [addressOf(dx), addressOf(y), addressOf(dy), C], dx.size / C, dx.size * 0.0005);
 }
 
 function softmaxGradCode({ f, args, tileBegin, tileEnd, madd }: KernelCode): void {

@@ -12,9 +12,9 @@
  * `dot` adds up, four columns at a time, are widened to 16 bits by the load. Two products of 7-bit numbers in one
  * instruction (relaxed SIMD) would run 1.4 times as fast in the cache and 1.1 times from memory, but leave 7 bits of x.
  */
+import type { Block, Ready } from "../../device.ts";
 import type { Expr } from "../../formula/expr.ts";
-import type { Ready } from "../../op.ts";
-import type { Tensor } from "../../tensor.ts";
+import { addressOf } from "../storage.ts";
 import { activateBlock } from "./activate.ts";
 import type { Local } from "./assembler.ts";
 import { wasmCall } from "./call.ts";
@@ -34,20 +34,20 @@ import { F32x4, I16x8, I32, I32x4, int, load, loadBytes, loadSplat } from "./val
 /** All blocks are contiguous float32, row-major. */
 export interface Stream {
   /** (G, M, N) */
-  readonly out: Tensor;
+  readonly out: Block;
   /** G · M rows, or M for all groups, of `rowLength` numbers; of each row the first K count. */
-  readonly x: Tensor;
+  readonly x: Block;
   readonly rowLength: number;
   readonly weights: StreamedWeights;
   readonly M: number;
   /** (…, R, N): R is a divisor of M, each bias row serves M / R rows; the first group's is number `biasFrom`. */
-  readonly bias?: Tensor;
+  readonly bias?: Block;
   readonly biasRows?: number;
   readonly biasFrom?: number;
   /** Formula of one input, applied after the bias. */
   readonly activation?: Expr;
   /** (G, M, N), added last. */
-  readonly residual?: Tensor;
+  readonly residual?: Block;
 }
 
 /** Everything the code depends on. */
@@ -103,8 +103,8 @@ export function streamWasm(task: Stream): Ready | null {
   const panels = Math.ceil(N / STREAM_COLUMNS);
   const shared = x.size === M * rowLength;
   const args = [
-    ...[x.address, 0, weights.address, weights.scales, out.address],
-    ...[(bias?.address ?? 0) + 4 * biasFrom * biasRows * N, residual?.address ?? 0],
+    ...[addressOf(x), 0, weights.address, weights.scales, addressOf(out)],
+    ...[(bias ? addressOf(bias) : 0) + 4 * biasFrom * biasRows * N, residual ? addressOf(residual) : 0],
     ...[M, N, steps, panels, weights.columns, shared ? 0 : M, M / biasRows, 4 * biasRows * N],
   ];
   const size = groups * K * N;
@@ -115,7 +115,7 @@ export function streamWasm(task: Stream): Ready | null {
   const quantize = quantizeKernel();
   const rows = shared ? M : groups * M;
   const room = reserveLevels(rows * (spec.pitch + 4));
-  const source = [x.address, 0, 0, K, 4 * rowLength, spec.pitch, levels(K)];
+  const source = [addressOf(x), 0, 0, K, 4 * rowLength, spec.pitch, levels(K)];
   return () => {
     args[0] = source[1] = room();
     args[1] = source[2] = args[0] + rows * spec.pitch;

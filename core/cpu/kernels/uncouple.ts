@@ -1,6 +1,6 @@
 /** The inverse of an affine coupling, row by row. */
-import type { Ready } from "../../op.ts";
-import type { Tensor } from "../../tensor.ts";
+import type { Block, Ready } from "../../device.ts";
+import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { loadTail, storeTail } from "./lanes.ts";
@@ -9,10 +9,10 @@ import { alongRow } from "./rows.ts";
 import { F32x4, I32, load } from "./values.ts";
 
 /** out = [z₁, (z₂ − t) ⊙ exp(−tanh s)] for z (B, N), terms = [s, t] (2, B, N/2). `out` may be the same block as z. */
-export function uncoupleWasm(out: Tensor, z: Tensor, terms: Tensor): Ready | null {
+export function uncoupleWasm(out: Block, z: Block, terms: Block): Ready | null {
   if (out.size === 0 || z.dtype !== "float32") return null;
   const [B, N] = z.shape;
-  const args = [out.address, z.address, terms.address, terms.address + 2 * B * N, N / 2];
+  const args = [addressOf(out), addressOf(z), addressOf(terms), addressOf(terms) + 2 * B * N, N / 2];
   return wasmCall(kernel("uncouple", 5, uncoupleCode), args, B, out.size * 0.003);
 }
 

@@ -1,6 +1,6 @@
 /** The windows of a map as rows, and the sum of such rows over the map: runs of pixels that lie contiguous in both. */
-import type { Ready } from "../../op.ts";
-import type { Tensor } from "../../tensor.ts";
+import type { Block, Ready } from "../../device.ts";
+import { addressOf } from "../storage.ts";
 import type { Local } from "./assembler.ts";
 import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel } from "./engine.ts";
@@ -10,9 +10,9 @@ import { F32x4, I32, int, load } from "./values.ts";
 
 export interface Windows {
   /** (B, H, W, C) */
-  readonly map: Tensor;
+  readonly map: Block;
   /** (B, rows, columns, kernel · kernel · C) */
-  readonly patches: Tensor;
+  readonly patches: Block;
   readonly kernel: number;
   readonly stride: number;
   readonly padding: number;
@@ -43,7 +43,7 @@ function call(
   const [, rows, columns] = patches.shape;
   const key = `${name} ${w.kernel}x${w.kernel} by ${w.stride}, ${w.padding} around`;
   const code = kernel(key, 7, (k) => build(k, w));
-  return wasmCall(code, [map.address, patches.address, H, W, C, rows, columns], tiles, cost);
+  return wasmCall(code, [addressOf(map), addressOf(patches), H, W, C, rows, columns], tiles, cost);
 }
 
 type Window = Pick<Windows, "kernel" | "stride" | "padding">;

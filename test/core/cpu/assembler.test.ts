@@ -4,6 +4,7 @@ import { engineInfo, kernel, usesFma, withoutFma } from "../../../core/cpu/kerne
 import { loadTail, storeTail, sumLanes } from "../../../core/cpu/kernels/lanes.ts";
 import { signed, unsigned } from "../../../core/cpu/kernels/leb128.ts";
 import { F32x4, F64x2, I32, I32x4, load, loadSplat } from "../../../core/cpu/kernels/values.ts";
+import { addressOf } from "../../../core/cpu/storage.ts";
 import { Scope } from "../../../core/scope.ts";
 import { Tensor } from "../../../core/tensor.ts";
 import { flavours } from "./support.ts";
@@ -55,7 +56,7 @@ function onBlock(
 ): number[] {
   using _ = new Scope();
   const block = Tensor.from([...x, ...new Array<number>(16 - x.length).fill(0)]);
-  kernel(`test: ${name}`, 1, build).run([block.address], 0, 1);
+  kernel(`test: ${name}`, 1, build).run([addressOf(block)], 0, 1);
   return block.toArray();
 }
 
@@ -84,7 +85,7 @@ describe("assembled code", () => {
       });
     });
     const out = Tensor.full([30], -1, "int32");
-    steps.run([out.address], 2, 28);
+    steps.run([addressOf(out)], 2, 28);
     const expected = (n: number): number => (n === 1 ? 0 : 1 + expected(n % 2 ? 3 * n + 1 : n / 2));
     expect(out.toArray()).toEqual(
       Array.from({ length: 30 }, (_, i) => (i >= 2 && i < 28 ? expected(i + 1) : -1)),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { memory } from "../../../core/cpu/heap.ts";
 import { elementwiseWasm } from "../../../core/cpu/kernels/elementwise.ts";
+import { addressOf } from "../../../core/cpu/storage.ts";
 import { erf, gelu, geluSlope } from "../../../core/formula/erf.ts";
 import { Expr, type UnaryName } from "../../../core/formula/expr.ts";
 import { Scope } from "../../../core/scope.ts";
@@ -76,7 +77,7 @@ function arguments_(): Tensor {
   const near = [...edges, ...[1, 2, 3, 5, 100, 5000, 300_000].map((n) => (n * Math.PI) / 2)];
   const count = Math.ceil(2 ** 32 / STEP);
   const x = Tensor.empty([count + special.length + 64 * near.length]);
-  const raw = new Uint32Array(memory.buffer, x.address, x.size);
+  const raw = new Uint32Array(memory.buffer, addressOf(x), x.size);
   for (let i = 0; i < count; i++) raw[i] = i * STEP;
   x.data.set(special, count);
   let at = count + special.length;

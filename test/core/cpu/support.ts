@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { memory } from "../../../core/cpu/heap.ts";
 import { withoutFma } from "../../../core/cpu/kernels/engine.ts";
+import { addressOf } from "../../../core/cpu/storage.ts";
 import type { Shape } from "../../../core/shape.ts";
 import { Tensor } from "../../../core/tensor.ts";
 
@@ -19,7 +20,7 @@ export function numbers(shape: Shape, seed: number): Tensor {
 }
 
 /** The tensor's bits, for comparisons bit by bit that know −0 and NaN. */
-export const bits = (x: Tensor): number[] => [...new Int32Array(memory.buffer, x.address, x.size)];
+export const bits = (x: Tensor): number[] => [...new Int32Array(memory.buffer, addressOf(x), x.size)];
 
 /** Largest |x − expected| in a tensor; Infinity when one is NaN and the other is not. */
 export function largestError(x: Tensor, expected: ArrayLike<number>): number {

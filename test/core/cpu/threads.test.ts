@@ -10,6 +10,7 @@ import { sumToWasm } from "../../../core/cpu/kernels/reduce.ts";
 import { softmaxWasm } from "../../../core/cpu/kernels/softmax.ts";
 import { runTiles, setThreads, spinning, threads } from "../../../core/cpu/kernels/threads.ts";
 import { I32 } from "../../../core/cpu/kernels/values.ts";
+import { addressOf } from "../../../core/cpu/storage.ts";
 import { Expr } from "../../../core/formula/expr.ts";
 import { Scope } from "../../../core/scope.ts";
 import { Tensor } from "../../../core/tensor.ts";
@@ -91,7 +92,7 @@ describe("threads", () => {
     const check = () => {
       for (let tiles = 2; tiles <= 1000; tiles = Math.ceil(tiles * 1.3)) {
         out.data.fill(-1);
-        runTiles(count(), [out.address], tiles, 1e6);
+        runTiles(count(), [addressOf(out)], tiles, 1e6);
         expect(out.data.every((value, i) => value === (i < tiles ? i + 1 : -1))).toBe(true);
       }
     };
@@ -108,7 +109,7 @@ describe("threads", () => {
     const out = Tensor.empty([64], "int32");
     for (let i = 0; i < 20; i++) {
       expect(() => spinning(() => runTiles(trap(), [], 64, 1e6))).toThrow(/divide by zero/);
-      runTiles(count(), [out.address], 64, 1e6);
+      runTiles(count(), [addressOf(out)], 64, 1e6);
       expect(out.toArray()).toEqual(Array.from({ length: 64 }, (_, i) => i + 1));
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
@@ -120,11 +121,11 @@ describe("threads", () => {
     setThreads(2);
     await (await started).terminate();
     const out = Tensor.empty([64], "int32");
-    expect(() => runTiles(count(), [out.address], 64, 1e6)).toThrow(
+    expect(() => runTiles(count(), [addressOf(out)], 64, 1e6)).toThrow(
       /a worker thread is gone: it ended with code/,
     );
     setThreads(2);
-    runTiles(count(), [out.address], 64, 1e6);
+    runTiles(count(), [addressOf(out)], 64, 1e6);
     expect(out.data[63]).toBe(64);
   });
 
@@ -132,7 +133,7 @@ describe("threads", () => {
     const script = `
       import { setThreads, spinning } from "./core/cpu/kernels/threads.ts";
       import { softmaxWasm } from "./core/cpu/kernels/softmax.ts";
-      import { Tensor } from "./core/tensor.ts";
+      import { Tensor } from "./core/index.ts";
       setThreads(3);
       const x = Tensor.ones([500, 500]);
       spinning(() => softmaxWasm(x, x)());

@@ -1,9 +1,10 @@
-import { elementwiseWasm } from "./cpu/kernels/elementwise.ts";
-import type { PackedWeights } from "./cpu/kernels/packed.ts";
-import { Expr, rebuild, substitute } from "./formula/expr.ts";
-import { type Epilogue, prepare, type Ready, type Step, usesFastKernels } from "./op.ts";
-import { sameShape } from "./shape.ts";
-import type { Block, Tensor } from "./tensor.ts";
+import type { Block, Ready, Step, Storage } from "../device.ts";
+import { Expr, rebuild, substitute } from "../formula/expr.ts";
+import { sameShape } from "../shape.ts";
+import { type Epilogue, fastFor } from "./fast.ts";
+import { elementwiseWasm } from "./kernels/elementwise.ts";
+import type { PackedWeights } from "./kernels/packed.ts";
+import { usesFastKernels } from "./plain.ts";
 
 /**
  * Fewer passes over memory for a plan: elementwise calls join into one kernel, and what follows a matrix product
@@ -13,8 +14,8 @@ import type { Block, Tensor } from "./tensor.ts";
 
 /** A call of a plan; `ready` is called once its blocks have their places. */
 export interface Call {
-  readonly out: Tensor;
-  readonly ins: readonly Tensor[];
+  readonly out: Block;
+  readonly ins: readonly Block[];
   /** The product, or the last of the elementwise calls, that it was made of. */
   readonly step: Step;
   /** Weights that are packed for this call are added to `packed`. */
@@ -29,8 +30,8 @@ const PACKED_BYTES = 2 ** 28;
 
 /** A call while it may still be joined with others. */
 interface Draft {
-  readonly out: Tensor;
-  ins: readonly Tensor[];
+  readonly out: Block;
+  ins: readonly Block[];
   /** The formula of an elementwise call over `ins`. */
   formula: Expr | null;
   /** The call itself when it is not elementwise, with what has been joined to it; else the last of those joined. */
@@ -38,21 +39,22 @@ interface Draft {
   epilogue: Epilogue;
 }
 
-/** Joins calls. `changing` are blocks whose content differs from replay to replay; `kept` are results that must exist. */
-export function fuse(steps: readonly Step[], changing: ReadonlySet<Block>, kept: readonly Tensor[]): Call[] {
-  const readers = new Map<Block, number>();
+/** Joins calls. `changing` are storages whose content differs from replay to replay; `kept` are results that must exist. */
+export function fuse(steps: readonly Step[], changing: ReadonlySet<Storage>, kept: readonly Block[]): Call[] {
+  const readers = new Map<Storage, number>();
   for (const { ins } of steps) {
-    for (const block of new Set(ins.map((x) => x.block))) readers.set(block, (readers.get(block) ?? 0) + 1);
+    for (const storage of new Set(ins.map((x) => x.storage)))
+      readers.set(storage, (readers.get(storage) ?? 0) + 1);
   }
-  const pinned = new Set(kept.map((x) => x.block));
-  const drafts = new Map<Block, Draft>();
+  const pinned = new Set(kept.map((x) => x.storage));
+  const drafts = new Map<Storage, Draft>();
   for (const step of steps) {
     let draft = draftOf(step);
     /** The call that made x, when this one is its only reader and sees the same shape. */
-    const maker = (x: Tensor): Draft | undefined => {
-      const made = drafts.get(x.block);
-      const oneView = draft.ins.every((other) => other === x || other.block !== x.block);
-      const only = made && readers.get(x.block) === 1 && oneView && !pinned.has(x.block);
+    const maker = (x: Block): Draft | undefined => {
+      const made = drafts.get(x.storage);
+      const oneView = draft.ins.every((other) => other === x || other.storage !== x.storage);
+      const only = made && readers.get(x.storage) === 1 && oneView && !pinned.has(x.storage);
       return only && sameShape(made.out.shape, step.out.shape) && sameShape(x.shape, made.out.shape)
         ? made
         : undefined;
@@ -62,10 +64,10 @@ export function fuse(steps: readonly Step[], changing: ReadonlySet<Block>, kept:
       if (!made) continue;
       const joined = made.formula ? joinElementwise(made, draft, x) : joinEpilogue(made, draft, x);
       if (!joined) continue;
-      drafts.delete(x.block);
+      drafts.delete(x.storage);
       draft = joined;
     }
-    drafts.set(step.out.block, draft);
+    drafts.set(step.out.storage, draft);
   }
   return [...drafts.values()].map((draft) => callOf(draft, changing));
 }
@@ -78,10 +80,10 @@ function draftOf(step: Step): Draft {
 }
 
 /** The consumer's formula with the producer's put in place of input x. */
-function joinElementwise(made: Draft, draft: Draft, x: Tensor): Draft | null {
+function joinElementwise(made: Draft, draft: Draft, x: Block): Draft | null {
   const ins = [...new Set([...draft.ins.filter((other) => other !== x), ...made.ins])];
   if (ins.length > MAX_INPUTS) return null;
-  const at = (tensor: Tensor): Expr => Expr.input(ins.indexOf(tensor));
+  const at = (tensor: Block): Expr => Expr.input(ins.indexOf(tensor));
   const inner = substitute(made.formula as Expr, made.ins.map(at));
   const formula = substitute(
     draft.formula as Expr,
@@ -91,8 +93,8 @@ function joinElementwise(made: Draft, draft: Draft, x: Tensor): Draft | null {
 }
 
 /** A product followed by f(x), x + r or f(x) + r. */
-function joinEpilogue(made: Draft, draft: Draft, x: Tensor): Draft | null {
-  if (!made.step.op.kernels.epilogue || made.epilogue.activation || made.epilogue.residual) return null;
+function joinEpilogue(made: Draft, draft: Draft, x: Block): Draft | null {
+  if (!fastFor(made.step.op)?.epilogue || made.epilogue.activation || made.epilogue.residual) return null;
   const formula = draft.formula as Expr;
   const after = splitResidual(formula, draft.ins, x);
   if (!after || (after.residual && !sameShape(after.residual.shape, draft.out.shape))) return null;
@@ -100,7 +102,7 @@ function joinEpilogue(made: Draft, draft: Draft, x: Tensor): Draft | null {
   return { out: draft.out, ins, formula: null, step: made.step, epilogue: after };
 }
 
-function splitResidual(formula: Expr, ins: readonly Tensor[], x: Tensor): Epilogue | null {
+function splitResidual(formula: Expr, ins: readonly Block[], x: Block): Epilogue | null {
   const isX = (e: Expr): boolean => e.node.kind === "input" && ins[e.node.index] === x;
   const ofX = (e: Expr): Expr =>
     substitute(
@@ -122,7 +124,7 @@ function splitResidual(formula: Expr, ins: readonly Tensor[], x: Tensor): Epilog
   return null;
 }
 
-function callOf({ out, ins, formula, step, epilogue }: Draft, changing: ReadonlySet<Block>): Call {
+function callOf({ out, ins, formula, step, epilogue }: Draft, changing: ReadonlySet<Storage>): Call {
   return {
     out,
     ins,
@@ -131,8 +133,9 @@ function callOf({ out, ins, formula, step, epilogue }: Draft, changing: Readonly
       if (formula) return elementwiseWasm(formula, ins.length, 0)(out, ins, []) as Ready;
       const { op, ins: own, attrs } = step;
       const weights = usesFastKernels() ? packOnce(step, changing, packed) : null;
-      if (!weights && !epilogue.activation && !epilogue.residual) return prepare(op, out, own, attrs);
-      const ready = op.kernels.epilogue?.(out, own, attrs, weights ? { ...epilogue, weights } : epilogue);
+      if (!weights && !epilogue.activation && !epilogue.residual)
+        return out.storage.device.prepare(op, out, own, attrs);
+      const ready = fastFor(op)?.epilogue?.(out, own, attrs, weights ? { ...epilogue, weights } : epilogue);
       if (!ready) throw new Error(`Plan: ${op.name} has no kernel for what follows it`);
       return ready;
     },
@@ -142,13 +145,14 @@ function callOf({ out, ins, formula, step, epilogue }: Draft, changing: Readonly
 /** Lays the weights of a product out for its kernel when they stay as they are and there is room. */
 function packOnce(
   { op, out, ins, attrs }: Step,
-  changing: ReadonlySet<Block>,
+  changing: ReadonlySet<Storage>,
   packed: PackedWeights[],
 ): PackedWeights | null {
   const taken = packed.reduce((sum, weights) => sum + weights.bytes, 0);
-  const fits = () => taken + ins[1].block.bytes <= PACKED_BYTES;
-  if (!op.kernels.pack || out.dtype !== "float32" || changing.has(ins[1].block) || !fits()) return null;
-  const weights = op.kernels.pack(ins, attrs);
+  const fits = () => taken + ins[1].storage.bytes <= PACKED_BYTES;
+  const fast = fastFor(op);
+  if (!fast?.pack || out.dtype !== "float32" || changing.has(ins[1].storage) || !fits()) return null;
+  const weights = fast.pack(ins, attrs);
   if (weights) packed.push(weights);
   return weights;
 }

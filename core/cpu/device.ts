@@ -1,0 +1,54 @@
+import type { Block, Computation, Device, Program, Ready, Storage, Trace } from "../device.ts";
+import { ARRAYS, type DType, type TensorData } from "../dtype.ts";
+import { plainKernel } from "../formula/plain.ts";
+import { fastFor } from "./fast.ts";
+import { usesFastKernels } from "./plain.ts";
+import { CpuProgram } from "./program.ts";
+import { CpuStorage } from "./storage.ts";
+import "./ops.ts";
+
+/**
+ * The CPU: numbers on one heap that WASM kernels, worker threads and the host all look at, so that everything is done when
+ * a call returns. float32 runs on emitted SIMD kernels (fast.ts, ops.ts), the rest on the plain ones.
+ */
+export const cpu: Device = {
+  name: "cpu",
+
+  allocate(size: number, dtype: DType): Storage {
+    return CpuStorage.allocated(size, dtype);
+  },
+
+  promise({ size, dtype }: Storage): Storage {
+    return CpuStorage.promised(size, dtype);
+  },
+
+  fill(storage: Storage, value: number): void {
+    numbersOf(storage).fill(value);
+  },
+
+  write(storage: Storage, numbers: ArrayLike<number>): void {
+    numbersOf(storage).set(numbers);
+  },
+
+  copy(from: Storage, to: Storage): void {
+    numbersOf(to).set(numbersOf(from));
+  },
+
+  async read(storage: Storage): Promise<TensorData> {
+    return new ARRAYS[storage.dtype](numbersOf(storage));
+  },
+
+  prepare<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): Ready {
+    const fast =
+      usesFastKernels() && out.dtype !== "float64" ? fastFor(op)?.kernel(out, ins, attrs) : undefined;
+    return fast ?? plainKernel(op, out, ins, attrs);
+  },
+
+  capture(trace: Trace): Program {
+    return new CpuProgram(trace);
+  },
+};
+
+CpuStorage.device = cpu;
+
+const numbersOf = (storage: Storage): TensorData => storage.data as TensorData;

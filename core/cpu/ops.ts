@@ -1,0 +1,214 @@
+/**
+ * The ops that have fast kernels on the CPU, each with how it is called. What an op means stands in core/ops/; these are
+ * faster ways to the same numbers, and the shared suites hold them to it. Elementwise ops are not listed: their kernels
+ * are emitted from their formulas.
+ */
+import { Expr } from "../formula/expr.ts";
+import { op as attention } from "../ops/attention.ts";
+import { op as broadcastTo } from "../ops/broadcast-to.ts";
+import { op as concat } from "../ops/concat.ts";
+import { op as depthwiseConv, tapsOp as depthwiseTaps } from "../ops/depthwise-conv.ts";
+import { op as dropout, thresholdOf } from "../ops/dropout.ts";
+import { op as frozenLinear, named } from "../ops/frozen-linear.ts";
+import { checkIds, op as gatherRows, scatter as scatterRows } from "../ops/gather-rows.ts";
+import { op as layerNorm, slopeOp as layerNormSlope, sumsOp as layerNormSums } from "../ops/layer-norm.ts";
+import { op as linear } from "../ops/linear.ts";
+import { op as matmul, sizes } from "../ops/matmul.ts";
+import { op as pad } from "../ops/pad.ts";
+import { op as permute } from "../ops/permute.ts";
+import { op as rmsNorm } from "../ops/rms-norm.ts";
+import { op as selfAttention, slopeOp as selfAttentionSlope } from "../ops/self-attention.ts";
+import { op as slice } from "../ops/slice.ts";
+import { op as softmax, slopeOp as softmaxSlope } from "../ops/softmax.ts";
+import { op as sumTo } from "../ops/sum-to.ts";
+import { op as triangle } from "../ops/triangle.ts";
+import { op as uncouple } from "../ops/uncouple.ts";
+import { fold, op as unfold } from "../ops/unfold.ts";
+import { sizeOf } from "../shape.ts";
+import { serve } from "./fast.ts";
+import { attentionWasm } from "./kernels/attention.ts";
+import { copyRowsWasm, inTurn, type Rows } from "./kernels/copy-rows.ts";
+import { depthwiseConvWasm } from "./kernels/depthwise-conv.ts";
+import { depthwiseTapsWasm } from "./kernels/depthwise-taps.ts";
+import { dropoutWasm } from "./kernels/dropout.ts";
+import { elementwiseWasm } from "./kernels/elementwise.ts";
+import { frozenLinearWasm } from "./kernels/frozen-linear.ts";
+import { gatherRowsWasm, scatterRowsWasm } from "./kernels/gather.ts";
+import { gemmWasm } from "./kernels/gemm.ts";
+import { layerNormWasm } from "./kernels/layer-norm.ts";
+import { layerNormGradWasm, layerNormSumsWasm } from "./kernels/layer-norm-grad.ts";
+import { PACKING_PAYS, packWeights } from "./kernels/packed.ts";
+import { permuteWasm } from "./kernels/permute.ts";
+import { sumToWasm } from "./kernels/reduce.ts";
+import { rmsNormWasm } from "./kernels/rms-norm.ts";
+import { selfAttentionGradWasm, selfAttentionWasm } from "./kernels/self-attention.ts";
+import { softmaxGradWasm, softmaxWasm } from "./kernels/softmax.ts";
+import { streamWasm } from "./kernels/stream.ts";
+import { StreamedWeights } from "./kernels/streamed.ts";
+import { triangleWasm } from "./kernels/triangle.ts";
+import { uncoupleWasm } from "./kernels/uncouple.ts";
+import { foldWasm, unfoldWasm } from "./kernels/unfold.ts";
+import { addressOf } from "./storage.ts";
+
+// Copies.
+
+const repeat = elementwiseWasm(Expr.input(0), 1, 0);
+serve(broadcastTo, { kernel: (out, [x]) => repeat(out, [x]) });
+
+serve(concat, {
+  kernel(out, ins, axis) {
+    const inner = sizeOf(out.shape.slice(axis + 1));
+    const pitch = out.shape[axis] * inner;
+    let address = addressOf(out);
+    return inTurn(
+      ins.map((x) => {
+        const count = x.shape[axis] * inner;
+        const to = { address, pitch };
+        address += 4 * count;
+        return copyRowsWasm(to, { address: addressOf(x), pitch: count }, out.size / pitch, count);
+      }),
+    );
+  },
+});
+
+serve(pad, {
+  kernel(out, [x], { axis, before, after }) {
+    const inner = sizeOf(x.shape.slice(axis + 1));
+    const [count, pitch] = [x.shape[axis] * inner, out.shape[axis] * inner];
+    const rows = out.size / pitch;
+    const at = (element: number): Rows => ({ address: addressOf(out) + 4 * element, pitch });
+    const end = before * inner + count;
+    return inTurn([
+      copyRowsWasm(at(0), null, rows, before * inner),
+      copyRowsWasm(at(before * inner), { address: addressOf(x), pitch: count }, rows, count),
+      copyRowsWasm(at(end), null, rows, after * inner),
+    ]);
+  },
+});
+
+serve(slice, {
+  kernel(out, [x], { axis, start, end }) {
+    const inner = sizeOf(x.shape.slice(axis + 1));
+    const count = (end - start) * inner;
+    const from = { address: addressOf(x) + 4 * start * inner, pitch: x.shape[axis] * inner };
+    return copyRowsWasm({ address: addressOf(out), pitch: count }, from, out.size / count, count);
+  },
+});
+
+serve(permute, { kernel: (out, [x], order) => permuteWasm(out, x, order) });
+serve(triangle, { kernel: (out, [x], { lower }) => triangleWasm(out, x, lower) });
+serve(unfold, { kernel: (out, [x], window) => unfoldWasm({ ...window, map: x, patches: out }) });
+serve(fold, {
+  kernel: (out, [y], { kernel, stride, padding }) =>
+    foldWasm({ kernel, stride, padding, map: out, patches: y }),
+});
+
+serve(gatherRows, {
+  kernel(out, [table, ids]) {
+    const gather = gatherRowsWasm(out, table, ids);
+    if (!gather) return null;
+    return () => {
+      checkIds(ids, table.shape[0], "gatherRows"); // a plan's ids change from call to call
+      gather();
+    };
+  },
+});
+
+serve(scatterRows, {
+  kernel(out, [rows, ids], { count, padding }) {
+    const scatter = scatterRowsWasm(out, rows, ids, padding);
+    if (!scatter) return null;
+    return () => {
+      checkIds(ids, count, "scatterRows");
+      scatter();
+    };
+  },
+});
+
+// Rows.
+
+serve(softmax, { kernel: (out, [x]) => softmaxWasm(out, x) });
+serve(softmaxSlope, { kernel: (out, [dy, y]) => softmaxGradWasm(out, y, dy) });
+serve(layerNorm, { kernel: (out, [x, gain, bias], eps) => layerNormWasm({ out, x, gain, bias, eps }) });
+serve(layerNormSlope, { kernel: (out, [dy, x, gain], eps) => layerNormGradWasm(out, dy, x, gain, eps) });
+serve(layerNormSums, { kernel: (out, [dy, x], eps) => layerNormSumsWasm(out, dy, x, eps) });
+serve(rmsNorm, { kernel: (out, [x, gain, bias], eps) => rmsNormWasm(out, x, gain, bias, eps) });
+serve(sumTo, { kernel: (out, [x], to) => sumToWasm(out, x, to) });
+serve(uncouple, { kernel: (out, [z, terms]) => uncoupleWasm(out, z, terms) });
+serve(dropout, {
+  kernel: (out, [x], { p, stretch }) => dropoutWasm(out, x, thresholdOf(p), 1 / (1 - p), stretch),
+});
+
+// Products.
+
+serve(matmul, {
+  kernel(out, [a, b], transposed) {
+    const { batch, M, K, N } = sizes(a, b, transposed);
+    const strides = { a: M * K, b: K * N, out: M * N };
+    return gemmWasm({ out, a, b, M, N, K, batch, strides, transA: transposed.a, transB: transposed.b });
+  },
+  pack([a, b], transposed) {
+    const { batch, M, K, N } = sizes(a, b, transposed);
+    const pays = batch === 1 && !transposed.a && M <= PACKING_PAYS; // the kernel takes no rows that are columns
+    return pays ? packWeights(b, K, N, transposed.b, M) : null;
+  },
+  epilogue(out, [a, b], transposed, { weights, ...after }) {
+    const { batch, M, K, N } = sizes(a, b, transposed);
+    const strides = { a: M * K, b: K * N, out: M * N };
+    const [transA, transB] = [transposed.a, transposed.b && !weights];
+    return gemmWasm({ out, a, b: weights ?? b, M, N, K, batch, strides, transA, transB, ...after });
+  },
+});
+
+serve(linear, {
+  kernel(out, [x, weight, bias]) {
+    const [N, K] = weight.shape;
+    return gemmWasm({ out, a: x, b: weight, M: x.size / K, N, K, transB: true, bias });
+  },
+  pack([x, weight]) {
+    const [N, K] = weight.shape;
+    const rows = x.size / K;
+    return rows <= PACKING_PAYS ? packWeights(weight, K, N, true, rows) : null;
+  },
+  epilogue(out, [x, weight, bias], _attrs, { weights, ...after }) {
+    const [N, K] = weight.shape;
+    const b = weights ?? weight;
+    return gemmWasm({ out, a: x, b, M: x.size / K, N, K, transB: !weights, bias, ...after });
+  },
+});
+
+serve(frozenLinear, {
+  kernel(out, ins, attrs) {
+    const { x, bias, residual } = named(ins, attrs);
+    const { groups, packed } = attrs.weights;
+    const [, M, N] = out.shape;
+    if (!packed || x.dtype !== "float32") return null;
+    if (packed instanceof StreamedWeights) {
+      return streamWasm({
+        ...{ out, x, rowLength: x.shape[2], weights: packed, M },
+        ...{ bias, biasRows: bias?.shape[1], biasFrom: attrs.biasFrom, residual },
+      });
+    }
+    return frozenLinearWasm({
+      ...{ out, x, weights: packed, groups, M, N },
+      ...{ bias, biasFrom: attrs.biasFrom, residual },
+    });
+  },
+});
+
+serve(depthwiseConv, { kernel: (out, [x, weight]) => depthwiseConvWasm(out, x, weight) });
+serve(depthwiseTaps, { kernel: (out, [x, dy]) => depthwiseTapsWasm(out, x, dy) });
+
+// Attention.
+
+serve(attention, {
+  kernel: (out, [queries, keys, values], attrs) =>
+    attentionWasm({ ...attrs, out, ins: [queries, keys, values] }),
+});
+serve(selfAttention, {
+  kernel: (out, [packed, mask = null], attrs) => selfAttentionWasm(out, { ...attrs, packed, mask }),
+});
+serve(selfAttentionSlope, {
+  kernel: (out, [dy, packed, mask = null], attrs) =>
+    selfAttentionGradWasm(out, dy, { ...attrs, packed, mask }),
+});

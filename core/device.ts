@@ -1,0 +1,157 @@
+import type { DType, TensorData } from "./dtype.ts";
+import type { Expr } from "./formula/expr.ts";
+import type { Operand } from "./formula/launch.ts";
+import type { Shape } from "./shape.ts";
+
+/**
+ * All that the rest of core knows of where numbers live and who computes with them. A device hands out storages, moves
+ * numbers in and out of them, and does the work of ops; what its memory looks like, which kernels it has, and how it
+ * runs many of them in a row is its own affair. The first one is core/cpu/.
+ */
+export interface Device {
+  /** "cpu", "gpu:webasm": what errors and results say. */
+  readonly name: string;
+
+  /** Room for `size` numbers, with undefined content. */
+  allocate(size: number, dtype: DType): Storage;
+  /** A storage like that one for results of a program: without room until `capture` is given it, and `planned`. */
+  promise(like: Storage): Storage;
+  /** Sets every number to `value`, which the storage's type can hold. */
+  fill(storage: Storage, value: number): void;
+  /** Overwrites all numbers, rounded to the storage's type. */
+  write(storage: Storage, numbers: ArrayLike<number>): void;
+  /** Overwrites all numbers of `to` with those of `from`, which lies on this device and has the same size and type. */
+  copy(from: Storage, to: Storage): void;
+  /** A copy of the numbers on the host, when all that was asked for before is done. */
+  read(storage: Storage): Promise<TensorData>;
+
+  /**
+   * One call of an op made ready. `out` may look at the storage of an input of its own shape, and an op that updates
+   * inputs (`updates`) replaces their numbers as well. Throws, naming the op, for a call that the device cannot do.
+   */
+  prepare<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): Ready;
+  /** Makes a program of the calls that a plan's body did. */
+  capture(trace: Trace): Program;
+}
+
+/** Room for a number of numbers on a device, shared by all tensors that look at it. */
+export interface Storage {
+  readonly device: Device;
+  readonly dtype: DType;
+  readonly size: number;
+  readonly bytes: number;
+  /** Tensors that look at it; they count themselves. */
+  owners: number;
+  /** True when it is part of a program, whose memory it is. */
+  readonly planned: boolean;
+  /** True when the program that it is part of was disposed of. */
+  readonly gone: boolean;
+  /** The numbers themselves, for a device whose memory the host can look at, else null; null too while there is no room yet. */
+  readonly data: TensorData | null;
+  /** Called when the last owner has let go. That of a planned storage does nothing. */
+  release(): void;
+}
+
+/** What a device sees of a tensor, neither history nor scope: the numbers of a storage under a shape. */
+export interface Block {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  /** Number of elements. */
+  readonly size: number;
+  /** Throws when the tensor was freed. */
+  readonly storage: Storage;
+  /** The numbers, row-major, on the host's own device; throws elsewhere. */
+  readonly data: TensorData;
+}
+
+/** What a device sees of an op: what it computes, not its gradient. */
+export interface Computation<A> {
+  readonly name: string;
+  /**
+   * What one element of the output is; every device prints its kernels from it. `operands` are the inputs, then what the
+   * host makes. An op with `params` reads nothing else of its attributes here, and other attributes are plain data.
+   */
+  readonly formula?: (operands: readonly Operand[], attrs: A, param: (i: number) => Expr) => Operand;
+  /** Numbers that may be others at each call without changing the formula, which reads them as `param(i)`. */
+  params?(attrs: A): readonly number[];
+  /** Numbers that the host makes for the formula to read. */
+  hosted?(ins: readonly Block[], attrs: A): readonly Hosted[];
+  readonly kernels?: {
+    /** The meaning, in plain TypeScript, for every dtype; for ops without a formula. */
+    js(out: Block, ins: readonly Block[], attrs: A): void;
+  };
+  /** The element of an elementwise op from elements of its inputs; its attributes are its params. Programs join such ops. */
+  readonly elementwise?: Expr;
+  /** Which inputs the op overwrites, for ops that work in place; `out` then is the first of them. */
+  readonly updates?: readonly number[];
+}
+
+/** An operand that the host makes. Lasting numbers are the same array at each call: devices may keep copies of them. */
+export interface Hosted {
+  readonly shape: Shape;
+  numbers(): TensorData;
+}
+
+/** A call made ready for given storages: it does the work, any number of times. */
+export type Ready = () => void;
+
+/** One call of an op. */
+export interface Step<T extends Block = Block> {
+  readonly op: Computation<unknown>;
+  readonly out: T;
+  readonly ins: readonly T[];
+  readonly attrs: unknown;
+}
+
+/** The calls that a plan does at every replay, and what it keeps. */
+export interface Trace {
+  readonly steps: readonly Step[];
+  /** Look at promised storages, like the results of all steps. */
+  readonly inputs: readonly Block[];
+  /** Must hold their numbers after a run. A constant may be among them. */
+  readonly outputs: readonly Block[];
+  /** Storages whose numbers differ from replay to replay: inputs, results, and variables that are written from outside. */
+  readonly changing: ReadonlySet<Storage>;
+}
+
+/** Calls that a device does one after the other, its own way: joined, laid out, without allocating. */
+export interface Program {
+  /** Calls per run, once joined. */
+  readonly length: number;
+  /** Bytes that inputs and results take together. */
+  readonly bytes: number;
+  /** Copies the inputs, which may be results of the last run, and does the calls. */
+  run(inputs: readonly Block[]): void;
+  /** Frees what it owns; promised storages of its trace are gone then. Again: does nothing. */
+  dispose(): void;
+}
+
+/** Memory with several owners: freed when the last one has let go. */
+export interface Shared {
+  retain(): void;
+  letGo(): void;
+}
+
+let current: Device | null = null;
+
+/** The device that tensors are made on. */
+export function currentDevice(): Device {
+  if (!current) throw new Error("currentDevice: no device yet: import core/index.ts, which sets one");
+  return current;
+}
+
+/** Makes tensors on that device from now on, in the whole process. */
+export function setDevice(device: Device): void {
+  current = device;
+}
+
+/** Runs `body`, which must not be async, with tensors made on that device. */
+export function onDevice<T>(device: Device, body: () => T): T {
+  const before = current;
+  current = device;
+  try {
+    return body();
+  } finally {
+    current = before;
+  }
+}
