@@ -10,12 +10,13 @@
  */
 
 import { elementwiseWasm } from "../core/cpu/kernels/elementwise.ts";
-import { gemmWasm } from "../core/cpu/kernels/gemm.ts";
 import { layerNormWasm } from "../core/cpu/kernels/layer-norm.ts";
-import { packWeights, streamWeights } from "../core/cpu/kernels/packed.ts";
 import { softmaxWasm } from "../core/cpu/kernels/softmax.ts";
-import { WEIGHT_BYTES, type WeightFormat } from "../core/cpu/kernels/streamed.ts";
 import { setThreads, spinning } from "../core/cpu/kernels/threads.ts";
+import { layoutForRows, packWeights } from "../core/cpu/product/choose.ts";
+import { chosenTile } from "../core/cpu/product/choose-tile.ts";
+import { forFewRows, forManyRows, WEIGHT_BYTES, type WeightFormat } from "../core/cpu/product/layout.ts";
+import { productWasm } from "../core/cpu/product/product.ts";
 import { Expr } from "../core/formula/expr.ts";
 import { parseCli, runMain, UsageError } from "../core/index.ts";
 import { Scope } from "../core/scope.ts";
@@ -85,10 +86,10 @@ function ours(work: Work, format: WeightFormat): { run: () => void; out: Tensor 
     const { M, K, N } = work;
     const [a, out] = [Tensor.from(work.x, [M, K]), Tensor.empty([M, N])];
     const weight = Tensor.from(work.weight, [K, N]);
-    const b =
-      format === "float32" ? packWeights(weight, K, N, false, M) : streamWeights(weight, K, N, false, format);
+    const known = layoutForRows(M) ?? forManyRows(chosenTile());
+    const b = packWeights(weight, K, N, false, format === "float32" ? known : forFewRows(format));
     weight.dispose();
-    return { out, run: gemmWasm({ out, a, b, M, K, N }) as () => void };
+    return { out, run: productWasm({ out, a, b, M, K, N }) as () => void };
   }
   const shape = [work.rows, work.columns];
   const [input, out] = [Tensor.from(work.x, shape), Tensor.empty(shape)];

@@ -1,5 +1,5 @@
-import { StreamedWeights, type WeightFormat } from "./cpu/kernels/streamed.ts";
-import { TiledWeights } from "./cpu/kernels/tiled.ts";
+import { layoutForFrozen } from "./cpu/product/choose.ts";
+import { PackedWeights, type WeightFormat } from "./cpu/product/layout.ts";
 import type { Shared } from "./device.ts";
 
 /** How frozen weights are kept. float64 runs on the plain kernels and serves verification. */
@@ -9,7 +9,7 @@ export type FrozenFormat = WeightFormat | "float64";
  * G matrices of K inputs and N outputs that will not change any more, laid out for `frozenLinear` and rounded once, from
  * float64, to what they are kept as: float32; bfloat16 with 8 bits of precision; int8 with 7, relative to the largest
  * weight of the same output. With int8 the WASM kernel rounds what it multiplies them with too, to 15 bits of the row's
- * largest number, or 12 with 4096 inputs (cpu/kernels/quantize.ts). Lives until `dispose`, and as long as a plan reads it.
+ * largest number, or 12 with 4096 inputs (cpu/product/quantize.ts). Lives until `dispose`, and as long as a plan reads it.
  */
 export class FrozenWeights implements Shared {
   readonly groups: number;
@@ -21,7 +21,7 @@ export class FrozenWeights implements Shared {
   /** ‖given‖ */
   readonly norm: number;
   /** For the WASM kernels; null for float64. */
-  readonly packed: TiledWeights | StreamedWeights | null;
+  readonly packed: PackedWeights | null;
   #values: Float64Array | null;
   #disposed = false;
   /** Who made it, until `dispose`, and the plans that read it. */
@@ -64,7 +64,7 @@ export class FrozenWeights implements Shared {
   /** The numbers as they are kept: (groups, outputs, inputs). */
   values(): Float64Array {
     if (this.#owners === 0) throw new Error("FrozenWeights: used after they were disposed of");
-    this.#values ??= this.#unpack(this.packed as TiledWeights | StreamedWeights);
+    this.#values ??= this.#unpack(this.packed as PackedWeights);
     return this.#values;
   }
 
@@ -97,17 +97,16 @@ export class FrozenWeights implements Shared {
     this.#values = null;
   }
 
-  #pack(given: Float64Array, format: WeightFormat): TiledWeights | StreamedWeights {
+  #pack(given: Float64Array, format: WeightFormat): PackedWeights {
     const { groups, inputs: K, outputs: N } = this;
-    const packed =
-      format === "int8" ? new StreamedWeights(groups, K, N, format) : new TiledWeights(groups, K, N, format);
+    const packed = new PackedWeights(groups, K, N, layoutForFrozen(format));
     for (let row = 0; row < groups * N; row++) {
       packed.setColumn(Math.floor(row / N), row % N, given.subarray(row * K, (row + 1) * K));
     }
     return packed;
   }
 
-  #unpack(packed: TiledWeights | StreamedWeights): Float64Array {
+  #unpack(packed: PackedWeights): Float64Array {
     const { groups, inputs: K, outputs: N } = this;
     const out = new Float64Array(groups * N * K);
     for (let row = 0; row < groups * N; row++) {

@@ -31,8 +31,8 @@ export { cpu } from "./cpu/device.ts";
 export { heapUsage, poisonFreed } from "./cpu/heap.ts";
 export { engineInfo } from "./cpu/kernels/engine.ts";
 export { setThreads, spinning, threads } from "./cpu/kernels/threads.ts";
-export { tileSetting } from "./cpu/kernels/tile.ts";
 export { plainKernels } from "./cpu/plain.ts";
+export { tileSetting } from "./cpu/product/choose-tile.ts";
 export {
   type Block,
   currentDevice,

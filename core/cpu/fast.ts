@@ -1,7 +1,7 @@
 import type { Block, Computation, Ready } from "../device.ts";
 import type { Expr } from "../formula/expr.ts";
 import { elementwiseWasm } from "./kernels/elementwise.ts";
-import type { PackedWeights } from "./kernels/packed.ts";
+import type { PackedWeights } from "./product/layout.ts";
 
 /** Faster ways to do an op than its meaning in plain TypeScript. */
 export interface Fast<A> {

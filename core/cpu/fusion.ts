@@ -3,8 +3,8 @@ import { Expr, rebuild, substitute } from "../formula/expr.ts";
 import { sameShape } from "../shape.ts";
 import { type Epilogue, fastFor } from "./fast.ts";
 import { elementwiseWasm } from "./kernels/elementwise.ts";
-import type { PackedWeights } from "./kernels/packed.ts";
 import { usesFastKernels } from "./plain.ts";
+import type { PackedWeights } from "./product/layout.ts";
 
 /**
  * Fewer passes over memory for a plan: elementwise calls join into one kernel, and what follows a matrix product

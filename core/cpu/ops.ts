@@ -32,22 +32,19 @@ import { depthwiseConvWasm } from "./kernels/depthwise-conv.ts";
 import { depthwiseTapsWasm } from "./kernels/depthwise-taps.ts";
 import { dropoutWasm } from "./kernels/dropout.ts";
 import { elementwiseWasm } from "./kernels/elementwise.ts";
-import { frozenLinearWasm } from "./kernels/frozen-linear.ts";
 import { gatherRowsWasm, scatterRowsWasm } from "./kernels/gather.ts";
-import { gemmWasm } from "./kernels/gemm.ts";
 import { layerNormWasm } from "./kernels/layer-norm.ts";
 import { layerNormGradWasm, layerNormSumsWasm } from "./kernels/layer-norm-grad.ts";
-import { PACKING_PAYS, packWeights } from "./kernels/packed.ts";
 import { permuteWasm } from "./kernels/permute.ts";
 import { sumToWasm } from "./kernels/reduce.ts";
 import { rmsNormWasm } from "./kernels/rms-norm.ts";
 import { selfAttentionGradWasm, selfAttentionWasm } from "./kernels/self-attention.ts";
 import { softmaxGradWasm, softmaxWasm } from "./kernels/softmax.ts";
-import { streamWasm } from "./kernels/stream.ts";
-import { StreamedWeights } from "./kernels/streamed.ts";
 import { triangleWasm } from "./kernels/triangle.ts";
 import { uncoupleWasm } from "./kernels/uncouple.ts";
 import { foldWasm, unfoldWasm } from "./kernels/unfold.ts";
+import { layoutForRows, packWeights } from "./product/choose.ts";
+import { packedProductWasm, productWasm } from "./product/product.ts";
 import { addressOf } from "./storage.ts";
 
 // Copies.
@@ -145,53 +142,47 @@ serve(matmul, {
   kernel(out, [a, b], transposed) {
     const { batch, M, K, N } = sizes(a, b, transposed);
     const strides = { a: M * K, b: K * N, out: M * N };
-    return gemmWasm({ out, a, b, M, N, K, batch, strides, transA: transposed.a, transB: transposed.b });
+    return productWasm({ out, a, b, M, N, K, batch, strides, transA: transposed.a, transB: transposed.b });
   },
   pack([a, b], transposed) {
     const { batch, M, K, N } = sizes(a, b, transposed);
-    const pays = batch === 1 && !transposed.a && M <= PACKING_PAYS; // the kernel takes no rows that are columns
-    return pays ? packWeights(b, K, N, transposed.b, M) : null;
+    if (batch > 1 || transposed.a) return null; // packed weights serve one product, of rows that are rows
+    const layout = layoutForRows(M);
+    return layout && packWeights(b, K, N, transposed.b, layout);
   },
   epilogue(out, [a, b], transposed, { weights, ...after }) {
     const { batch, M, K, N } = sizes(a, b, transposed);
     const strides = { a: M * K, b: K * N, out: M * N };
     const [transA, transB] = [transposed.a, transposed.b && !weights];
-    return gemmWasm({ out, a, b: weights ?? b, M, N, K, batch, strides, transA, transB, ...after });
+    return productWasm({ out, a, b: weights ?? b, M, N, K, batch, strides, transA, transB, ...after });
   },
 });
 
 serve(linear, {
   kernel(out, [x, weight, bias]) {
     const [N, K] = weight.shape;
-    return gemmWasm({ out, a: x, b: weight, M: x.size / K, N, K, transB: true, bias });
+    return productWasm({ out, a: x, b: weight, M: x.size / K, N, K, transB: true, bias });
   },
   pack([x, weight]) {
     const [N, K] = weight.shape;
-    const rows = x.size / K;
-    return rows <= PACKING_PAYS ? packWeights(weight, K, N, true, rows) : null;
+    const layout = layoutForRows(x.size / K);
+    return layout && packWeights(weight, K, N, true, layout);
   },
   epilogue(out, [x, weight, bias], _attrs, { weights, ...after }) {
     const [N, K] = weight.shape;
     const b = weights ?? weight;
-    return gemmWasm({ out, a: x, b, M: x.size / K, N, K, transB: !weights, bias, ...after });
+    return productWasm({ out, a: x, b, M: x.size / K, N, K, transB: !weights, bias, ...after });
   },
 });
 
 serve(frozenLinear, {
   kernel(out, ins, attrs) {
     const { x, bias, residual } = named(ins, attrs);
-    const { groups, packed } = attrs.weights;
-    const [, M, N] = out.shape;
+    const { packed } = attrs.weights;
     if (!packed || x.dtype !== "float32") return null;
-    if (packed instanceof StreamedWeights) {
-      return streamWasm({
-        ...{ out, x, rowLength: x.shape[2], weights: packed, M },
-        ...{ bias, biasRows: bias?.shape[1], biasFrom: attrs.biasFrom, residual },
-      });
-    }
-    return frozenLinearWasm({
-      ...{ out, x, weights: packed, groups, M, N },
-      ...{ bias, biasFrom: attrs.biasFrom, residual },
+    return packedProductWasm({
+      ...{ out, x, rowLength: x.shape[2], weights: packed, M: out.shape[1] },
+      ...{ bias, biasRows: bias?.shape[1], biasFrom: attrs.biasFrom, residual },
     });
   },
 });

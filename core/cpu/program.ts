@@ -2,8 +2,8 @@ import type { Block, Program, Ready, Step, Storage, Trace } from "../device.ts";
 import { runAll } from "../op.ts";
 import { type Call, fuse } from "./fusion.ts";
 import { HeapBlock } from "./heap.ts";
-import type { PackedWeights } from "./kernels/packed.ts";
 import { spinning } from "./kernels/threads.ts";
+import type { PackedWeights } from "./product/layout.ts";
 import { addressOf, type CpuStorage } from "./storage.ts";
 
 /**

@@ -4,8 +4,8 @@
  * SIMD is required. Fused multiply-add (relaxed SIMD) doubles the speed of a matrix product; kernels ask for it
  * through `code.madd`, which becomes a multiplication and an addition where the engine has none.
  */
-import v8 from "node:v8";
 import { allocate, memory } from "../heap.ts";
+import { allowRelaxedSimd, engineVersion, optimising, settings } from "../runtime.ts";
 import { type Func, type Local, Module } from "./assembler.ts";
 import { F32x4, type F64, type I32, load } from "./values.ts";
 
@@ -38,8 +38,7 @@ export interface KernelCode {
   call(name: "sin" | "cos", x: F64): F64;
 }
 
-/** Relaxed SIMD is on by default from V8 11.4. Node 20 has 11.3, where it is behind a flag that later versions reject. */
-if (process.versions.v8.startsWith("11.3.")) v8.setFlagsFromString("--experimental-wasm-relaxed-simd");
+allowRelaxedSimd();
 
 /** 4 GiB, in pages, as core/cpu/heap.ts makes it. */
 const LIMITS = { minimum: 1, maximum: 65_536 };
@@ -47,7 +46,7 @@ const MATH = { sin: Math.sin, cos: Math.cos };
 
 const scratch = allocate(SCRATCH_BYTES);
 const kernels = new Map<string, Kernel>();
-const fma = { supported: detectFma(), wanted: process.env.NINA_FMA !== "0" };
+const fma = { supported: detectFma(), wanted: settings.fma() };
 
 /** A function that writes x·y + z to the address given, from the three vectors there. */
 function maddProbe(relaxed: boolean): Uint8Array<ArrayBuffer> {
@@ -62,7 +61,7 @@ function maddProbe(relaxed: boolean): Uint8Array<ArrayBuffer> {
 function detectFma(): boolean {
   if (!WebAssembly.validate(maddProbe(false))) {
     throw new Error(
-      `nina-ts: this JavaScript engine (V8 ${process.versions.v8}) has no WebAssembly SIMD, which the kernels need`,
+      `nina-ts: this JavaScript engine (V8 ${engineVersion}) has no WebAssembly SIMD, which the kernels need`,
     );
   }
   const bytes = maddProbe(true);
@@ -78,22 +77,14 @@ function instantiate(module: WebAssembly.Module): (...args: number[]) => void {
   return exports.run as (...args: number[]) => void;
 }
 
-/**
- * V8 first compiles a function in a hurry (Liftoff, about five times slower code) and replaces it after some calls,
- * but never in the middle of one: the first seconds of a program would run slow kernels. So the optimising compiler
- * is asked for at once, for this compilation only: other WebAssembly in the process, such as the simulator, keeps
- * its quick start. Functions are compiled at their first call, hence the call that does no tile.
- */
+/** Functions are compiled at their first call, hence the call that does no tile. */
 function compile(bytes: Uint8Array<ArrayBuffer>, params: number): Pick<Kernel, "module" | "run"> {
-  v8.setFlagsFromString("--no-liftoff");
-  try {
+  return optimising(() => {
     const module = new WebAssembly.Module(bytes);
     const run = caller(instantiate(module), params);
     run(new Array<number>(params).fill(0), 0, 0);
     return { module, run };
-  } finally {
-    v8.setFlagsFromString("--liftoff");
-  }
+  });
 }
 
 /** Calls `f(args[0], …, args[params − 1], begin, end)`, written out: spreading an array costs more than a small kernel. */
@@ -107,7 +98,7 @@ export const usesFma = (): boolean => fma.supported && fma.wanted;
 
 /** What the engine offers and what has been compiled, for reports. */
 export function engineInfo(): { v8: string; simd: true; fma: boolean; kernels: number } {
-  return { v8: process.versions.v8, simd: true, fma: usesFma(), kernels: kernels.size };
+  return { v8: engineVersion, simd: true, fma: usesFma(), kernels: kernels.size };
 }
 
 /** Runs `body` with kernels that multiply and add in two steps, as an engine without relaxed SIMD would. */

@@ -1,7 +1,8 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
 import { allocate, HeapBlock, memory, release } from "../../../core/cpu/heap.ts";
-import { packWeights } from "../../../core/cpu/kernels/packed.ts";
+import { layoutForRows, packWeights } from "../../../core/cpu/product/choose.ts";
+import type { Layout } from "../../../core/cpu/product/layout.ts";
 import {
   checkpoint,
   FrozenWeights,
@@ -79,8 +80,8 @@ describe("the heap", () => {
 describe("weights laid out for kernels", () => {
   it("are freed once, and of no use afterwards", () => {
     const b = Tensor.ones([8, 8]);
-    const [streamed, panels] = [1, 30].map((rows) => packWeights(b, 8, 8, false, rows));
-    for (const packed of [streamed, panels, ...frozen()]) {
+    const [few, many] = [1, 30].map((rows) => packWeights(b, 8, 8, false, layoutForRows(rows) as Layout));
+    for (const packed of [few, many, ...frozen()]) {
       const { live } = heapUsage();
       packed.dispose();
       const freed = heapUsage().live;
@@ -88,8 +89,8 @@ describe("weights laid out for kernels", () => {
       packed.dispose();
       expect(heapUsage().live).toBe(freed);
     }
-    expect(() => streamed.address).toThrow("StreamedWeights: used after it was disposed of");
-    expect(() => panels.address).toThrow("PanelWeights: used after it was disposed of");
+    expect(() => few.address).toThrow("PackedWeights: used after it was disposed of");
+    expect(() => many.address).toThrow("PackedWeights: used after it was disposed of");
     for (const weights of frozen()) {
       weights.dispose();
       expect(() => weights.packed?.address).toThrow("used after it was disposed of");

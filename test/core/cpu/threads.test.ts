@@ -3,13 +3,14 @@ import type { Worker } from "node:worker_threads";
 import { afterEach, describe, expect, it } from "vitest";
 import { elementwiseWasm } from "../../../core/cpu/kernels/elementwise.ts";
 import { kernel } from "../../../core/cpu/kernels/engine.ts";
-import { gemmWasm } from "../../../core/cpu/kernels/gemm.ts";
 import { layerNormWasm } from "../../../core/cpu/kernels/layer-norm.ts";
-import { streamWeights } from "../../../core/cpu/kernels/packed.ts";
 import { sumToWasm } from "../../../core/cpu/kernels/reduce.ts";
 import { softmaxWasm } from "../../../core/cpu/kernels/softmax.ts";
 import { runTiles, setThreads, spinning, threads } from "../../../core/cpu/kernels/threads.ts";
 import { I32 } from "../../../core/cpu/kernels/values.ts";
+import { packWeights } from "../../../core/cpu/product/choose.ts";
+import { forFewRows } from "../../../core/cpu/product/layout.ts";
+import { productWasm } from "../../../core/cpu/product/product.ts";
 import { addressOf } from "../../../core/cpu/storage.ts";
 import { Expr } from "../../../core/formula/expr.ts";
 import { Scope } from "../../../core/scope.ts";
@@ -19,7 +20,7 @@ import { bits, numbers } from "./support.ts";
 /** Work large enough to be shared; each writes its output anew. */
 const JOBS: Record<string, (out: Tensor) => void> = {
   "matrix product": (out) => {
-    gemmWasm({
+    productWasm({
       out,
       a: numbers([203, 300], 1),
       b: numbers([300, 257], 2),
@@ -33,8 +34,8 @@ const JOBS: Record<string, (out: Tensor) => void> = {
     (["float32", "bfloat16", "int8"] as const).map((format) => [
       `streamed ${format} weights`,
       (out: Tensor) => {
-        const b = streamWeights(numbers([300, 257], 2), 300, 257, false, format);
-        gemmWasm({ out, a: numbers([203, 300], 1), b, M: 203, K: 300, N: 257 })?.();
+        const b = packWeights(numbers([300, 257], 2), 300, 257, false, forFewRows(format));
+        productWasm({ out, a: numbers([203, 300], 1), b, M: 203, K: 300, N: 257 })?.();
         b.dispose();
       },
     ]),

@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
-import { cacheKey, remembered, TILES, tileName } from "../../../core/cpu/kernels/tile.ts";
+import { cacheKey, remembered } from "../../../core/cpu/product/choose-tile.ts";
+import { TILES, tileName } from "../../../core/cpu/product/tile.ts";
 import { BrokenLaw, type Reader } from "../reader.ts";
 import { cacheContent, cacheFile } from "./cache.ts";
 

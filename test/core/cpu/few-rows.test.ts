@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { gemmWasm } from "../../../core/cpu/kernels/gemm.ts";
-import { streamWeights } from "../../../core/cpu/kernels/packed.ts";
-import { levels } from "../../../core/cpu/kernels/quantize.ts";
-import { StreamedWeights } from "../../../core/cpu/kernels/streamed.ts";
+import { packWeights } from "../../../core/cpu/product/choose.ts";
+import { forFewRows, PackedWeights } from "../../../core/cpu/product/layout.ts";
+import { productWasm } from "../../../core/cpu/product/product.ts";
+import { levels } from "../../../core/cpu/product/quantize.ts";
 import { Expr } from "../../../core/formula/expr.ts";
 import { Scope } from "../../../core/scope.ts";
 import { Tensor } from "../../../core/tensor.ts";
@@ -34,12 +34,12 @@ describe.each(flavours)("streamed weights $name", ({ run: flavour }) => {
         using _ = new Scope();
         const a = numbers([M, K], seed);
         for (let i = 0; i < a.size; i++) a.data[i] *= spread ** Math.floor(i / K);
-        const b = streamWeights(numbers([K, N], seed + 1), K, N, transB, format);
+        const b = packWeights(numbers([K, N], seed + 1), K, N, transB, forFewRows(format));
         const bias = c.bias ? numbers([N], seed + 2) : undefined;
         const residual = c.residual ? numbers([M, N], seed + 3) : undefined;
         const activation = c.activation ? Expr.input(0).tanh() : undefined;
         const out = Tensor.empty([M, N]);
-        flavour(() => gemmWasm({ out, a, b, M, N, K, bias, residual, activation }))?.();
+        flavour(() => productWasm({ out, a, b, M, N, K, bias, residual, activation }))?.();
         for (let n = 0; n < N; n++) {
           const column = b.column(0, n);
           const weight = column.reduce((sum, w) => sum + Math.abs(w), 0);
@@ -69,7 +69,7 @@ function integers(K: number, x: (k: number) => number, w: (k: number, n: number)
     Float32Array.from({ length: K }, (_, k) => x(k)),
     [1, K],
   );
-  const b = new StreamedWeights(1, K, N, "int8");
+  const b = new PackedWeights(1, K, N, forFewRows("int8"));
   for (let n = 0; n < N; n++)
     b.setColumn(
       0,
@@ -77,7 +77,7 @@ function integers(K: number, x: (k: number) => number, w: (k: number, n: number)
       Float32Array.from({ length: K }, (_, k) => w(k, n)),
     );
   const out = Tensor.empty([1, N]);
-  gemmWasm({ out, a, b, M: 1, N, K })?.();
+  productWasm({ out, a, b, M: 1, N, K })?.();
   b.dispose();
   return out;
 }
@@ -112,10 +112,10 @@ describe("int8 weights", () => {
     using _ = new Scope();
     const [M, K, N] = [7, 130, 61];
     const [a, bias] = [numbers([M, K], 1), numbers([N], 3)];
-    const b = streamWeights(numbers([K, N], 2), K, N, false, "int8");
+    const b = packWeights(numbers([K, N], 2), K, N, false, forFewRows("int8"));
     const [fused, split] = flavours.map(({ run }) => {
       const out = Tensor.empty([M, N]);
-      run(() => gemmWasm({ out, a, b, M, N, K, bias })?.());
+      run(() => productWasm({ out, a, b, M, N, K, bias })?.());
       return bits(out);
     });
     expect(split).toEqual(fused);
@@ -125,7 +125,7 @@ describe("int8 weights", () => {
   it("keep rows apart: zeros, tiny and huge numbers, infinities and NaN", () => {
     using _ = new Scope();
     const K = 9;
-    const b = streamWeights(Tensor.ones([K, 5]), K, 5, false, "int8");
+    const b = packWeights(Tensor.ones([K, 5]), K, 5, false, forFewRows("int8"));
     const at = (k: number, value: number) => Array.from({ length: K }, (_, i) => (i === k ? value : 1));
     const rows = [
       ...[new Array<number>(K).fill(0), new Array<number>(K).fill(1e-44), new Array<number>(K).fill(3e37)],
@@ -134,7 +134,7 @@ describe("int8 weights", () => {
     ];
     const a = Tensor.from(rows.flat(), [rows.length, K]);
     const out = Tensor.empty([rows.length, 5]);
-    gemmWasm({ out, a, b, M: rows.length, N: 5, K })?.();
+    productWasm({ out, a, b, M: rows.length, N: 5, K })?.();
     const row = (m: number): number[] => [...out.data.slice(5 * m, 5 * m + 5)];
     expect(row(0)).toEqual([0, 0, 0, 0, 0]);
     for (const x of row(1)) expect(Math.abs(x)).toBeLessThan(2 ** -100);
@@ -151,12 +151,19 @@ describe("every format", () => {
     using _ = new Scope();
     const [M, K, N] = [23, 101, 53];
     const a = numbers([M, K], 1);
-    const b = streamWeights(numbers([K, N], 2), K, N, false, format);
+    const b = packWeights(numbers([K, N], 2), K, N, false, forFewRows(format));
     const whole = Tensor.empty([M, N]);
-    gemmWasm({ out: whole, a, b, M, N, K })?.();
+    productWasm({ out: whole, a, b, M, N, K })?.();
     for (const rows of [1, 2, 3, 4, 7]) {
       const some = Tensor.empty([rows, N]);
-      gemmWasm({ out: some, a: Tensor.from(a.data.slice((M - rows) * K), [rows, K]), b, M: rows, N, K })?.();
+      productWasm({
+        out: some,
+        a: Tensor.from(a.data.slice((M - rows) * K), [rows, K]),
+        b,
+        M: rows,
+        N,
+        K,
+      })?.();
       expect(bits(some)).toEqual(bits(whole).slice((M - rows) * N));
     }
     b.dispose();
@@ -166,11 +173,11 @@ describe("every format", () => {
     using _ = new Scope();
     const [M, K, N] = [9, 700, 85];
     const [a, weight] = [numbers([M, K], 1), numbers([K, N], 2)];
-    const b = streamWeights(weight, K, N, false, "float32");
+    const b = packWeights(weight, K, N, false, forFewRows("float32"));
     for (const { run } of flavours) {
       const [streamed, plain] = [b, weight].map((right) => {
         const out = Tensor.empty([M, N]);
-        run(() => gemmWasm({ out, a, b: right, M, N, K })?.());
+        run(() => productWasm({ out, a, b: right, M, N, K })?.());
         return bits(out);
       });
       expect(streamed).toEqual(plain);

@@ -9,9 +9,9 @@
  * rounding is rounded too), so a result is off by at most 0.51 · scale · Σ|w|.
  */
 import { allocate, release } from "../heap.ts";
-import { type Kernel, kernel } from "./engine.ts";
-import { loadTail } from "./lanes.ts";
-import { F32x4, I32, I32x4, int, load } from "./values.ts";
+import { type Kernel, kernel } from "../kernels/engine.ts";
+import { loadTail } from "../kernels/lanes.ts";
+import { F32x4, I32, I32x4, int, load } from "../kernels/values.ts";
 
 /** Largest level for rows of K numbers. */
 export const levels = (K: number): number => Math.min(32_767, Math.floor((2 ** 31 - 1) / (127 * K)));

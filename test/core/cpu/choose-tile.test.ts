@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { Cache } from "../../../core/cache.ts";
-import { TILES, tileName } from "../../../core/cpu/kernels/tile.ts";
+import { TILES, tileName } from "../../../core/cpu/product/tile.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "nina-ts-tile-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -12,9 +12,9 @@ afterAll(() => rmSync(folder, { recursive: true }));
 /** The tile a new process chooses. */
 function choice(env: Record<string, string>): string {
   const script = `
-    import "./core/cpu/kernels/gemm.ts";
-    import { gemmTile, tileName } from "./core/cpu/kernels/tile.ts";
-    console.log(tileName(gemmTile()));`;
+    import { chosenTile } from "./core/cpu/product/choose-tile.ts";
+    import { tileName } from "./core/cpu/product/tile.ts";
+    console.log(tileName(chosenTile()));`;
   const args = ["--import", "tsx", "--input-type=module", "--eval", script];
   const options = {
     encoding: "utf8",

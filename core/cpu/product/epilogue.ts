@@ -1,8 +1,8 @@
 import type { Expr } from "../../formula/expr.ts";
-import type { KernelCode } from "./engine.ts";
-import { emitFormula } from "./formula.ts";
-import { loadLanes, storeLanes } from "./lanes.ts";
-import { I32 } from "./values.ts";
+import type { KernelCode } from "../kernels/engine.ts";
+import { emitFormula } from "../kernels/formula.ts";
+import { loadLanes, storeLanes } from "../kernels/lanes.ts";
+import { I32 } from "../kernels/values.ts";
 
 /** A block of rows and columns of a row-major matrix. */
 export interface Block {

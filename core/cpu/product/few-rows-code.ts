@@ -1,58 +1,30 @@
 /**
- * Products of few rows with weights that are read once, as fast as memory gives them:
+ * The kernel for few rows.
  *
- *     out = activation(x W + bias) + residual        for each of G matrices
+ *     for each panel of weights (24 columns; panels are what threads share)
+ *       for each four rows, and those that are left
+ *         for each block of k, for each portion of the columns: out += x·W    sums in registers
+ *       out = activation(out + bias) + residual
  *
- * Weights come in panels of 24 columns (streamed.ts). A tile, which threads share, is one panel and all rows. One row
- * takes the whole panel at a time, so that it is read as one stream; more rows, four at most, go through it in portions of
- * 8 to 16 columns, a block of k at a time, their sums in registers. Float sums run in the order of k: the same bits as any
- * other product of these numbers, for any number of rows beside it and any number of threads.
+ * One row takes the whole panel at a time, so that it is read as one stream; more rows, four at most, go through it in
+ * portions of 8 to 16 columns, a block of k at a time. Float sums run in the order of k: the same bits as any other product
+ * of these numbers, for any number of rows beside it and any number of threads.
  *
- * With int8 weights the rows of x are made integers first (quantize.ts) and sums are exact: the pairs along k that
+ * With int8 weights x comes as integers and sums are exact: the pairs along k that
  * `dot` adds up, four columns at a time, are widened to 16 bits by the load. Two products of 7-bit numbers in one
  * instruction (relaxed SIMD) would run 1.4 times as fast in the cache and 1.1 times from memory, but leave 7 bits of x.
  */
-import type { Block, Ready } from "../../device.ts";
 import type { Expr } from "../../formula/expr.ts";
-import { addressOf } from "../storage.ts";
-import { activateBlock } from "./activate.ts";
-import type { Local } from "./assembler.ts";
-import { wasmCall } from "./call.ts";
-import { type KernelCode, kernel } from "./engine.ts";
-import { formulaKey } from "./formula.ts";
-import { loadLanes, storeLanes } from "./lanes.ts";
-import { levelPitch, levels, quantizeKernel, reserveLevels } from "./quantize.ts";
-import {
-  panelWidth,
-  STREAM_COLUMNS,
-  type StreamedWeights,
-  WEIGHT_BYTES,
-  type WeightFormat,
-} from "./streamed.ts";
-import { F32x4, I16x8, I32, I32x4, int, load, loadBytes, loadSplat } from "./values.ts";
-
-/** All blocks are contiguous float32, row-major. */
-export interface Stream {
-  /** (G, M, N) */
-  readonly out: Block;
-  /** G · M rows, or M for all groups, of `rowLength` numbers; of each row the first K count. */
-  readonly x: Block;
-  readonly rowLength: number;
-  readonly weights: StreamedWeights;
-  readonly M: number;
-  /** (…, R, N): R is a divisor of M, each bias row serves M / R rows; the first group's is number `biasFrom`. */
-  readonly bias?: Block;
-  readonly biasRows?: number;
-  readonly biasFrom?: number;
-  /** Formula of one input, applied after the bias. */
-  readonly activation?: Expr;
-  /** (G, M, N), added last. */
-  readonly residual?: Block;
-}
+import type { Local } from "../kernels/assembler.ts";
+import type { KernelCode } from "../kernels/engine.ts";
+import { loadLanes, storeLanes } from "../kernels/lanes.ts";
+import { F32x4, I16x8, I32, I32x4, int, load, loadBytes, loadSplat } from "../kernels/values.ts";
+import { activateBlock } from "./epilogue.ts";
+import { type Layout, panelWidth, stepBytes, type WeightFormat } from "./layout.ts";
 
 /** Everything the code depends on. */
-interface Spec {
-  readonly format: WeightFormat;
+export interface FewRowsSpec {
+  readonly layout: Layout;
   /** Bytes from one row of x, or of its levels, to the next: immediates of the code. */
   readonly pitch: number;
   /** Columns of the last panel when it is not full, or 0. */
@@ -81,52 +53,12 @@ const VECTORS: Readonly<Record<number, Readonly<Record<WeightFormat, number>>>> 
   4: { float32: 2, bfloat16: 2, int8: 2 },
 };
 
-/** Makes the product ready to run; null where K is 0. */
-export function streamWasm(task: Stream): Ready | null {
-  const { out, x, rowLength, weights, M, bias, biasRows = 1, biasFrom = 0, residual } = task;
-  const { K, N, groups, format, steps } = weights;
-  if (K === 0 || out.size === 0) return null;
-  const int8 = format === "int8";
-  const spec: Spec = {
-    format,
-    pitch: int8 ? levelPitch(K) : 4 * rowLength,
-    ragged: N % STREAM_COLUMNS,
-    fours: M >= 4,
-    rowsLeft: M % 4,
-    bias: bias ? (biasRows === 1 ? "one" : "some") : "none",
-    residual: residual !== undefined,
-    activation: task.activation ?? null,
-  };
-  const { activation, ...plain } = spec;
-  const name = `stream ${Object.values(plain).join(" ")} ${activation ? formulaKey(activation) : ""}`;
-  const code = kernel(name, 15, (k) => new StreamCode(spec, k).build());
-  const panels = Math.ceil(N / STREAM_COLUMNS);
-  const shared = x.size === M * rowLength;
-  const args = [
-    ...[addressOf(x), 0, weights.address, weights.scales, addressOf(out)],
-    ...[(bias ? addressOf(bias) : 0) + 4 * biasFrom * biasRows * N, residual ? addressOf(residual) : 0],
-    ...[M, N, steps, panels, weights.columns, shared ? 0 : M, M / biasRows, 4 * biasRows * N],
-  ];
-  const size = groups * K * N;
-  const cost = Math.max((2 * M * size) / 30_000, (size * WEIGHT_BYTES[format]) / 20_000);
-  const product = wasmCall(code, args, groups * panels, cost);
-  if (!int8) return product;
+/** Writes the code of one kernel: its arguments are listed in `#args`. */
+export const writeFewRows = (spec: FewRowsSpec, code: KernelCode): void =>
+  new FewRowsCode(spec, code).build();
 
-  const quantize = quantizeKernel();
-  const rows = shared ? M : groups * M;
-  const room = reserveLevels(rows * (spec.pitch + 4));
-  const source = [addressOf(x), 0, 0, K, 4 * rowLength, spec.pitch, levels(K)];
-  return () => {
-    args[0] = source[1] = room();
-    args[1] = source[2] = args[0] + rows * spec.pitch;
-    quantize.run(source, 0, rows);
-    product();
-  };
-}
-
-/** Writes the code of one kernel. */
-class StreamCode {
-  readonly #spec: Spec;
+class FewRowsCode {
+  readonly #spec: FewRowsSpec;
   readonly #code: KernelCode;
   /** Bytes that a column takes per step along k. */
   readonly #columnBytes: number;
@@ -143,10 +75,10 @@ class StreamCode {
   readonly #step: Local<I32>;
   readonly #stepEnd: Local<I32>;
 
-  constructor(spec: Spec, code: KernelCode) {
+  constructor(spec: FewRowsSpec, code: KernelCode) {
     this.#spec = spec;
     this.#code = code;
-    this.#columnBytes = spec.format === "float32" ? 4 : 2;
+    this.#columnBytes = stepBytes(spec.layout.format, 1);
     [this.#panel, this.#scales, this.#bias, this.#out] = code.f.locals(I32, 4);
     [this.#residual, this.#x, this.#xScales, this.#row] = code.f.locals(I32, 4);
     [this.#step, this.#stepEnd] = code.f.locals(I32, 2);
@@ -163,7 +95,7 @@ class StreamCode {
 
   build(): void {
     const { f, tileBegin, tileEnd } = this.#code;
-    const { pitch, ragged, activation, residual } = this.#spec;
+    const { pitch, ragged, activation, residual, layout } = this.#spec;
     const args = this.#args;
     const [tile, group, column] = f.locals(I32, 3);
     const body = (columns: number): void => {
@@ -176,7 +108,7 @@ class StreamCode {
     };
     f.range(tile, tileBegin, tileEnd, 1, () => {
       f.set(group, tile.div(args.panels));
-      f.set(column, tile.sub(group.mul(args.panels)).mul(STREAM_COLUMNS));
+      f.set(column, tile.sub(group.mul(args.panels)).mul(layout.width));
       const stored = f.let(group.mul(args.columns).add(column));
       f.set(this.#panel, args.weights.add(stored.mul(args.steps).mul(this.#columnBytes)));
       f.set(this.#scales, args.scales.add(stored.shl(2)));
@@ -187,12 +119,12 @@ class StreamCode {
       const rows = f.let(group.mul(args.xGroup));
       f.set(this.#x, args.x.add(rows.mul(pitch)));
       f.set(this.#xScales, args.xScales.add(rows.shl(2)));
-      if (ragged === 0) body(STREAM_COLUMNS);
+      if (ragged === 0) body(layout.width);
       else {
         f.if(
-          f.let(column.add(STREAM_COLUMNS)).gt(args.N),
+          f.let(column.add(layout.width)).gt(args.N),
           () => body(ragged),
-          () => body(STREAM_COLUMNS),
+          () => body(layout.width),
         );
       }
     });
@@ -201,11 +133,11 @@ class StreamCode {
   /** All rows of a panel of `columns` columns. */
   #rows(columns: number): void {
     const { f } = this.#code;
-    const { format, fours, rowsLeft } = this.#spec;
+    const { layout, fours, rowsLeft } = this.#spec;
     const { M, steps } = this.#args;
     /** `together` rows from row `row` on. */
     const some = (together: number): void => {
-      const portion = 4 * VECTORS[together][format];
+      const portion = 4 * VECTORS[together][layout.format];
       const portions = (): void => {
         for (let from = 0; from < columns; from += portion) {
           this.#micro(together, from, Math.min(portion, columns - from), columns);
@@ -238,9 +170,9 @@ class StreamCode {
   /** `rows` rows by `columns` columns, from column `from`, of a panel of `all` columns: one block of k. */
   #micro(rows: number, from: number, columns: number, all: number): void {
     const { f } = this.#code;
-    const { format, pitch } = this.#spec;
+    const { layout, pitch } = this.#spec;
     const { N, steps } = this.#args;
-    const stepBytes = panelWidth(format, all) * this.#columnBytes;
+    const step = stepBytes(layout.format, panelWidth(layout, all));
     const cells = Array.from({ length: rows }, (_, r) => {
       const out = f.let(this.#out.add(this.#row.add(r).mul(N).shl(2)));
       return f.locals(F32x4, Math.ceil(columns / 4)).map((sum, v): Cell => {
@@ -259,14 +191,14 @@ class StreamCode {
     else f.if(this.#step, fromOut, fromZero);
 
     const x = f.let(this.#x.add(this.#row.mul(pitch)).add(this.#step.shl(2)));
-    const panel = f.let(this.#panel.add(this.#step.mul(stepBytes)));
-    const end = f.let(this.#panel.add(this.#stepEnd.mul(stepBytes)));
+    const panel = f.let(this.#panel.add(this.#step.mul(step)));
+    const end = f.let(this.#panel.add(this.#stepEnd.mul(step)));
     f.repeatWhile(
       () => {
         const xs = Array.from({ length: rows }, (_, r) => f.let(loadSplat(x, r * pitch)));
         this.#multiply(cells, xs, panel, from * this.#columnBytes);
         f.bump(x, 4);
-        f.bump(panel, stepBytes);
+        f.bump(panel, step);
       },
       () => panel.ne(end),
     );
@@ -282,7 +214,7 @@ class StreamCode {
   /** Adds one step of k, whose weights start at `panel + offset`; xs are the rows' numbers, or pairs of levels. */
   #multiply(cells: readonly Cell[], xs: readonly Local<F32x4>[], panel: I32, offset: number): void {
     const { f, madd } = this.#code;
-    const { format } = this.#spec;
+    const { format } = this.#spec.layout;
     const vectors = Math.max(...cells.map(({ v }) => v)) + 1;
     const of = (v: number): Cell[] => cells.filter((cell) => cell.v === v);
     if (format === "int8") {
@@ -325,13 +257,13 @@ class StreamCode {
   /** Turns sums over all of k into results: scales, bias and residual. */
   #finish(cells: readonly Cell[]): void {
     const { f } = this.#code;
-    const { format, bias, residual, activation } = this.#spec;
+    const { layout, bias, residual, activation } = this.#spec;
     const { N, rowsPerBias } = this.#args;
     const rows = Array.from({ length: cells[cells.length - 1].r + 1 }, (_, r) => {
       const index = f.let(this.#row.add(r));
       const biasRow = this.#bias.add(index.div(rowsPerBias).mul(N).shl(2));
       return {
-        scale: format === "int8" ? f.let(loadSplat(this.#xScales.add(index.shl(2)))) : null,
+        scale: layout.format === "int8" ? f.let(loadSplat(this.#xScales.add(index.shl(2)))) : null,
         bias: bias === "some" ? f.let(biasRow) : this.#bias,
         residual: f.let(this.#residual.add(index.mul(N).shl(2))),
       };

@@ -1,51 +1,41 @@
 /**
- * Products of some rows with frozen float weights, several matrices in one call: what inference is made of. (stream.ts
- * does the same for int8; for floats it is faster with one row, this is faster from memory with four to eight.)
+ * Products of some rows with float weights, several matrices in one call: what inference is made of.
  *
- * Weights come in panels, [k][8 columns]. Four rows at a time run along all of k through one panel, their sums in
- * registers, and end with the bias and the residual; the rows that are left go through several panels at once, so that
- * as many sums are under way. Tiles, which threads share, are chunks of some panels. Every element is one sum in the
- * order of k: the same bits for any number of rows beside it and any number of threads.
+ *     out = activation(x W + bias) + residual        for each of G matrices
+ *
+ * Weights come in panels of 8 columns. Four rows at a time run along all of k through one panel, their sums in registers,
+ * and end with what follows the product; the rows that are left go through several panels at once, so that as many sums are
+ * under way. Tiles, which threads share, are chunks of some panels. Every element is one sum in the order of k: the same
+ * bits for any number of rows beside it and any number of threads.
  */
-import type { Block, Ready } from "../../device.ts";
-import { addressOf } from "../storage.ts";
-import type { Local } from "./assembler.ts";
-import { wasmCall } from "./call.ts";
-import { type KernelCode, kernel } from "./engine.ts";
-import { loadLanes, storeLanes } from "./lanes.ts";
-import { WEIGHT_BYTES } from "./streamed.ts";
-import { TILED_COLUMNS, type TiledWeights } from "./tiled.ts";
-import { F32x4, I32, I32x4, int, load, loadSplat } from "./values.ts";
 
-/** All blocks are contiguous float32, row-major. */
-export interface FrozenLinear {
-  /** (G, M, N) */
-  readonly out: Block;
-  /** (G, M, rowLength), or (1, M, rowLength) for all groups; of each row the first K numbers count. */
-  readonly x: Block;
-  /** G matrices of K × N side by side, each filled up to whole panels. */
-  readonly weights: TiledWeights;
-  readonly groups: number;
-  readonly M: number;
-  readonly N: number;
-  /** (…, R, N): R is a divisor of M, each bias row serves M / R rows; the first group's is number `biasFrom`. */
-  readonly bias?: Block;
-  readonly biasFrom?: number;
-  /** (G, M, N) */
-  readonly residual?: Block;
-}
+import type { Ready } from "../../device.ts";
+import type { Expr } from "../../formula/expr.ts";
+import type { Local } from "../kernels/assembler.ts";
+import { wasmCall } from "../kernels/call.ts";
+import { type KernelCode, kernel } from "../kernels/engine.ts";
+import { formulaKey } from "../kernels/formula.ts";
+import { loadLanes, storeLanes } from "../kernels/lanes.ts";
+import { F32x4, I32, I32x4, int, load, loadSplat } from "../kernels/values.ts";
+import { addressOf } from "../storage.ts";
+import { activateBlock } from "./epilogue.ts";
+import { WEIGHT_BYTES, type WeightFormat } from "./layout.ts";
+import type { PackedProduct } from "./task.ts";
 
 /** Everything the code depends on. */
 interface Spec {
   readonly K: number;
   readonly N: number;
-  readonly format: TiledWeights["format"];
+  readonly format: WeightFormat;
+  /** Columns of a panel. */
+  readonly width: number;
   readonly rowLength: number;
   /** Rows that do not fill a group of ROWS. */
   readonly rowsLeft: number;
   /** Bias rows: none, one for all rows of a group, or several. */
   readonly bias: "none" | "one" | "some";
   readonly residual: boolean;
+  readonly activation: Expr | null;
 }
 
 /** Rows that share one pass over a panel. With two vectors a panel that makes 8 sums, 2 weights and 4 inputs: 14 registers. */
@@ -53,27 +43,30 @@ const ROWS = 4;
 /** Columns of a tile, in panels, unless the whole matrix has hardly more. */
 const CHUNK = 8;
 
-/** Makes the product ready to run; null where K is 0. */
-export function frozenLinearWasm(task: FrozenLinear): Ready | null {
-  const { out, x, weights, groups, M, N, bias, biasFrom = 0, residual } = task;
-  const { K, format } = weights;
-  if (K === 0 || out.size === 0) return null;
-  const biasRows = bias ? bias.shape[1] : 1;
+/** Makes the product ready to run; K and the result are not empty. */
+export function someRowsWasm(task: PackedProduct): Ready {
+  const { out, x, rowLength, weights, M, bias, biasRows = 1, biasFrom = 0, residual } = task;
+  const { groups, K, N } = weights;
+  const { format, width } = weights.layout;
   const spec: Spec = {
     K,
     N,
     format,
-    rowLength: x.shape[2],
+    width,
+    rowLength,
     rowsLeft: M % ROWS,
     bias: bias ? (biasRows === 1 ? "one" : "some") : "none",
     residual: residual !== undefined,
+    activation: task.activation ?? null,
   };
   const { chunks } = chunksOf(spec);
-  const code = kernel(`frozen linear ${Object.values(spec).join(" ")}`, 10, (k) => build(k, spec));
+  const { activation, ...plain } = spec;
+  const name = `product of some rows ${Object.values(plain).join(" ")} ${activation ? formulaKey(activation) : ""}`;
+  const code = kernel(name, 10, (k) => build(k, spec));
   const args = [
     ...[addressOf(out), addressOf(x), weights.address],
     ...[(bias ? addressOf(bias) : 0) + 4 * biasFrom * biasRows * N, residual ? addressOf(residual) : 0],
-    ...[M, x.shape[0] === 1 ? 0 : 4 * M * spec.rowLength, M / biasRows, 4 * biasRows * N, chunks],
+    ...[M, x.size === M * rowLength ? 0 : 4 * M * rowLength, M / biasRows, 4 * biasRows * N, chunks],
   ];
   const size = groups * K * N;
   const cost = Math.max((2 * M * size) / 30_000, (size * WEIGHT_BYTES[format]) / 20_000);
@@ -81,8 +74,8 @@ export function frozenLinearWasm(task: FrozenLinear): Ready | null {
 }
 
 /** How the columns are cut: panels per chunk, and chunks per matrix. */
-function chunksOf({ N }: Spec): { panels: number; perChunk: number; chunks: number } {
-  const panels = Math.ceil(N / TILED_COLUMNS);
+function chunksOf({ N, width }: Spec): { panels: number; perChunk: number; chunks: number } {
+  const panels = Math.ceil(N / width);
   const perChunk = panels <= CHUNK + 1 ? panels : CHUNK;
   return { panels, perChunk, chunks: Math.ceil(panels / perChunk) };
 }
@@ -91,17 +84,16 @@ function chunksOf({ N }: Spec): { panels: number; perChunk: number; chunks: numb
  * Panels that few rows go through at once, in even portions: as many sums as hide the latency of multiply-add, while they,
  * the weights as they are loaded and the inputs fit V8's 15 registers.
  */
-function panelsTogether(panels: number, rows: number, format: Spec["format"]): number {
+function panelsTogether(panels: number, rows: number, format: WeightFormat): number {
   const most = { 1: format === "float32" ? 3 : 4, 2: 2 }[rows] ?? 1;
   return Math.ceil(panels / Math.ceil(panels / most));
 }
 
 function build(code: KernelCode, spec: Spec): void {
   const { f, tileBegin, tileEnd } = code;
-  const { N, rowsLeft } = spec;
+  const { N, rowsLeft, width } = spec;
   const [M, xGroup, rowsPerBias, biasGroup, chunks] = code.args.slice(5);
   const [out, x, weights, bias, residual] = code.args;
-  const width = TILED_COLUMNS;
   const { panels, perChunk } = chunksOf(spec);
   const panelBytes = width * spec.K * WEIGHT_BYTES[spec.format];
 
@@ -142,11 +134,17 @@ function build(code: KernelCode, spec: Spec): void {
     f.if(whole, () =>
       portions(columns, 1, (wide) => f.range(row, 0, whole, ROWS, () => micro(code, spec, at, ROWS, wide))),
     );
-    if (rowsLeft === 0) return;
-    f.set(row, whole);
-    portions(columns, panelsTogether(Math.ceil(columns / width), rowsLeft, spec.format), (wide) =>
-      micro(code, spec, at, rowsLeft, wide),
-    );
+    if (rowsLeft > 0) {
+      f.set(row, whole);
+      portions(columns, panelsTogether(Math.ceil(columns / width), rowsLeft, spec.format), (wide) =>
+        micro(code, spec, at, rowsLeft, wide),
+      );
+    }
+    if (!spec.activation) return;
+    activateBlock(code, spec.activation, {
+      ...{ out: at.out, residual: spec.residual ? at.residual : null },
+      ...{ N: int(N), rows: M, columns: int(columns), lanesLeft: columns % 4 },
+    });
   };
   f.range(tile, tileBegin, tileEnd, 1, () => {
     f.set(group, tile.div(chunks));
@@ -183,8 +181,7 @@ interface Places {
 /** `rows` rows by `columns` columns of the result, from the first step of k to the epilogue. */
 function micro(code: KernelCode, spec: Spec, at: Places, rows: number, columns: number): void {
   const { f, madd } = code;
-  const { K, N, format, rowLength } = spec;
-  const width = TILED_COLUMNS;
+  const { K, N, format, width, rowLength } = spec;
   const rowBytes = width * WEIGHT_BYTES[format];
   const vectors = Math.ceil(columns / 4);
   const sums = Array.from({ length: rows }, () => f.locals(F32x4, vectors));
@@ -225,7 +222,7 @@ function micro(code: KernelCode, spec: Spec, at: Places, rows: number, columns: 
   const lanes = (v: number): number => Math.min(4, columns - 4 * v);
   const place = f.let(at.row.mul(4 * N));
   const out = f.let(at.out.add(place));
-  const residual = spec.residual ? f.let(at.residual.add(place)) : null;
+  const residual = spec.residual && !spec.activation ? f.let(at.residual.add(place)) : null;
   sums.forEach((row, r) => {
     const bias =
       spec.bias === "some"
@@ -249,7 +246,7 @@ function micro(code: KernelCode, spec: Spec, at: Places, rows: number, columns: 
 /** Reads one or two neighbouring vectors of weights as floats. */
 function readPair(
   { f }: KernelCode,
-  format: Spec["format"],
+  format: WeightFormat,
   into: readonly Local<F32x4>[],
   panel: I32,
   offset: number,

@@ -1,12 +1,25 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Gemm, gemmWasm } from "../../../core/cpu/kernels/gemm.ts";
-import { packWeights } from "../../../core/cpu/kernels/packed.ts";
-import { TILES, withTile } from "../../../core/cpu/kernels/tile.ts";
+import { layoutForRows, packWeights } from "../../../core/cpu/product/choose.ts";
+import { withTile } from "../../../core/cpu/product/choose-tile.ts";
+import { forFewRows, forManyRows, forSomeRows, type Layout } from "../../../core/cpu/product/layout.ts";
+import { productWasm } from "../../../core/cpu/product/product.ts";
+import type { Product } from "../../../core/cpu/product/task.ts";
+import { TILES } from "../../../core/cpu/product/tile.ts";
 import { Expr } from "../../../core/formula/expr.ts";
 import { Scope } from "../../../core/scope.ts";
 import { Tensor } from "../../../core/tensor.ts";
 import { bits, flavours, largestError, length, numbers } from "./support.ts";
+
+/** Every way float32 weights may lie. */
+const LAYOUTS = {
+  not: null,
+  few: forFewRows("float32"),
+  some: forSomeRows("float32"),
+  "many 4": forManyRows(TILES[0]),
+  "many 2": forManyRows(TILES[1]),
+  "many 6": forManyRows(TILES[2]),
+} as const;
 
 interface Case {
   M: number;
@@ -15,10 +28,9 @@ interface Case {
   batch: number;
   transA: boolean;
   transB: boolean;
-  packed: boolean;
+  packed: keyof typeof LAYOUTS;
   bias: boolean;
   residual: boolean;
-  accumulate: boolean;
   activation: "none" | "tanh" | "gelu";
   seed: number;
 }
@@ -30,10 +42,9 @@ const cases: fc.Arbitrary<Case> = fc.record({
   batch: fc.integer({ min: 1, max: 3 }),
   transA: fc.boolean(),
   transB: fc.boolean(),
-  packed: fc.boolean(),
+  packed: fc.constantFrom("not", "few", "some", "many 4", "many 2", "many 6"),
   bias: fc.boolean(),
   residual: fc.boolean(),
-  accumulate: fc.boolean(),
   activation: fc.constantFrom("none", "tanh", "gelu"),
   seed: fc.nat(),
 });
@@ -42,10 +53,8 @@ const x = Expr.input(0);
 const FORMULAS = { none: undefined, tanh: x.tanh(), gelu: x.mul(0.5).mul(x.mul(Math.SQRT1_2).erf().add(1)) };
 
 function run(c: Case): { out: Tensor; expected: Float64Array } {
-  const packed = c.packed && !c.transA;
-  const batch = packed ? 1 : c.batch;
-  // What is packed for few rows is streamed, and cannot accumulate.
-  const accumulate = c.accumulate && !(packed && c.M <= 9);
+  const layout = c.transA ? null : LAYOUTS[c.packed];
+  const batch = layout ? 1 : c.batch;
   const { M, N, K } = c;
   const a = numbers([batch, M * K], c.seed);
   const b = numbers([batch, K * N], c.seed + 1);
@@ -57,7 +66,7 @@ function run(c: Case): { out: Tensor; expected: Float64Array } {
     for (let i = 0; i < M; i++) {
       for (let j = 0; j < N; j++) {
         const at = p * M * N + i * N + j;
-        let sum = accumulate ? out.data[at] : 0;
+        let sum = 0;
         for (let k = 0; k < K; k++) {
           const left = a.data[p * M * K + (c.transA ? k * M + i : i * K + k)];
           sum += left * b.data[p * K * N + (c.transB ? j * K + k : k * N + j)];
@@ -70,11 +79,11 @@ function run(c: Case): { out: Tensor; expected: Float64Array } {
       }
     }
   }
-  const weights = packed ? packWeights(b, K, N, c.transB, M) : b;
+  const weights = layout ? packWeights(b, K, N, c.transB, layout) : b;
   const strides = { a: M * K, b: K * N, out: M * N };
   const { transA } = c;
-  const transB = c.transB && !packed;
-  const task: Gemm = {
+  const transB = c.transB && !layout;
+  const task: Product = {
     out,
     a,
     b: weights,
@@ -85,11 +94,10 @@ function run(c: Case): { out: Tensor; expected: Float64Array } {
     strides,
     transA,
     transB,
-    accumulate,
     bias,
     residual,
   };
-  gemmWasm({ ...task, activation: FORMULAS[c.activation] })?.();
+  productWasm({ ...task, activation: FORMULAS[c.activation] })?.();
   if (!(weights instanceof Tensor)) weights.dispose();
   return { out, expected };
 }
@@ -125,10 +133,10 @@ describe("matrix products", () => {
     const [M, N, K] = [23, 37, 700];
     const [a, b] = [numbers([M, K], 1), numbers([K, N], 2)];
     const whole = Tensor.empty([M, N]);
-    gemmWasm({ out: whole, a, b, M, N, K })?.();
+    productWasm({ out: whole, a, b, M, N, K })?.();
     const last = Tensor.from(a.data.slice(22 * K), [1, K]);
     const row = Tensor.empty([1, N]);
-    gemmWasm({ out: row, a: last, b, M: 1, N, K })?.();
+    productWasm({ out: row, a: last, b, M: 1, N, K })?.();
     expect(bits(row)).toEqual(bits(whole).slice(22 * N));
   });
 
@@ -136,8 +144,10 @@ describe("matrix products", () => {
     using _ = new Scope();
     const [out, a] = [Tensor.empty([2, 5]), Tensor.empty([2, 3])];
     for (const rows of [2, 20]) {
-      const b = packWeights(numbers([4, 5], 1), 4, 5, false, rows);
-      expect(() => gemmWasm({ out, a, b, M: 2, N: 5, K: 3 })).toThrow(/packed for K = 4, N = 5.*2 × 3 × 5/);
+      const b = packWeights(numbers([4, 5], 1), 4, 5, false, layoutForRows(rows) as Layout);
+      expect(() => productWasm({ out, a, b, M: 2, N: 5, K: 3 })).toThrow(
+        /packed for K = 4, N = 5.*2 × 3 × 5/,
+      );
       b.dispose();
     }
   });
@@ -145,7 +155,7 @@ describe("matrix products", () => {
   it("leave K = 0 to the plain kernel", () => {
     using _ = new Scope();
     expect(
-      gemmWasm({
+      productWasm({
         out: Tensor.empty([2, 3]),
         a: Tensor.empty([2, 0]),
         b: Tensor.empty([0, 3]),
@@ -165,7 +175,7 @@ describe("the tile", () => {
     for (const { run: flavour } of flavours) {
       const results = TILES.map((tile) => {
         const out = Tensor.empty([M, N]);
-        flavour(() => withTile(tile, () => gemmWasm({ out, a, b, M, N, K })?.()));
+        flavour(() => withTile(tile, () => productWasm({ out, a, b, M, N, K })?.()));
         return bits(out);
       });
       for (const result of results) expect(result).toEqual(results[0]);
