@@ -125,13 +125,13 @@ class Numbering {
 }
 
 /** The whole numbers in a node. */
-function indicesOf(node: ExprNode): readonly Index[] {
+export function indicesOf(node: ExprNode): readonly Index[] {
   if (node.kind === "read") return [node.at];
   return node.kind === "choose" ? [node.a, node.b] : [];
 }
 
 /** Calls `visit` for what an index is made of, and for what that is made of. */
-function eachAtom(index: Index, visit: (atom: Atom) => void): void {
+export function eachAtom(index: Index, visit: (atom: Atom) => void): void {
   for (const { atom } of index.terms) {
     visit(atom);
     if (atom.kind === "quotient" || atom.kind === "remainder") eachAtom(atom.of, visit);
@@ -309,10 +309,11 @@ export function launchesOf(result: Operand): Stage[] {
 /**
  * The same result, for devices that compute each element by itself: reductions that depend on some of the axes only, such
  * as the largest of a row, become launches of their own, so that they are not done again for every element of the row.
+ * `done` are launches that were changed before, for results that have some in common.
  */
-export function withStatistics(result: Operand): Operand {
-  const done = new Map<string, Operand>();
+export function withStatistics(result: Operand, done: Map<string, Operand> = new Map()): Operand {
   for (const stage of launchesOf(result)) {
+    if (done.has(stage.source.name)) continue;
     const launch = collapsed(stage.launch);
     done.set(stage.source.name, split({ axes: launch.axes, element: readFrom(launch.element, done) }));
   }

@@ -84,7 +84,7 @@ export async function listModes(): Promise<FoundMode[]> {
     try {
       const gpu = await openGpu(mode);
       found.push({ mode, driver: gpu.driver });
-      gpu.close();
+      await gpu.close();
     } catch (error) {
       found.push({ mode, reason: (error as Error).message.replace(`gpu:${mode}: `, "") });
     }
@@ -101,7 +101,7 @@ export async function openGpu(mode: Mode): Promise<Gpu> {
   try {
     await probe(gpu);
   } catch (error) {
-    gpu.close();
+    await gpu.close();
     throw error;
   }
   return gpu;
@@ -117,6 +117,7 @@ const PROBE: KernelText = {
     return s;
   }`,
   functions: [],
+  arrays: [6, 6],
   size: 4,
 };
 
@@ -136,6 +137,7 @@ const copyText = (size: number): KernelText => ({
   name: `upload of ${size} numbers`,
   source: "function (a) { return a[this.thread.x]; }",
   functions: [],
+  arrays: [size],
   size,
 });
 
@@ -201,10 +203,10 @@ class GpuJs implements Gpu {
   }
 
   async read(slot: Slot): Promise<Float32Array> {
-    await this.#tail;
+    if (this.#tail) await this.#tail; // what is freed later frees later
     if (this.#failure) throw this.#failure;
     const { handle, maker } = this.#get(slot);
-    const numbers = "toArray" in handle ? await handle.toArray() : handle.slice();
+    const numbers = await ("toArray" in handle ? handle.toArray() : handle.slice());
     if (this.#failure) throw this.#failure;
     this.#checkContext(maker);
     this.#usage.downloaded += numbers.byteLength;
@@ -215,10 +217,11 @@ class GpuJs implements Gpu {
     return { ...this.#usage };
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    await this.#tail;
     for (const { handle } of this.#held.values()) if ("delete" in handle) handle.delete();
     this.#held.clear();
-    void this.#gpu.destroy();
+    await this.#gpu.destroy();
   }
 
   /** Does `task` after all that was asked before it: at once, or when its turn comes. */
@@ -237,7 +240,7 @@ class GpuJs implements Gpu {
   #compile(text: KernelText): Compiled {
     const known = this.#byKernel.get(text);
     if (known) return known;
-    const key = [text.size, text.source, ...text.functions].join("\n");
+    const key = [text.size, text.arrays, text.source, ...text.functions].join("\n");
     let compiled = this.#byText.get(key);
     if (!compiled) {
       const functions = text.functions.map((source) => ({ source, settings: NUMBERS }));

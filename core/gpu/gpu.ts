@@ -8,6 +8,8 @@ export interface KernelText {
   readonly source: string;
   /** Functions that the source calls, each as `function name(x) { … }` of numbers. */
   readonly functions: readonly string[];
+  /** How many numbers each of its arrays holds: GPU.js compiles them in. */
+  readonly arrays: readonly number[];
   readonly size: number;
 }
 
@@ -46,5 +48,5 @@ export interface Gpu {
   read(slot: Slot): Promise<Float32Array>;
   usage(): GpuUsage;
   /** Frees everything. */
-  close(): void;
+  close(): Promise<void>;
 }

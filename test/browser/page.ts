@@ -22,7 +22,6 @@ export interface Page {
   read(slot: Slot): Promise<{ readonly numbers: string; readonly usage: GpuUsage }>;
   /** As a driver that is reset would. */
   loseContext(): void;
-  close(): void;
 }
 
 let gpu: Gpu;
@@ -50,7 +49,6 @@ const page: Page = {
     const canvases = contexts.splice(0);
     for (const context of canvases) context.getExtension("WEBGL_lose_context")?.loseContext();
   },
-  close: () => gpu.close(),
 };
 
 /** Contexts that were made, so that a test can lose them. */

@@ -87,8 +87,9 @@ export class RemoteGpu implements Gpu {
     await this.#tab.evaluate(() => page.loseContext());
   }
 
-  close(): void {
-    void this.#sent.then(() => this.#browser.close());
+  async close(): Promise<void> {
+    await this.#sent;
+    await this.#browser.close();
   }
 
   #add(command: Command): void {

@@ -26,7 +26,9 @@ describeModes("functions", (gpu) => {
     const [f, largest] = REFERENCES[name];
     gpu().upload(0, ARGUMENTS);
     const source = `function (a) { return ${name}(a[this.thread.x]); }`;
-    gpu().launch({ name, source, functions: functionSources([name]), size: ARGUMENTS.length }, 1, [0], []);
+    const functions = functionSources([name]);
+    const { length } = ARGUMENTS;
+    gpu().launch({ name, source, functions, arrays: [length], size: length }, 1, [0], []);
     const results = await gpu().read(1);
     for (const slot of [0, 1]) gpu().free(slot);
     let worst = 0;

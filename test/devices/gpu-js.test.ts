@@ -4,7 +4,7 @@ import type { RemoteGpu } from "../browser/remote.ts";
 import { describeModes, openMode } from "./modes.ts";
 
 const kernel = (name: string, source: string, size: number): KernelText => ({
-  ...{ name, source, functions: [], size },
+  ...{ name, source, functions: [], arrays: [size], size },
 });
 
 const DOUBLE = kernel("double", "function (a) { return a[this.thread.x] * 2; }", 3);
@@ -68,7 +68,7 @@ describeModes("GPU.js", (gpu, mode) => {
     };
     await expect(use()).rejects.toThrow(`gpu:${mode}: kernel broken does not compile`);
     await expect(async () => own.read(1)).rejects.toThrow(`gpu:${mode}`);
-    own.close();
+    await own.close();
   });
 
   if (mode !== "webgl2") return;
@@ -82,6 +82,6 @@ describeModes("GPU.js", (gpu, mode) => {
     await expect(own.read(1)).rejects.toThrow(
       "the context was lost, and with it the result of kernel double",
     );
-    own.close();
+    await own.close();
   });
 });
