@@ -1,7 +1,7 @@
 import { checkFunction, checkOptions } from "./check.ts";
 import { onDevice } from "./device.ts";
 import { isTracked, noGrad } from "./op.ts";
-import { addInto } from "./ops/add.ts";
+import { addInto } from "./ops/add-into.ts";
 import { capturing } from "./recorder.ts";
 import { Scope } from "./scope.ts";
 import { sameShape, showShape } from "./shape.ts";

@@ -82,8 +82,10 @@ export interface Computation<A> {
   };
   /** The element of an elementwise op from elements of its inputs; its attributes are its params. Programs join such ops. */
   readonly elementwise?: Expr;
-  /** Which inputs the op overwrites, for ops that work in place; `out` then is the first of them. */
+  /** Which inputs an op that works in place overwrites; `out` is the first of them. It has `updated` and no formula. */
   readonly updates?: readonly number[];
+  /** What each of those inputs becomes, all of them from the inputs as they were. A later one may read an earlier one. */
+  updated?(operands: readonly Operand[], attrs: A, param: (i: number) => Expr): readonly Operand[];
 }
 
 /** An operand that the host makes. Lasting numbers are the same array at each call: devices may keep copies of them. */

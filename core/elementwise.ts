@@ -2,7 +2,7 @@ import { checkInt32, refuse } from "./check.ts";
 import { onDevice } from "./device.ts";
 import { Expr, substitute } from "./formula/expr.ts";
 import { each } from "./formula/launch.ts";
-import { defineOp, type Op, type Sample } from "./op.ts";
+import { defineOp, defineUpdate, type Op, type Sample, type Update } from "./op.ts";
 import { broadcastShapes, type Shape } from "./shape.ts";
 import { Tensor } from "./tensor.ts";
 
@@ -52,6 +52,35 @@ export function defineElementwise(spec: Elementwise): Op<Params> {
     params: (values) => values,
     backward: spec.backward,
     samples: spec.samples.map((sample) => ({ attrs: [], ...sample })),
+  });
+}
+
+/** Defines an op that overwrites its first input, element by element, with `element` of all its inputs. */
+export function defineElementwiseUpdate(
+  name: string,
+  [inputs, params]: readonly [inputs: number, params: number],
+  element: (x: readonly Expr[], p: readonly Expr[]) => Expr,
+): Update<Params> {
+  const shared = element(
+    Array.from({ length: inputs }, (_, i) => Expr.input(i)),
+    Array.from({ length: params }, (_, i) => Expr.param(i)),
+  );
+  return defineUpdate<Params>({
+    name,
+    updates: [0],
+    elementwise: shared,
+    updated: (operands) => [
+      each(operands[0].shape, (...at) =>
+        substitute(
+          shared,
+          operands.map((x) => x.at(...at)),
+        ),
+      ),
+    ],
+    params: (values) => values,
+    samples: [
+      { ins: Array.from({ length: inputs }, () => [3, 5]), attrs: Array.from({ length: params }, () => 0.3) },
+    ],
   });
 }
 

@@ -1,3 +1,4 @@
+import type { TensorData } from "./dtype.ts";
 import {
   bf16ToF32,
   type DTypeName,
@@ -9,16 +10,21 @@ import {
 import { sameShape, showShape } from "./shape.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** A copy as files hold it. Integers become I64, as PyTorch writes index buffers. */
-export function toHost(tensor: Tensor): HostTensor {
-  const shape = [...tensor.shape];
-  switch (tensor.dtype) {
+/** A copy as files hold it, of a tensor on cpu. Integers become I64, as PyTorch writes index buffers. */
+export const toHost = (tensor: Tensor): HostTensor => asInFiles(tensor, tensor.data);
+
+/** The same of a tensor on any device. */
+export const readHost = async (tensor: Tensor): Promise<HostTensor> => asInFiles(tensor, await tensor.read());
+
+function asInFiles({ dtype, shape: lengths }: Tensor, numbers: TensorData): HostTensor {
+  const shape = [...lengths];
+  switch (dtype) {
     case "float32":
-      return { dtype: "F32", shape, data: Float32Array.from(tensor.data) };
+      return { dtype: "F32", shape, data: Float32Array.from(numbers) };
     case "float64":
-      return { dtype: "F64", shape, data: Float64Array.from(tensor.data) };
+      return { dtype: "F64", shape, data: Float64Array.from(numbers) };
     case "int32":
-      return { dtype: "I64", shape, data: BigInt64Array.from(tensor.data, BigInt) };
+      return { dtype: "I64", shape, data: BigInt64Array.from(numbers, BigInt) };
   }
 }
 
@@ -37,14 +43,13 @@ export function setHost(tensor: Tensor, from: HostTensor | LazyTensor, who: stri
   const problem = misfit(tensor, from);
   if (problem) throw new Error(`${who}: ${problem}`);
   const data = "data" in from ? from.data : from.read();
-  if (from.dtype === "BF16") tensor.data.set(bf16ToF32(data as Uint16Array));
-  else if (from.dtype === "F16") tensor.data.set(f16ToF32(data as Uint16Array));
+  if (from.dtype === "BF16") tensor.write(bf16ToF32(data as Uint16Array));
+  else if (from.dtype === "F16") tensor.write(f16ToF32(data as Uint16Array));
   else if (data instanceof BigInt64Array) {
-    data.forEach((value, i) => {
-      if (BigInt.asIntN(32, value) !== value) throw new Error(`${who}: index ${value} does not fit 32 bits`);
-      tensor.data[i] = Number(value);
-    });
-  } else tensor.data.set(data as Float32Array);
+    const wide = data.find((value) => BigInt.asIntN(32, value) !== value);
+    if (wide !== undefined) throw new Error(`${who}: index ${wide} does not fit 32 bits`);
+    tensor.write(Int32Array.from(data, Number));
+  } else tensor.write(data as Float32Array);
 }
 
 /** The tensors of an open file by name, each read when asked for. */

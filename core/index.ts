@@ -3,7 +3,6 @@ import { cpu } from "./cpu/device.ts";
 import { setDevice } from "./device.ts";
 import "./methods.ts";
 
-export { type AdamWStep, adamWStep } from "./adamw-step.ts";
 export { type GradOptions, grad, jacobian, jvp, vjp } from "./autograd.ts";
 export { Cache, type CacheEntry, userCacheFolder } from "./cache.ts";
 export {
@@ -46,10 +45,14 @@ export {
 export { checkDType, type DType, type TensorData } from "./dtype.ts";
 export * from "./formats/index.ts";
 export { type FrozenFormat, FrozenWeights } from "./frozen-weights.ts";
-export { lazily, misfit, setHost, toHost } from "./host.ts";
+export { lazily, misfit, readHost, setHost, toHost } from "./host.ts";
 export type { Nested } from "./nested.ts";
 export { isTracked, noGrad, type Watch, watchKernels, withGradients } from "./op.ts";
+export { type AdamWStep, adamWStep } from "./ops/adamw.ts";
+export { addInto } from "./ops/add-into.ts";
 export { concat } from "./ops/concat.ts";
+export { moveToward } from "./ops/move-toward.ts";
+export { scaleInPlace } from "./ops/scale-in-place.ts";
 export type { Triangle } from "./ops/triangular-solve.ts";
 export { checkWindow, type Window } from "./ops/unfold.ts";
 export { Plan } from "./plan.ts";

@@ -1,9 +1,11 @@
 import { refuse } from "./check.ts";
 import type { Block, Computation, Device, Ready, Shared, Step } from "./device.ts";
 import type { DType } from "./dtype.ts";
-import { capturing, type Recorder } from "./recorder.ts";
-import { type Shape, showShape } from "./shape.ts";
-import { type Differentiable, Tensor } from "./tensor.ts";
+import type { Expr } from "./formula/expr.ts";
+import type { Operand } from "./formula/launch.ts";
+import { capturing, type Recorder, refuseInCapture } from "./recorder.ts";
+import { type Shape, sameShape, showShape } from "./shape.ts";
+import { checkTensor, type Differentiable, Tensor } from "./tensor.ts";
 
 /** One op: its shapes, what it means (`formula`), its gradient, and samples for the shared test suites. */
 export interface Op<A> extends Computation<A>, Differentiable<A> {
@@ -46,6 +48,24 @@ export function defineOp<A = void>(op: Op<A>): Op<A> {
 
 /** Every op there is, for the suites that run over all of them. */
 export const allOps: readonly Op<unknown>[] = registry;
+
+/** An op that works in place, on inputs of one shape and type: without a gradient, and nothing that a plan repeats. */
+export interface Update<A> extends Computation<A> {
+  readonly updates: readonly number[];
+  updated(operands: readonly Operand[], attrs: A, param: (i: number) => Expr): readonly Operand[];
+  readonly samples: readonly Sample<A>[];
+}
+
+const updates: Update<unknown>[] = [];
+
+/** Registers an op that works in place with the shared suites. */
+export function defineUpdate<A>(op: Update<A>): Update<A> {
+  updates.push(op as Update<unknown>);
+  return op;
+}
+
+/** Every op that works in place. */
+export const allUpdates: readonly Update<unknown>[] = updates;
 
 const mode = { gradients: true };
 
@@ -95,6 +115,19 @@ export function applyInto<A>(op: Computation<A>, out: Block, ins: readonly Block
   const ready = out.storage.device.prepare(op, out, ins, attrs);
   if (watcher.watch) timed(watcher.watch, ready, { op: op as Computation<unknown>, out, ins, attrs });
   else ready();
+}
+
+/** Runs an op that works in place. Views of what it overwrites show the new numbers, and histories that led to them are wrong. */
+export function update<A>(op: Update<A>, ins: readonly Tensor[], attrs: A): void {
+  refuseInCapture(op.name, "update after Plan.run, as TrainingStep does");
+  for (const x of ins) checkTensor(x, op.name);
+  const [first] = ins;
+  if (ins.some((x) => x.dtype !== first.dtype || !sameShape(x.shape, first.shape))) {
+    const list = ins.map((x) => `${x.dtype} ${showShape(x.shape)}`).join(", ");
+    throw new Error(`${op.name}: expected tensors of one shape and dtype, got ${list}`);
+  }
+  commonDevice(op, ins);
+  if (first.size > 0) applyInto(op, ins[op.updates[0]], ins, attrs);
 }
 
 /** Runs kernels that are ready one after the other; `steps` says what they are, for profiles. */

@@ -188,6 +188,19 @@ export class Tensor implements Block, Scoped {
     storage.device.write(storage, numbers);
   }
 
+  /** Overwrites all numbers with those of a tensor of the same shape and dtype on the same device. */
+  copyFrom(x: Tensor): void {
+    for (const each of [this, x]) {
+      capturing.recorder?.look(each);
+      if (each.storage.gone) each.#hidden();
+    }
+    if (x.device !== this.device || x.dtype !== this.dtype || !sameShape(x.shape, this.shape)) {
+      const [expected, got] = [this, x].map((y) => `${y.dtype} ${showShape(y.shape)} on ${y.device.name}`);
+      throw new Error(`Tensor.copyFrom: expected ${expected}, got ${got}`);
+    }
+    this.device.copy(x.storage, this.storage);
+  }
+
   /** A tensor of its own with the same numbers and without history. */
   copy(): Tensor {
     capturing.recorder?.look(this);

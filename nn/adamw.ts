@@ -8,6 +8,8 @@ import {
   type HostTensor,
   type LazyTensor,
   misfit,
+  onDevice,
+  readHost,
   refuse,
   sameShape,
   setHost,
@@ -68,8 +70,8 @@ export class AdamW {
       name,
       parameter,
       decay: decays(name) ? weightDecay : 0,
-      m: unscoped(() => Tensor.zeros(parameter.shape, parameter.dtype)),
-      v: unscoped(() => Tensor.zeros(parameter.shape, parameter.dtype)),
+      m: zerosLike(parameter),
+      v: zerosLike(parameter),
       steps: 0,
     }));
   }
@@ -135,15 +137,18 @@ export class AdamW {
     });
   }
 
-  /** What a later run needs to go on: `NAME.m`, `NAME.v` and `NAME.steps` for each parameter. */
+  /** What a later run needs to go on: `NAME.m`, `NAME.v` and `NAME.steps` for each parameter; from cpu. */
   stateDict(): Map<string, HostTensor> {
-    const dict = new Map<string, HostTensor>();
-    for (const { name, m, v, steps } of this.#slots) {
-      dict.set(`${name}.m`, toHost(m));
-      dict.set(`${name}.v`, toHost(v));
-      dict.set(`${name}.steps`, { dtype: "I64", shape: [], data: BigInt64Array.of(BigInt(steps)) });
-    }
-    return dict;
+    return new Map(this.#slots.flatMap((slot) => entries(slot, toHost(slot.m), toHost(slot.v), slot.steps)));
+  }
+
+  /** The same, from any device. */
+  async readStateDict(): Promise<Map<string, HostTensor>> {
+    const lists = this.#slots.map(async (slot) => {
+      const { steps } = slot;
+      return entries(slot, await readHost(slot.m), await readHost(slot.v), steps);
+    });
+    return new Map((await Promise.all(lists)).flat());
   }
 
   /** Goes on from what `stateDict` gave. Throws when an entry is missing or does not fit; then nothing has changed. */
@@ -178,6 +183,15 @@ export class AdamW {
     }
   }
 }
+
+const zerosLike = ({ device, shape, dtype }: Tensor): Tensor =>
+  unscoped(() => onDevice(device, () => Tensor.zeros(shape, dtype)));
+
+const entries = ({ name }: Slot, m: HostTensor, v: HostTensor, steps: number): [string, HostTensor][] => [
+  [`${name}.m`, m],
+  [`${name}.v`, v],
+  [`${name}.steps`, { dtype: "I64", shape: [], data: BigInt64Array.of(BigInt(steps)) }],
+];
 
 /** Each tensor once, with its first name. Throws for what is no list of named parameters, or has a name twice. */
 function byIdentity(parameters: readonly (readonly [string, Tensor])[]): Map<Tensor, string> {

@@ -3,9 +3,11 @@ import {
   type HostTensor,
   type LazyTensor,
   misfit,
+  moveToward,
+  readHost,
   refuse,
   setHost,
-  Tensor,
+  type Tensor,
   toHost,
   unscoped,
 } from "../core/index.ts";
@@ -33,7 +35,7 @@ export class Ema {
     this.#pairs = [...module.tensors()].map(([weight, names]) => ({
       names,
       weight,
-      average: unscoped(() => Tensor.from(weight.data, weight.shape, weight.dtype)),
+      average: unscoped(() => weight.copy()),
     }));
   }
 
@@ -41,24 +43,30 @@ export class Ema {
   update(step: number): void {
     const share = 1 - emaDecay(step);
     for (const { weight, average } of this.#pairs) {
-      const [w, a] = [weight.data, average.data];
-      if (weight.dtype === "int32" || share === 1) a.set(w);
-      else for (let i = 0; i < a.length; i++) a[i] -= share * (a[i] - w[i]);
+      if (weight.dtype === "int32" || share === 1) average.copyFrom(weight);
+      else moveToward(average, weight, share);
     }
   }
 
   /** Exchanges weights and averages: once before a validation, once after it. */
   swap(): void {
     for (const { weight, average } of this.#pairs) {
-      const kept = weight.data.slice();
-      weight.data.set(average.data);
-      average.data.set(kept);
+      const kept = unscoped(() => weight.copy());
+      weight.copyFrom(average);
+      average.copyFrom(kept);
+      kept.dispose();
     }
   }
 
-  /** Copies of the averages under the names of the weights. */
+  /** Copies of the averages under the names of the weights; from cpu. */
   stateDict(): Map<string, HostTensor> {
     return new Map(this.#pairs.flatMap(({ names, average }) => names.map((name) => [name, toHost(average)])));
+  }
+
+  /** The same, from any device. */
+  async readStateDict(): Promise<Map<string, HostTensor>> {
+    const read = await Promise.all(this.#pairs.map(({ average }) => readHost(average)));
+    return new Map(this.#pairs.flatMap(({ names }, i) => names.map((name) => [name, read[i]])));
   }
 
   /** Goes on from what `stateDict` gave. Throws when an entry is missing or has another shape; then nothing has changed. */

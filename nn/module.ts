@@ -1,12 +1,15 @@
 import {
   checkOptions,
+  cpu,
   type HostTensor,
   isForeign,
   type LazyTensor,
   markCopy,
   misfit,
+  onDevice,
   printable,
   Random,
+  readHost,
   refuse,
   Scope,
   setHost,
@@ -82,11 +85,18 @@ export abstract class Module {
     return this.train(false);
   }
 
-  /** Copies of all tensors by name. */
+  /** Copies of all tensors by name; from cpu. */
   stateDict(): Map<string, HostTensor> {
     const dict = new Map<string, HostTensor>();
     for (const [name, tensor] of this.namedTensors()) dict.set(name, toHost(tensor));
     return dict;
+  }
+
+  /** The same, from any device. */
+  async readStateDict(): Promise<Map<string, HostTensor>> {
+    const named = [...this.namedTensors()];
+    const read = await Promise.all(named.map(([, tensor]) => readHost(tensor)));
+    return new Map(named.map(([name], i) => [name, read[i]]));
   }
 
   /** Draws new values for all parameters, in the order of their names' declaration. */
@@ -169,7 +179,7 @@ interface Entry {
 function agree(a: Entry, b: Entry, who: string): boolean {
   using _ = new Scope();
   const [x, y] = [a, b].map(({ tensor, name, given }) => {
-    const copy = Tensor.empty(tensor.shape, tensor.dtype);
+    const copy = onDevice(cpu, () => Tensor.empty(tensor.shape, tensor.dtype));
     setHost(copy, given, `${who}: ${name}`);
     return copy.data;
   });

@@ -1,15 +1,19 @@
 import {
+  addInto,
   checkOptions,
   checkPositive,
+  concat,
   grad,
+  noGrad,
   Plan,
   Random,
   type RandomState,
+  readHost,
   refuse,
+  scaleInPlace,
   showShape,
   Tensor,
   tidy,
-  toHost,
   unscoped,
   withGradients,
 } from "../core/index.ts";
@@ -44,8 +48,8 @@ export interface StepResult {
  * building a history, then the optimiser updates its parameters. Replays draw new dropout masks. The results are those
  * of the eager step bit for bit, masks apart.
  *
- *     step.run(batch, lr)                                    one batch, one update
- *     step.accumulate(first); step.run(second, lr)           the mean gradient of two batches, one update
+ *     await step.run(batch, lr)                                       one batch, one update
+ *     await step.accumulate(first); await step.run(second, lr)        the mean gradient of two batches, one update
  */
 export class TrainingStep implements Disposable {
   readonly #loss: (...inputs: Tensor[]) => Loss;
@@ -63,6 +67,7 @@ export class TrainingStep implements Disposable {
   /** Gradients of our own, for what must not be done in the plan's memory; made when first needed. */
   #sums: (Tensor | null)[] | null = null;
   #accumulated = 0;
+  #busy = false;
   /** Of the accumulated batches: the loss, then the parts. */
   readonly #totals: number[];
 
@@ -106,33 +111,53 @@ export class TrainingStep implements Disposable {
     this.#totals = [0, ...parts.map(() => 0)];
   }
 
-  /** Adds a batch to those that the next `run` takes the mean of. */
-  accumulate(inputs: readonly Tensor[]): void {
-    this.#add(this.#compute(inputs));
+  /** Adds a batch to those that the next `run` takes the mean of. The inputs must live until it is done. */
+  accumulate(inputs: readonly Tensor[]): Promise<void> {
+    return this.#alone(() => this.#compute(inputs, async (gradients) => void this.#add(gradients)));
   }
 
   /**
-   * One step at learning rate `lr`, on this batch and those accumulated before it.
+   * One step at learning rate `lr`, on this batch and those accumulated before it. The inputs must live until it is done.
    * @throws NonFiniteError for a loss, or a measured gradient, that is not finite; then nothing has been updated.
    */
-  run(inputs: readonly Tensor[], lr: number): StepResult {
-    let gradients = this.#compute(inputs);
+  run(inputs: readonly Tensor[], lr: number): Promise<StepResult> {
+    return this.#alone(() => this.#compute(inputs, (gradients) => this.#update(gradients, inputs, lr)));
+  }
+
+  /** One batch after the other: they share the plan's memory. */
+  async #alone<T>(body: () => Promise<T>): Promise<T> {
+    if (this.#busy) throw new Error("TrainingStep: expected the batch before to be done: await each");
+    this.#busy = true;
+    try {
+      return await body();
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  async #update(
+    given: readonly (Tensor | null)[],
+    inputs: readonly Tensor[],
+    lr: number,
+  ): Promise<StepResult> {
+    let gradients = given;
     const batches = this.#accumulated + 1;
     if (batches > 1) {
       const sums = this.#add(gradients);
-      for (const sum of sums) scale(sum, 1 / batches);
+      for (const sum of sums) if (sum) scaleInPlace(sum, 1 / batches);
       gradients = sums;
     }
     this.#accumulated = 0;
     const [loss, ...parts] = this.#totals.map((total) => total / batches);
     this.#totals.fill(0);
 
-    const gradientNorm = this.#clip === null ? null : norm(gradients);
+    const gradientNorm = this.#clip === null ? null : await norm(gradients);
     if (!Number.isFinite(gradientNorm ?? 0))
-      throw this.#explain(inputs, "gradient norm", gradientNorm as number);
+      throw await this.#explain(inputs, "gradient norm", gradientNorm as number);
     if (gradientNorm !== null && gradientNorm > (this.#clip as number)) {
       const clipped = gradients === this.#sums ? this.#sums : this.#copy(gradients);
-      for (const gradient of clipped) scale(gradient, (this.#clip as number) / gradientNorm);
+      const factor = (this.#clip as number) / gradientNorm;
+      for (const gradient of clipped) if (gradient) scaleInPlace(gradient, factor);
       gradients = clipped;
     }
     this.#optimizer.step(gradients, lr);
@@ -149,17 +174,26 @@ export class TrainingStep implements Disposable {
     this.#sums = null;
   }
 
-  /** The gradients of a batch, in the plan's memory; loss and parts are added to the totals. */
-  #compute(inputs: readonly Tensor[]): readonly (Tensor | null)[] {
+  /** Gives `use` the gradients of a batch, in the plan's memory; loss and parts are added to the totals. */
+  async #compute<T>(
+    inputs: readonly Tensor[],
+    use: (gradients: readonly (Tensor | null)[]) => Promise<T>,
+  ): Promise<T> {
     if (this.#masks) {
       this.#masks.nextRound();
       this.#drawn?.restore(fromStart(this.#masks.state).state);
     }
-    const results = this.#plan.run(...inputs);
-    const loss = results[0].item();
-    if (!Number.isFinite(loss)) throw this.#explain(inputs, "loss", loss);
-    for (let i = 0; i < this.#totals.length; i++) this.#totals[i] += results[i].item();
-    return this.#places.map((place) => (place < 0 ? null : results[place]));
+    const results = unscoped(() => this.#plan.run(...inputs)); // no scope spans an await
+    try {
+      const values = await Promise.all(results.slice(0, this.#totals.length).map(readScalar));
+      if (!Number.isFinite(values[0])) throw await this.#explain(inputs, "loss", values[0]);
+      values.forEach((value, i) => {
+        this.#totals[i] += value;
+      });
+      return await use(this.#places.map((place) => (place < 0 ? null : results[place])));
+    } finally {
+      for (const result of results) result.dispose();
+    }
   }
 
   /** Adds gradients to the sum of the accumulated ones. */
@@ -167,41 +201,42 @@ export class TrainingStep implements Disposable {
     if (this.#accumulated++ === 0) return this.#copy(gradients);
     const sums = this.#sums as (Tensor | null)[];
     sums.forEach((sum, i) => {
-      if (!sum) return;
-      const [into, from] = [sum.data, (gradients[i] as Tensor).data];
-      for (let j = 0; j < into.length; j++) into[j] += from[j];
+      if (sum) addInto(sum, gradients[i] as Tensor);
     });
     return sums;
   }
 
   #copy(gradients: readonly (Tensor | null)[]): (Tensor | null)[] {
-    this.#sums ??= gradients.map((gradient) =>
-      gradient ? unscoped(() => Tensor.zeros(gradient.shape, gradient.dtype)) : null,
-    );
-    this.#sums.forEach((sum, i) => {
-      sum?.data.set((gradients[i] as Tensor).data);
-    });
+    if (this.#sums) {
+      this.#sums.forEach((sum, i) => {
+        sum?.copyFrom(gradients[i] as Tensor);
+      });
+    } else this.#sums = gradients.map((gradient) => gradient && unscoped(() => gradient.copy()));
     return this.#sums;
   }
 
   /** Computes the batch once more, eagerly and with the same masks, to tell where it goes wrong. */
-  #explain(inputs: readonly Tensor[], what: string, value: number): NonFiniteError {
+  async #explain(inputs: readonly Tensor[], what: string, value: number): Promise<NonFiniteError> {
     this.#accumulated = 0;
     this.#totals.fill(0);
     const masks = this.#masks && fromStart(this.#masks.state);
     const { names } = this.#optimizer;
-    const where = tidy(() =>
-      firstNonFinite(
-        () => {
-          const { loss } = scalars(withGradients(() => withMasks(masks, () => this.#loss(...inputs))));
-          grad(loss, this.#parameters);
-        },
-        inputs,
-        this.#parameters.map((parameter, i) => [names[i], parameter] as const),
-      ),
-    );
+    const named = this.#parameters.map((parameter, i) => [names[i], parameter] as const);
+    const seen = this.#parameters.every(({ storage }) => storage.data);
+    const where = seen
+      ? tidy(() => firstNonFinite(() => this.#eagerly(inputs, masks), inputs, named))
+      : "which op makes the first one is told on cpu";
     const who = `TrainingStep: expected a finite ${what}, got ${value}`;
-    return new NonFiniteError(`${who}: ${where}; nothing was updated`, inputs.map(toHost));
+    return new NonFiniteError(
+      `${who}: ${where}; nothing was updated`,
+      await Promise.all(inputs.map(readHost)),
+    );
+  }
+
+  /** The same computation without the plan. */
+  #eagerly(inputs: readonly Tensor[], masks: Random | null): void {
+    const { loss } = scalars(withGradients(() => withMasks(masks, () => this.#loss(...inputs))));
+    grad(loss, this.#parameters);
   }
 }
 
@@ -219,18 +254,25 @@ function scalars(loss: Loss): { readonly loss: Tensor } & Readonly<Record<string
   return named;
 }
 
-function norm(gradients: readonly (Tensor | null)[]): number {
-  let sum = 0;
-  for (const gradient of gradients) {
-    if (!gradient) continue;
-    const { data } = gradient;
-    for (let i = 0; i < data.length; i++) sum += data[i] * data[i];
-  }
-  return Math.sqrt(sum);
-}
+const readScalar = async (x: Tensor): Promise<number> => (await x.read())[0];
 
-function scale(gradient: Tensor | null, factor: number): void {
-  if (!gradient) return;
-  const { data } = gradient;
-  for (let i = 0; i < data.length; i++) data[i] *= factor;
+/** √Σ g² over all of them, each one's own norm in one reading. */
+async function norm(gradients: readonly (Tensor | null)[]): Promise<number> {
+  const each = unscoped(() =>
+    noGrad(() =>
+      tidy(() =>
+        concat(
+          gradients.flatMap((gradient) => (gradient ? [gradient.norm().reshape([1])] : [])),
+          0,
+        ),
+      ),
+    ),
+  );
+  try {
+    let squares = 0;
+    for (const one of await each.read()) squares += one * one;
+    return Math.sqrt(squares);
+  } finally {
+    each.dispose();
+  }
 }

@@ -4,6 +4,7 @@
  * are emitted from their formulas.
  */
 import { Expr } from "../formula/expr.ts";
+import { op as adamW } from "../ops/adamw.ts";
 import { op as attention } from "../ops/attention.ts";
 import { op as broadcastTo } from "../ops/broadcast-to.ts";
 import { op as concat } from "../ops/concat.ts";
@@ -26,6 +27,7 @@ import { op as uncouple } from "../ops/uncouple.ts";
 import { fold, op as unfold } from "../ops/unfold.ts";
 import { sizeOf } from "../shape.ts";
 import { serve } from "./fast.ts";
+import { adamWWasm } from "./kernels/adamw.ts";
 import { attentionWasm } from "./kernels/attention.ts";
 import { copyRowsWasm, inTurn, type Rows } from "./kernels/copy-rows.ts";
 import { depthwiseConvWasm } from "./kernels/depthwise-conv.ts";
@@ -203,3 +205,7 @@ serve(selfAttentionSlope, {
   kernel: (out, [dy, packed, mask = null], attrs) =>
     selfAttentionGradWasm(out, dy, { ...attrs, packed, mask }),
 });
+
+// In place.
+
+serve(adamW, { kernel: (_parameter, ins, numbers) => adamWWasm(ins, numbers) });

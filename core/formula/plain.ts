@@ -5,19 +5,20 @@ import { Expr } from "./expr.ts";
 import { type Compiled, compile } from "./js.ts";
 import { Operand } from "./launch.ts";
 
-/** What an op's formula makes, for inputs of these shapes. */
-export function resultOf<A>(op: Computation<A>, ins: readonly Block[], attrs: A): Operand {
-  if (!op.formula) throw new Error(`${op.name}: has no formula`);
+/** What an op's formula makes, for inputs of these shapes: its output, or what the inputs become that it overwrites. */
+export function resultsOf<A>(op: Computation<A>, ins: readonly Block[], attrs: A): readonly Operand[] {
   const operands = ins.map((x, i) => Operand.input(i, x.shape));
+  if (op.updated) return op.updated(operands, attrs, Expr.param);
+  if (!op.formula) throw new Error(`${op.name}: has no formula`);
   const hosted = op.hosted?.(ins, attrs) ?? [];
   const all = [...operands, ...hosted.map(({ shape }, i) => Operand.input(ins.length + i, shape))];
-  return op.formula(all, attrs, Expr.param);
+  return [op.formula(all, attrs, Expr.param)];
 }
 
 /** Combinations that are kept for an op; programs use a few, random tests thousands. */
 const MOST = 1000;
 
-const compiled = new WeakMap<object, Map<string, Compiled>>();
+const compiled = new WeakMap<object, Map<string, readonly Compiled[]>>();
 
 /** Computes an op's output on the plain kernel. */
 export function plainKernel<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): Ready {
@@ -26,21 +27,40 @@ export function plainKernel<A>(op: Computation<A>, out: Block, ins: readonly Blo
   let known = compiled.get(op);
   if (!known) compiled.set(op, (known = new Map()));
   const key = keyOf(op, out, ins, attrs);
-  let kernel = known.get(key);
-  if (!kernel) {
+  let kernels = known.get(key);
+  if (!kernels) {
     if (known.size === MOST) known.clear();
     const dtypes = [out.dtype, ...ins.map((x) => x.dtype)];
-    known.set(key, (kernel = compile(resultOf(op, ins, attrs), dtypes, op.name)));
+    kernels = resultsOf(op, ins, attrs).map((result) => compile(result, dtypes, op.name));
+    known.set(key, kernels);
   }
-  const run = kernel;
+  const run = kernels;
   return () => {
     const data: TensorData[] = ins.map((x) => x.data);
     if (op.hosted) for (const { numbers } of op.hosted(ins, attrs)) data.push(numbers());
     let params = op.params?.(attrs) ?? NONE;
     // As fast kernels receive them.
     if (params.length > 0 && out.dtype === "float32") params = params.map(Math.fround);
-    run(out.data, data, params);
+    if (op.updates) replace(op.updates, run, data, params);
+    else run[0](out.data, data, params);
   };
+}
+
+/** All are computed before the first is overwritten. */
+function replace(
+  updates: readonly number[],
+  kernels: readonly Compiled[],
+  data: readonly TensorData[],
+  params: readonly number[],
+): void {
+  const made = kernels.map((kernel, i) => {
+    const to = new Float64Array(data[updates[i]].length);
+    kernel(to, data, params);
+    return to;
+  });
+  made.forEach((numbers, i) => {
+    data[updates[i]].set(numbers);
+  });
 }
 
 const NONE: readonly number[] = [];

@@ -1,5 +1,5 @@
 import { defineElementwise, isNumber, unbroadcast } from "../elementwise.ts";
-import { apply, applyInto } from "../op.ts";
+import { apply } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 import { shift } from "./shift.ts";
 
@@ -30,6 +30,3 @@ const op = defineElementwise({
 /** a + b; a number is added to every element. */
 export const add = (a: Tensor, b: Tensor | number): Tensor =>
   isNumber(b, a, "add") ? shift(a, b) : apply(op, [a, b], []);
-
-/** sum ← sum + x, in place and without history, for blocks of one shape that nobody else reads. */
-export const addInto = (sum: Tensor, x: Tensor): void => applyInto(op, sum, [sum, x], []);

@@ -27,6 +27,7 @@ export { maximum } from "./maximum.ts";
 export { minimum } from "./minimum.ts";
 export { mul } from "./mul.ts";
 export { neg } from "./neg.ts";
+export { norm } from "./norm.ts";
 export { pad } from "./pad.ts";
 export { permute, t } from "./permute.ts";
 export { reshape } from "./reshape.ts";

@@ -1,15 +1,18 @@
 import { afterAll, describe, expect, it, vi } from "vitest";
 import {
   adamWStep,
+  addInto,
   checkpoint,
   concat,
   FrozenWeights,
   grad,
   jacobian,
   jvp,
+  moveToward,
   noGrad,
   Random,
   Scope,
+  scaleInPlace,
   Tensor,
   vjp,
 } from "../../core/index.ts";
@@ -66,7 +69,16 @@ const attentionOptions = { heads: 1, width: 2 };
 
 const CASES: Record<keyof typeof ops, Case> = {
   ...{ abs: plain, asinh: plain, cos: plain, cosh: plain, exp: plain, gelu: plain, log: plain, log1p: plain },
-  ...{ neg: plain, sigmoid: plain, sign: plain, silu: plain, sin: plain, sinh: plain, softmax: plain },
+  ...{
+    neg: plain,
+    norm: plain,
+    sigmoid: plain,
+    sign: plain,
+    silu: plain,
+    sin: plain,
+    sinh: plain,
+    softmax: plain,
+  },
   ...{ softplus: plain, sqrt: plain, square: plain, tanh: plain },
   ...{
     add: binary,
@@ -334,7 +346,7 @@ describe("functions of tensors", () => {
     expectRefusal(() => checkpoint(3 as Anything, [x]), "checkpoint");
   });
 
-  it("adamWStep, which works on addresses", () => {
+  it("what works in place", () => {
     const step = {
       ...{ parameter: x, gradient: x, firstMoment: x, secondMoment: x },
       step: 1,
@@ -347,6 +359,15 @@ describe("functions of tensors", () => {
     for (const key of ["learningRate", "beta1", "beta2", "eps", "weightDecay", "step"])
       for (const wrong of WRONG.epsilon)
         expectRefusal(() => adamWStep({ ...task, [key]: wrong }), "adamWStep");
+    for (const wrong of [...WRONG.tensor, row, Tensor.ones([2, 2], "float64")]) {
+      expectRefusal(() => addInto(x, wrong), "addInto");
+      expectRefusal(() => moveToward(x, wrong, 0.5), "moveToward");
+    }
+    for (const wrong of WRONG.tensor) expectRefusal(() => scaleInPlace(wrong, 2), "scaleInPlace");
+    for (const wrong of [undefined, "2", NaN, Infinity]) {
+      expectRefusal(() => scaleInPlace(x, wrong as Anything), "scaleInPlace");
+      expectRefusal(() => moveToward(x, x, wrong as Anything), "moveToward");
+    }
   });
 });
 

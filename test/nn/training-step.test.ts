@@ -28,7 +28,7 @@ class Net extends Module {
 describe("TrainingStep", () => {
   test.prop([fc.nat(), fc.integer({ min: 1, max: 9 })], { numRuns: 20 })(
     "does what the eager step does, bit for bit",
-    (seed, rows) => {
+    async (seed, rows) => {
       using _ = new Scope();
       const [eager, captured] = [new Net(0), new Net(0)].map((net) => net.init(new Random(seed)));
       const [a, b] = [eager, captured].map((net) => new AdamW(net.namedParameters(), options));
@@ -39,7 +39,7 @@ describe("TrainingStep", () => {
         const batch = draw();
         const loss = eager.loss(...batch);
         a.step(grad(loss, a.parameters), 0.01);
-        expect(step.run(batch, 0.01)).toEqual({ loss: loss.item(), parts: {}, gradientNorm: null });
+        expect(await step.run(batch, 0.01)).toEqual({ loss: loss.item(), parts: {}, gradientNorm: null });
       }
       expect(captured.stateDict()).toEqual(eager.stateDict());
       for (const owner of [a, b, eager, captured]) owner.dispose();
@@ -48,7 +48,7 @@ describe("TrainingStep", () => {
 
   test.prop([fc.nat(), fc.integer({ min: 1, max: 4 }), fc.double({ min: 1e-3, max: 1, noNaN: true })], {
     numRuns: 20,
-  })("accumulates, clips and reports as spelled out by hand, masks included", (seed, batches, clip) => {
+  })("accumulates, clips and reports as spelled out by hand, masks included", async (seed, batches, clip) => {
     using _ = new Scope();
     const [eager, captured] = [new Net(0.3), new Net(0.3)].map((net) => net.init(new Random(seed)).train());
     const [a, b] = [eager, captured].map((net) => new AdamW(net.namedParameters(), options));
@@ -75,15 +75,24 @@ describe("TrainingStep", () => {
           sums[i] = g && Float32Array.from(g.data, (value, j) => (sums[i]?.[j] ?? 0) + value);
         });
       }
-      const mean = sums.map((sum) => sum?.map((value) => value * (batches > 1 ? 1 / batches : 1)) ?? null);
-      const squares = mean.flatMap((g) => Array.from(g ?? [], (value) => value * value));
-      const norm = Math.sqrt(squares.reduce((sum, square) => sum + square, 0));
+      // Factors reach the device as float32 numbers, and each gradient's own norm comes back as one.
+      const length = (xs: ArrayLike<number>): number =>
+        Math.sqrt(Array.from(xs).reduce((s, x) => s + x * x, 0));
+      const share = Math.fround(1 / batches);
+      const mean = sums.map((sum) => sum?.map((value) => value * share) ?? null);
+      const norm = length(mean.flatMap((g) => (g ? [Math.fround(length(g))] : [])));
+      const factor = norm > clip ? Math.fround(clip / norm) : 1;
       const gradients = mean.map(
-        (g, i) => g && Tensor.from(norm > clip ? g.map((v) => v * (clip / norm)) : g, a.parameters[i].shape),
+        (g, i) =>
+          g &&
+          Tensor.from(
+            g.map((v) => v * factor),
+            a.parameters[i].shape,
+          ),
       );
       a.step(gradients, 0.01);
-      for (const batch of given.slice(0, -1)) step.accumulate(batch);
-      const result = step.run(given.at(-1) as Tensor[], 0.01);
+      for (const batch of given.slice(0, -1)) await step.accumulate(batch);
+      const result = await step.run(given.at(-1) as Tensor[], 0.01);
       const average = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / batches;
       expect(result.loss).toBe(average(losses));
       expect(result.parts).toEqual({ size: average(given.map(([x]) => x.square().mean().item())) });
@@ -93,7 +102,7 @@ describe("TrainingStep", () => {
     for (const owner of [a, b, eager, captured]) owner.dispose();
   });
 
-  it("computes gradients of weights whose input is a constant, which plans lay out for a product", () => {
+  it("computes gradients of weights whose input is a constant, which plans lay out for a product", async () => {
     using _ = new Scope();
     const [eager, captured] = [1, 1].map((seed) => new Linear(8, 4).init(new Random(seed)));
     const constant = new Random(2).normals([1, 8]);
@@ -102,23 +111,22 @@ describe("TrainingStep", () => {
     const [a, b] = [eager, captured].map((linear) => new AdamW(linear.namedParameters(), options));
     using step = new TrainingStep((x) => loss(captured, x), b, [x]);
     a.step(grad(loss(eager, x), a.parameters), 0.1);
-    step.run([x], 0.1);
+    await step.run([x], 0.1);
     expect(captured.stateDict()).toEqual(eager.stateDict());
     for (const owner of [a, b, eager, captured]) owner.dispose();
   });
 
-  it("leaves a gradient that is a constant of the plan as it is when it clips", () => {
+  it("leaves a gradient that is a constant of the plan as it is when it clips", async () => {
     using _ = new Scope();
     const p = Tensor.zeros([2]).tracked();
     const optimizer = new AdamW([["p", p]], { weightDecay: 0 });
     const x = Tensor.ones([1]);
     using step = new TrainingStep((x) => p.sum().add(x.sum()), optimizer, [x], { clip: 0.5 });
-    const norms = Array.from({ length: 3 }, () => step.run([x], 0).gradientNorm);
-    for (const norm of norms) expect(norm).toBe(Math.SQRT2);
+    for (let i = 0; i < 3; i++) expect((await step.run([x], 0)).gradientNorm).toBe(Math.fround(Math.SQRT2));
     optimizer.dispose();
   });
 
-  it("draws new dropout masks at each replay, the same again from a restored stream", () => {
+  it("draws new dropout masks at each replay, the same again from a restored stream", async () => {
     using _ = new Scope();
     const net = new Net(0.5).init(new Random(1)).train();
     const optimizer = new AdamW(net.namedParameters(), options);
@@ -129,13 +137,18 @@ describe("TrainingStep", () => {
     };
     const { step, masks } = start();
     // At rate 0 nothing but the masks changes.
-    const losses = Array.from({ length: 6 }, () => step.run(batch, 0).loss);
+    const lossesOf = async (step: TrainingStep, count: number): Promise<number[]> => {
+      const losses: number[] = [];
+      for (let i = 0; i < count; i++) losses.push((await step.run(batch, 0)).loss);
+      return losses;
+    };
+    const losses = await lossesOf(step, 6);
     expect(new Set(losses).size).toBeGreaterThan(3);
     const { state } = masks;
-    const goingOn = [step.run(batch, 0).loss, step.run(batch, 0).loss];
+    const goingOn = await lossesOf(step, 2);
     const later = start(); // as another process would
     later.masks.restore(state);
-    expect([later.step.run(batch, 0).loss, later.step.run(batch, 0).loss]).toEqual(goingOn);
+    expect(await lossesOf(later.step, 2)).toEqual(goingOn);
     for (const owner of [step, later.step]) owner[Symbol.dispose]();
     optimizer.dispose();
     net.dispose();
@@ -163,12 +176,12 @@ describe("TrainingStep", () => {
         batch(),
         { masks: new Random(4) },
       );
-    const failing = (inputs: readonly Tensor[]): NonFiniteError => {
+    const failing = async (inputs: readonly Tensor[]): Promise<NonFiniteError> => {
       using optimizer = disposing(new AdamW(net.namedParameters(), options));
       using step = start(optimizer);
       const before = net.stateDict();
       try {
-        step.run(inputs, 0.01);
+        await step.run(inputs, 0.01);
       } catch (error) {
         expect(net.stateDict()).toEqual(before);
         return error as NonFiniteError;
@@ -176,11 +189,11 @@ describe("TrainingStep", () => {
       throw new Error("expected an error");
     };
 
-    it("names the first op that made one, and the parameter before it; nothing is updated", () => {
+    it("names the first op that made one, and the parameter before it; nothing is updated", async () => {
       using _ = new Scope();
       const inputs = batch();
       inputs[0].data.fill(1e4);
-      const error = failing(inputs);
+      const error = await failing(inputs);
       expect(error).toBeInstanceOf(NonFiniteError);
       expect(error.message).toMatch(
         /expected a finite loss, got Infinity: op exp makes Infinity at \d+ of \(4, 8\)/,
@@ -189,25 +202,27 @@ describe("TrainingStep", () => {
       expect(error.inputs[0]).toEqual({ dtype: "F32", shape: [4, 6], data: new Float32Array(24).fill(1e4) });
     });
 
-    it("names the input or the parameter that held it", () => {
+    it("names the input or the parameter that held it", async () => {
       using _ = new Scope();
       const inputs = batch();
       inputs[1].data[7] = Number.NaN;
-      expect(failing(inputs).message).toContain("input 1 (4, 3) holds NaN at 7");
+      expect((await failing(inputs)).message).toContain("input 1 (4, 3) holds NaN at 7");
       const { bias } = net.second as { bias: Tensor };
       const [kept] = bias.data;
       bias.data[0] = Number.POSITIVE_INFINITY;
-      expect(failing(batch()).message).toContain("parameter second.bias holds Infinity at 0");
+      expect((await failing(batch())).message).toContain("parameter second.bias holds Infinity at 0");
       bias.data[0] = kept;
     });
 
-    it("finds a gradient that is not finite where the norm is measured", () => {
+    it("finds a gradient that is not finite where the norm is measured", async () => {
       using _ = new Scope();
       const p = Tensor.zeros([1]).tracked();
       const optimizer = new AdamW([["p", p]]);
       const x = Tensor.ones([1]);
       using step = new TrainingStep((x) => p.sqrt().mul(x).sum(), optimizer, [x], { clip: Infinity });
-      expect(() => step.run([x], 0.1)).toThrow(/expected a finite gradient norm, got .*: op \w+ makes/);
+      await expect(step.run([x], 0.1)).rejects.toThrow(
+        /expected a finite gradient norm, got .*: op \w+ makes/,
+      );
       expect(p.data[0]).toBe(0);
       optimizer.dispose();
     });
@@ -227,20 +242,32 @@ describe("TrainingStep", () => {
     optimizer.dispose();
   });
 
-  it("holds the heap flat", () => {
+  it("takes one batch after the other", async () => {
+    using _ = new Scope();
+    const p = Tensor.ones([2]).tracked();
+    const optimizer = new AdamW([["p", p]]);
+    const x = Tensor.ones([2]);
+    using step = new TrainingStep((x) => p.mul(x).sum(), optimizer, [x]);
+    const first = step.run([x], 0);
+    await expect(step.accumulate([x])).rejects.toThrow("expected the batch before to be done");
+    expect((await first).loss).toBe(2);
+    optimizer.dispose();
+  });
+
+  it("holds the heap flat", async () => {
     using _ = new Scope();
     const net = new Net(0.1).init(new Random(1)).train();
     const optimizer = new AdamW(net.namedParameters(), options);
     const batch = [new Random(2).normals([5, 6]), new Random(3).normals([5, 3])];
     const masks = new Random(4);
     using step = new TrainingStep((a, b) => net.loss(a, b), optimizer, batch, { masks, clip: 0.1 });
-    const update = (): void => {
-      step.accumulate(batch);
-      step.run(batch, 1e-3);
+    const update = async (): Promise<void> => {
+      await step.accumulate(batch);
+      await step.run(batch, 1e-3);
     };
-    update();
+    await update();
     const { live } = heapUsage();
-    for (let i = 0; i < 100; i++) update();
+    for (let i = 0; i < 100; i++) await update();
     expect(heapUsage().live).toBe(live);
     optimizer.dispose();
     net.dispose();

@@ -31,13 +31,15 @@ export class GroundingLearner implements Trained, Disposable {
     const asked = performance.now();
     const batch = await this.#feed.next();
     let waited = performance.now() - asked;
-    return tidy(() => {
-      const began = performance.now();
-      const inputs = batch();
-      waited += performance.now() - began;
+    const began = performance.now();
+    const inputs = tidy(batch);
+    waited += performance.now() - began;
+    try {
       this.#step ??= new TrainingStep((...all) => lossOf(this.module, all as Inputs), this.optimizer, inputs);
-      return { ...this.#step.run(inputs, lr), waited };
-    });
+      return { ...(await this.#step.run(inputs, lr)), waited };
+    } finally {
+      for (const x of inputs) x.dispose();
+    }
   }
 
   [Symbol.dispose](): void {

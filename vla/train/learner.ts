@@ -1,5 +1,5 @@
 import { Random, type Tensor, tidy } from "../../core/index.ts";
-import { AdamW, Ema, Module, type StepResult, TrainingStep } from "../../nn/index.ts";
+import { AdamW, Ema, Module, TrainingStep } from "../../nn/index.ts";
 import type { Decoder, Noise } from "../decoder.ts";
 import type { Florence2 } from "../florence2/model.ts";
 import { isDecayed } from "../nina/training.ts";
@@ -67,16 +67,20 @@ export class Learner implements Trained, Disposable {
       const asked = performance.now();
       const batch = await this.#stream.next();
       waited += performance.now() - asked;
-      const result = tidy(() => {
-        const began = performance.now();
+      const began = performance.now();
+      const { inputs, noise } = tidy(() => {
         const inputs = batch();
-        const noise = this.#decoder.drawNoise(inputs[0].shape[0], this.randoms.noise);
-        const all = [...inputs, ...Object.values(noise)];
-        waited += performance.now() - began;
-        this.#step ??= this.#capture(all, Object.keys(noise));
-        return part < accumulate ? this.#step.accumulate(all) : this.#step.run(all, lr);
+        return { inputs, noise: this.#decoder.drawNoise(inputs[0].shape[0], this.randoms.noise) };
       });
-      if (result) return { ...(result as StepResult), waited };
+      const all: Tensor[] = [...inputs, ...Object.values(noise)];
+      waited += performance.now() - began;
+      try {
+        this.#step ??= this.#capture(all, Object.keys(noise));
+        if (part === accumulate) return { ...(await this.#step.run(all, lr)), waited };
+        await this.#step.accumulate(all);
+      } finally {
+        for (const x of all) x.dispose();
+      }
     }
   }
 

@@ -11,41 +11,15 @@ import { F32x4, type I32, load } from "./values.ts";
 /** Numbers per tile; a multiple of four. */
 const CHUNK = 4096;
 
-export interface AdamWStep {
-  /** Updated in place, like both moments; all four have the same size. */
-  readonly parameter: Block;
-  readonly gradient: Block;
-  readonly firstMoment: Block;
-  readonly secondMoment: Block;
-  readonly learningRate: number;
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly eps: number;
-  readonly weightDecay: number;
-  /** Steps done including this one, from 1. */
-  readonly step: number;
-}
-
 /**
- * m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g²,
- * p ← (1 − rate · decay)p − rate · m/(1 − β₁ᵗ) / (√(v/(1 − β₂ᵗ)) + eps)
+ * m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², p ← keep · p − rate · m / (√v · correction + ε) for `blocks` p, g, m, v and
+ * `numbers` keep, β₁, 1 − β₁, β₂, 1 − β₂, rate, correction, ε.
  */
-export function adamWWasm(task: AdamWStep): Ready | null {
-  const { parameter, gradient, firstMoment, secondMoment, learningRate, beta1, beta2, step } = task;
-  const blocks = [parameter, gradient, firstMoment, secondMoment];
-  if (parameter.size === 0 || blocks.some((x) => x.dtype !== "float32")) return null;
-  if (blocks.some((x) => x.size !== parameter.size)) {
-    throw new Error(
-      `adamWWasm: expected four blocks of one size, got ${blocks.map((x) => x.size).join(", ")}`,
-    );
-  }
-  const numbers = [
-    ...[1 - learningRate * task.weightDecay, beta1, 1 - beta1, beta2, 1 - beta2],
-    ...[learningRate / (1 - beta1 ** step), 1 / Math.sqrt(1 - beta2 ** step), task.eps],
-  ];
-  const args = [...blocks.map((x) => addressOf(x)), parameter.size, ...bitsOf(numbers)];
+export function adamWWasm(blocks: readonly Block[], numbers: readonly number[]): Ready {
+  const { size } = blocks[0];
+  const args = [...blocks.map(addressOf), size, ...bitsOf(numbers)];
   const code = kernel("adamw", args.length, adamWCode);
-  return wasmCall(code, args, Math.ceil(parameter.size / CHUNK), parameter.size * 0.001);
+  return wasmCall(code, args, Math.ceil(size / CHUNK), size * 0.001);
 }
 
 function adamWCode({ f, args, tileBegin, tileEnd, madd, nmadd }: KernelCode): void {

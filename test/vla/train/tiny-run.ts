@@ -51,18 +51,19 @@ export function tinyRun(folder: string, steps: number): TrainingRun & Disposable
       startFactor: 0,
       endFactor: 0,
     }),
-    update: (step, lr) =>
-      tidy(() => {
-        const batches = [batch(2 * step), batch(2 * step + 1)];
-        captured ??= new TrainingStep(
-          (features, actions, action) => decoder.loss(actions, decoder.condition(features), { action }),
-          optimizer,
-          batches[0],
-          { masks: randoms.masks, clip: 1 },
-        );
-        captured.accumulate(batches[0]);
-        return { ...captured.run(batches[1], lr), waited: 0 };
-      }),
+    async update(step, lr) {
+      const batches = tidy(() => [batch(2 * step), batch(2 * step + 1)]);
+      captured ??= new TrainingStep(
+        (features, actions, action) => decoder.loss(actions, decoder.condition(features), { action }),
+        optimizer,
+        batches[0],
+        { masks: randoms.masks, clip: 1 },
+      );
+      await captured.accumulate(batches[0]);
+      const result = await captured.run(batches[1], lr);
+      for (const x of batches.flat()) x.dispose();
+      return { ...result, waited: 0 };
+    },
     // Near the end it is worse again, so that `best` is not `last`.
     evaluate: async (step) => ({
       score: -Math.abs(step - 0.6 * steps),
