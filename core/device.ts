@@ -69,13 +69,20 @@ export interface Computation<A> {
   readonly name: string;
   /**
    * What one element of the output is; every device prints its kernels from it. `operands` are the inputs, then what the
-   * host makes. An op with `params` reads nothing else of its attributes here, and other attributes are plain data.
+   * host makes. Calls with equal shapes and `structure` share what is printed.
    */
   readonly formula?: (operands: readonly Operand[], attrs: A, param: (i: number) => Expr) => Operand;
   /** Numbers that may be others at each call without changing the formula, which reads them as `param(i)`. */
   params?(attrs: A): readonly number[];
+  /** What the formula reads of the attributes, as plain data: nothing if there are params, else all unless given. */
+  structure?(attrs: A): unknown;
   /** Numbers that the host makes for the formula to read. */
   hosted?(ins: readonly Block[], attrs: A): readonly Hosted[];
+  /**
+   * Throws for numbers that the formula relies on, such as those of rows that do not exist. Called at each run where the
+   * host can look at the inputs' numbers.
+   */
+  check?(ins: readonly Block[], attrs: A): void;
   readonly kernels?: {
     /** The meaning, in plain TypeScript, for every dtype; for ops without a formula. */
     js(out: Block, ins: readonly Block[], attrs: A): void;

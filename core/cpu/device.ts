@@ -41,7 +41,12 @@ export const cpu: Device = {
   prepare<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): Ready {
     const fast =
       usesFastKernels() && out.dtype !== "float64" ? fastFor(op)?.kernel(out, ins, attrs) : undefined;
-    return fast ?? plainKernel(op, out, ins, attrs);
+    const kernel = fast ?? plainKernel(op, out, ins, attrs);
+    if (!op.check) return kernel;
+    return () => {
+      op.check?.(ins, attrs); // at each run: a plan's numbers change from call to call
+      kernel();
+    };
   },
 
   capture(trace: Trace): Program {

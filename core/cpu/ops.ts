@@ -11,7 +11,7 @@ import { op as concat } from "../ops/concat.ts";
 import { op as depthwiseConv, tapsOp as depthwiseTaps } from "../ops/depthwise-conv.ts";
 import { op as dropout, thresholdOf } from "../ops/dropout.ts";
 import { op as frozenLinear, named } from "../ops/frozen-linear.ts";
-import { checkIds, op as gatherRows, scatter as scatterRows } from "../ops/gather-rows.ts";
+import { op as gatherRows, scatter as scatterRows } from "../ops/gather-rows.ts";
 import { op as layerNorm, slopeOp as layerNormSlope, sumsOp as layerNormSums } from "../ops/layer-norm.ts";
 import { op as linear } from "../ops/linear.ts";
 import { op as matmul, sizes } from "../ops/matmul.ts";
@@ -102,26 +102,9 @@ serve(fold, {
     foldWasm({ kernel, stride, padding, map: out, patches: y }),
 });
 
-serve(gatherRows, {
-  kernel(out, [table, ids]) {
-    const gather = gatherRowsWasm(out, table, ids);
-    if (!gather) return null;
-    return () => {
-      checkIds(ids, table.shape[0], "gatherRows"); // a plan's ids change from call to call
-      gather();
-    };
-  },
-});
-
+serve(gatherRows, { kernel: (out, [table, ids]) => gatherRowsWasm(out, table, ids) });
 serve(scatterRows, {
-  kernel(out, [rows, ids], { count, padding }) {
-    const scatter = scatterRowsWasm(out, rows, ids, padding);
-    if (!scatter) return null;
-    return () => {
-      checkIds(ids, count, "scatterRows");
-      scatter();
-    };
-  },
+  kernel: (out, [rows, ids], { padding }) => scatterRowsWasm(out, rows, ids, padding),
 });
 
 // Rows.

@@ -77,6 +77,9 @@ export class Expr {
   static input(index: number): Expr {
     return new Expr({ kind: "input", index });
   }
+  static constant(value: number): Expr {
+    return new Expr({ kind: "const", value });
+  }
   static param(index: number): Expr {
     return new Expr({ kind: "param", index });
   }

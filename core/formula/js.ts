@@ -235,7 +235,7 @@ class Printer {
     return value.inline ? this.#expression(value, block, lane) : this.#name(value, lane);
   }
 
-  #expression({ node, parts }: Value, block: Block, lane: number): string {
+  #expression({ node, parts, free }: Value, block: Block, lane: number): string {
     const part = (i: number): string => this.#value(parts[i], block, lane);
     switch (node.kind) {
       case "input":
@@ -253,8 +253,13 @@ class Printer {
         return `(${part(0)} ${OPERATORS[node.name]} ${part(1)})`;
       case "select":
         return `(${part(0)} < ${part(1)} ? ${part(2)} : ${part(3)})`;
-      case "read":
-        return `${this.#source(node.source)}[${this.#index(node.at, block, lane)}]`;
+      case "read": {
+        const text = `${this.#source(node.source)}[${this.#index(node.at, block, lane)}]`;
+        // Once for all neighbours that have it in common: the engine would load it for each.
+        return this.#lanes > 1 && !free.has(this.#side?.variable as Variable)
+          ? this.#head(block, text)
+          : text;
+      }
       case "choose": {
         const [a, b] = [node.a, node.b].map((x) => this.#index(x, block, lane));
         return `(${a} ${node.test === "less" ? "<" : "==="} ${b} ? ${part(0)} : ${part(1)})`;

@@ -68,6 +68,16 @@ export class Operand {
     return new Operand(this.source, shape);
   }
 
+  /** The same elements as a matrix, whose rows are the last axis; a scalar is one row of one number. */
+  rows(): Operand {
+    return this.as([sizeOf(this.shape.slice(0, -1)), this.shape.at(-1) ?? 1]);
+  }
+
+  /** The same elements under three axes: those before an axis as one, the axis, and those after it as one. */
+  along(axis: number): Operand {
+    return this.as([sizeOf(this.shape.slice(0, axis)), this.shape[axis], sizeOf(this.shape.slice(axis + 1))]);
+  }
+
   #flat(places: readonly Whole[]): Index {
     if (places.length !== this.shape.length) {
       throw new Error(

@@ -65,12 +65,22 @@ function replace(
 
 const NONE: readonly number[] = [];
 
-/** Equal for calls that one compiled formula serves. */
-function keyOf<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): string {
+/** Equal for calls of an op that one printed formula serves. */
+export function keyOf<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): string {
   let key: string = out.dtype;
   for (const x of ins) {
     key += x.dtype;
     for (const length of x.shape) key += `,${length}`;
   }
-  return op.params || attrs === undefined ? key : key + JSON.stringify(attrs);
+  if (op.hosted) for (const { shape } of op.hosted(ins, attrs)) key += `;${shape}`;
+  const structure = op.structure ? op.structure(attrs) : op.params ? undefined : attrs;
+  return structure === undefined ? key : `${key} ${textOf(structure)}`;
+}
+
+/** Plain data as text, in less time than JSON takes. */
+function textOf(data: unknown): string {
+  if (typeof data !== "object" || data === null) return `${data}`;
+  let text = "(";
+  for (const name in data) text += `${name} ${textOf((data as Record<string, unknown>)[name])},`;
+  return `${text})`;
 }

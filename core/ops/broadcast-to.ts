@@ -1,13 +1,6 @@
+import { each } from "../formula/launch.ts";
 import { apply, defineOp } from "../op.ts";
-import {
-  broadcastShapes,
-  broadcastStrides,
-  checkShape,
-  eachRow,
-  type Shape,
-  sameShape,
-  showShape,
-} from "../shape.ts";
+import { broadcastShapes, checkShape, type Shape, sameShape, showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
 export const op = defineOp<Shape>({
@@ -18,16 +11,7 @@ export const op = defineOp<Shape>({
     }
     return to;
   },
-  kernels: {
-    js(out, [x], to) {
-      const strides = broadcastStrides(x.shape, to);
-      const [X, Y] = [x.data, out.data];
-      const step = strides.at(-1) ?? 0;
-      eachRow(to, [strides], (at, count, [start]) => {
-        for (let i = 0; i < count; i++) Y[at + i] = X[start + i * step];
-      });
-    },
-  },
+  formula: ([x], to) => each(to, (...at) => x.stretched(...at)),
   integers: true,
   backward: (dy, [x]) => [dy.sumTo(x.shape)],
   samples: [

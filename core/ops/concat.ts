@@ -1,5 +1,7 @@
+import type { Expr } from "../formula/expr.ts";
+import { each } from "../formula/launch.ts";
 import { apply, defineOp } from "../op.ts";
-import { resolveAxis, sameShape, showShape, sizeOf } from "../shape.ts";
+import { resolveAxis, sameShape, showShape } from "../shape.ts";
 import { checkTensors, type Tensor } from "../tensor.ts";
 
 export const op = defineOp<number>({
@@ -20,19 +22,19 @@ export const op = defineOp<number>({
       ins.reduce((total, x) => total + x.shape[axis], 0),
     );
   },
-  kernels: {
-    js(out, ins, axis) {
-      const inner = sizeOf(out.shape.slice(axis + 1));
-      const stride = out.shape[axis] * inner;
-      let column = 0;
-      for (const x of ins) {
-        const count = x.shape[axis] * inner;
-        for (let o = 0, at = 0; at < x.size; o++, at += count) {
-          out.data.set(x.data.subarray(at, at + count), o * stride + column);
-        }
-        column += count;
-      }
-    },
+  formula(operands, axis) {
+    const parts = operands.map((x) => x.along(axis));
+    const [outer, , inner] = parts[0].shape;
+    const total = parts.reduce((sum, part) => sum + part.shape[1], 0);
+    return each([outer, total, inner], (o, i, k) => {
+      /** What stands at place i, which is not in the parts before part n; these end at `start`. */
+      const from = (n: number, start: number): Expr => {
+        const end = start + parts[n].shape[1];
+        const own = parts[n].at(o, i.sub(start), k);
+        return n === parts.length - 1 ? own : i.lessThan(end, own, from(n + 1, end));
+      };
+      return from(0, 0);
+    });
   },
   integers: true,
   backward(dy, ins, _out, axis) {

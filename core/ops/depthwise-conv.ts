@@ -1,3 +1,6 @@
+import type { Expr } from "../formula/expr.ts";
+import type { Index } from "../formula/indices.ts";
+import { each, type Operand, sum } from "../formula/launch.ts";
 import { apply, defineOp, type Op } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 import { concat } from "./concat.ts";
@@ -9,17 +12,10 @@ export const op = defineOp({
     weight.dims(`3 3 ${C}`, "depthwiseConv: weight");
     return x.shape;
   },
-  kernels: {
-    js(out, [x, weight]) {
-      const [B, H, W, C] = x.shape;
-      const sums = new Float64Array(out.size);
-      const [X, taps] = [x.data, weight.data];
-      eachTap(B, H, W, (here, there, tap) => {
-        for (let c = 0; c < C; c++) sums[here * C + c] += X[there * C + c] * taps[tap * C + c];
-      });
-      out.data.set(sums);
-    },
-  },
+  formula: ([x, weight]) =>
+    each(x.shape, (b, row, column, c) =>
+      sum(3, (i) => sum(3, (j) => pixel(x, b, row.add(i), column.add(j), c).mul(weight.at(i, j, c)))),
+    ),
   backward(dy, [x, weight], _out, _attrs, wants) {
     return [
       wants[0] ? dy.depthwiseConv(flipped(weight)) : null,
@@ -55,16 +51,15 @@ function flipped(weight: Tensor): Tensor {
 export const tapsOp: Op<void> = defineOp({
   name: "depthwiseConvTaps",
   shape: ([x]) => [3, 3, x.shape[3]],
-  kernels: {
-    js(out, [x, dy]) {
-      const [B, H, W, C] = x.shape;
-      const sums = new Float64Array(9 * C);
-      const [X, D] = [x.data, dy.data];
-      eachTap(B, H, W, (here, there, tap) => {
-        for (let c = 0; c < C; c++) sums[tap * C + c] += X[there * C + c] * D[here * C + c];
-      });
-      out.data.set(sums);
-    },
+  formula([x, dy]) {
+    const [B, H, W, C] = x.shape;
+    return each([3, 3, C], (i, j, c) =>
+      sum(B, (b) =>
+        sum(H, (row) =>
+          sum(W, (column) => pixel(x, b, row.add(i), column.add(j), c).mul(dy.at(b, row, column, c))),
+        ),
+      ),
+    );
   },
   // Linear in each of the two.
   backward: (r, [x, dy], _out, _attrs, wants) => [
@@ -93,22 +88,12 @@ export const tapsOp: Op<void> = defineOp({
   ],
 });
 
-/** Calls `visit` for each pixel and each tap that lies inside the map, with the numbers of both pixels. */
-function eachTap(
-  B: number,
-  H: number,
-  W: number,
-  visit: (here: number, there: number, tap: number) => void,
-): void {
-  for (let b = 0; b < B; b++)
-    for (let row = 0; row < H; row++)
-      for (let column = 0; column < W; column++)
-        for (let tap = 0; tap < 9; tap++) {
-          const [y, z] = [row + Math.floor(tap / 3) - 1, column + (tap % 3) - 1];
-          if (y < 0 || y >= H || z < 0 || z >= W) continue;
-          visit((b * H + row) * W + column, (b * H + y) * W + z, tap);
-        }
-}
+/** The pixel above and to the left of a place, 0 outside of the map: tap (1, 1) of a pixel is the pixel itself. */
+const pixel = (map: Operand, b: Index, row: Index, column: Index, c: Index): Expr => {
+  const [, H, W] = map.shape;
+  const [y, x] = [row.sub(1), column.sub(1)];
+  return y.within(H, x.within(W, map.at(b, y, x, c), 0), 0);
+};
 
 /**
  * 3×3 convolution of each channel by itself, stride 1, padding 1:

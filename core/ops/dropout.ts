@@ -1,4 +1,5 @@
 import { checkShare, refuse } from "../check.ts";
+import { each } from "../formula/launch.ts";
 import { apply, defineOp } from "../op.ts";
 import { philox, Random, type Stretch } from "../random.ts";
 import type { Tensor } from "../tensor.ts";
@@ -18,26 +19,13 @@ export const thresholdOf = (p: number): number => Math.round(p * 65_536);
 export const op = defineOp<Mask>({
   name: "dropout",
   shape: ([x]) => x.shape,
-  kernels: {
-    js(out, [x], { p, stretch: { key, first, rest } }) {
-      const [threshold, factor] = [thresholdOf(p), 1 / (1 - p)];
-      const [X, Y] = [x.data, out.data];
-      const words = Array.from({ length: 4 }, () => new Uint32Array(4)); // of the group's blocks
-      for (let i = 0; i < x.size; i++) {
-        const place = i % GROUP;
-        if (place === 0) {
-          words.forEach((block, lane) => {
-            philox(block, [first + (i / GROUP) * 4 + lane, ...rest], key);
-          });
-        }
-        // The group's numbers are taken from its four blocks in turn, first the low halves of their first words.
-        const half = place >> 2;
-        const word = words[place & 3][half >> 1];
-        const bits = half & 1 ? word >>> 16 : word & 0xffff;
-        Y[i] = bits < threshold ? 0 : factor * X[i];
-      }
-    },
+  // Devices have no integers of 64 bits, which Philox multiplies to: the host makes the mask.
+  formula([x, kept], _mask, param) {
+    const [from, mask] = [x, kept].map((operand) => operand.as([x.size]));
+    return each([x.size], (i) => mask.at(i).lessThan(1, 0, from.at(i).mul(param(0))));
   },
+  params: ({ p }) => [1 / (1 - p)],
+  hosted: ([x], mask) => [{ shape: x.shape, numbers: () => maskOf(x.size, mask) }],
   volatile: true,
   backward: (dy, _ins, _out, mask) => [masked(dy, mask)], // linear: the same mask again
   samples: [
@@ -45,6 +33,27 @@ export const op = defineOp<Mask>({
     { ins: [[67]], attrs: { p: 0.1, stretch: { key: [7, 0], first: 0, rest: [0, 1, 0] } } },
   ],
 });
+
+/** 1 for each number that is kept, else 0. */
+function maskOf(size: number, { p, stretch: { key, first, rest } }: Mask): Float32Array {
+  const threshold = thresholdOf(p);
+  const mask = new Float32Array(size);
+  const words = Array.from({ length: 4 }, () => new Uint32Array(4)); // of the group's blocks
+  for (let i = 0; i < size; i++) {
+    const place = i % GROUP;
+    if (place === 0) {
+      words.forEach((block, lane) => {
+        philox(block, [first + (i / GROUP) * 4 + lane, ...rest], key);
+      });
+    }
+    // The group's numbers are taken from its four blocks in turn, first the low halves of their first words.
+    const half = place >> 2;
+    const word = words[place & 3][half >> 1];
+    const bits = half & 1 ? word >>> 16 : word & 0xffff;
+    mask[i] = bits < threshold ? 0 : 1;
+  }
+  return mask;
+}
 
 const masked = (x: Tensor, mask: Mask): Tensor => apply(op, [x], mask);
 

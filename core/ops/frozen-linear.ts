@@ -1,5 +1,5 @@
 import { checkInteger, checkOptions, refuse } from "../check.ts";
-import type { Block } from "../device.ts";
+import { each, sum } from "../formula/launch.ts";
 import { FrozenWeights } from "../frozen-weights.ts";
 import { apply, defineOp } from "../op.ts";
 import { showShape } from "../shape.ts";
@@ -22,7 +22,7 @@ interface Attrs {
 }
 
 /** The optional inputs by name. */
-export function named<T extends Block>(
+export function named<T>(
   ins: readonly T[],
   { bias, residual }: Attrs,
 ): { readonly x: T; readonly bias?: T; readonly residual?: T } {
@@ -56,28 +56,21 @@ export const op = defineOp<Attrs>({
     residual?.dims(`${G} ${M} ${N}`, "frozenLinear: residual");
     return [G, M, N];
   },
-  kernels: {
-    js(out, ins, attrs) {
-      const { x, bias, residual } = named(ins, attrs);
-      const [G, M, N] = out.shape;
-      const W = x.shape[2];
-      const K = attrs.weights.inputs;
-      const values = attrs.weights.values();
-      const R = bias?.shape[1] ?? 1;
-      for (let g = 0; g < G; g++) {
-        for (let m = 0; m < M; m++) {
-          const row = ((x.shape[0] === 1 ? 0 : g * M) + m) * W;
-          const biasRow = ((attrs.biasFrom + g) * R + Math.floor((m * R) / M)) * N;
-          for (let n = 0; n < N; n++) {
-            let sum = 0;
-            for (let k = 0; k < K; k++) sum += x.data[row + k] * values[(g * N + n) * K + k];
-            const at = (g * M + m) * N + n;
-            out.data[at] = sum + (bias?.data[biasRow + n] ?? 0) + (residual?.data[at] ?? 0);
-          }
-        }
-      }
-    },
+  formula(operands, attrs) {
+    const { x, bias, residual } = named(operands, attrs);
+    const weights = operands[operands.length - 1];
+    const [G, N, K] = weights.shape;
+    const [given, M] = x.shape;
+    return each([G, M, N], (g, m, n) => {
+      let y = sum(K, (k) => x.at(given === 1 ? 0 : g, m, k).mul(weights.at(g, n, k)));
+      if (bias) y = y.add(bias.at(g.add(attrs.biasFrom), m.div(M / bias.shape[1]), n));
+      return residual ? y.add(residual.at(g, m, n)) : y;
+    });
   },
+  structure: ({ bias, biasFrom, residual }) => [bias, biasFrom, residual],
+  hosted: (_ins, { weights }) => [
+    { shape: [weights.groups, weights.outputs, weights.inputs], numbers: () => weights.values() },
+  ],
   shared: ({ weights }) => weights,
   backward(dy, ins, _out, attrs, wants) {
     const { x, bias } = named(ins, attrs);

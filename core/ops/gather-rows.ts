@@ -1,10 +1,11 @@
 import { checkInteger } from "../check.ts";
 import type { Block } from "../device.ts";
+import { each, sum } from "../formula/launch.ts";
 import { apply, defineOp } from "../op.ts";
 import { type Shape, showShape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 
-export function checkIds(ids: Block, rows: number, who: string): void {
+function checkIds(ids: Block, rows: number, who: string): void {
   for (const id of ids.data) {
     if (id < 0 || id >= rows) throw new Error(`${who}: row ${id} does not exist in a table of ${rows} rows`);
   }
@@ -24,16 +25,11 @@ export const op = defineOp<number>({
       throw new Error(`gatherRows: expected int32 row numbers, got ${ids.dtype} ${showShape(ids.shape)}`);
     return table.dtype;
   },
-  kernels: {
-    js(out, [table, ids]) {
-      const C = table.shape[1];
-      const [from, to] = [table.data, out.data];
-      checkIds(ids, table.shape[0], "gatherRows");
-      ids.data.forEach((id, i) => {
-        to.set(from.subarray(id * C, (id + 1) * C), i * C);
-      });
-    },
+  formula([table, ids]) {
+    const [list, C] = [ids.as([ids.size]), table.shape[1]];
+    return each([ids.size, C], (i, c) => table.at(list.index(i), c));
   },
+  check: ([table, ids]) => checkIds(ids, table.shape[0], "gatherRows"),
   backward: (dy, [table, ids], _out, padding) => [
     apply(scatter, [dy, ids], { count: table.shape[0], padding }),
     null,
@@ -60,16 +56,15 @@ export const scatter = defineOp<Scatter>({
   name: "scatterRows",
   shape: ([rows], { count }): Shape => [count, rows.shape.at(-1) as number],
   dtype: ([rows]) => rows.dtype,
-  kernels: {
-    js(out, [rows, ids], { count, padding }) {
-      const C = out.shape[1];
-      const [from, to] = [rows.data, out.data.fill(0)];
-      checkIds(ids, count, "scatterRows");
-      ids.data.forEach((id, i) => {
-        if (id !== padding) for (let c = 0; c < C; c++) to[id * C + c] += from[i * C + c];
-      });
-    },
+  // Each row of the result looks for its number among the ids: no two places write to one.
+  formula([rows, ids], { count, padding }) {
+    const [list, from] = [ids.as([ids.size]), rows.rows()];
+    return each([count, from.shape[1]], (row, c) => {
+      const total = sum(ids.size, (i) => list.index(i).equals(row, from.at(i, c), 0));
+      return padding === NONE ? total : row.equals(padding, 0, total);
+    });
   },
+  check: ([, ids], { count }) => checkIds(ids, count, "scatterRows"),
   backward(dy, [, ids], _out, { count, padding }) {
     if (padding === NONE) return [dy.gatherRows(ids), null];
     const counted = Tensor.ones([count, 1], dy.dtype);

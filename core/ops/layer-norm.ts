@@ -1,4 +1,7 @@
 import { checkFinite } from "../check.ts";
+import { Expr } from "../formula/expr.ts";
+import type { Index } from "../formula/indices.ts";
+import { each, type Operand, sum } from "../formula/launch.ts";
 import { apply, defineOp, type Op } from "../op.ts";
 import { showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -15,15 +18,15 @@ export const op = defineOp<number>({
     }
     return x.shape;
   },
-  kernels: {
-    js(out, [x, gain, bias], eps) {
-      const C = gain.size;
-      const [X, Y, g, b] = [x.data, out.data, gain.data, bias.data];
-      eachNormalised(x, eps, (row, mean, scale) => {
-        for (let i = 0; i < C; i++) Y[row + i] = (X[row + i] - mean) * scale * g[i] + b[i];
-      });
-    },
+  formula([x, gain, bias], _eps, param) {
+    const rows = x.rows();
+    const [g, b] = [gain, bias].map((row) => row.as([gain.size]));
+    return each(rows.shape, (r, c) => {
+      const { normal } = normalised(rows, r, param(0));
+      return normal(c).mul(g.at(c)).add(b.at(c));
+    });
   },
+  params: (eps) => [eps],
   backward(dy, [x, gain, bias], _out, eps, wants) {
     const sums = wants[1] || wants[2] ? apply(sumsOp, [dy, x], eps) : null; // (2, C)
     return [
@@ -38,22 +41,14 @@ export const op = defineOp<number>({
   ],
 });
 
-/** Calls `visit` for each row of x with the row's start, its mean and 1 / √(variance + eps). */
-function eachNormalised(
-  x: Tensor,
-  eps: number,
-  visit: (row: number, mean: number, scale: number) => void,
-): void {
-  const C = x.shape[x.shape.length - 1];
-  const X = x.data;
-  for (let row = 0; row < x.size; row += C) {
-    let sum = 0;
-    for (let i = 0; i < C; i++) sum += X[row + i];
-    const mean = sum / C;
-    let squares = 0;
-    for (let i = 0; i < C; i++) squares += (X[row + i] - mean) ** 2;
-    visit(row, mean, 1 / Math.sqrt(squares / C + eps));
-  }
+/** Of row r of a matrix: its mean, 1 / √(variance + eps), and its numbers normalised. */
+function normalised(rows: Operand, r: Index, eps: Expr) {
+  const [, C] = rows.shape;
+  const mean = sum(C, (j) => rows.at(r, j)).div(C);
+  const centred = (j: Index): Expr => rows.at(r, j).sub(mean);
+  const variance = sum(C, (j) => centred(j).mul(centred(j))).div(C);
+  const scale = Expr.constant(1).div(variance.add(eps).sqrt());
+  return { mean, scale, normal: (j: Index): Expr => centred(j).mul(scale) };
 }
 
 /** The parts that derivatives are made of: x̂, the scale s (…, 1), and P v = v − mean v − x̂ mean(v ⊙ x̂), so that ∂x̂ = s P ∂x. */
@@ -70,25 +65,18 @@ function parts(x: Tensor, eps: number) {
 export const slopeOp: Op<number> = defineOp<number>({
   name: "layerNormSlope",
   shape: ([dy]) => dy.shape,
-  kernels: {
-    js(out, [dy, x, gain], eps) {
-      const C = gain.size;
-      const [X, D, G, Y] = [x.data, dy.data, gain.data, out.data];
-      eachNormalised(x, eps, (row, mean, scale) => {
-        let sum = 0;
-        let product = 0;
-        for (let i = 0; i < C; i++) {
-          const g = D[row + i] * G[i];
-          sum += g;
-          product += g * (X[row + i] - mean) * scale;
-        }
-        for (let i = 0; i < C; i++) {
-          const normal = (X[row + i] - mean) * scale;
-          Y[row + i] = (D[row + i] * G[i] - sum / C - (normal * product) / C) * scale;
-        }
-      });
-    },
+  formula([dy, x, gain], _eps, param) {
+    const [rows, slopes, g] = [x.rows(), dy.rows(), gain.as([gain.size])];
+    const [, C] = rows.shape;
+    return each(rows.shape, (r, c) => {
+      const { normal, scale } = normalised(rows, r, param(0));
+      const slope = (j: Index) => slopes.at(r, j).mul(g.at(j));
+      const mean = sum(C, slope).div(C);
+      const product = sum(C, (j) => slope(j).mul(normal(j))).div(C);
+      return slope(c).sub(mean).sub(normal(c).mul(product)).mul(scale);
+    });
   },
+  params: (eps) => [eps],
   backward(r, [dy, x, gain], _out, eps, wants) {
     const { normal, deviation, rowMean, project } = parts(x, eps);
     const pulled = project(r).div(deviation); // s P r, since P is symmetric
@@ -120,20 +108,20 @@ export const slopeOp: Op<number> = defineOp<number>({
 export const sumsOp: Op<number> = defineOp<number>({
   name: "layerNormSums",
   shape: ([, x]) => [2, x.shape[x.shape.length - 1]],
-  kernels: {
-    js(out, [dy, x], eps) {
-      const C = out.shape[1];
-      const [X, D] = [x.data, dy.data];
-      const sums = new Float64Array(2 * C);
-      eachNormalised(x, eps, (row, mean, scale) => {
-        for (let i = 0; i < C; i++) {
-          sums[i] += D[row + i] * (X[row + i] - mean) * scale;
-          sums[C + i] += D[row + i];
-        }
-      });
-      out.data.set(sums);
-    },
+  formula([dy, x], _eps, param) {
+    const [rows, slopes] = [x.rows(), dy.rows()];
+    const [R, C] = rows.shape;
+    const means = each([R], (r) => normalised(rows, r, param(0)).mean);
+    const scales = each([R], (r) => normalised(rows, r, param(0)).scale);
+    return each([2, C], (which, c) =>
+      sum(R, (r) => {
+        const normal = rows.at(r, c).sub(means.at(r)).mul(scales.at(r));
+        const slope = slopes.at(r, c);
+        return which.equals(0, slope.mul(normal), slope);
+      }),
+    );
   },
+  params: (eps) => [eps],
   backward(r, [dy, x], _out, eps, wants) {
     const C = r.shape[1];
     const [gain, bias] = [r.slice(0, 0, 1).reshape([C]), r.slice(0, 1, 2).reshape([C])];

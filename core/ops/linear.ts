@@ -1,4 +1,4 @@
-import { multiply } from "../multiply.ts";
+import { each, sum } from "../formula/launch.ts";
 import { apply, defineOp } from "../op.ts";
 import { showShape } from "../shape.ts";
 import { checkTensor, type Tensor } from "../tensor.ts";
@@ -11,13 +11,12 @@ export const op = defineOp({
       throw new Error(`linear: expected a bias of ${out} numbers, got ${showShape(bias.shape)}`);
     return x.shape.with(-1, out);
   },
-  kernels: {
-    js(out, [x, weight, bias]) {
-      const [N, K] = weight.shape;
-      const rows = { data: x.data, at: 0, row: K, column: 1 };
-      const columns = { data: weight.data, at: 0, row: 1, column: K };
-      multiply(out.data, 0, rows, columns, [out.size / N, K, N], bias.data);
-    },
+  formula([x, weight, bias]) {
+    const rows = x.rows();
+    const [N, K] = weight.shape;
+    return each([rows.shape[0], N], (r, n) =>
+      sum(K, (k) => rows.at(r, k).mul(weight.at(n, k))).add(bias.as([N]).at(n)),
+    );
   },
   backward(dy, [x, weight, bias], _out, _attrs, wants) {
     const rows = (y: Tensor): Tensor =>

@@ -1,8 +1,7 @@
 import { checkOptions, refuse } from "../check.ts";
-import type { Block } from "../device.ts";
-import { multiply } from "../multiply.ts";
+import { each, sum } from "../formula/launch.ts";
 import { apply, defineOp } from "../op.ts";
-import { broadcastShapes, sameShape, showShape, sizeOf } from "../shape.ts";
+import { broadcastShapes, type Shape, sameShape, showShape, sizeOf } from "../shape.ts";
 import { checkTensor, type Tensor } from "../tensor.ts";
 
 interface Transposed {
@@ -17,10 +16,15 @@ export interface MatmulOptions {
 
 const MATMUL_OPTIONS = ["transposeA", "transposeB"];
 
+/** What has a shape: a tensor, a block, an operand of the formula. */
+interface Shaped {
+  readonly shape: Shape;
+}
+
 /** Sizes of op(A) (M, K) times op(B) (K, N), repeated `batch` times. */
 export function sizes(
-  a: Block,
-  b: Block,
+  a: Shaped,
+  b: Shaped,
   transposed: Transposed,
 ): { batch: number; M: number; K: number; N: number } {
   const [ra, ca] = a.shape.slice(-2);
@@ -28,7 +32,7 @@ export function sizes(
   const [M, K] = transposed.a ? [ca, ra] : [ra, ca];
   const [inner, N] = transposed.b ? [cb, rb] : [rb, cb];
   if (K !== inner) {
-    const show = (x: Block, flipped: boolean): string => showShape(x.shape) + (flipped ? "ᵀ" : "");
+    const show = (x: Shaped, flipped: boolean): string => showShape(x.shape) + (flipped ? "ᵀ" : "");
     throw new Error(`matmul: inner sizes differ: ${show(a, transposed.a)} times ${show(b, transposed.b)}`);
   }
   const batch = sizeOf(a.shape.slice(0, -2)); // not from a's size, which says nothing where K is 0
@@ -41,17 +45,16 @@ export const op = defineOp<Transposed>({
     const { M, N } = sizes(a, b, transposed);
     return [...a.shape.slice(0, -2), M, N];
   },
-  kernels: {
-    js(out, [a, b], transposed) {
-      const { batch, M, K, N } = sizes(a, b, transposed);
-      const walkA = transposed.a ? { row: 1, column: M } : { row: K, column: 1 };
-      const walkB = transposed.b ? { row: 1, column: K } : { row: N, column: 1 };
-      for (let i = 0; i < batch; i++) {
-        const left = { data: a.data, at: i * M * K, ...walkA };
-        const right = { data: b.data, at: i * K * N, ...walkB };
-        multiply(out.data, i * M * N, left, right, [M, K, N]);
-      }
-    },
+  formula([a, b], transposed) {
+    const { batch, M, K, N } = sizes(a, b, transposed);
+    const left = a.as(transposed.a ? [batch, K, M] : [batch, M, K]);
+    const right = b.as(transposed.b ? [batch, N, K] : [batch, K, N]);
+    return each([batch, M, N], (i, m, n) =>
+      sum(K, (k) => {
+        const x = transposed.a ? left.at(i, k, m) : left.at(i, m, k);
+        return x.mul(transposed.b ? right.at(i, n, k) : right.at(i, k, n));
+      }),
+    );
   },
   backward(dy, [a, b], _out, transposed, wants) {
     // C = op(A) op(B):  d op(A) = dC op(B)ᵀ,  d op(B) = op(A)ᵀ dC

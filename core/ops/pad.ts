@@ -1,6 +1,7 @@
 import { checkInteger } from "../check.ts";
+import { each } from "../formula/launch.ts";
 import { apply, defineOp } from "../op.ts";
-import { resolveAxis, sizeOf } from "../shape.ts";
+import { resolveAxis } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
 interface Margins {
@@ -14,16 +15,13 @@ export const op = defineOp<Margins>({
   shape([x], { axis, before, after }) {
     return x.shape.with(axis, before + x.shape[axis] + after);
   },
-  kernels: {
-    js(out, [x], { axis, before }) {
-      const inner = sizeOf(x.shape.slice(axis + 1));
-      const count = x.shape[axis] * inner;
-      const stride = out.shape[axis] * inner;
-      out.data.fill(0);
-      for (let o = 0, at = 0; at < x.size; o++, at += count) {
-        out.data.set(x.data.subarray(at, at + count), o * stride + before * inner);
-      }
-    },
+  formula([x], { axis, before, after }) {
+    const own = x.along(axis);
+    const [outer, length, inner] = own.shape;
+    return each([outer, before + length + after, inner], (o, i, k) => {
+      const at = i.sub(before);
+      return at.within(length, own.at(o, at, k), 0);
+    });
   },
   integers: true,
   backward: (dy, [x], _out, { axis, before }) => [dy.slice(axis, before, before + x.shape[axis])],

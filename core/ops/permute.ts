@@ -1,6 +1,7 @@
 import { refuse } from "../check.ts";
+import { each } from "../formula/launch.ts";
 import { apply, defineOp } from "../op.ts";
-import { eachRow, showShape, stridesOf } from "../shape.ts";
+import { showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
 export const op = defineOp<readonly number[]>({
@@ -13,16 +14,9 @@ export const op = defineOp<readonly number[]>({
     }
     return order.map((axis) => x.shape[axis]);
   },
-  kernels: {
-    js(out, [x], order) {
-      const own = stridesOf(x.shape);
-      const strides = order.map((axis) => own[axis]);
-      const [X, Y] = [x.data, out.data];
-      const step = strides.at(-1) ?? 0;
-      eachRow(out.shape, [strides], (at, count, [start]) => {
-        for (let i = 0; i < count; i++) Y[at + i] = X[start + i * step];
-      });
-    },
+  formula([x], order) {
+    const shape = order.map((axis) => x.shape[axis]);
+    return each(shape, (...at) => x.at(...order.map((_, axis) => at[order.indexOf(axis)])));
   },
   integers: true,
   backward: (dy, _ins, _out, order) => [dy.permute(order.map((_, axis) => order.indexOf(axis)))],

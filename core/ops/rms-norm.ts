@@ -1,4 +1,6 @@
 import { checkFinite } from "../check.ts";
+import { Expr } from "../formula/expr.ts";
+import { each, sum } from "../formula/launch.ts";
 import { apply, defineOp } from "../op.ts";
 import { sameShape, showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -16,20 +18,17 @@ export const op = defineOp<number>({
     }
     return x.shape;
   },
-  kernels: {
-    js(out, [x, gain, bias], eps) {
-      const [G, C] = gain.shape;
-      const rows = x.size / C;
-      for (let row = 0; row < rows; row++) {
-        const [at, from] = [row * C, Math.floor((row * G) / rows) * C];
-        let squares = 0;
-        for (let i = 0; i < C; i++) squares += x.data[at + i] ** 2;
-        const scale = 1 / Math.sqrt(squares / C + eps);
-        for (let i = 0; i < C; i++)
-          out.data[at + i] = x.data[at + i] * scale * gain.data[from + i] + bias.data[from + i];
-      }
-    },
+  formula([x, gain, bias], _eps, param) {
+    const rows = x.rows();
+    const [R, C] = rows.shape;
+    return each(rows.shape, (r, c) => {
+      const squares = sum(C, (j) => rows.at(r, j).mul(rows.at(r, j)));
+      const scale = Expr.constant(1).div(squares.div(C).add(param(0)).sqrt());
+      const group = r.div(R / gain.shape[0]);
+      return rows.at(r, c).mul(scale).mul(gain.at(group, c)).add(bias.at(group, c));
+    });
   },
+  params: (eps) => [eps],
   backward(dy, [x, gain, bias], _out, eps, wants) {
     const [G, C] = gain.shape;
     const grouped = [G, x.size / C / G, C];

@@ -1,6 +1,7 @@
 import { checkInteger } from "../check.ts";
+import { each } from "../formula/launch.ts";
 import { apply, defineOp } from "../op.ts";
-import { resolveAxis, showShape, sizeOf } from "../shape.ts";
+import { resolveAxis, showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
 interface Range {
@@ -18,15 +19,10 @@ export const op = defineOp<Range>({
     }
     return x.shape.with(axis, end - start);
   },
-  kernels: {
-    js(out, [x], { axis, start, end }) {
-      const inner = sizeOf(x.shape.slice(axis + 1));
-      const from = x.shape[axis] * inner;
-      const count = (end - start) * inner;
-      for (let o = 0, at = 0; at < out.size; o++, at += count) {
-        out.data.set(x.data.subarray(o * from + start * inner, o * from + end * inner), at);
-      }
-    },
+  formula([x], { axis, start, end }) {
+    const own = x.along(axis);
+    const [outer, , inner] = own.shape;
+    return each([outer, end - start, inner], (o, i, k) => own.at(o, i.add(start), k));
   },
   integers: true,
   backward: (dy, [x], _out, { axis, start, end }) => [dy.pad(axis, start, x.shape[axis] - end)],

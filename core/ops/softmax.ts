@@ -1,22 +1,19 @@
+import type { Index } from "../formula/indices.ts";
+import { each, max, sum } from "../formula/launch.ts";
 import { apply, defineOp, type Op } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 export const op = defineOp({
   name: "softmax",
   shape: ([x]) => x.shape,
-  kernels: {
-    js(out, [x]) {
-      const N = x.shape.at(-1) ?? 1;
-      const e = new Float64Array(N);
-      const [X, Y] = [x.data, out.data];
-      for (let row = 0; row < x.size; row += N) {
-        let max = -Infinity;
-        let sum = 0;
-        for (let i = 0; i < N; i++) max = Math.max(max, X[row + i]);
-        for (let i = 0; i < N; i++) sum += e[i] = Math.exp(X[row + i] - max);
-        for (let i = 0; i < N; i++) Y[row + i] = e[i] / sum;
-      }
-    },
+  formula([x]) {
+    const rows = x.rows();
+    const [, N] = rows.shape;
+    return each(rows.shape, (r, c) => {
+      const most = max(N, (j) => rows.at(r, j));
+      const e = (j: Index) => rows.at(r, j).sub(most).exp();
+      return e(c).div(sum(N, e));
+    });
   },
   backward: (dy, _ins, y) => [slope(dy, y)],
   samples: [{ ins: [[2, 5]] }, { ins: [[2, 3, 4]], range: [-4, 4] }],
@@ -26,16 +23,13 @@ export const op = defineOp({
 export const slopeOp: Op<void> = defineOp({
   name: "softmaxSlope",
   shape: ([dy]) => dy.shape,
-  kernels: {
-    js(out, [dy, y]) {
-      const N = y.shape.at(-1) ?? 1;
-      const [D, Y, X] = [dy.data, y.data, out.data];
-      for (let row = 0; row < y.size; row += N) {
-        let dot = 0;
-        for (let i = 0; i < N; i++) dot += D[row + i] * Y[row + i];
-        for (let i = 0; i < N; i++) X[row + i] = Y[row + i] * (D[row + i] - dot);
-      }
-    },
+  formula(operands) {
+    const [dy, y] = operands.map((x) => x.rows());
+    const [, N] = y.shape;
+    return each(y.shape, (r, c) => {
+      const dot = sum(N, (j) => dy.at(r, j).mul(y.at(r, j)));
+      return y.at(r, c).mul(dy.at(r, c).sub(dot));
+    });
   },
   backward(r, [dy, y], _out, _attrs, wants) {
     const dot = (a: Tensor, b: Tensor): Tensor => a.mul(b).sum([-1], true);

@@ -1,15 +1,9 @@
-import { checkInt32, refuse } from "../check.ts";
+import { refuse } from "../check.ts";
+import type { Expr } from "../formula/expr.ts";
+import type { Index } from "../formula/indices.ts";
+import { each, sum as total } from "../formula/launch.ts";
 import { apply, defineOp } from "../op.ts";
-import {
-  broadcastShapes,
-  broadcastStrides,
-  checkShape,
-  eachRow,
-  resolveAxis,
-  type Shape,
-  sameShape,
-  showShape,
-} from "../shape.ts";
+import { broadcastShapes, checkShape, resolveAxis, type Shape, sameShape, showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
 export const op = defineOp<Shape>({
@@ -19,19 +13,29 @@ export const op = defineOp<Shape>({
     if (!fits) throw new Error(`sumTo: ${showShape(x.shape)} cannot be summed to ${showShape(to)}`);
     return to;
   },
-  kernels: {
-    js(out, [x], to) {
-      const sums = new Float64Array(out.size);
-      const X = x.data;
-      const strides = broadcastStrides(to, x.shape);
-      const step = strides.at(-1) ?? 0;
-      eachRow(x.shape, [strides], (at, count, [start]) => {
-        for (let i = 0; i < count; i++) sums[start + i * step] += X[at + i];
-      });
-      // Exact: integers of 32 bits sum up exactly in double precision while no partial sum passes 2⁵³.
-      if (out.dtype === "int32") checkInt32(sums, "sumTo");
-      out.data.set(sums);
-    },
+  formula([x], to) {
+    // Neighbouring axes that are kept, or that are summed over, are one.
+    const runs: { length: number; gone: boolean }[] = [];
+    const missing = x.shape.length - to.length;
+    x.shape.forEach((length, axis) => {
+      if (length === 1) return;
+      const gone = axis < missing || to[axis - missing] === 1;
+      const last = runs.at(-1);
+      if (last?.gone === gone) last.length *= length;
+      else runs.push({ length, gone });
+    });
+    const own = x.as(runs.map(({ length }) => length));
+    const kept = runs.filter(({ gone }) => !gone).map(({ length }) => length);
+    return each(kept, (...at) => {
+      /** Sums over what is gone from run n on; the places in the runs before are known. */
+      const from = (places: readonly Index[], left: readonly Index[]): Expr => {
+        const run = runs[places.length];
+        if (!run) return own.at(...places);
+        if (!run.gone) return from([...places, left[0]], left.slice(1));
+        return total(run.length, (j) => from([...places, j], left));
+      };
+      return from([], at);
+    });
   },
   integers: true,
   backward: (dy, [x]) => [dy.broadcastTo(x.shape)],

@@ -1,4 +1,5 @@
 import { checkFlags, checkOptions } from "../check.ts";
+import { each } from "../formula/launch.ts";
 import { apply, defineOp } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -13,16 +14,8 @@ export const op = defineOp<Side>({
     if (N !== M) throw new Error(`triangle: expected a square matrix, got (${N}, ${M})`);
     return x.shape;
   },
-  kernels: {
-    js(out, [x], { lower }) {
-      const N = x.shape[0];
-      out.data.fill(0);
-      for (let i = 0; i < N; i++) {
-        const [from, to] = lower ? [i * N, i * N + i] : [i * N + i + 1, i * N + N];
-        out.data.set(x.data.subarray(from, to), from);
-      }
-    },
-  },
+  formula: ([x], { lower }) =>
+    each(x.shape, (i, j) => (lower ? j.lessThan(i, x.at(i, j), 0) : i.lessThan(j, x.at(i, j), 0))),
   integers: true,
   backward: (dy, _ins, _out, side) => [triangle(dy, side)],
   samples: [

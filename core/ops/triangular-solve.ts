@@ -1,4 +1,5 @@
 import { checkFlags, checkOptions } from "../check.ts";
+import { each } from "../formula/launch.ts";
 import { apply, defineOp } from "../op.ts";
 import { showShape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
@@ -18,22 +19,21 @@ export const op = defineOp<Triangle>({
     }
     return b.shape;
   },
-  kernels: {
-    js(out, [a, b], { lower, unit }) {
-      const [N, M] = b.shape;
-      const x = Float64Array.from(b.data);
-      const A = a.data;
-      for (let n = 0; n < N; n++) {
-        const i = lower ? n : N - 1 - n;
-        const [from, to] = lower ? [0, i] : [i + 1, N];
-        for (let k = from; k < to; k++) {
-          const factor = A[i * N + k];
-          for (let j = 0; j < M; j++) x[i * M + j] -= factor * x[k * M + j];
-        }
-        if (!unit) for (let j = 0; j < M; j++) x[i * M + j] /= A[i * N + i];
-      }
-      out.data.set(x);
-    },
+  // A launch for each row in turn: the row is divided by its diagonal, and taken from all rows that it occurs in.
+  formula([a, b], { lower, unit }) {
+    const [N] = b.shape;
+    let x = b;
+    for (let n = 0; n < N; n++) {
+      const [before, row] = [x, lower ? n : N - 1 - n];
+      x = each(b.shape, (i, j) => {
+        const solved = unit ? before.at(row, j) : before.at(row, j).div(a.at(row, row));
+        const own = before.at(i, j);
+        const rest = own.sub(a.at(i, row).mul(solved));
+        const after = lower ? i.lessThan(row, own, rest) : i.lessThan(row, rest, own);
+        return i.equals(row, solved, after);
+      });
+    }
+    return x;
   },
   backward(dy, [a], x, { lower, unit }, wants) {
     const db = a.t().triangularSolve(dy, { lower: !lower, unit });

@@ -1,3 +1,4 @@
+import { each } from "../formula/launch.ts";
 import { apply, defineOp } from "../op.ts";
 import { showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -11,19 +12,13 @@ export const op = defineOp({
     terms.dims(`2 ${B} ${N / 2}`, "uncouple: terms");
     return z.shape;
   },
-  kernels: {
-    js(out, [z, terms]) {
-      const [B, N] = z.shape;
-      const half = N / 2;
-      for (let b = 0; b < B; b++) {
-        for (let i = 0; i < half; i++) {
-          const [kept, changed] = [b * N + i, b * N + half + i];
-          const [s, t] = [terms.data[b * half + i], terms.data[(B + b) * half + i]];
-          out.data[kept] = z.data[kept];
-          out.data[changed] = (z.data[changed] - t) * Math.exp(-Math.tanh(s));
-        }
-      }
-    },
+  formula([z, terms]) {
+    const half = z.shape[1] / 2;
+    return each(z.shape, (b, i) => {
+      const [s, t] = [0, 1].map((which) => terms.at(which, b, i.sub(half)));
+      const changed = z.at(b, i).sub(t).mul(s.tanh().neg().exp());
+      return i.lessThan(half, z.at(b, i), changed);
+    });
   },
   backward(dy, [z, terms], _out, _attrs, wants) {
     const [dKept, dChanged] = dy.chunk(2, 1);

@@ -1,5 +1,7 @@
 import { checkInteger, checkOptions } from "../check.ts";
-import type { TensorData } from "../dtype.ts";
+import type { Expr } from "../formula/expr.ts";
+import type { Index } from "../formula/indices.ts";
+import { each, sum } from "../formula/launch.ts";
 import { apply, defineOp } from "../op.ts";
 import { showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -20,30 +22,6 @@ interface Patches extends Window {
 const positions = (length: number, { kernel, stride, padding }: Window): number =>
   Math.floor((length + 2 * padding - kernel) / stride) + 1;
 
-/** Calls `visit(patch, map, count)` for each run of `count` numbers that lies contiguous in both layouts. */
-function eachRun(
-  shape: readonly number[],
-  w: Window,
-  visit: (patch: number, map: number, count: number) => void,
-): void {
-  const [B, H, W, C] = shape;
-  const [rows, columns] = [positions(H, w), positions(W, w)];
-  let patch = 0;
-  for (let b = 0; b < B; b++)
-    for (let r = 0; r < rows; r++)
-      for (let c = 0; c < columns; c++) {
-        // Pixels of a window's row lie side by side in the map as well, as far as they are inside.
-        const x = c * w.stride - w.padding;
-        const first = Math.max(0, -x);
-        const count = Math.min(w.kernel, W - x) - first;
-        for (let ky = 0; ky < w.kernel; ky++, patch += w.kernel * C) {
-          const y = r * w.stride + ky - w.padding;
-          if (y >= 0 && y < H && count > 0)
-            visit(patch + first * C, ((b * H + y) * W + x + first) * C, count * C);
-        }
-      }
-}
-
 export const op = defineOp<Window>({
   name: "unfold",
   shape([x], w) {
@@ -57,13 +35,14 @@ export const op = defineOp<Window>({
     }
     return [B, rows, columns, w.kernel * w.kernel * C];
   },
-  kernels: {
-    js(out, [x], w) {
-      const [X, Y] = [x.data, out.data.fill(0)];
-      eachRun(x.shape, w, (patch, map, count) => {
-        for (let i = 0; i < count; i++) Y[patch + i] = X[map + i];
-      });
-    },
+  formula([map], w) {
+    const [B, H, W, C] = map.shape;
+    const { kernel, stride, padding } = w;
+    return each([B, positions(H, w), positions(W, w), kernel, kernel, C], (b, row, column, ky, kx, c) => {
+      const y = row.mul(stride).add(ky).sub(padding);
+      const x = column.mul(stride).add(kx).sub(padding);
+      return y.within(H, x.within(W, map.at(b, y, x, c), 0), 0);
+    });
   },
   integers: true,
   backward: (dy, [x], _out, w) => [apply(fold, [dy], { ...w, H: x.shape[1], W: x.shape[2] })],
@@ -79,13 +58,26 @@ export const fold = defineOp<Patches>({
   shape([y], { kernel, H, W }) {
     return [y.shape[0], H, W, y.shape[3] / (kernel * kernel)];
   },
-  kernels: {
-    js(out, [y], w) {
-      const [X, Y]: TensorData[] = [out.data.fill(0), y.data];
-      eachRun(out.shape, w, (patch, map, count) => {
-        for (let i = 0; i < count; i++) X[map + i] += Y[patch + i];
-      });
-    },
+  // Each pixel looks for the windows that cover it: no two windows write to one pixel.
+  formula([patches], { H, W, ...w }) {
+    const [B, rows, columns, length] = patches.shape;
+    const { kernel, stride, padding } = w;
+    const C = length / (kernel * kernel);
+    const windows = patches.as([B, rows, columns, kernel, kernel, C]);
+    /** What a window that starts there contributes: windows start at multiples of the stride. */
+    const from = (start: Index, count: number, part: (window: Index) => Expr): Expr => {
+      const window = start.div(stride);
+      return start.mod(stride).equals(0, window.within(count, part(window), 0), 0);
+    };
+    return each([B, H, W, C], (b, y, x, c) =>
+      sum(kernel, (ky) =>
+        sum(kernel, (kx) =>
+          from(y.add(padding).sub(ky), rows, (row) =>
+            from(x.add(padding).sub(kx), columns, (column) => windows.at(b, row, column, ky, kx, c)),
+          ),
+        ),
+      ),
+    );
   },
   backward: (dx, _ins, _out, { kernel, stride, padding }) => [dx.unfold({ kernel, stride, padding })],
   samples: [

@@ -63,7 +63,8 @@ describe("kernels that move numbers agree with the plain ones, bit for bit", () 
     const table = numbers([rows, C], 4).tracked();
     for (const padding of [undefined, 0]) {
       expectSame(() => table.gatherRows(ids, padding));
-      const dy = numbers([count, C], 5);
+      const dy = Tensor.empty([count, C]);
+      for (let i = 0; i < dy.size; i++) dy.data[i] = (i * 7) % 31; // whole: their sums are the same in any order
       expectSame(() => grad(table.gatherRows(ids, padding), [table], { dy })[0] as Tensor);
     }
   });
