@@ -9,7 +9,8 @@
  * each meets the same disturbances. The features are those that the checkpoint's own encoder has of empty pictures:
  * their number of tokens matters to some decoders, their values to none.
  */
-import { noGrad, Plan, parseCli, Random, runMain, Tensor, tidy, UsageError } from "../core/index.ts";
+import { parseCli, runMain, UsageError } from "../cli/index.ts";
+import { noGrad, Plan, Random, Tensor, tidy } from "../core/index.ts";
 import { loadCheckpoint } from "../vla/checkpoint.ts";
 import { Perception } from "../vla/perception.ts";
 import { type Contender, interleaved, machine } from "./measure.ts";

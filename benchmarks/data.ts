@@ -8,7 +8,7 @@
  * the whole process, which does nothing else: training that takes n examples per second spends n times the second on
  * its data. With --json one line per case: {bench, case, who, threads, dtype, min_ms, median_ms, cpu_ms}, per batch.
  */
-import { type CliSchema, parseCli, runMain } from "../core/index.ts";
+import { type CliSchema, parseCli, runMain } from "../cli/index.ts";
 import { BatchMaker, type BatchSettings } from "../vla/data/batch.ts";
 import { BatchStream } from "../vla/data/batch-stream.ts";
 import { ExampleSet } from "../vla/data/example-set.ts";

@@ -13,8 +13,9 @@
  * own times (arXiv:2508.16845; it does not say whether of decoders or of whole policies) stand beside them as published.
  */
 
+import { parseCli, runMain, UsageError } from "../cli/index.ts";
 import { setThreads, spinning } from "../core/cpu/kernels/threads.ts";
-import { noGrad, Plan, parseCli, Random, runMain, type Tensor, tidy, UsageError } from "../core/index.ts";
+import { noGrad, Plan, Random, type Tensor, tidy } from "../core/index.ts";
 import type { Decoder } from "../vla/decoder.ts";
 import { FlowerDecoder, flowerPresets } from "../vla/flower/flower.ts";
 import type { FusedDecoder } from "../vla/fused.ts";

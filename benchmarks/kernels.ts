@@ -9,6 +9,7 @@
  * All contenders of a case run in turns, in one process. Weights are constant: those who can, pack them beforehand.
  */
 
+import { parseCli, runMain, UsageError } from "../cli/index.ts";
 import { elementwiseWasm } from "../core/cpu/kernels/elementwise.ts";
 import { layerNormWasm } from "../core/cpu/kernels/layer-norm.ts";
 import { softmaxWasm } from "../core/cpu/kernels/softmax.ts";
@@ -18,7 +19,6 @@ import { chosenTile } from "../core/cpu/product/choose-tile.ts";
 import { forFewRows, forManyRows, WEIGHT_BYTES, type WeightFormat } from "../core/cpu/product/layout.ts";
 import { productWasm } from "../core/cpu/product/product.ts";
 import { Expr } from "../core/formula/expr.ts";
-import { parseCli, runMain, UsageError } from "../core/index.ts";
 import { Scope } from "../core/scope.ts";
 import { Tensor } from "../core/tensor.ts";
 import { type Contender, interleaved, machine, type Result } from "./measure.ts";

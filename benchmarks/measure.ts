@@ -1,6 +1,6 @@
 /** Timing several contenders fairly: in turns, so that each meets the same disturbances. */
 import { cpus, loadavg } from "node:os";
-import { UsageError } from "../core/index.ts";
+import { UsageError } from "../cli/index.ts";
 
 export interface Contender {
   readonly who: string;

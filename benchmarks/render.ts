@@ -9,7 +9,7 @@
  * {bench, case, who, threads, dtype, min_ms, median_ms}.
  */
 import load, { type MainModule, type MjData, type MjModel } from "@mujoco/mujoco";
-import { type CliSchema, parseCli, runMain, UsageError } from "../core/index.ts";
+import { type CliSchema, parseCli, runMain, UsageError } from "../cli/index.ts";
 import { composeScene } from "../vla/libero/compose/scene.ts";
 import { createRenderer } from "../vla/libero/render/renderer.ts";
 import { Sim } from "../vla/libero/sim.ts";

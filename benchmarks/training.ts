@@ -13,17 +13,9 @@
  * and the share of that time that is data.
  */
 
+import { parseCli, runMain, UsageError } from "../cli/index.ts";
 import { setThreads, spinning } from "../core/cpu/kernels/threads.ts";
-import {
-  grad,
-  parseCli,
-  Random,
-  runMain,
-  Scope,
-  type Step,
-  UsageError,
-  watchKernels,
-} from "../core/index.ts";
+import { grad, Random, Scope, type Step, watchKernels } from "../core/index.ts";
 import { AdamW, TrainingStep, withMasks } from "../nn/index.ts";
 import type { FlowDecoder } from "../vla/nina/flow-decoder.ts";
 import { MlpDecoder, mlpPresets } from "../vla/nina/mlp.ts";

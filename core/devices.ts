@@ -1,5 +1,5 @@
 /** What this machine can compute on: `npx tsx core/devices.ts --help`. */
-import { type CliSchema, parseCli, runMain } from "./cli.ts";
+import { type CliSchema, parseCli, runMain } from "../cli/index.ts";
 import { engineInfo } from "./cpu/kernels/engine.ts";
 import { listModes } from "./gpu/gpu-js.ts";
 import { isSoftware } from "./gpu/modes.ts";

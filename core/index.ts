@@ -17,15 +17,6 @@ export {
   refuse,
 } from "./check.ts";
 export { checkpoint } from "./checkpoint.ts";
-export {
-  type CliOption,
-  type CliSchema,
-  helpText,
-  parseCli,
-  runMain,
-  UsageError,
-  type Values,
-} from "./cli.ts";
 export { cpu } from "./cpu/device.ts";
 export { heapUsage, poisonFreed } from "./cpu/heap.ts";
 export { engineInfo } from "./cpu/kernels/engine.ts";

@@ -5,16 +5,8 @@
  */
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import {
-  type CliSchema,
-  lazily,
-  openSafetensors,
-  openTorch,
-  parseCli,
-  runMain,
-  stateDict,
-  UsageError,
-} from "../core/index.ts";
+import { type CliSchema, parseCli, runMain, UsageError } from "../cli/index.ts";
+import { lazily, openSafetensors, openTorch, stateDict } from "../core/index.ts";
 import { type Certificate, certify, type LawReport } from "./certificate.ts";
 import { planFromModule, type Tensors } from "./flow-module.ts";
 import { flowFromNames } from "./from-names.ts";

@@ -5,14 +5,21 @@ import { describe, expect, test } from "vitest";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-/** Who may import whom: core ← nn ← flows ← vla; benchmarks and tests see everything. */
+/** Who may import whom: core ← nn ← flows ← vla; benchmarks and tests see everything. Commands use cli. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  cli: ["cli"],
   core: ["core"],
   nn: ["core", "nn"],
-  flows: ["core", "nn", "flows"],
-  vla: ["core", "nn", "flows", "vla"],
-  benchmarks: ["core", "nn", "flows", "vla", "benchmarks"],
-  test: ["core", "nn", "flows", "vla", "benchmarks", "test"],
+  flows: ["cli", "core", "nn", "flows"],
+  vla: ["cli", "core", "nn", "flows", "vla"],
+  benchmarks: ["cli", "core", "nn", "flows", "vla", "benchmarks"],
+  test: ["cli", "core", "nn", "flows", "vla", "benchmarks", "test"],
+};
+
+/** Single files that go beyond it: a command in core, and text that is safe for a terminal. */
+const ALSO: Readonly<Record<string, string>> = {
+  "core/devices.ts": "cli/index.ts",
+  "cli/index.ts": "core/formats/printable.ts",
 };
 
 /** Tests and benchmarks look at kernels one by one; everybody else sees what core offers. */
@@ -29,6 +36,7 @@ function offence(file: string, specifier: string): string | null {
   const problem = (why: string) => `${file} imports ${specifier}: ${why}`;
 
   if (!/\.(ts|json)$/.test(specifier)) return problem("relative imports end in .ts");
+  if (ALSO[file] === target) return null;
   if (!MAY_IMPORT[from].includes(to))
     return problem(`${from} may import only ${MAY_IMPORT[from].join(", ")}`);
   if (to === "core" && !SEES_INSIDE_CORE.includes(from) && target !== "core/index.ts")
@@ -67,6 +75,8 @@ describe("imports", () => {
   });
 
   test("the rule sees each kind of offence", () => {
+    expect(offence("core/tensor.ts", "../cli/index.ts")).toContain("core may import only core");
+    expect(offence("cli/index.ts", "../core/index.ts")).toContain("cli may import only cli");
     expect(offence("core/tensor.ts", "../nn/linear.ts")).toContain("core may import only core");
     expect(offence("nn/linear.ts", "../flows/flow.ts")).toContain("nn may import only core, nn");
     expect(offence("flows/flow.ts", "../vla/policy.ts")).toContain("flows may import only");

@@ -1,6 +1,6 @@
 /** Compares this implementation with recorded numbers of the reference ones: `npx tsx test/parity.ts --help`. */
 import { existsSync, statSync } from "node:fs";
-import { type CliSchema, parseCli, runMain, UsageError } from "../core/index.ts";
+import { type CliSchema, parseCli, runMain, UsageError } from "../cli/index.ts";
 import type { ParityCase, ParityOptions } from "./parity/case.ts";
 import { type CaseReport, reportLine, runCase } from "./parity/report.ts";
 

@@ -1,6 +1,7 @@
 /** Shows what is kept between runs, and removes it: `npx tsx vla/cache.ts --help`. */
 import { basename } from "node:path";
-import { Cache, type CliSchema, parseCli, runMain } from "../core/index.ts";
+import { type CliSchema, parseCli, runMain } from "../cli/index.ts";
+import { Cache } from "../core/index.ts";
 
 const schema = {
   usage: "npx tsx vla/cache.ts [--clear]",

@@ -1,6 +1,7 @@
 /** Records the scripted expert of the embedded suite as demonstrations: `npx tsx vla/collect.ts --help`. */
 import { availableParallelism } from "node:os";
-import { type CliSchema, parseCli, readText, runMain, UsageError } from "../core/index.ts";
+import { type CliSchema, parseCli, runMain, UsageError } from "../cli/index.ts";
+import { readText } from "../core/index.ts";
 import { checkpointConfig, checkpointDigest } from "./checkpoint.ts";
 import { Crew } from "./collect/crew.ts";
 import { demonstrationHeader } from "./collect/header.ts";

@@ -1,7 +1,7 @@
 /** Converts checkpoints to safetensors: `npx tsx vla/convert.ts --help`. */
+import { type CliSchema, parseCli, runMain, UsageError } from "../cli/index.ts";
 import {
   bf16ToF32,
-  type CliSchema,
   countElements,
   type DTypeName,
   f16ToF32,
@@ -12,13 +12,10 @@ import {
   type LazyTensor,
   openSafetensors,
   openTorch,
-  parseCli,
   printable,
-  runMain,
   stateDict,
   type TypedArray,
   toFloat32,
-  UsageError,
   writeSafetensorsInTurns,
 } from "../core/index.ts";
 

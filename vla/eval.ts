@@ -1,5 +1,6 @@
 /** Evaluates a policy on LIBERO tasks, in this process: `npx tsx vla/eval.ts --help`. */
-import { engineInfo, runMain, tileSetting, UsageError } from "../core/index.ts";
+import { runMain, UsageError } from "../cli/index.ts";
+import { engineInfo, tileSetting } from "../core/index.ts";
 import { INTERRUPTED, Interrupt } from "./eval/interrupt.ts";
 import { Journal } from "./eval/journal.ts";
 import { readOptions } from "./eval/options.ts";

@@ -1,6 +1,6 @@
 /** Trains and evaluates all policies that docs/results.md compares: `npx tsx vla/experiments.ts --help`. */
 import { existsSync } from "node:fs";
-import { type CliSchema, parseCli, runMain, UsageError } from "../core/index.ts";
+import { type CliSchema, parseCli, runMain, UsageError } from "../cli/index.ts";
 import { INTERRUPTED, Interrupt } from "./eval/interrupt.ts";
 import { Launcher } from "./experiments/launch.ts";
 import { EXPERIMENTS, SEEDS } from "./experiments/list.ts";

@@ -1,5 +1,6 @@
 /** Shows what files of demonstrations hold: `npx tsx vla/inspect.ts --help`. */
-import { type CliSchema, parseCli, runMain, writeFileAtomic } from "../core/index.ts";
+import { type CliSchema, parseCli, runMain } from "../cli/index.ts";
+import { writeFileAtomic } from "../core/index.ts";
 import { contactSheet } from "./data/contact-sheet.ts";
 import type { Episode } from "./data/demonstrations.ts";
 import { ExampleSet } from "./data/example-set.ts";

@@ -1,6 +1,7 @@
 /** Measures what the log-probability of plans warns of: `npx tsx vla/likelihood.ts --help`. */
 import { join } from "node:path";
-import { engineInfo, makeFolder, runMain, UsageError, writeFileAtomic } from "../core/index.ts";
+import { runMain, UsageError } from "../cli/index.ts";
+import { engineInfo, makeFolder, writeFileAtomic } from "../core/index.ts";
 import { INTERRUPTED, Interrupt } from "./eval/interrupt.ts";
 import { Journal } from "./eval/journal.ts";
 import { Progress } from "./eval/progress.ts";

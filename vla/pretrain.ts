@@ -1,6 +1,7 @@
 /** Teaches a small encoder what is where: `npx tsx vla/pretrain.ts --help`. */
 import { basename } from "node:path";
-import { Cache, type CliSchema, parseCli, Random, runMain, setThreads, UsageError } from "../core/index.ts";
+import { type CliSchema, parseCli, runMain, UsageError } from "../cli/index.ts";
+import { Cache, Random, setThreads } from "../core/index.ts";
 import { triStage } from "../nn/index.ts";
 import { ExampleSet } from "./data/example-set.ts";
 import { INTERRUPTED } from "./eval/interrupt.ts";

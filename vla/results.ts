@@ -1,6 +1,7 @@
 /** Writes the page of results from the files of vla/experiments.ts: `npx tsx vla/results.ts --help`. */
 import { fileURLToPath } from "node:url";
-import { type CliSchema, parseCli, readText, runMain, writeFileAtomic } from "../core/index.ts";
+import { type CliSchema, parseCli, runMain } from "../cli/index.ts";
+import { readText, writeFileAtomic } from "../core/index.ts";
 import { collectFindings } from "./experiments/collect.ts";
 import { reportPage } from "./experiments/report.ts";
 

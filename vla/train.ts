@@ -2,7 +2,8 @@
 import { createHash } from "node:crypto";
 import { statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { Random, runMain, setThreads, UsageError } from "../core/index.ts";
+import { runMain, UsageError } from "../cli/index.ts";
+import { Random, setThreads } from "../core/index.ts";
 import { type TriStage, triStage } from "../nn/index.ts";
 import {
   type Checkpoint,

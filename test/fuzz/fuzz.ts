@@ -1,14 +1,8 @@
 /** Gives broken files to readers: `npm run fuzz -- --help`. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import {
-  type CliSchema,
-  parseCli,
-  printable,
-  runMain,
-  UsageError,
-  writeFileAtomic,
-} from "../../core/index.ts";
+import { type CliSchema, parseCli, runMain, UsageError } from "../../cli/index.ts";
+import { printable, writeFileAtomic } from "../../core/index.ts";
 import { type CampaignResult, campaign, type Tally } from "./campaign.ts";
 import { caseAt, READERS, readerModule } from "./reader.ts";
 import { Session } from "./session.ts";

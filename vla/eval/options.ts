@@ -1,6 +1,6 @@
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type CliSchema, parseCli, UsageError } from "../../core/index.ts";
+import { type CliSchema, parseCli, UsageError } from "../../cli/index.ts";
 import type { SamplingConfig } from "../checkpoint.ts";
 import type { Contacts } from "../libero/mujoco.ts";
 import { maxSteps, PROTOCOLS, type Protocol } from "../libero/protocols.ts";

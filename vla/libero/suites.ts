@@ -2,7 +2,7 @@
 
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { UsageError } from "../../core/index.ts";
+import { UsageError } from "../../cli/index.ts";
 import { LIBERO_SUITES } from "./suite-names.ts";
 
 export interface Task {

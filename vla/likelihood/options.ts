@@ -1,4 +1,4 @@
-import { type CliSchema, parseCli, UsageError } from "../../core/index.ts";
+import { type CliSchema, parseCli, UsageError } from "../../cli/index.ts";
 import { CLONE_OPTIONS, EMBEDDED, findRoots, readTasks, SUITE_OPTIONS } from "../eval/options.ts";
 import type { CameraMove } from "../libero/disturb.ts";
 import { NINA } from "../libero/protocols.ts";

@@ -1,4 +1,4 @@
-import { UsageError } from "../../core/index.ts";
+import { UsageError } from "../../cli/index.ts";
 import type { SamplingConfig } from "../checkpoint.ts";
 import { replayPolicy } from "./replay.ts";
 import type { PolicySource } from "./source.ts";

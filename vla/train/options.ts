@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type CliSchema, parseCli, UsageError, type Values } from "../../core/index.ts";
+import { type CliSchema, parseCli, UsageError, type Values } from "../../cli/index.ts";
 import type { SamplingConfig } from "../checkpoint.ts";
 import type { Pairing } from "../data/example-set.ts";
 import { MINI, miniRoots } from "../suites/mini/roots.ts";

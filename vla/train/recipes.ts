@@ -1,4 +1,4 @@
-import { UsageError } from "../../core/index.ts";
+import { UsageError } from "../../cli/index.ts";
 import type { DecoderConfig, SamplingConfig } from "../checkpoint.ts";
 import type { Augmentation } from "../data/augmentation.ts";
 import { type FlowerConfig, flowerPresets } from "../flower/flower.ts";

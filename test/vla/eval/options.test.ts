@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { UsageError } from "../../../core/index.ts";
+import { UsageError } from "../../../cli/index.ts";
 import { readOptions } from "../../../vla/eval/options.ts";
 
 const clones = { LIBERO_ROOT: "/clones/LIBERO", ROBOSUITE_ROOT: "/clones/robosuite" };

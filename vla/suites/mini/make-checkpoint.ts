@@ -1,6 +1,7 @@
 /** Writes the untrained checkpoint of the embedded suite: `npx tsx vla/suites/mini/make-checkpoint.ts --help`. */
 import { fileURLToPath } from "node:url";
-import { parseCli, Random, runMain } from "../../../core/index.ts";
+import { parseCli, runMain } from "../../../cli/index.ts";
+import { Random } from "../../../core/index.ts";
 import { makeDecoder, type PolicyConfig, saveCheckpoint } from "../../checkpoint.ts";
 import { trainBpe } from "../../florence2/bpe-train.ts";
 import type { FlorenceConfig } from "../../florence2/config.ts";

@@ -9,7 +9,8 @@
 import { readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type CliSchema, makeFolder, parseCli, runMain } from "../../../core/index.ts";
+import { type CliSchema, parseCli, runMain } from "../../../cli/index.ts";
+import { makeFolder } from "../../../core/index.ts";
 import { HOME } from "../../libero/compose/robot.ts";
 import { composeScene, placementPlanOf } from "../../libero/compose/scene.ts";
 import { writeInitStates } from "../../libero/init-states-writer.ts";

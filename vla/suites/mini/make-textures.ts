@@ -9,7 +9,8 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { encode } from "fast-png";
-import { type CliSchema, makeFolder, parseCli, runMain, writeFileAtomic } from "../../../core/index.ts";
+import { type CliSchema, parseCli, runMain } from "../../../cli/index.ts";
+import { makeFolder, writeFileAtomic } from "../../../core/index.ts";
 
 /** Colour at (x, y) of an n × n picture, RGB in [0, 255]. */
 type Paint = (x: number, y: number, n: number) => readonly [number, number, number];

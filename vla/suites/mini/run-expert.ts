@@ -7,7 +7,8 @@
  * With --record, the first successful episode of each task goes to FOLDER/TASK.json, for `--policy replay`.
  */
 import { join } from "node:path";
-import { type CliSchema, makeFolder, parseCli, runMain, writeFileAtomic } from "../../../core/index.ts";
+import { type CliSchema, parseCli, runMain } from "../../../cli/index.ts";
+import { makeFolder, writeFileAtomic } from "../../../core/index.ts";
 import { composeScene } from "../../libero/compose/scene.ts";
 import { LiberoEnv } from "../../libero/env.ts";
 import { readInitStates } from "../../libero/init-states.ts";

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
-import { type CliSchema, helpText, parseCli, UsageError } from "../../core/cli.ts";
+import { type CliSchema, helpText, parseCli, UsageError } from "../../cli/index.ts";
 
 const SCHEMA = {
   usage: "npx tsx thing.ts IN [OUT]",
@@ -101,7 +101,7 @@ describe("an error ends a script with", () => {
         "tsx",
         "--input-type=module",
         "--eval",
-        `import { runMain, UsageError } from "./core/cli.ts"; await runMain(() => { ${body} });`,
+        `import { runMain, UsageError } from "./cli/index.ts"; await runMain(() => { ${body} });`,
       ],
       { encoding: "utf8" },
     );
@@ -150,7 +150,7 @@ test("the help names everything", () => {
 describe("runMain", () => {
   /** A script of ours whose output goes to a shell's redirection. */
   const run = (body: string, redirection: string) => {
-    const script = `import { parseCli, runMain } from "./core/cli.ts"; await runMain(async () => { ${body} });`;
+    const script = `import { parseCli, runMain } from "./cli/index.ts"; await runMain(async () => { ${body} });`;
     const node = `"${process.execPath}" --import tsx --input-type=module -e '${script}'`;
     return spawnSync("bash", ["--norc", "-c", `set -o pipefail; ${node} ${redirection}`], {
       cwd: new URL("../..", import.meta.url),

@@ -1,5 +1,5 @@
 import { inspect, parseArgs } from "node:util";
-import { printable } from "./formats/printable.ts";
+import { printable } from "../core/formats/printable.ts";
 
 /** What a script accepts: enough to parse its arguments and to print its help. */
 export interface CliSchema {
