@@ -36,9 +36,13 @@ export {
 export { checkDType, type DType, type TensorData } from "./dtype.ts";
 export * from "./formats/index.ts";
 export { type FrozenFormat, FrozenWeights } from "./frozen-weights.ts";
+export { GpuDevice } from "./gpu/device.ts";
+export type { GpuUsage } from "./gpu/gpu.ts";
+export { isSoftware } from "./gpu/modes.ts";
 export { lazily, misfit, readHost, setHost, toHost } from "./host.ts";
 export type { Nested } from "./nested.ts";
 export { isTracked, noGrad, type Watch, watchKernels, withGradients } from "./op.ts";
+export { DEVICE_NAMES, openDevice } from "./open-device.ts";
 export { type AdamWStep, adamWStep } from "./ops/adamw.ts";
 export { addInto } from "./ops/add-into.ts";
 export { concat } from "./ops/concat.ts";

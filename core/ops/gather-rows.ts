@@ -67,9 +67,8 @@ export const scatter = defineOp<Scatter>({
   check: ([, ids], { count }) => checkIds(ids, count, "scatterRows"),
   backward(dy, [, ids], _out, { count, padding }) {
     if (padding === NONE) return [dy.gatherRows(ids), null];
-    const counted = Tensor.ones([count, 1], dy.dtype);
-    counted.data[padding] = 0;
-    return [dy.mul(counted).gatherRows(ids), null];
+    const counted = Array.from({ length: count }, (_, row) => (row === padding ? 0 : 1));
+    return [dy.mul(Tensor.from(counted, [count, 1], dy.dtype)).gatherRows(ids), null];
   },
   samples: [
     { ins: [[4, 3], [4]], attrs: { count: 6, padding: NONE }, indices: { 1: 6 } },

@@ -77,13 +77,9 @@ export const op = defineOp<Triangle>({
 /** Ones where the solver reads the matrix, zeros elsewhere. */
 function triangleMask(like: Tensor, { lower, unit }: Triangle): Tensor {
   const N = like.shape[0];
-  const mask = Tensor.zeros(like.shape, like.dtype);
-  for (let i = 0; i < N; i++)
-    for (let j = 0; j < N; j++) {
-      const inside = i === j ? !unit : lower === j < i;
-      if (inside) mask.data[i * N + j] = 1;
-    }
-  return mask;
+  const inside = (i: number, j: number): boolean => (i === j ? !unit : lower === j < i);
+  const mask = Array.from({ length: N * N }, (_, at) => Number(inside(Math.floor(at / N), at % N)));
+  return Tensor.from(mask, like.shape, like.dtype);
 }
 
 /** X with A X = B for a triangular A (N, N) and B (N, M). The other triangle of A is not read. */

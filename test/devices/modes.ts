@@ -1,5 +1,6 @@
 /** Suites that run once for each way to compute: here `gpu:webasm`, in vitest.browser.config.ts those of a browser. */
 import { afterAll, beforeAll, describe, inject } from "vitest";
+import { GpuDevice } from "../../core/gpu/device.ts";
 import type { Gpu } from "../../core/gpu/gpu.ts";
 import { openGpu } from "../../core/gpu/gpu-js.ts";
 import type { Mode } from "../../core/gpu/modes.ts";
@@ -42,4 +43,15 @@ export function describeModes(what: string, suite: (gpu: () => Gpu, mode: Mode) 
       suite(() => gpu, mode);
     });
   }
+}
+
+/** The same for devices. */
+export function describeDevices(what: string, suite: (device: () => GpuDevice, mode: Mode) => void): void {
+  describeModes(what, (gpu, mode) => {
+    let device: GpuDevice;
+    beforeAll(() => {
+      device = new GpuDevice(gpu());
+    });
+    suite(() => device, mode);
+  });
 }
