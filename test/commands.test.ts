@@ -147,6 +147,11 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [2, "--rounds: expected a whole number from 1", "--rounds", "0"],
     [2, "--threads: expected a whole number from 1", "--threads", "two"],
   ],
+  "benchmarks/products.ts": [
+    [2, "--sizes: expected K x N as in 256x1024", "--sizes", "256x"],
+    [2, "--rows: expected whole numbers from 1", "--rows", "0"],
+    [2, "--seconds: expected a whole number from 1", "--seconds", "0"],
+  ],
   "benchmarks/decode.ts": [
     [2, "--only: expected part of NinA", "--only", "diffusion"],
     [2, "--batch: expected whole numbers from 1", "--batch", "1,0"],
