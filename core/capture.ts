@@ -68,10 +68,6 @@ export class Capture implements Recorder {
 
   run(step: Step<Tensor>, kernel: () => void): void {
     for (const x of step.ins) refuseOthers(x);
-    if (step.out.device !== this.#device)
-      throw new Error(
-        `Plan: expected a body that computes on ${this.#device.name}, got ${step.op.name} on ${step.out.device.name}`,
-      );
     capturing.recorder = null; // a kernel may look at numbers
     try {
       kernel();
@@ -82,6 +78,10 @@ export class Capture implements Recorder {
     const op = step.op as Op<unknown>;
     // What never changes from replay to replay is not computed again: it is a constant like any other.
     if (!op.volatile && !ins.some((x) => this.#changes(x))) return;
+    if (step.out.device !== this.#device)
+      throw new Error(
+        `Plan: expected a body that computes on ${this.#device.name}, got ${step.op.name} on ${step.out.device.name}`,
+      );
     this.steps.push({ op, out: this.#place(out), ins: ins.map((x) => this.#double(x)), attrs });
     const shared = op.shared?.(attrs);
     if (!shared || this.#shared.has(shared)) return;

@@ -178,6 +178,14 @@ export class Tensor implements Block, Scoped {
     return storage.device.read(storage);
   }
 
+  /** Sets all numbers to one, rounded to its dtype. */
+  fill(value: number): void {
+    capturing.recorder?.look(this);
+    const { storage } = this;
+    if (storage.gone) this.#hidden();
+    storage.device.fill(storage, value);
+  }
+
   /** Overwrites all numbers, rounded to its dtype. */
   write(numbers: ArrayLike<number>): void {
     capturing.recorder?.look(this);

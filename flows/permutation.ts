@@ -14,10 +14,13 @@ export class Permutation extends Bijector {
   constructor(length: number) {
     super();
     const draw = (perm: Tensor, random: Random): void => {
-      random.permutation(length).forEach((from, to) => {
-        perm.data[to] = from;
-        this.inv_perm.data[from] = to;
+      const order = random.permutation(length);
+      const inverse = new Int32Array(length);
+      order.forEach((from, to) => {
+        inverse[from] = to;
       });
+      perm.write(order);
+      this.inv_perm.write(inverse);
     };
     this.perm = buffer([length], draw, "int32");
     this.inv_perm = buffer([length], () => {}, "int32"); // drawn with `perm`

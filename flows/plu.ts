@@ -60,15 +60,21 @@ export class InvertiblePLU extends Bijector {
   #draw(random: Random): void {
     const N = this.s.size;
     const { order, lower, upper } = factorise(randomOrthogonal(N, random));
-    for (const matrix of [this.U, this.L, this.P, this.P_inv]) matrix.data.fill(0);
+    const [U, L, P, inverse] = [0, 1, 2, 3].map(() => new Float64Array(N * N));
+    const s = new Float64Array(N);
     for (let i = 0; i < N; i++) {
       // Row order[i] of the matrix became row i of L U: P has a one at (order[i], i).
-      this.P.data[order[i] * N + i] = 1;
-      this.P_inv.data[i * N + order[i]] = 1;
-      this.s.data[i] = upper[i * N + i];
-      this.L.data[i * N + i] = 1; // not read; stored as checkpoints have it
-      for (let j = 0; j < i; j++) this.L.data[i * N + j] = lower[i * N + j];
-      for (let j = i + 1; j < N; j++) this.U.data[i * N + j] = upper[i * N + j];
+      P[order[i] * N + i] = 1;
+      inverse[i * N + order[i]] = 1;
+      s[i] = upper[i * N + i];
+      L[i * N + i] = 1; // not read; stored as checkpoints have it
+      for (let j = 0; j < i; j++) L[i * N + j] = lower[i * N + j];
+      for (let j = i + 1; j < N; j++) U[i * N + j] = upper[i * N + j];
     }
+    this.U.write(U);
+    this.L.write(L);
+    this.P.write(P);
+    this.P_inv.write(inverse);
+    this.s.write(s);
   }
 }

@@ -82,18 +82,14 @@ export const initialiserOf = (tensor: Tensor): Initialiser | undefined => initia
 
 export function constant(value: number): Initialiser {
   checkFinite(value, "constant", "the value");
-  return (tensor) => {
-    tensor.data.fill(value);
-  };
+  return (tensor) => tensor.fill(value);
 }
 
 /** Uniform in [−bound, bound). */
 export function uniform(bound: number): Initialiser {
   checkFinite(bound, "uniform", "the bound", 0);
-  return (tensor, random) => {
-    const data = tensor.data;
-    for (let i = 0; i < data.length; i++) data[i] = bound * (2 * random.uniform() - 1);
-  };
+  return (tensor, random) =>
+    tensor.write(Float64Array.from({ length: tensor.size }, () => bound * (2 * random.uniform() - 1)));
 }
 
 /** PyTorch's default for linear layers, weight and bias alike: uniform in ±1/√fanIn. */
@@ -112,8 +108,6 @@ export function xavier(inputs: number, outputs: number): Initialiser {
 /** Normal with mean 0 and the given standard deviation. */
 export function gaussian(deviation: number): Initialiser {
   checkFinite(deviation, "gaussian", "the deviation", 0);
-  return (tensor, random) => {
-    const data = tensor.data;
-    for (let i = 0; i < data.length; i++) data[i] = deviation * random.normal();
-  };
+  return (tensor, random) =>
+    tensor.write(Float64Array.from({ length: tensor.size }, () => deviation * random.normal()));
 }

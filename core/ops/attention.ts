@@ -124,10 +124,9 @@ export const op = defineOp<Attrs>({
 
 /** −∞ where key j comes after query t, else 0: (T, S). */
 function causalMask(T: number, S: number, dtype: Tensor["dtype"]): Tensor {
-  const mask = Tensor.zeros([T, S], dtype);
-  for (let t = 0; t < T; t++)
-    mask.data.fill(Number.NEGATIVE_INFINITY, t * S + Math.min(t + 1, S), (t + 1) * S);
-  return mask;
+  const mask = new Float32Array(T * S);
+  for (let t = 0; t < T; t++) mask.fill(Number.NEGATIVE_INFINITY, t * S + Math.min(t + 1, S), (t + 1) * S);
+  return Tensor.from(mask, [T, S], dtype);
 }
 
 /**
