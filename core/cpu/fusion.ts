@@ -1,5 +1,5 @@
 import type { Block, Ready, Step, Storage } from "../device.ts";
-import { Expr, rebuild, substitute } from "../formula/expr.ts";
+import { Expr, inputsOf, rebuild, substitute } from "../formula/expr.ts";
 import { sameShape } from "../shape.ts";
 import { type Epilogue, fastFor } from "./fast.ts";
 import { elementwiseWasm } from "./kernels/elementwise.ts";
@@ -162,13 +162,4 @@ function bind(formula: Expr, params: readonly number[]): Expr {
   return rebuild(formula, (e) =>
     e.node.kind === "param" ? new Expr({ kind: "const", value: Math.fround(params[e.node.index]) }) : e,
   );
-}
-
-function inputsOf(formula: Expr): number[] {
-  const found = new Set<number>();
-  rebuild(formula, (e) => {
-    if (e.node.kind === "input") found.add(e.node.index);
-    return e;
-  });
-  return [...found];
 }

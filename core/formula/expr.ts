@@ -236,3 +236,13 @@ function withParts(e: Expr, parts: readonly Expr[]): Expr {
 /** Inputs become expressions. */
 export const substitute = (formula: Expr, inputs: readonly Expr[]): Expr =>
   rebuild(formula, (e) => (e.node.kind === "input" ? inputs[e.node.index] : e));
+
+/** The inputs that an elementwise formula reads. */
+export function inputsOf(formula: Expr): number[] {
+  const found = new Set<number>();
+  rebuild(formula, (e) => {
+    if (e.node.kind === "input") found.add(e.node.index);
+    return e;
+  });
+  return [...found];
+}

@@ -6,7 +6,6 @@ const op = defineElementwise({
   name: "cos",
   inputs: 1,
   formula: ([x]) => x.cos(),
-  backward: (dy, [x]) => [dy.mul(x.sin()).neg()],
   samples: [{ ins: [[2, 5]], range: [-4, 4] }],
 });
 

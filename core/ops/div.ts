@@ -1,4 +1,4 @@
-import { defineElementwise, operand, unbroadcast } from "../elementwise.ts";
+import { defineElementwise, operand } from "../elementwise.ts";
 import { apply } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -6,10 +6,6 @@ const op = defineElementwise({
   name: "div",
   inputs: 2,
   formula: ([a, b]) => a.div(b),
-  backward: (dy, [a, b], y, _attrs, wants) => [
-    wants[0] ? unbroadcast(dy.div(b), a) : null,
-    wants[1] ? unbroadcast(dy.mul(y).div(b).neg(), b) : null, // ∂(a/b)/∂b = −(a/b)/b
-  ],
   samples: [
     {
       ins: [

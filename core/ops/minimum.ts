@@ -1,4 +1,4 @@
-import { defineElementwise, operand, unbroadcast } from "../elementwise.ts";
+import { defineElementwise, operand } from "../elementwise.ts";
 import { apply } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -7,10 +7,6 @@ const op = defineElementwise({
   inputs: 2,
   formula: ([a, b]) => a.min(b),
   integers: true,
-  backward(dy, [a, b]) {
-    const first = apply(chooses, [a, b], []);
-    return [unbroadcast(dy.mul(first), a), unbroadcast(dy.sub(dy.mul(first)), b)];
-  },
   samples: [
     {
       ins: [
@@ -19,21 +15,6 @@ const op = defineElementwise({
       ],
     },
     { ins: [[4, 3], [3]] },
-  ],
-});
-
-const chooses = defineElementwise({
-  name: "minimumSlope",
-  inputs: 2,
-  formula: ([a, b]) => b.lessThan(a, 0, 1),
-  backward: () => [null, null],
-  samples: [
-    {
-      ins: [
-        [2, 5],
-        [2, 5],
-      ],
-    },
   ],
 });
 

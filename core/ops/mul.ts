@@ -1,4 +1,4 @@
-import { defineElementwise, isNumber, unbroadcast } from "../elementwise.ts";
+import { defineElementwise, isNumber } from "../elementwise.ts";
 import { apply } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 import { scale } from "./scale.ts";
@@ -8,10 +8,6 @@ const op = defineElementwise({
   inputs: 2,
   formula: ([a, b]) => a.mul(b),
   integers: true,
-  backward: (dy, [a, b], _out, _attrs, wants) => [
-    wants[0] ? unbroadcast(dy.mul(b), a) : null,
-    wants[1] ? unbroadcast(dy.mul(a), b) : null,
-  ],
   samples: [
     {
       ins: [

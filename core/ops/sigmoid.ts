@@ -6,7 +6,6 @@ const op = defineElementwise({
   name: "sigmoid",
   inputs: 1,
   formula: ([x]) => x.mul(0.5).tanh().mul(0.5).add(0.5), // 1 / (1 + e⁻ˣ) without overflow
-  backward: (dy, _, y) => [dy.mul(y.sub(y.square()))], // dx = dy y (1 − y)
   samples: [{ ins: [[2, 5]], range: [-4, 4] }],
 });
 

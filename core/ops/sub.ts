@@ -1,4 +1,4 @@
-import { defineElementwise, isNumber, unbroadcast } from "../elementwise.ts";
+import { defineElementwise, isNumber } from "../elementwise.ts";
 import { apply } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 import { shift } from "./shift.ts";
@@ -8,10 +8,6 @@ const op = defineElementwise({
   inputs: 2,
   formula: ([a, b]) => a.sub(b),
   integers: true,
-  backward: (dy, [a, b], _out, _attrs, wants) => [
-    unbroadcast(dy, a),
-    wants[1] ? unbroadcast(dy.neg(), b) : null,
-  ],
   samples: [
     {
       ins: [

@@ -1,4 +1,4 @@
-import { defineElementwise, operand, unbroadcast } from "../elementwise.ts";
+import { defineElementwise, operand } from "../elementwise.ts";
 import { apply } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -7,10 +7,6 @@ const op = defineElementwise({
   inputs: 3,
   formula: ([condition, a, b]) => condition.abs().neg().lessThan(0, a, b),
   integers: true,
-  backward(dy, [condition, a, b]) {
-    const nothing = dy.scale(0);
-    return [null, unbroadcast(condition.where(dy, nothing), a), unbroadcast(condition.where(nothing, dy), b)];
-  },
   samples: [{ ins: [[2, 5], [2, 5], [5]], range: [0.1, 1] }],
 });
 
