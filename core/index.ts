@@ -34,14 +34,30 @@ export {
   setDevice,
 } from "./device.ts";
 export { checkDType, type DType, type TensorData } from "./dtype.ts";
+export { defineElementwise, type Elementwise, type Params, unbroadcast } from "./elementwise.ts";
 export * from "./formats/index.ts";
+export { Expr } from "./formula/expr.ts";
+export { Index } from "./formula/indices.ts";
+export { printed } from "./formula/js.ts";
+export { each, max, Operand, sum } from "./formula/launch.ts";
 export { type FrozenFormat, FrozenWeights } from "./frozen-weights.ts";
 export { GpuDevice } from "./gpu/device.ts";
 export type { GpuUsage } from "./gpu/gpu.ts";
 export { isSoftware } from "./gpu/modes.ts";
 export { lazily, misfit, readHost, setHost, toHost } from "./host.ts";
 export type { Nested } from "./nested.ts";
-export { isTracked, noGrad, type Watch, watchKernels, withGradients } from "./op.ts";
+export {
+  apply,
+  defineOp,
+  isTracked,
+  noGrad,
+  type Op,
+  type Sample,
+  sample,
+  type Watch,
+  watchKernels,
+  withGradients,
+} from "./op.ts";
 export { DEVICE_NAMES, openDevice } from "./open-device.ts";
 export { type AdamWStep, adamWStep } from "./ops/adamw.ts";
 export { addInto } from "./ops/add-into.ts";

@@ -36,6 +36,9 @@ export interface Sample<A> {
   readonly indices?: Readonly<Record<number, number>>;
 }
 
+/** A sample with inputs of these shapes: `sample([3, 4], [4, 5])`, `{ ...sample([2, 5]), range: [-4, 4] }`. */
+export const sample = (...ins: readonly Shape[]): { readonly ins: readonly Shape[] } => ({ ins });
+
 const registry: Op<unknown>[] = [];
 
 /** Registers an op with the shared suites. */

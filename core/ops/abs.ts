@@ -1,5 +1,5 @@
 import { defineElementwise } from "../elementwise.ts";
-import { apply } from "../op.ts";
+import { apply, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 const op = defineElementwise({
@@ -8,8 +8,8 @@ const op = defineElementwise({
   formula: ([x]) => x.abs(),
   integers: true,
   samples: [
-    { ins: [[7]], range: [0.1, 1] },
-    { ins: [[2, 5]], range: [-1, -0.1] },
+    { ...sample([7]), range: [0.1, 1] },
+    { ...sample([2, 5]), range: [-1, -0.1] },
   ],
 });
 

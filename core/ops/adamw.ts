@@ -1,6 +1,6 @@
 import { checkFinite, checkInteger, checkShare } from "../check.ts";
 import { each } from "../formula/launch.ts";
-import { defineUpdate, update } from "../op.ts";
+import { defineUpdate, sample, update } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 export interface AdamWStep {
@@ -38,12 +38,7 @@ export const op = defineUpdate<readonly number[]>({
   },
   samples: [
     {
-      ins: [
-        [2, 3],
-        [2, 3],
-        [2, 3],
-        [2, 3],
-      ],
+      ...sample([2, 3], [2, 3], [2, 3], [2, 3]),
       attrs: [0.99, 0.9, 0.1, 0.95, 0.05, 0.02, 4, 1e-3],
       range: [0, 1],
     },

@@ -1,5 +1,5 @@
 import { defineElementwise, isNumber } from "../elementwise.ts";
-import { apply } from "../op.ts";
+import { apply, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 import { shift } from "./shift.ts";
 
@@ -8,22 +8,7 @@ const op = defineElementwise({
   inputs: 2,
   formula: ([a, b]) => a.add(b),
   integers: true,
-  samples: [
-    {
-      ins: [
-        [2, 5],
-        [2, 5],
-      ],
-    },
-    { ins: [[4, 3], [3]] },
-    {
-      ins: [
-        [2, 1, 3],
-        [4, 1],
-      ],
-    },
-    { ins: [[], [3]] },
-  ],
+  samples: [sample([2, 5], [2, 5]), sample([4, 3], [3]), sample([2, 1, 3], [4, 1]), sample([], [3])],
 });
 
 /** a + b; a number is added to every element. */

@@ -1,5 +1,5 @@
 import { checkInteger, checkOptions, refuse } from "../check.ts";
-import { apply, defineOp } from "../op.ts";
+import { apply, defineOp, sample } from "../op.ts";
 import { showShape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 
@@ -95,28 +95,16 @@ export const op = defineOp<Attrs>({
   },
   samples: [
     {
-      ins: [
-        [2, 3, 8],
-        [2, 5, 16],
-        [2, 5, 8],
-      ],
+      ...sample([2, 3, 8], [2, 5, 16], [2, 5, 8]),
       attrs: { heads: 2, width: 8, at: [0, 8, 0], causal: false },
       range: [-2, 2],
     },
     {
-      ins: [
-        [1, 6, 4],
-        [1, 6, 6],
-        [1, 6, 3],
-      ],
+      ...sample([1, 6, 4], [1, 6, 6], [1, 6, 3]),
       attrs: { heads: 1, width: 3, at: [1, 3, 0], causal: true },
     },
     {
-      ins: [
-        [1, 6, 24],
-        [1, 6, 8],
-        [1, 6, 16],
-      ],
+      ...sample([1, 6, 24], [1, 6, 8], [1, 6, 16]),
       attrs: { heads: 1, width: 8, at: [16, 0, 8], causal: true },
     },
   ],

@@ -1,5 +1,5 @@
 import { each } from "../formula/launch.ts";
-import { apply, defineOp } from "../op.ts";
+import { apply, defineOp, sample } from "../op.ts";
 import { broadcastShapes, checkShape, type Shape, sameShape, showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -15,9 +15,9 @@ export const op = defineOp<Shape>({
   integers: true,
   backward: (dy, [x]) => [dy.sumTo(x.shape)],
   samples: [
-    { ins: [[3, 1]], attrs: [2, 3, 4] },
-    { ins: [[]], attrs: [2, 2] },
-    { ins: [[4]], attrs: [3, 4] },
+    { ...sample([3, 1]), attrs: [2, 3, 4] },
+    { ...sample([]), attrs: [2, 2] },
+    { ...sample([4]), attrs: [3, 4] },
   ],
 });
 

@@ -1,6 +1,6 @@
 import { refuse } from "../check.ts";
 import { defineElementwise } from "../elementwise.ts";
-import { apply } from "../op.ts";
+import { apply, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 const op = defineElementwise({
@@ -10,8 +10,8 @@ const op = defineElementwise({
   formula: ([x], [low, high]) => x.max(low).min(high),
   integers: true,
   samples: [
-    { ins: [[2, 5]], attrs: [-2, 2] },
-    { ins: [[6]], attrs: [-0.5, 0.5], range: [0.6, 1] },
+    { ...sample([2, 5]), attrs: [-2, 2] },
+    { ...sample([6]), attrs: [-0.5, 0.5], range: [0.6, 1] },
   ],
 });
 

@@ -1,6 +1,6 @@
 import type { Expr } from "../formula/expr.ts";
 import { each } from "../formula/launch.ts";
-import { apply, defineOp } from "../op.ts";
+import { apply, defineOp, sample } from "../op.ts";
 import { resolveAxis, sameShape, showShape } from "../shape.ts";
 import { checkTensors, type Tensor } from "../tensor.ts";
 
@@ -42,15 +42,8 @@ export const op = defineOp<number>({
     return ins.map((x) => dy.slice(axis, start, (start += x.shape[axis])));
   },
   samples: [
-    {
-      ins: [
-        [2, 3, 2],
-        [2, 1, 2],
-        [2, 2, 2],
-      ],
-      attrs: 1,
-    },
-    { ins: [[3], [2]], attrs: 0 },
+    { ...sample([2, 3, 2], [2, 1, 2], [2, 2, 2]), attrs: 1 },
+    { ...sample([3], [2]), attrs: 0 },
   ],
 });
 

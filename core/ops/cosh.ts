@@ -1,6 +1,6 @@
 import { defineElementwise } from "../elementwise.ts";
 import { cosh as ofCosh } from "../formula/derivative.ts";
-import { apply } from "../op.ts";
+import { apply, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 const op = defineElementwise({
@@ -9,7 +9,7 @@ const op = defineElementwise({
   formula: ([x]) => ofCosh(x),
   // Of the formula it would be a difference of exponentials, which loses digits near 0.
   backward: (dy, [x]) => [dy.mul(x.sinh())],
-  samples: [{ ins: [[2, 5]], range: [-3, 3] }],
+  samples: [{ ...sample([2, 5]), range: [-3, 3] }],
 });
 
 /** Hyperbolic cosine, (eˣ + e⁻ˣ) / 2. */

@@ -1,7 +1,7 @@
 import type { Expr } from "../formula/expr.ts";
 import type { Index } from "../formula/indices.ts";
 import { each, type Operand, sum } from "../formula/launch.ts";
-import { apply, defineOp, type Op } from "../op.ts";
+import { apply, defineOp, type Op, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 import { concat } from "./concat.ts";
 
@@ -22,20 +22,7 @@ export const op = defineOp({
       wants[1] ? apply(tapsOp, [x, dy], undefined) : null,
     ];
   },
-  samples: [
-    {
-      ins: [
-        [2, 3, 4, 2],
-        [3, 3, 2],
-      ],
-    },
-    {
-      ins: [
-        [1, 1, 2, 3],
-        [3, 3, 3],
-      ],
-    },
-  ],
+  samples: [sample([2, 3, 4, 2], [3, 3, 2]), sample([1, 1, 2, 3], [3, 3, 3])],
 });
 
 /** The taps in opposite order. */
@@ -67,24 +54,9 @@ export const tapsOp: Op<void> = defineOp({
     wants[1] ? x.depthwiseConv(r) : null,
   ],
   samples: [
-    {
-      ins: [
-        [2, 3, 4, 2],
-        [2, 3, 4, 2],
-      ],
-    },
-    {
-      ins: [
-        [1, 2, 1, 5],
-        [1, 2, 1, 5],
-      ],
-    },
-    {
-      ins: [
-        [1, 1, 2, 19],
-        [1, 1, 2, 19],
-      ],
-    },
+    sample([2, 3, 4, 2], [2, 3, 4, 2]),
+    sample([1, 2, 1, 5], [1, 2, 1, 5]),
+    sample([1, 1, 2, 19], [1, 1, 2, 19]),
   ],
 });
 

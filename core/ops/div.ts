@@ -1,5 +1,5 @@
 import { defineElementwise, operand } from "../elementwise.ts";
-import { apply } from "../op.ts";
+import { apply, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 const op = defineElementwise({
@@ -7,20 +7,8 @@ const op = defineElementwise({
   inputs: 2,
   formula: ([a, b]) => a.div(b),
   samples: [
-    {
-      ins: [
-        [2, 5],
-        [2, 5],
-      ],
-      range: [0.5, 2],
-    },
-    {
-      ins: [
-        [2, 1, 3],
-        [4, 1],
-      ],
-      range: [0.5, 2],
-    },
+    { ...sample([2, 5], [2, 5]), range: [0.5, 2] },
+    { ...sample([2, 1, 3], [4, 1]), range: [0.5, 2] },
   ],
 });
 

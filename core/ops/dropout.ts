@@ -1,6 +1,6 @@
 import { checkShare, refuse } from "../check.ts";
 import { each } from "../formula/launch.ts";
-import { apply, defineOp } from "../op.ts";
+import { apply, defineOp, sample } from "../op.ts";
 import { philox, Random, type Stretch } from "../random.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -29,8 +29,8 @@ export const op = defineOp<Mask>({
   volatile: true,
   backward: (dy, _ins, _out, mask) => [masked(dy, mask)], // linear: the same mask again
   samples: [
-    { ins: [[5, 7]], attrs: { p: 0.5, stretch: { key: [1, 2], first: 3, rest: [4, 5, 6] } } },
-    { ins: [[67]], attrs: { p: 0.1, stretch: { key: [7, 0], first: 0, rest: [0, 1, 0] } } },
+    { ...sample([5, 7]), attrs: { p: 0.5, stretch: { key: [1, 2], first: 3, rest: [4, 5, 6] } } },
+    { ...sample([67]), attrs: { p: 0.1, stretch: { key: [7, 0], first: 0, rest: [0, 1, 0] } } },
   ],
 });
 

@@ -1,12 +1,12 @@
 import { defineElementwise } from "../elementwise.ts";
-import { apply } from "../op.ts";
+import { apply, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 const op = defineElementwise({
   name: "exp",
   inputs: 1,
   formula: ([x]) => x.exp(),
-  samples: [{ ins: [[2, 5]] }, { ins: [[3, 1, 2]], range: [-4, 4] }],
+  samples: [sample([2, 5]), { ...sample([3, 1, 2]), range: [-4, 4] }],
 });
 
 /** eˣ */

@@ -1,7 +1,7 @@
 import { checkInteger, checkOptions, refuse } from "../check.ts";
 import { each, sum } from "../formula/launch.ts";
 import { FrozenWeights } from "../frozen-weights.ts";
-import { apply, defineOp } from "../op.ts";
+import { apply, defineOp, sample } from "../op.ts";
 import { showShape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 
@@ -93,18 +93,14 @@ export const op = defineOp<Attrs>({
   },
   samples: [
     {
-      ins: [[1, 3, 4]],
+      ...sample([1, 3, 4]),
       get attrs() {
         return { weights: sampleWeights(1, 5, 4), bias: false, biasFrom: 0, residual: false };
       },
     },
     {
       // Rows longer than the matrix has inputs, one bias row for two rows of x.
-      ins: [
-        [2, 4, 5],
-        [3, 2, 9],
-        [2, 4, 9],
-      ],
+      ...sample([2, 4, 5], [3, 2, 9], [2, 4, 9]),
       get attrs() {
         return { weights: sampleWeights(2, 9, 3), bias: true, biasFrom: 1, residual: true };
       },

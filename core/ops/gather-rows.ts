@@ -1,7 +1,7 @@
 import { checkInteger } from "../check.ts";
 import type { Block } from "../device.ts";
 import { each, sum } from "../formula/launch.ts";
-import { apply, defineOp } from "../op.ts";
+import { apply, defineOp, sample } from "../op.ts";
 import { type Shape, showShape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 
@@ -35,15 +35,8 @@ export const op = defineOp<number>({
     null,
   ],
   samples: [
-    { ins: [[6, 3], [4]], attrs: NONE, indices: { 1: 6 } },
-    {
-      ins: [
-        [5, 2],
-        [2, 3],
-      ],
-      attrs: NONE,
-      indices: { 1: 5 },
-    },
+    { ...sample([6, 3], [4]), attrs: NONE, indices: { 1: 6 } },
+    { ...sample([5, 2], [2, 3]), attrs: NONE, indices: { 1: 5 } },
   ],
 });
 
@@ -71,8 +64,8 @@ export const scatter = defineOp<Scatter>({
     return [dy.mul(Tensor.from(counted, [count, 1], dy.dtype)).gatherRows(ids), null];
   },
   samples: [
-    { ins: [[4, 3], [4]], attrs: { count: 6, padding: NONE }, indices: { 1: 6 } },
-    { ins: [[9, 2], [9]], attrs: { count: 3, padding: 1 }, indices: { 1: 3 } },
+    { ...sample([4, 3], [4]), attrs: { count: 6, padding: NONE }, indices: { 1: 6 } },
+    { ...sample([9, 2], [9]), attrs: { count: 3, padding: 1 }, indices: { 1: 3 } },
   ],
 });
 

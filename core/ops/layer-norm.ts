@@ -2,7 +2,7 @@ import { checkFinite } from "../check.ts";
 import { Expr } from "../formula/expr.ts";
 import type { Index } from "../formula/indices.ts";
 import { each, type Operand, sum } from "../formula/launch.ts";
-import { apply, defineOp, type Op } from "../op.ts";
+import { apply, defineOp, type Op, sample } from "../op.ts";
 import { showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -36,8 +36,8 @@ export const op = defineOp<number>({
     ];
   },
   samples: [
-    { ins: [[3, 5], [5], [5]], attrs: 1e-5 },
-    { ins: [[2, 2, 4], [4], [4]], attrs: 1e-5 },
+    { ...sample([3, 5], [5], [5]), attrs: 1e-5 },
+    { ...sample([2, 2, 4], [4], [4]), attrs: 1e-5 },
   ],
 });
 
@@ -99,8 +99,8 @@ export const slopeOp: Op<number> = defineOp<number>({
     ];
   },
   samples: [
-    { ins: [[3, 5], [3, 5], [5]], attrs: 1e-2 },
-    { ins: [[2, 2, 4], [2, 2, 4], [4]], attrs: 1e-2 },
+    { ...sample([3, 5], [3, 5], [5]), attrs: 1e-2 },
+    { ...sample([2, 2, 4], [2, 2, 4], [4]), attrs: 1e-2 },
   ],
 });
 
@@ -131,20 +131,8 @@ export const sumsOp: Op<number> = defineOp<number>({
     ];
   },
   samples: [
-    {
-      ins: [
-        [3, 5],
-        [3, 5],
-      ],
-      attrs: 1e-2,
-    },
-    {
-      ins: [
-        [2, 3, 4],
-        [2, 3, 4],
-      ],
-      attrs: 1e-2,
-    },
+    { ...sample([3, 5], [3, 5]), attrs: 1e-2 },
+    { ...sample([2, 3, 4], [2, 3, 4]), attrs: 1e-2 },
   ],
 });
 

@@ -1,5 +1,5 @@
 import { defineElementwise, operand } from "../elementwise.ts";
-import { apply } from "../op.ts";
+import { apply, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 const op = defineElementwise({
@@ -7,7 +7,7 @@ const op = defineElementwise({
   inputs: 2,
   formula: ([a, b]) => a.lessThan(b, 1, 0),
   integers: true,
-  samples: [{ ins: [[2, 5], [5]] }],
+  samples: [sample([2, 5], [5])],
 });
 
 /** 1 where a < b, else 0 (also where either is NaN); b may be a number. */

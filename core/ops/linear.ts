@@ -1,5 +1,5 @@
 import { each, sum } from "../formula/launch.ts";
-import { apply, defineOp } from "../op.ts";
+import { apply, defineOp, sample } from "../op.ts";
 import { showShape } from "../shape.ts";
 import { checkTensor, type Tensor } from "../tensor.ts";
 
@@ -27,7 +27,7 @@ export const op = defineOp({
       wants[2] ? dy.sumTo(bias.shape) : null,
     ];
   },
-  samples: [{ ins: [[3, 4], [5, 4], [5]] }, { ins: [[2, 3, 4], [2, 4], [2]] }],
+  samples: [sample([3, 4], [5, 4], [5]), sample([2, 3, 4], [2, 4], [2])],
 });
 
 /** How many numbers the weight makes of a row of x. */

@@ -1,12 +1,12 @@
 import { defineElementwise } from "../elementwise.ts";
-import { apply } from "../op.ts";
+import { apply, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 const op = defineElementwise({
   name: "log",
   inputs: 1,
   formula: ([x]) => x.log(),
-  samples: [{ ins: [[2, 5]], range: [0.2, 4] }],
+  samples: [{ ...sample([2, 5]), range: [0.2, 4] }],
 });
 
 /** Natural logarithm: −∞ at 0, NaN below. */

@@ -1,5 +1,5 @@
 import { defineElementwise } from "../elementwise.ts";
-import { apply } from "../op.ts";
+import { apply, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 const op = defineElementwise({
@@ -7,8 +7,8 @@ const op = defineElementwise({
   inputs: 1,
   formula: ([x]) => x.log1p(),
   samples: [
-    { ins: [[2, 5]], range: [-0.8, 4] },
-    { ins: [[7]], range: [-1e-3, 1e-3] },
+    { ...sample([2, 5]), range: [-0.8, 4] },
+    { ...sample([7]), range: [-1e-3, 1e-3] },
   ],
 });
 

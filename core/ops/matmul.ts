@@ -1,6 +1,6 @@
 import { checkOptions, refuse } from "../check.ts";
 import { each, sum } from "../formula/launch.ts";
-import { apply, defineOp } from "../op.ts";
+import { apply, defineOp, sample } from "../op.ts";
 import { broadcastShapes, type Shape, sameShape, showShape, sizeOf } from "../shape.ts";
 import { checkTensor, type Tensor } from "../tensor.ts";
 
@@ -65,48 +65,12 @@ export const op = defineOp<Transposed>({
     return [wants[0] ? da() : null, wants[1] ? db() : null];
   },
   samples: [
-    {
-      ins: [
-        [3, 4],
-        [4, 5],
-      ],
-      attrs: { a: false, b: false },
-    },
-    {
-      ins: [
-        [4, 3],
-        [4, 5],
-      ],
-      attrs: { a: true, b: false },
-    },
-    {
-      ins: [
-        [3, 4],
-        [5, 4],
-      ],
-      attrs: { a: false, b: true },
-    },
-    {
-      ins: [
-        [4, 3],
-        [5, 4],
-      ],
-      attrs: { a: true, b: true },
-    },
-    {
-      ins: [
-        [2, 3, 4],
-        [2, 4, 2],
-      ],
-      attrs: { a: false, b: false },
-    },
-    {
-      ins: [
-        [2, 3, 4],
-        [2, 3, 4],
-      ],
-      attrs: { a: false, b: true },
-    },
+    { ...sample([3, 4], [4, 5]), attrs: { a: false, b: false } },
+    { ...sample([4, 3], [4, 5]), attrs: { a: true, b: false } },
+    { ...sample([3, 4], [5, 4]), attrs: { a: false, b: true } },
+    { ...sample([4, 3], [5, 4]), attrs: { a: true, b: true } },
+    { ...sample([2, 3, 4], [2, 4, 2]), attrs: { a: false, b: false } },
+    { ...sample([2, 3, 4], [2, 3, 4]), attrs: { a: false, b: true } },
   ],
 });
 

@@ -1,5 +1,5 @@
 import { defineElementwise, operand } from "../elementwise.ts";
-import { apply } from "../op.ts";
+import { apply, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 const op = defineElementwise({
@@ -7,15 +7,7 @@ const op = defineElementwise({
   inputs: 2,
   formula: ([a, b]) => a.min(b),
   integers: true,
-  samples: [
-    {
-      ins: [
-        [2, 5],
-        [2, 5],
-      ],
-    },
-    { ins: [[4, 3], [3]] },
-  ],
+  samples: [sample([2, 5], [2, 5]), sample([4, 3], [3])],
 });
 
 /** The smaller of a and b, element by element; b may be a number. On ties the gradient goes to a. */

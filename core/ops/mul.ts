@@ -1,5 +1,5 @@
 import { defineElementwise, isNumber } from "../elementwise.ts";
-import { apply } from "../op.ts";
+import { apply, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 import { scale } from "./scale.ts";
 
@@ -8,21 +8,7 @@ const op = defineElementwise({
   inputs: 2,
   formula: ([a, b]) => a.mul(b),
   integers: true,
-  samples: [
-    {
-      ins: [
-        [2, 5],
-        [2, 5],
-      ],
-    },
-    { ins: [[4, 3], [3]] },
-    {
-      ins: [
-        [2, 1, 3],
-        [4, 1],
-      ],
-    },
-  ],
+  samples: [sample([2, 5], [2, 5]), sample([4, 3], [3]), sample([2, 1, 3], [4, 1])],
 });
 
 /** a ⊙ b, element by element; a number multiplies every element. */

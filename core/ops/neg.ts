@@ -1,5 +1,5 @@
 import { defineElementwise } from "../elementwise.ts";
-import { apply } from "../op.ts";
+import { apply, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 const op = defineElementwise({
@@ -7,7 +7,7 @@ const op = defineElementwise({
   inputs: 1,
   formula: ([x]) => x.neg(),
   integers: true,
-  samples: [{ ins: [[2, 5]] }],
+  samples: [sample([2, 5])],
 });
 
 /** −x */

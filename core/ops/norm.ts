@@ -1,5 +1,5 @@
 import { each, sum } from "../formula/launch.ts";
-import { apply, defineOp } from "../op.ts";
+import { apply, defineOp, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 const op = defineOp({
@@ -14,8 +14,8 @@ const op = defineOp({
   },
   backward: (dy, [x], y) => [x.mul(dy.div(y))], // d‖x‖ = x · dx / ‖x‖
   samples: [
-    { ins: [[2, 5]], range: [0.2, 1] },
-    { ins: [[4]], range: [-1, -0.2] },
+    { ...sample([2, 5]), range: [0.2, 1] },
+    { ...sample([4]), range: [-1, -0.2] },
   ],
 });
 

@@ -1,6 +1,6 @@
 import { checkInteger } from "../check.ts";
 import { each } from "../formula/launch.ts";
-import { apply, defineOp } from "../op.ts";
+import { apply, defineOp, sample } from "../op.ts";
 import { resolveAxis } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -26,8 +26,8 @@ export const op = defineOp<Margins>({
   integers: true,
   backward: (dy, [x], _out, { axis, before }) => [dy.slice(axis, before, before + x.shape[axis])],
   samples: [
-    { ins: [[2, 3, 2]], attrs: { axis: 1, before: 2, after: 1 } },
-    { ins: [[4]], attrs: { axis: 0, before: 0, after: 3 } },
+    { ...sample([2, 3, 2]), attrs: { axis: 1, before: 2, after: 1 } },
+    { ...sample([4]), attrs: { axis: 0, before: 0, after: 3 } },
   ],
 });
 

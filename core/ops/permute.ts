@@ -1,6 +1,6 @@
 import { refuse } from "../check.ts";
 import { each } from "../formula/launch.ts";
-import { apply, defineOp } from "../op.ts";
+import { apply, defineOp, sample } from "../op.ts";
 import { showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -21,9 +21,9 @@ export const op = defineOp<readonly number[]>({
   integers: true,
   backward: (dy, _ins, _out, order) => [dy.permute(order.map((_, axis) => order.indexOf(axis)))],
   samples: [
-    { ins: [[2, 3, 4]], attrs: [2, 0, 1] },
-    { ins: [[2, 3, 4, 5]], attrs: [0, 2, 1, 3] },
-    { ins: [[3, 4]], attrs: [1, 0] },
+    { ...sample([2, 3, 4]), attrs: [2, 0, 1] },
+    { ...sample([2, 3, 4, 5]), attrs: [0, 2, 1, 3] },
+    { ...sample([3, 4]), attrs: [1, 0] },
   ],
 });
 

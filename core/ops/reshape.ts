@@ -1,5 +1,5 @@
 import { each } from "../formula/launch.ts";
-import { defineOp, record } from "../op.ts";
+import { defineOp, record, sample } from "../op.ts";
 import { checkShape, type Shape, showShape, sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -16,7 +16,7 @@ export const op = defineOp<Shape>({
   },
   formula: ([x], to) => each(to, (...at) => x.as(to).at(...at)),
   backward: (dy, [x]) => [dy.reshape(x.shape)],
-  samples: [{ ins: [[2, 6]], attrs: [3, 4] }],
+  samples: [{ ...sample([2, 6]), attrs: [3, 4] }],
 });
 
 /** The same numbers in the same order under another shape. Free: both share one block. */

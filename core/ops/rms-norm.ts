@@ -1,7 +1,7 @@
 import { checkFinite } from "../check.ts";
 import { Expr } from "../formula/expr.ts";
 import { each, sum } from "../formula/launch.ts";
-import { apply, defineOp } from "../op.ts";
+import { apply, defineOp, sample } from "../op.ts";
 import { sameShape, showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -46,22 +46,8 @@ export const op = defineOp<number>({
     ];
   },
   samples: [
-    {
-      ins: [
-        [3, 5],
-        [1, 5],
-        [1, 5],
-      ],
-      attrs: 1e-5,
-    },
-    {
-      ins: [
-        [2, 3, 18],
-        [2, 18],
-        [2, 18],
-      ],
-      attrs: 1e-6,
-    },
+    { ...sample([3, 5], [1, 5], [1, 5]), attrs: 1e-5 },
+    { ...sample([2, 3, 18], [2, 18], [2, 18]), attrs: 1e-6 },
   ],
 });
 

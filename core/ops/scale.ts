@@ -1,5 +1,5 @@
 import { defineElementwise } from "../elementwise.ts";
-import { apply } from "../op.ts";
+import { apply, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 const op = defineElementwise({
@@ -8,7 +8,7 @@ const op = defineElementwise({
   params: 1,
   formula: ([x], [factor]) => x.mul(factor),
   integers: true,
-  samples: [{ ins: [[2, 5]], attrs: [-1.5] }],
+  samples: [{ ...sample([2, 5]), attrs: [-1.5] }],
 });
 
 /** x · factor, for a plain number */

@@ -1,7 +1,7 @@
 import { grad } from "../autograd.ts";
 import { checkInteger, checkOptions, checkPositive } from "../check.ts";
 import { selfAttentionFits } from "../cpu/kernels/self-attention.ts";
-import { apply, defineOp, type Op, withGradients } from "../op.ts";
+import { apply, defineOp, type Op, sample, withGradients } from "../op.ts";
 import type { Random } from "../random.ts";
 import { showShape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
@@ -47,16 +47,10 @@ export const op: Op<Heads> = defineOp<Heads>({
     mask && wants[1] ? derivative((inputs) => composed(inputs, attrs), [packed, mask], dy)[1] : null,
   ],
   samples: [
-    { ins: [[2, 3, 24]], attrs: { heads: 2, scale: 0.7 } },
-    {
-      ins: [
-        [1, 5, 12],
-        [1, 1, 5, 8],
-      ],
-      attrs: { heads: 1, scale: 0.5 },
-    },
-    { ins: [[1, 4, 9]], attrs: { heads: 1, scale: 0.6 } },
-    { ins: [[1, 18, 12]], attrs: { heads: 1, scale: 0.6 } },
+    { ...sample([2, 3, 24]), attrs: { heads: 2, scale: 0.7 } },
+    { ...sample([1, 5, 12], [1, 1, 5, 8]), attrs: { heads: 1, scale: 0.5 } },
+    { ...sample([1, 4, 9]), attrs: { heads: 1, scale: 0.6 } },
+    { ...sample([1, 18, 12]), attrs: { heads: 1, scale: 0.6 } },
   ],
 });
 
@@ -97,28 +91,9 @@ export const slopeOp: Op<Heads> = defineOp<Heads>({
     return derivative(slope, ins, r).map((part, i) => (wants[i] ? part : null));
   },
   samples: [
-    {
-      ins: [
-        [2, 3, 8],
-        [2, 3, 24],
-      ],
-      attrs: { heads: 2, scale: 0.7 },
-    },
-    {
-      ins: [
-        [1, 5, 4],
-        [1, 5, 12],
-        [1, 1, 5, 8],
-      ],
-      attrs: { heads: 1, scale: 0.5 },
-    },
-    {
-      ins: [
-        [1, 18, 4],
-        [1, 18, 12],
-      ],
-      attrs: { heads: 1, scale: 0.6 },
-    },
+    { ...sample([2, 3, 8], [2, 3, 24]), attrs: { heads: 2, scale: 0.7 } },
+    { ...sample([1, 5, 4], [1, 5, 12], [1, 1, 5, 8]), attrs: { heads: 1, scale: 0.5 } },
+    { ...sample([1, 18, 4], [1, 18, 12]), attrs: { heads: 1, scale: 0.6 } },
   ],
 });
 

@@ -1,5 +1,5 @@
 import { defineElementwise } from "../elementwise.ts";
-import { apply } from "../op.ts";
+import { apply, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 const op = defineElementwise({
@@ -8,7 +8,7 @@ const op = defineElementwise({
   params: 1,
   formula: ([x], [offset]) => x.add(offset),
   integers: true,
-  samples: [{ ins: [[2, 5]], attrs: [0.75] }],
+  samples: [{ ...sample([2, 5]), attrs: [0.75] }],
 });
 
 /** x + offset, for a plain number */

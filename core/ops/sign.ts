@@ -1,5 +1,5 @@
 import { defineElementwise } from "../elementwise.ts";
-import { apply } from "../op.ts";
+import { apply, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 const op = defineElementwise({
@@ -9,8 +9,8 @@ const op = defineElementwise({
   integers: true,
   backward: () => [null], // flat wherever it has a gradient
   samples: [
-    { ins: [[2, 5]], range: [0.1, 1] },
-    { ins: [[5]], range: [-1, -0.1] },
+    { ...sample([2, 5]), range: [0.1, 1] },
+    { ...sample([5]), range: [-1, -0.1] },
   ],
 });
 

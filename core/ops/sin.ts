@@ -1,12 +1,12 @@
 import { defineElementwise } from "../elementwise.ts";
-import { apply } from "../op.ts";
+import { apply, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 const op = defineElementwise({
   name: "sin",
   inputs: 1,
   formula: ([x]) => x.sin(),
-  samples: [{ ins: [[2, 5]], range: [-4, 4] }],
+  samples: [{ ...sample([2, 5]), range: [-4, 4] }],
 });
 
 /** Sine of x radians. */

@@ -1,6 +1,6 @@
 import { checkInteger } from "../check.ts";
 import { each } from "../formula/launch.ts";
-import { apply, defineOp } from "../op.ts";
+import { apply, defineOp, sample } from "../op.ts";
 import { resolveAxis, showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -27,8 +27,8 @@ export const op = defineOp<Range>({
   integers: true,
   backward: (dy, [x], _out, { axis, start, end }) => [dy.pad(axis, start, x.shape[axis] - end)],
   samples: [
-    { ins: [[2, 6, 3]], attrs: { axis: 1, start: 2, end: 5 } },
-    { ins: [[7]], attrs: { axis: 0, start: 0, end: 3 } },
+    { ...sample([2, 6, 3]), attrs: { axis: 1, start: 2, end: 5 } },
+    { ...sample([7]), attrs: { axis: 0, start: 0, end: 3 } },
   ],
 });
 

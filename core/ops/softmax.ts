@@ -1,6 +1,6 @@
 import type { Index } from "../formula/indices.ts";
 import { each, max, sum } from "../formula/launch.ts";
-import { apply, defineOp, type Op } from "../op.ts";
+import { apply, defineOp, type Op, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 export const op = defineOp({
@@ -16,7 +16,7 @@ export const op = defineOp({
     });
   },
   backward: (dy, _ins, y) => [slope(dy, y)],
-  samples: [{ ins: [[2, 5]] }, { ins: [[2, 3, 4]], range: [-4, 4] }],
+  samples: [sample([2, 5]), { ...sample([2, 3, 4]), range: [-4, 4] }],
 });
 
 /** The gradient for softmax's input from the one for its output y: dx = y ⊙ (dy − Σ dy ⊙ y). */
@@ -43,20 +43,7 @@ export const slopeOp: Op<void> = defineOp({
         : null,
     ];
   },
-  samples: [
-    {
-      ins: [
-        [2, 5],
-        [2, 5],
-      ],
-    },
-    {
-      ins: [
-        [2, 3, 4],
-        [2, 3, 4],
-      ],
-    },
-  ],
+  samples: [sample([2, 5], [2, 5]), sample([2, 3, 4], [2, 3, 4])],
 });
 
 const slope = (dy: Tensor, y: Tensor): Tensor => apply(slopeOp, [dy, y], undefined);

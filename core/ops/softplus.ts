@@ -1,5 +1,5 @@
 import { defineElementwise } from "../elementwise.ts";
-import { apply } from "../op.ts";
+import { apply, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 const op = defineElementwise({
@@ -8,7 +8,7 @@ const op = defineElementwise({
   formula: ([x]) => x.max(0).add(x.abs().neg().exp().log1p()), // no overflow, and no loss far below 0
   // At 0 the formula has a kink on either side, which cancel: its derivative would take one of them.
   backward: (dy, [x]) => [dy.mul(x.sigmoid())],
-  samples: [{ ins: [[2, 5]], range: [-4, 4] }],
+  samples: [{ ...sample([2, 5]), range: [-4, 4] }],
 });
 
 /** log(1 + eˣ) */

@@ -2,7 +2,7 @@ import { refuse } from "../check.ts";
 import type { Expr } from "../formula/expr.ts";
 import type { Index } from "../formula/indices.ts";
 import { each, sum as total } from "../formula/launch.ts";
-import { apply, defineOp } from "../op.ts";
+import { apply, defineOp, sample } from "../op.ts";
 import { broadcastShapes, checkShape, resolveAxis, type Shape, sameShape, showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -40,11 +40,11 @@ export const op = defineOp<Shape>({
   integers: true,
   backward: (dy, [x]) => [dy.broadcastTo(x.shape)],
   samples: [
-    { ins: [[2, 3, 4]], attrs: [3, 1] },
-    { ins: [[2, 3, 4]], attrs: [] },
-    { ins: [[5, 3]], attrs: [5, 1] },
-    { ins: [[5, 3]], attrs: [3] },
-    { ins: [[2, 3, 4]], attrs: [2, 1, 4] },
+    { ...sample([2, 3, 4]), attrs: [3, 1] },
+    { ...sample([2, 3, 4]), attrs: [] },
+    { ...sample([5, 3]), attrs: [5, 1] },
+    { ...sample([5, 3]), attrs: [3] },
+    { ...sample([2, 3, 4]), attrs: [2, 1, 4] },
   ],
 });
 

@@ -1,12 +1,12 @@
 import { defineElementwise } from "../elementwise.ts";
-import { apply } from "../op.ts";
+import { apply, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 const op = defineElementwise({
   name: "tanh",
   inputs: 1,
   formula: ([x]) => x.tanh(),
-  samples: [{ ins: [[2, 5]], range: [-3, 3] }],
+  samples: [{ ...sample([2, 5]), range: [-3, 3] }],
 });
 
 /** Hyperbolic tangent, in (−1, 1). */

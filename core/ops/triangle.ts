@@ -1,6 +1,6 @@
 import { checkFlags, checkOptions } from "../check.ts";
 import { each } from "../formula/launch.ts";
-import { apply, defineOp } from "../op.ts";
+import { apply, defineOp, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 interface Side {
@@ -19,8 +19,8 @@ export const op = defineOp<Side>({
   integers: true,
   backward: (dy, _ins, _out, side) => [triangle(dy, side)],
   samples: [
-    { ins: [[4, 4]], attrs: { lower: true } },
-    { ins: [[3, 3]], attrs: { lower: false } },
+    { ...sample([4, 4]), attrs: { lower: true } },
+    { ...sample([3, 3]), attrs: { lower: false } },
   ],
 });
 

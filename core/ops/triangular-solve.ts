@@ -1,6 +1,6 @@
 import { checkFlags, checkOptions } from "../check.ts";
 import { each } from "../formula/launch.ts";
-import { apply, defineOp } from "../op.ts";
+import { apply, defineOp, sample } from "../op.ts";
 import { showShape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 
@@ -41,36 +41,10 @@ export const op = defineOp<Triangle>({
     return [wants[0] ? da() : null, db];
   },
   samples: [
-    {
-      ins: [
-        [3, 3],
-        [3, 2],
-      ],
-      attrs: { lower: true, unit: false },
-      range: [0.5, 1.5],
-    },
-    {
-      ins: [
-        [3, 3],
-        [3, 2],
-      ],
-      attrs: { lower: false, unit: false },
-      range: [0.5, 1.5],
-    },
-    {
-      ins: [
-        [4, 4],
-        [4, 1],
-      ],
-      attrs: { lower: true, unit: true },
-    },
-    {
-      ins: [
-        [4, 4],
-        [4, 1],
-      ],
-      attrs: { lower: false, unit: true },
-    },
+    { ...sample([3, 3], [3, 2]), attrs: { lower: true, unit: false }, range: [0.5, 1.5] },
+    { ...sample([3, 3], [3, 2]), attrs: { lower: false, unit: false }, range: [0.5, 1.5] },
+    { ...sample([4, 4], [4, 1]), attrs: { lower: true, unit: true } },
+    { ...sample([4, 4], [4, 1]), attrs: { lower: false, unit: true } },
   ],
 });
 

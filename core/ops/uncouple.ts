@@ -1,5 +1,5 @@
 import { each } from "../formula/launch.ts";
-import { apply, defineOp } from "../op.ts";
+import { apply, defineOp, sample } from "../op.ts";
 import { showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { concat } from "./concat.ts";
@@ -32,21 +32,7 @@ export const op = defineOp({
     };
     return [wants[0] ? concat([dKept, dz], 1) : null, wants[1] ? dTerms() : null];
   },
-  samples: [
-    {
-      ins: [
-        [3, 6],
-        [2, 3, 3],
-      ],
-    },
-    {
-      ins: [
-        [1, 18],
-        [2, 1, 9],
-      ],
-      range: [-2, 2],
-    },
-  ],
+  samples: [sample([3, 6], [2, 3, 3]), { ...sample([1, 18], [2, 1, 9]), range: [-2, 2] }],
 });
 
 /**

@@ -2,7 +2,7 @@ import { checkInteger, checkOptions } from "../check.ts";
 import type { Expr } from "../formula/expr.ts";
 import type { Index } from "../formula/indices.ts";
 import { each, sum } from "../formula/launch.ts";
-import { apply, defineOp } from "../op.ts";
+import { apply, defineOp, sample } from "../op.ts";
 import { showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -47,9 +47,9 @@ export const op = defineOp<Window>({
   integers: true,
   backward: (dy, [x], _out, w) => [apply(fold, [dy], { ...w, H: x.shape[1], W: x.shape[2] })],
   samples: [
-    { ins: [[2, 4, 5, 2]], attrs: { kernel: 3, stride: 2, padding: 1 } },
-    { ins: [[1, 5, 5, 1]], attrs: { kernel: 2, stride: 1, padding: 0 } },
-    { ins: [[1, 2, 3, 3]], attrs: { kernel: 5, stride: 4, padding: 3 } },
+    { ...sample([2, 4, 5, 2]), attrs: { kernel: 3, stride: 2, padding: 1 } },
+    { ...sample([1, 5, 5, 1]), attrs: { kernel: 2, stride: 1, padding: 0 } },
+    { ...sample([1, 2, 3, 3]), attrs: { kernel: 5, stride: 4, padding: 3 } },
   ],
 });
 
@@ -81,9 +81,9 @@ export const fold = defineOp<Patches>({
   },
   backward: (dx, _ins, _out, { kernel, stride, padding }) => [dx.unfold({ kernel, stride, padding })],
   samples: [
-    { ins: [[1, 2, 3, 18]], attrs: { kernel: 3, stride: 2, padding: 1, H: 4, W: 5 } },
-    { ins: [[2, 2, 2, 12]], attrs: { kernel: 2, stride: 3, padding: 0, H: 6, W: 5 } },
-    { ins: [[1, 1, 2, 25]], attrs: { kernel: 5, stride: 4, padding: 3, H: 2, W: 3 } },
+    { ...sample([1, 2, 3, 18]), attrs: { kernel: 3, stride: 2, padding: 1, H: 4, W: 5 } },
+    { ...sample([2, 2, 2, 12]), attrs: { kernel: 2, stride: 3, padding: 0, H: 6, W: 5 } },
+    { ...sample([1, 1, 2, 25]), attrs: { kernel: 5, stride: 4, padding: 3, H: 2, W: 3 } },
   ],
 });
 

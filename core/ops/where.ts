@@ -1,5 +1,5 @@
 import { defineElementwise, operand } from "../elementwise.ts";
-import { apply } from "../op.ts";
+import { apply, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 const op = defineElementwise({
@@ -7,7 +7,7 @@ const op = defineElementwise({
   inputs: 3,
   formula: ([condition, a, b]) => condition.abs().neg().lessThan(0, a, b),
   integers: true,
-  samples: [{ ins: [[2, 5], [2, 5], [5]], range: [0.1, 1] }],
+  samples: [{ ...sample([2, 5], [2, 5], [5]), range: [0.1, 1] }],
 });
 
 /** a where `condition` is not zero, else b; both may be numbers. */
