@@ -191,7 +191,7 @@ function outputType<A>(op: Op<A>, ins: readonly Tensor[], attrs: A): DType {
   let mixed = false;
   for (let i = 0; i < ins.length; i++) {
     const x = ins[i];
-    // In less time than instanceof takes. Tensors of another copy of the package have devices of their own.
+    // In less time than instanceof takes. Tensors of another copy of nina-ts have devices of their own.
     if (x?.constructor !== Tensor) refuse(op.name, i === 0 ? "a tensor" : `a tensor as input ${i}`, x);
     mixed ||= x.dtype !== ins[0].dtype;
   }

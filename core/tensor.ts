@@ -305,7 +305,7 @@ export class Tensor implements Block, Scoped {
   }
 }
 
-/** Throws unless x is a tensor of this copy of the package. */
+/** Throws unless x is a tensor of this copy of nina-ts. */
 export function checkTensor(x: unknown, who: string, what = "a tensor"): asserts x is Tensor {
   if (!(x instanceof Tensor)) refuse(who, what, x);
 }
