@@ -1,5 +1,5 @@
 export { AdamW, type AdamWOptions } from "./adamw.ts";
-export { attend, joinHeads, MultiheadAttention, splitHeads } from "./attention.ts";
+export { MultiheadAttention } from "./attention.ts";
 export { Conv2d, DepthwiseConv2d } from "./conv.ts";
 export { DropPath } from "./drop-path.ts";
 export { Dropout, withMasks } from "./dropout.ts";

@@ -5,7 +5,7 @@
  */
 import { Expr } from "../formula/expr.ts";
 import { op as adamW } from "../ops/adamw.ts";
-import { op as attention } from "../ops/attention.ts";
+import { op as attention, slopeOp as attentionSlope } from "../ops/attention.ts";
 import { op as broadcastTo } from "../ops/broadcast-to.ts";
 import { op as concat } from "../ops/concat.ts";
 import { op as depthwiseConv, tapsOp as depthwiseTaps } from "../ops/depthwise-conv.ts";
@@ -18,7 +18,6 @@ import { op as matmul, sizes } from "../ops/matmul.ts";
 import { op as pad } from "../ops/pad.ts";
 import { op as permute } from "../ops/permute.ts";
 import { op as rmsNorm } from "../ops/rms-norm.ts";
-import { op as selfAttention, slopeOp as selfAttentionSlope } from "../ops/self-attention.ts";
 import { op as slice } from "../ops/slice.ts";
 import { op as softmax, slopeOp as softmaxSlope } from "../ops/softmax.ts";
 import { op as sumTo } from "../ops/sum-to.ts";
@@ -28,7 +27,7 @@ import { fold, op as unfold } from "../ops/unfold.ts";
 import { sizeOf } from "../shape.ts";
 import { serve } from "./fast.ts";
 import { adamWWasm } from "./kernels/adamw.ts";
-import { attentionWasm } from "./kernels/attention.ts";
+import { attentionGradWasm, attentionWasm } from "./kernels/attention.ts";
 import { copyRowsWasm, inTurn, type Rows } from "./kernels/copy-rows.ts";
 import { depthwiseConvWasm } from "./kernels/depthwise-conv.ts";
 import { depthwiseTapsWasm } from "./kernels/depthwise-taps.ts";
@@ -40,7 +39,6 @@ import { layerNormGradWasm, layerNormSumsWasm } from "./kernels/layer-norm-grad.
 import { permuteWasm } from "./kernels/permute.ts";
 import { sumToWasm } from "./kernels/reduce.ts";
 import { rmsNormWasm } from "./kernels/rms-norm.ts";
-import { selfAttentionGradWasm, selfAttentionWasm } from "./kernels/self-attention.ts";
 import { softmaxGradWasm, softmaxWasm } from "./kernels/softmax.ts";
 import { triangleWasm } from "./kernels/triangle.ts";
 import { uncoupleWasm } from "./kernels/uncouple.ts";
@@ -177,16 +175,9 @@ serve(depthwiseTaps, { kernel: (out, [x, dy]) => depthwiseTapsWasm(out, x, dy) }
 
 // Attention.
 
-serve(attention, {
-  kernel: (out, [queries, keys, values], attrs) =>
-    attentionWasm({ ...attrs, out, ins: [queries, keys, values] }),
-});
-serve(selfAttention, {
-  kernel: (out, [packed, mask = null], attrs) => selfAttentionWasm(out, { ...attrs, packed, mask }),
-});
-serve(selfAttentionSlope, {
-  kernel: (out, [dy, packed, mask = null], attrs) =>
-    selfAttentionGradWasm(out, dy, { ...attrs, packed, mask }),
+serve(attention, { kernel: attentionWasm });
+serve(attentionSlope, {
+  kernel: (out, [dy, ...ins], { wanted, ...attrs }) => attentionGradWasm(out, dy, ins, attrs, wanted),
 });
 
 // In place.

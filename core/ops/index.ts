@@ -33,7 +33,6 @@ export { permute, t } from "./permute.ts";
 export { reshape } from "./reshape.ts";
 export { rmsNorm } from "./rms-norm.ts";
 export { scale } from "./scale.ts";
-export { selfAttention } from "./self-attention.ts";
 export { shift } from "./shift.ts";
 export { sigmoid } from "./sigmoid.ts";
 export { sign } from "./sign.ts";

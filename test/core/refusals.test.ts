@@ -95,9 +95,16 @@ const CASES: Record<keyof typeof ops, Case> = {
     kinds: ["tensor", "tensor", "options"],
     more: [
       ...WRONG.count.map((heads) => [packed, packed, { ...attentionOptions, heads }]),
-      ...WRONG.count.map((width) => [packed, packed, { ...attentionOptions, width }]),
+      ...WRONG.count.slice(1).map((width) => [packed, packed, { ...attentionOptions, width }]),
       ...[Number.NaN, -1, 0.5, 5].map((keysAt) => [packed, packed, { ...attentionOptions, keysAt }]),
+      ...[Number.NaN, 0, -1, "1", null].map((scale) => [packed, packed, { ...attentionOptions, scale }]),
       ...WRONG.flag.map((causal) => [packed, packed, { ...attentionOptions, causal }]),
+      ...[Tensor.ones([2]), Tensor.ones([2, 1, 3, 3]), "x"].map((bias) => [
+        packed,
+        packed,
+        { ...attentionOptions, bias },
+      ]),
+      [packed, packed, { heads: 4 }],
       [row, packed, attentionOptions],
     ],
   },
@@ -158,16 +165,6 @@ const CASES: Record<keyof typeof ops, Case> = {
     more: [[row, row, 1e-6]],
   },
   scale: { args: [2], kinds: ["number"] },
-  selfAttention: {
-    on: packed,
-    args: [{ heads: 1, scale: 1 }],
-    kinds: ["options"],
-    more: [
-      ...WRONG.count.map((heads) => [{ heads, scale: 1 }]),
-      ...[Number.NaN, 0, -1, "1", undefined].map((scale) => [{ heads: 1, scale }]),
-      [{ heads: 4, scale: 1 }],
-    ],
-  },
   shift: { args: [2], kinds: ["number"] },
   slice: {
     args: [0, 0, 1],

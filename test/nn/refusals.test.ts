@@ -87,17 +87,6 @@ const CASES: Record<string, Case> = {
     ...{ call: (...layers) => new nn.Sequential(...layers), args: [new nn.Dropout(0)], kinds: [], input: x },
     more: [[(y: Tensor) => y], [undefined], [new other.Dropout(0)]],
   },
-  attend: called(nn.attend, [rows, rows, rows, 1, {}], ["tensor", "tensor", "tensor", "finite", "options"]),
-  splitHeads: called(
-    nn.splitHeads,
-    [rows, 2],
-    ["tensor", "size"],
-    [
-      [rows, 3],
-      [x, 2],
-    ],
-  ),
-  joinHeads: called(nn.joinHeads, [Tensor.ones([1, 2, 3, 2])], ["tensor"], [[x]]),
   rotaryTables: called(
     nn.rotaryTables,
     [3, 4, 100],

@@ -39,9 +39,10 @@ class SelfAttention extends Module {
       0,
     );
     const packed = x.linear(weight, bias); // (B, S, 3 d)
-    const scale = (x.shape[2] / this.heads) ** -0.5;
+    const d = x.shape[2];
+    const options = { heads: this.heads, width: d, keysAt: d, valuesAt: 2 * d };
     const dropout = this.dropout.active ?? undefined;
-    return this.out_proj.forward(packed.selfAttention({ heads: this.heads, scale, dropout }));
+    return this.out_proj.forward(packed.attention(packed, packed, { ...options, dropout }));
   }
 }
 

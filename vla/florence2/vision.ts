@@ -1,16 +1,5 @@
 import { concat, Tensor } from "../../core/index.ts";
-import {
-  attend,
-  Conv2d,
-  DepthwiseConv2d,
-  DropPath,
-  joinHeads,
-  LayerNorm,
-  Linear,
-  Mlp,
-  Module,
-  splitHeads,
-} from "../../nn/index.ts";
+import { Conv2d, DepthwiseConv2d, DropPath, LayerNorm, Linear, Mlp, Module } from "../../nn/index.ts";
 import type { FlorenceConfig } from "./config.ts";
 
 /** Called with intermediate results under the names of the reference's goldens; for tests and study. */
@@ -82,25 +71,30 @@ export class WindowAttention extends Module {
       .reshape([B, rows, h, columns, w, C3])
       .permute([0, 1, 3, 2, 4, 5])
       .reshape([B * rows * columns, n, C3]);
-    const scale = (C / this.heads) ** -0.5;
-    const attended =
-      n === this.window ** 2
-        ? tokens.selfAttention({ heads: this.heads, scale })
-        : this.#attendPadded(tokens, scale);
+    const pads = this.window ** 2 - n;
+    const attended = pads === 0 ? this.#attend(tokens) : this.#attendPadded(tokens, pads);
     return attended.reshape([B, rows, columns, h, w, C]).permute([0, 1, 3, 2, 4, 5]).reshape([B, H, W, C]);
   }
 
-  /** Attention in windows of n real tokens and some pads: (windows, n, 3 C) → (windows, n, C). */
-  #attendPadded(tokens: Tensor, scale: number): Tensor {
-    const { n, C3 } = tokens.dims("windows n C3", "WindowAttention");
-    const d = C3 / 3 / this.heads;
-    const [q, k, v] = tokens.chunk(3, 2).map((part) => splitHeads(part, this.heads)); // (windows, heads, n, d)
-    const [, padKey, padValue] = (this.qkv.bias as Tensor).reshape([3, this.heads, 1, d]).chunk(3, 0);
-    const withPad = (x: Tensor, pad: Tensor): Tensor =>
-      concat([x, pad.broadcastTo([x.shape[0], this.heads, 1, d])], 2);
-    const bias = Tensor.zeros([n + 1], q.dtype);
-    bias.data[n] = Math.log(this.window ** 2 - n);
-    return joinHeads(attend(q, withPad(k, padKey), withPad(v, padValue), scale, { bias }));
+  /** (windows, n, 3 C) → (windows, n, C) */
+  #attend(tokens: Tensor, bias?: Tensor): Tensor {
+    const C = tokens.shape[2] / 3;
+    return tokens.attention(tokens, tokens, {
+      heads: this.heads,
+      width: C,
+      keysAt: C,
+      valuesAt: 2 * C,
+      bias,
+    });
+  }
+
+  /** The same in windows to which `pads` tokens are missing: one stands for all, and what it attends to is dropped. */
+  #attendPadded(tokens: Tensor, pads: number): Tensor {
+    const [windows, n, C3] = tokens.shape;
+    const pad = (this.qkv.bias as Tensor).reshape([1, 1, C3]).broadcastTo([windows, 1, C3]);
+    const added = Array.from({ length: n + 1 }, (_, i) => (i < n ? 0 : Math.log(pads)));
+    const bias = Tensor.from(added, [n + 1], tokens.dtype);
+    return this.#attend(concat([tokens, pad], 1), bias).slice(1, 0, n);
   }
 }
 
@@ -140,13 +134,14 @@ class ChannelAttention extends Module {
   forward(x: Tensor): Tensor {
     const { B, H, W, C } = x.dims("B H W C", "ChannelAttention");
     const tokens = this.qkv.forward(x.reshape([B, H * W, C]));
-    const [q, k, v] = tokens.chunk(3, 2).map((part) => splitHeads(part, this.groups)); // (B, G, N, c)
+    const grouped = [B, H * W, this.groups, C / this.groups];
+    const [q, k, v] = tokens.chunk(3, 2).map((part) => part.reshape(grouped).permute([0, 2, 1, 3])); // (B, G, N, c)
     const weights = q
       .matmul(k, { transposeA: true })
       .scale((H * W) ** -0.5)
       .softmax(); // (B, G, c, c)
-    const out = joinHeads(v.matmul(weights, { transposeB: true }));
-    return this.proj.forward(out).reshape([B, H, W, C]);
+    const out = v.matmul(weights, { transposeB: true }).permute([0, 2, 1, 3]);
+    return this.proj.forward(out.reshape([B, H, W, C]));
   }
 }
 

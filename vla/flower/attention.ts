@@ -1,16 +1,5 @@
 import type { Tensor } from "../../core/index.ts";
-import {
-  attend,
-  buffer,
-  Dropout,
-  joinHeads,
-  Linear,
-  Module,
-  type RMSNorm,
-  rotaryTables,
-  rotate,
-  splitHeads,
-} from "../../nn/index.ts";
+import { buffer, Dropout, Linear, Module, type RMSNorm, rotaryTables, rotate } from "../../nn/index.ts";
 import { makeNorm, type NormForm } from "./norm.ts";
 
 /** Positions as rotations of queries and keys. */
@@ -61,29 +50,30 @@ export class CausalSelfAttention extends Module {
     this.dropout = new Dropout(dropout);
   }
 
-  /** x (B, T, D), mask (T, T) added to the attention logits → (B, T, D) */
-  forward(x: Tensor, mask: Tensor): Tensor {
-    const [q, k, v] = this.qkv
-      .forward(x)
-      .chunk(3, -1)
-      .map((part) => splitHeads(part, this.heads)); // (B, heads, T, d)
-    const [turnedQ, turnedK] = [this.q_norm.forward(q), this.k_norm.forward(k)].map((part) =>
-      this.#turn(part),
-    );
-    const scale = 1 / Math.sqrt(q.shape[3]);
-    const out = attend(turnedQ, turnedK, v, scale, { bias: mask, dropout: this.dropout });
-    return this.dropout.forward(this.proj.forward(joinHeads(out)));
+  /** (B, T, D) → (B, T, D) */
+  forward(x: Tensor): Tensor {
+    const { B, T, D } = x.dims("B T D", "CausalSelfAttention");
+    const packed = this.qkv.forward(x); // (B, T, 3 D)
+    const [q, k] = [this.q_norm, this.k_norm].map((norm, i) => {
+      const heads = packed.slice(2, i * D, (i + 1) * D).reshape([B, T, this.heads, D / this.heads]);
+      return this.#turn(norm.forward(heads)).reshape([B, T, D]);
+    });
+    const options = { heads: this.heads, valuesAt: 2 * D, causal: true };
+    const out = q.attention(k, packed, { ...options, dropout: this.dropout.active ?? undefined });
+    return this.dropout.forward(this.proj.forward(out));
   }
 
+  /** x (B, T, heads, d) → same */
   #turn(x: Tensor): Tensor {
     const { cos, sin } = this;
     if (!cos || !sin) return x;
-    const T = x.shape[2];
-    return rotate(x, cos.slice(0, 0, T), sin.slice(0, 0, T));
+    const [, T, , d] = x.shape;
+    const [c, s] = [cos, sin].map((table) => table.slice(0, 0, T).reshape([T, 1, d / 2]));
+    return rotate(x, c, s);
   }
 }
 
-/** Keys and values of the context, (B, heads, S, d): they do not change while actions are being refined. */
+/** Keys and values of the context, (B, S, D): they do not change while actions are being refined. */
 export interface Memory {
   readonly keys: Tensor;
   readonly values: Tensor;
@@ -115,15 +105,21 @@ export class CrossAttention extends Module {
 
   /** Context (B, S, D) → its keys and values. */
   remember(context: Tensor): Memory {
-    const keys = splitHeads(this.k_proj.forward(context), this.heads);
-    const values = splitHeads(this.v_proj.forward(context), this.heads);
-    return { keys: this.k_norm.forward(keys), values };
+    const keys = this.#normal(this.k_norm, this.k_proj.forward(context));
+    return { keys, values: this.v_proj.forward(context) };
   }
 
   /** x (B, T, D) attends to the remembered context → (B, T, D) */
   forward(x: Tensor, { keys, values }: Memory): Tensor {
-    const q = this.q_norm.forward(splitHeads(this.q_proj.forward(x), this.heads)); // (B, heads, T, d)
-    const out = attend(q, keys, values, 1 / Math.sqrt(q.shape[3]), { dropout: this.dropout });
-    return this.dropout.forward(this.proj.forward(joinHeads(out)));
+    const q = this.#normal(this.q_norm, this.q_proj.forward(x));
+    const dropout = this.dropout.active ?? undefined;
+    const out = q.attention(keys, values, { heads: this.heads, dropout });
+    return this.dropout.forward(this.proj.forward(out));
+  }
+
+  /** Normalises each head of the rows: (B, T, D) → same. */
+  #normal(norm: RMSNorm, x: Tensor): Tensor {
+    const { B, T, D } = x.dims("B T D", "CrossAttention");
+    return norm.forward(x.reshape([B, T, this.heads, D / this.heads])).reshape([B, T, D]);
   }
 }

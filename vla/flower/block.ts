@@ -53,10 +53,10 @@ export class DitBlock extends Module {
   }
 
   /**
-   * x (B, T, D); g (B or 1, D) embeds the time; shared (B or 1, 6 D) is the modulation common to all blocks;
-   * mask (T, T); memory where the block has cross-attention → (B, T, D)
+   * x (B, T, D); g (B or 1, D) embeds the time; shared (B or 1, 6 D) is the modulation common to all blocks; memory where
+   * the block has cross-attention → (B, T, D)
    */
-  forward(x: Tensor, { g, shared, mask, memory }: BlockContext): Tensor {
+  forward(x: Tensor, { g, shared, memory }: BlockContext): Tensor {
     const { B, D } = g.dims("B D", "DitBlock: time embedding");
     const modulation = this.adaLN_modulation
       .forward(g)
@@ -65,7 +65,7 @@ export class DitBlock extends Module {
     const [shift1, scale1, gate1, shift2, scale2, gate2] = modulation.chunk(6, -1); // (B or 1, 1, D)
     const modulate = (y: Tensor, shift: Tensor, scale: Tensor): Tensor => y.mul(scale.shift(1)).add(shift);
 
-    const attended = this.self_attn.forward(modulate(this.norm1.forward(x), shift1, scale1), mask);
+    const attended = this.self_attn.forward(modulate(this.norm1.forward(x), shift1, scale1));
     let y = x.add(attended.mul(gate1));
     if (this.cross_attn && memory) y = y.add(this.cross_attn.forward(this.norm2.forward(y), memory));
     const last = this.norm3 ?? this.norm2;
@@ -77,7 +77,6 @@ export class DitBlock extends Module {
 export interface BlockContext {
   readonly g: Tensor;
   readonly shared: Tensor;
-  readonly mask: Tensor;
   readonly memory?: Memory;
 }
 

@@ -187,12 +187,11 @@ export class FlowerDecoder extends Module implements Decoder<FlowerNoise> {
     z.dims(`B ${steps} ${actionWidth}`, "FlowerDecoder");
     const g = standardise(this.t_embedder.forward(t)).add(standardise(this.embedFrequency())); // (B or 1, D)
     const shared = this.adaln[this.#space].forward(g).slice(1, 0, 6 * width); // the rest is not used
-    const mask = causalMask(steps, z.dtype);
 
     let x = this.action_encoders[this.#space].forward(z); // (B, T, D)
     if (this.positional_encoding) x = x.add(this.positional_encoding);
     this.dit.forEach((block, i) => {
-      x = block.forward(x, { g, shared, mask, memory: memories[i] });
+      x = block.forward(x, { g, shared, memory: memories[i] });
     });
     return this.action_decoders[this.#space].forward(x);
   }
@@ -244,16 +243,6 @@ export function between(actions: Tensor, z1: Tensor, t: Tensor): Tensor {
   const { B } = t.dims("B", "between: times");
   const time = t.reshape([B, 1, 1]);
   return time.neg().shift(1).mul(actions).add(time.mul(z1));
-}
-
-/** 0 where a step may look, −∞ above the diagonal: (T, T). */
-function causalMask(steps: number, dtype: Tensor["dtype"]): Tensor {
-  const later = (i: number): boolean => i % steps > Math.floor(i / steps);
-  return Tensor.from(
-    Float64Array.from({ length: steps * steps }, (_, i) => (later(i) ? Number.NEGATIVE_INFINITY : 0)),
-    [steps, steps],
-    dtype,
-  );
 }
 
 export const flowerKind: DecoderKind<FlowerConfig> = {

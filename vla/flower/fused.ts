@@ -133,12 +133,12 @@ export class FusedFlower implements FusedDecoder {
     );
     const [q, k] = turned.chunk(2, 0).map((part) => part.reshape([B, T, D]));
     const v = seen.frozenLinear(block.values).reshape([B, T, D]);
-    const attended = q.attention(k, v, { heads, width: D, causal: true }).reshape(x.shape);
+    const attended = q.attention(k, v, { heads, scale: 1, causal: true }).reshape(x.shape);
     let y = attended.frozenLinear(block.out).mul(by.gate1).add(x);
     if (block.cross && memory) {
       const { queries, queryNorm, out } = block.cross;
       const asked = this.#headNorm(this.#norm(y).frozenLinear(queries), queryNorm).reshape([B, T, D]);
-      const found = asked.attention(memory.keys, memory.values, { heads, width: D }).reshape(x.shape);
+      const found = asked.attention(memory.keys, memory.values, { heads, scale: 1 }).reshape(x.shape);
       y = found.frozenLinear(out, { residual: y });
     }
     const last = this.#norm(y, by.second);

@@ -12,7 +12,7 @@ export type Head = "ff_mult" | "ff_shift";
 /**
  * The networks of a Transformer decoder, their constants multiplied out, exactly:
  *   h = W x + b                                   a token for each step
- *   h ← h + Wₒ attend(W_qkv n(h)) + (M c + m)     `depth` times, n(h) = h / √(mean h² + ε)
+ *   h ← h + Wₒ attention(W_qkv n(h)) + (M c + m)     `depth` times, n(h) = h / √(mean h² + ε)
  *   out = W₂ GELU(W₁ n(h))                        all heads at once
  * - Cross-attention sees one key, so its softmax is 1 and it adds the same vector to every token, affine in the
  *   condition: M = Wₒ Wᵥ W_c. Those of all networks are one product.
@@ -90,7 +90,7 @@ export class FusedNets {
       const rows = this.#normal(h)
         .frozenLinear(qkv, { bias: qkvBias })
         .reshape([B, M / B, 3 * E]);
-      const seen = rows.attention(rows, rows, { heads, width: E, keysAt: E, valuesAt: 2 * E });
+      const seen = rows.attention(rows, rows, { heads, width: E, scale: 1, keysAt: E, valuesAt: 2 * E });
       h = seen
         .reshape([1, M, E])
         .frozenLinear(out, { bias: conditions, biasFrom: index * depth + j, residual: h });

@@ -1,136 +1,84 @@
-/** Attention of a few queries to some keys, one head at a time, straight from and to the layout of the projections. */
+/** Which kernel serves a call of attention, or of its gradient. */
+import { type Attention, composed } from "../../attention.ts";
+import { grad } from "../../autograd.ts";
 import type { Block, Ready } from "../../device.ts";
+import { noGrad, withGradients } from "../../op.ts";
+import { broadcastStrides } from "../../shape.ts";
+import { Tensor } from "../../tensor.ts";
+import { tidy } from "../../tidy.ts";
 import { addressOf } from "../storage.ts";
-import { wasmCall } from "./call.ts";
-import { type KernelCode, kernel, SCRATCH_BYTES } from "./engine.ts";
-import { maxLanes, sumLanes, tailMask } from "./lanes.ts";
-import { expNonPositive } from "./math.ts";
-import { F32x4, I32, load, loadSplat } from "./values.ts";
+import { attendByBlocks, blocksFit, type Slopes, slopesByBlocks } from "./attention-blocks.ts";
+import { attendByRows, rowsFit } from "./attention-rows.ts";
+import type { Task } from "./attention-task.ts";
 
-export interface Attention {
-  /** (B, T, E) */
-  readonly out: Block;
-  /** Queries (B, T, …), keys and values (B, S, …): of each row, E numbers from `at` on are those of all heads. */
-  readonly ins: readonly [queries: Block, keys: Block, values: Block];
-  readonly at: readonly [queries: number, keys: number, values: number];
-  readonly heads: number;
-  /** Query t sees keys 0 to t only. */
-  readonly causal: boolean;
+/** Queries up to which going through them one by one is faster than in blocks. */
+const FEW_QUERIES = 5;
+
+export function attentionWasm(out: Block, ins: readonly Block[], attrs: Attention): Ready {
+  const task = taskOf(ins, attrs);
+  const { T, S, d, mask, bias } = task;
+  const byRows = !mask && !bias && rowsFit(S, d);
+  if (byRows && (T <= FEW_QUERIES || !blocksFit(S, d))) return attendByRows(task, out);
+  if (servedByBlocks(task)) return attendByBlocks(task, out);
+  return byProducts(out, ins, (own) => composed(own, attrs));
 }
 
-/** Widest head whose sums stay in registers. */
-const MAX_HEAD = 32;
-
-/** softmax(q kᵀ) v for every head; null for heads that are no whole vectors, or wide, and for very many keys. */
-export function attentionWasm(task: Attention): Ready | null {
-  const { out, ins, at, heads, causal } = task;
-  const [B, T, E] = out.shape;
-  const S = ins[1].shape[1];
-  const d = E / heads;
-  const fits = d % 4 === 0 && d <= MAX_HEAD && S > 0 && 4 * S + 16 <= SCRATCH_BYTES;
-  if (!fits || out.size === 0 || ins.some((x) => x.dtype !== "float32")) return null;
-  const rows = ins.map((x) => 4 * x.shape[2]);
-  const name = `attention ${heads} heads of ${d}, rows of ${rows.join(" ")} bytes${causal ? ", causal" : ""}`;
-  const code = kernel(name, 6, (k) => attentionCode(k, { heads, d, rows, causal }));
-  const args = [addressOf(out), ...ins.map((x, i) => addressOf(x) + 4 * at[i]), T, S];
-  return wasmCall(code, args, B * heads, B * heads * T * S * d * 0.0005);
-}
-
-interface Sizes {
-  readonly heads: number;
-  readonly d: number;
-  /** Bytes from row to row of queries, keys, values. */
-  readonly rows: readonly number[];
-  readonly causal: boolean;
-}
-
-function attentionCode(code: KernelCode, { heads, d, rows, causal }: Sizes): void {
-  const { f, args, tileBegin, tileEnd, scratch, madd } = code;
-  const [out, queries, keys, values, T, S] = args;
-  const vectors = d / 4;
-  const [queryRow, keyRow, valueRow] = rows;
-  const [tile, t, j] = f.locals(I32, 3);
-  const [q, k, v, o, count, at, end] = f.locals(I32, 7);
-  const query = f.locals(F32x4, vectors);
-  const sums = f.locals(F32x4, vectors);
-  const scores = f.let(scratch);
-  const lowest = f.constant(Number.NEGATIVE_INFINITY);
-
-  f.range(tile, tileBegin, tileEnd, 1, () => {
-    const sample = f.let(tile.div(heads));
-    const column = f.let(tile.rem(heads).mul(4 * d));
-    f.set(q, queries.add(sample.mul(T).mul(queryRow)).add(column));
-    f.set(o, out.add(sample.mul(T).mul(4 * heads * d)).add(column));
-    const firstKey = f.let(keys.add(sample.mul(S).mul(keyRow)).add(column));
-    const firstValue = f.let(values.add(sample.mul(S).mul(valueRow)).add(column));
-    f.range(t, 0, T, 1, () => {
-      f.set(count, causal ? f.let(t.add(1)).min(S) : S);
-      query.forEach((vector, i) => {
-        f.set(vector, load(F32x4, q, 16 * i));
-      });
-
-      // Scores, four keys at a time; past the last one it is repeated, and masked.
-      const most = f.let(lowest);
-      f.set(k, firstKey);
-      const lastKey = f.let(firstKey.add(count.sub(1).mul(keyRow)));
-      f.set(at, scores);
-      f.range(j, 0, count, 4, () => {
-        const dots = [0, 1, 2, 3].map((i) => {
-          const row = i === 0 ? k : f.let(f.let(k.add(i * keyRow)).min(lastKey));
-          const dot = f.let(query[0].mul(load(F32x4, row)));
-          for (let n = 1; n < vectors; n++) f.set(dot, madd(query[n], load(F32x4, row, 16 * n), dot));
-          return dot;
-        });
-        // Sums of the four lanes of each, as one vector.
-        const pair = (a: F32x4, b: F32x4) =>
-          f.let(a.shuffle(b, [0, 1, 4, 5]).add(a.shuffle(b, [2, 3, 6, 7])));
-        const [ab, cd] = [pair(dots[0], dots[1]), pair(dots[2], dots[3])];
-        const four = f.let(ab.shuffle(cd, [0, 2, 4, 6]).add(ab.shuffle(cd, [1, 3, 5, 7])));
-        const left = f.let(count.sub(j));
-        f.if(left.lt(4), () => f.set(four, tailMask(left).select<F32x4>(four, lowest)));
-        f.store(at, four);
-        f.set(most, most.pmax(four));
-        f.bump(at, 16);
-        f.bump(k, 4 * keyRow);
-      });
-
-      // Weights, not yet divided by their sum.
-      const largest = maxLanes(f, most);
-      const total = f.let(f.constant(0));
-      f.set(end, at);
-      f.set(at, scores);
-      f.repeatWhile(
-        () => {
-          const e = expNonPositive(code, f.let(load(F32x4, at).sub(largest)));
-          f.store(at, e);
-          f.set(total, total.add(e));
-          f.bump(at, 16);
-        },
-        () => at.ne(end),
-      );
-
-      // The weighted sum of the values.
-      for (const sum of sums) f.set(sum, F32x4.zero());
-      f.set(v, firstValue);
-      f.set(at, scores);
-      f.set(end, scores.add(count.shl(2)));
-      f.repeatWhile(
-        () => {
-          const weight = f.let(loadSplat(at));
-          sums.forEach((sum, n) => {
-            f.set(sum, madd(weight, load(F32x4, v, 16 * n), sum));
-          });
-          f.bump(at, 4);
-          f.bump(v, valueRow);
-        },
-        () => at.ne(end),
-      );
-      const factor = f.let(f.constant(1).div(sumLanes(f, total)));
-      sums.forEach((sum, n) => {
-        f.store(o, sum.mul(factor), 16 * n);
-      });
-      f.bump(q, queryRow);
-      f.bump(o, 4 * heads * d);
+/** The gradient for input `wanted`, which holds queries, keys or values; dy is the one for the output. */
+export function attentionGradWasm(
+  out: Block,
+  dy: Block,
+  ins: readonly Block[],
+  attrs: Attention,
+  wanted: number,
+): Ready | null {
+  const task = taskOf(ins, attrs);
+  const { T, heads, d } = task;
+  const own = attrs.parts.filter(({ input }) => input === wanted).map(({ at }) => at);
+  const apart = own.every((a, i) => own.every((b, j) => i === j || Math.abs(a - b) >= heads * d));
+  if (T === 0) return null;
+  if (!apart || !servedByBlocks(task)) {
+    return byProducts(out, [dy, ...ins], ([slope, ...own]) => {
+      for (const x of own) x.tracked();
+      const y = withGradients(() => composed(own, attrs));
+      return grad(y, [own[wanted]], { dy: slope })[0] as Tensor;
     });
-  });
+  }
+  const slopes = attrs.parts.map(({ input, at }) => (input === wanted ? addressOf(out) + 4 * at : null));
+  const run = slopesByBlocks(task, dy, slopes as unknown as Slopes);
+  if (own.length * heads * d === out.shape[2]) return run;
+  return () => {
+    out.data.fill(0); // numbers that are no part of queries, keys or values
+    run();
+  };
+}
+
+/** A bias has a number for each key, or there is one key. */
+const servedByBlocks = ({ S, d, bias }: Task): boolean =>
+  blocksFit(S, d) && (bias === null || S === 1 || bias.strides[3] === 1);
+
+/** As other ops compute it, each with its own kernel, in memory that is free again after the call. */
+function byProducts(out: Block, ins: readonly Block[], compute: (ins: readonly Tensor[]) => Tensor): Ready {
+  return () =>
+    tidy(() => {
+      const own = ins.map((x) => Tensor.over(x.storage, x.shape));
+      out.data.set(noGrad(() => compute(own)).data);
+      for (const x of own) x.dispose();
+    });
+}
+
+function taskOf(ins: readonly Block[], attrs: Attention): Task {
+  const { heads, width, scale, causal, parts } = attrs;
+  const [B, T] = ins[parts[0].input].shape;
+  const S = ins[parts[1].input].shape[1];
+  const places = parts.map(({ input, at }) => ({
+    address: addressOf(ins[input]) + 4 * at,
+    row: 4 * ins[input].shape[2],
+  }));
+  const mask = attrs.mask === null ? null : addressOf(ins[attrs.mask]);
+  const added = attrs.bias === null ? null : ins[attrs.bias];
+  const bias = added && {
+    address: addressOf(added),
+    strides: broadcastStrides(added.shape, [B, heads, T, S]),
+  };
+  return { B, T, S, heads, d: width / heads, scale, causal, places, mask, bias };
 }

@@ -1,7 +1,7 @@
 import { fc, test } from "@fast-check/vitest";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type HostTensor, Random, Scope, Tensor, toHost } from "../../../core/index.ts";
-import { attend, inDType, joinHeads, splitHeads } from "../../../nn/index.ts";
+import { inDType } from "../../../nn/index.ts";
 import { type FlorenceConfig, florenceBase, florenceLarge } from "../../../vla/florence2/config.ts";
 import { Florence2 } from "../../../vla/florence2/model.ts";
 import { WindowAttention } from "../../../vla/florence2/vision.ts";
@@ -40,12 +40,10 @@ function padded(attention: WindowAttention, x: Tensor): Tensor {
     .reshape([B, rows, w, columns, w, C])
     .permute([0, 1, 3, 2, 4, 5])
     .reshape([B * rows * columns, w * w, C]);
-  const [q, k, v] = attention.qkv
-    .forward(windows)
-    .chunk(3, 2)
-    .map((part) => splitHeads(part, attention.heads));
+  const packed = attention.qkv.forward(windows);
+  const options = { heads: attention.heads, width: C, keysAt: C, valuesAt: 2 * C };
   return attention.proj
-    .forward(joinHeads(attend(q, k, v, (C / attention.heads) ** -0.5)))
+    .forward(packed.attention(packed, packed, options))
     .reshape([B, rows, columns, w, w, C])
     .permute([0, 1, 3, 2, 4, 5])
     .reshape([B, rows * w, columns * w, C])

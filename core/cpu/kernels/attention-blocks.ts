@@ -1,0 +1,545 @@
+/**
+ * Attention and its gradient, one head of one sample per tile. Queries come in blocks of QUERIES: their scores, and
+ * everything a block is multiplied with, lie in the thread's scratch memory, mostly in the first cache. All products run on
+ * one inner kernel, 4 rows × 8 columns.
+ */
+import type { Block, Ready } from "../../device.ts";
+import { addressOf } from "../storage.ts";
+import type { Local } from "./assembler.ts";
+import type { Task } from "./attention-task.ts";
+import { wasmCall } from "./call.ts";
+import { bitsOf } from "./elementwise.ts";
+import { type Kernel, type KernelCode, kernel, SCRATCH_BYTES } from "./engine.ts";
+import { loadTail, maxLanes, sumLanes, tailMask } from "./lanes.ts";
+import { expNonPositive } from "./math.ts";
+import { F32x4, I32, int, load, loadSplat } from "./values.ts";
+
+/** Queries of a block, a multiple of four. */
+const QUERIES = 16;
+
+/** Numbers from row to row of a matrix of S columns in scratch memory: a constant of the code, one for many S. */
+const pitchOf = (S: number): number => Math.ceil(S / 32) * 32;
+
+/** Numbers of scratch memory: five matrices of a row per key, two of a row per query, three of scores, factors. */
+const scratchOf = (S: number, d: number): number =>
+  5 * pitchOf(S) * d + QUERIES * (2 * d + 3 * pitchOf(S) + 4);
+
+/** Whether the kernels serve heads of d numbers, and that many keys. */
+export const blocksFit = (S: number, d: number): boolean =>
+  d % 4 === 0 && 4 * scratchOf(S, d) <= SCRATCH_BYTES;
+
+/** (softmax(scale q kᵀ + bias) ⊙ mask) v for every head: (B, T, E). */
+export function attendByBlocks(task: Task, out: Block): Ready {
+  const { B, T, S, heads, d } = task;
+  const code = codeFor("attention by blocks", task, FORWARD_ARGS, (head) => head.forward());
+  return wasmCall(code, argsOf(task, out), B * heads, B * heads * T * S * d * 0.003);
+}
+
+/** The gradients for queries, keys and values from the one for the output; they lie as queries, keys and values do. */
+export function slopesByBlocks(task: Task, dy: Block, wanted: Slopes): Ready {
+  const { B, T, S, heads, d } = task;
+  const args = [...argsOf(task, dy), ...wanted.map((address) => address ?? 0)];
+  const code = codeFor("attention gradient by blocks", task, args.length, (head) => head.backward());
+  return wasmCall(code, args, B * heads, B * heads * T * S * d * 0.006);
+}
+
+/** Where the gradients for queries, keys and values go; null where none is wanted. */
+export type Slopes = readonly [queries: number | null, keys: number | null, values: number | null];
+
+function codeFor(name: string, task: Task, params: number, build: (head: HeadCode) => void): Kernel {
+  const { S, d, causal, mask, bias } = task;
+  const pitch = pitchOf(S);
+  const flags = { causal, masked: mask !== null, biased: bias !== null };
+  const given = Object.entries(flags)
+    .flatMap(([flag, on]) => (on ? `, ${flag}` : []))
+    .join("");
+  const key = `${name}, heads of ${d}, ${pitch} columns${given}`;
+  return kernel(key, params, (code) => build(new HeadCode(code, { d, pitch, ...flags })));
+}
+
+/** Arguments of the kernels; `result` is the output, or the gradient for it. */
+function argsOf({ T, S, heads, scale, places, mask, bias }: Task, result: Block): number[] {
+  const rows = places.flatMap(({ address, row }) => [address, row]);
+  const added = bias ? [bias.address, ...bias.strides.slice(0, 3)] : [0, 0, 0, 0];
+  return [...rows, addressOf(result), T, S, heads, ...bitsOf([scale]), mask ?? 0, ...added];
+}
+
+/** How many those are. */
+const FORWARD_ARGS = 16;
+
+interface Sizes {
+  readonly d: number;
+  /** Numbers from row to row of matrices with a column per key. */
+  readonly pitch: number;
+  readonly causal: boolean;
+  readonly masked: boolean;
+  readonly biased: boolean;
+}
+
+/** Rows `row` bytes apart, from an address on. */
+interface Rows<Step = I32 | number> {
+  readonly at: I32;
+  readonly row: Step;
+}
+
+/** C = A B, or C += A B: four rows and some columns of C. */
+interface Product {
+  /** A's first number; bytes from row to row and from column to column. */
+  readonly a: I32;
+  readonly aRow: number;
+  readonly aStep: number;
+  readonly b: Rows<number>;
+  /** Columns of A, rows of B; at least one. */
+  readonly steps: I32;
+  readonly c: Rows<number>;
+  /** Adds to C where this is not 0. */
+  readonly onto?: I32;
+}
+
+/** One head of one sample: which it is, and its rows. */
+interface Head {
+  readonly sample: I32;
+  readonly head: I32;
+  readonly queries: Rows;
+  readonly keys: Rows;
+  readonly values: Rows;
+  /** The output, or the gradient for it. */
+  readonly result: Rows;
+}
+
+/** Writes the code for one head after the other. */
+class HeadCode {
+  readonly #code: KernelCode;
+  readonly #sizes: Sizes;
+  /** Queries, keys. */
+  readonly #T: I32;
+  readonly #S: I32;
+  /** S filled up to a multiple of four; bytes of the whole vectors in S numbers. */
+  readonly #columns: Local<I32>;
+  readonly #whole: Local<I32>;
+  readonly #scale: Local<F32x4>;
+  /** Rows of matrices (…, d) and (…, S) in scratch memory, in bytes. */
+  readonly #headRow: number;
+  readonly #scoreRow: number;
+  // In scratch memory. Matrices (d, S), transposed: keys, values. (S, d): values or keys, gradients of keys and values.
+  readonly #keysT: Local<I32>;
+  readonly #valuesT: Local<I32>;
+  readonly #rows: Local<I32>;
+  readonly #dKeys: Local<I32>;
+  readonly #dValues: Local<I32>;
+  // Of a block. (QUERIES, d): queries times the scale; results, or their gradients. (QUERIES, S): softmax, weights, slopes.
+  // A vector for each query: 1 / the sum of its softmax.
+  readonly #queries: Local<I32>;
+  readonly #results: Local<I32>;
+  readonly #factors: Local<I32>;
+  readonly #softmax: Local<I32>;
+  readonly #weights: Local<I32>;
+  readonly #slopes: Local<I32>;
+
+  constructor(code: KernelCode, sizes: Sizes) {
+    this.#code = code;
+    this.#sizes = sizes;
+    const { d, pitch, masked } = sizes;
+    this.#headRow = 4 * d;
+    this.#scoreRow = 4 * pitch;
+    const { f, args, scratch } = code;
+    [this.#T, this.#S] = [args[7], args[8]];
+    this.#columns = f.let(this.#S.add(3).and(-4));
+    this.#whole = f.let(this.#S.and(-4).shl(2));
+    this.#scale = f.let(args[10].asF32().splat());
+    let used = 0;
+    const place = (numbers: number): Local<I32> => {
+      const address = f.let(scratch.add(used));
+      used += 4 * numbers;
+      return address;
+    };
+    this.#softmax = place(QUERIES * pitch);
+    this.#weights = masked ? place(QUERIES * pitch) : this.#softmax;
+    this.#slopes = place(QUERIES * pitch);
+    [this.#queries, this.#results] = [place(QUERIES * d), place(QUERIES * d)];
+    this.#factors = place(QUERIES * 4);
+    [this.#keysT, this.#valuesT, this.#rows] = [place(pitch * d), place(pitch * d), place(pitch * d)];
+    [this.#dKeys, this.#dValues] = [place(pitch * d), place(pitch * d)];
+  }
+
+  forward(): void {
+    const headRow = this.#headRow;
+    this.#eachHead((head) => {
+      this.#transpose(head.keys, this.#keysT);
+      this.#copy(head.values, { at: this.#rows, row: headRow }, this.#S);
+      this.#eachBlock((first, count) => {
+        this.#weightsOf(head, first, count);
+        this.#combine(this.#weights, this.#results, count);
+        this.#copy({ at: this.#results, row: headRow }, from(head.result, first), count, this.#factors);
+      });
+    });
+  }
+
+  backward(): void {
+    const { f, args } = this.#code;
+    const [queries, , keys, , values] = args;
+    const [dQueries, dKeys, dValues] = args.slice(FORWARD_ARGS);
+    const [headRow, scoreRow] = [this.#headRow, this.#scoreRow];
+    const throughScores = f.let(dQueries.select(1, dKeys));
+    this.#eachHead((head) => {
+      this.#transpose(head.keys, this.#keysT);
+      f.if(throughScores, () => this.#transpose(head.values, this.#valuesT));
+      f.if(dQueries, () => this.#copy(head.keys, { at: this.#rows, row: headRow }, this.#S));
+      /** The place in a gradient of rows in what it is for. */
+      const within = (gradient: I32, whole: I32, { at, row }: Rows): Rows => ({
+        at: f.let(gradient.add(at.sub(whole))),
+        row,
+      });
+      this.#eachBlock((first, count) => {
+        this.#weightsOf(head, first, count);
+        this.#copy(from(head.result, first), { at: this.#results, row: headRow }, count, this.#factors);
+        // Sums over the queries, which hold the scale already.
+        const sumUp = (scores: I32, rows: I32, sums: I32) =>
+          this.#fourRows(this.#columns, (key) => {
+            this.#product(int(this.#sizes.d), {
+              ...{ a: scores.add(key.shl(2)), aRow: 4, aStep: scoreRow },
+              ...{ b: { at: rows, row: headRow }, steps: count },
+              ...{ c: { at: sums.add(key.mul(headRow)), row: headRow }, onto: first },
+            });
+          });
+        f.if(dValues, () => sumUp(this.#weights, this.#results, this.#dValues));
+        f.if(throughScores, () => {
+          // d weights = dy vᵀ; through the mask and softmax to the scores, in place.
+          this.#scores(this.#results, this.#valuesT, this.#slopes, count);
+          this.#throughSoftmax(head, first, count);
+        });
+        f.if(dKeys, () => sumUp(this.#slopes, this.#queries, this.#dKeys));
+        f.if(dQueries, () => {
+          this.#combine(this.#slopes, this.#results, count);
+          const to = from(within(dQueries, queries, head.queries), first);
+          this.#copy({ at: this.#results, row: headRow }, to, count, this.#scale);
+        });
+      });
+      const give = (sums: I32, to: Rows) => this.#copy({ at: sums, row: headRow }, to, this.#S);
+      f.if(dKeys, () => give(this.#dKeys, within(dKeys, keys, head.keys)));
+      f.if(dValues, () => give(this.#dValues, within(dValues, values, head.values)));
+    });
+  }
+
+  #eachHead(body: (head: Head) => void): void {
+    const { f, args, tileBegin, tileEnd } = this.#code;
+    const [queries, queryRow, keys, keyRow, values, valueRow, result, T, S, heads] = args;
+    const [tile, sample, head] = f.locals(I32, 3);
+    const outRow = f.let(heads.mul(this.#headRow));
+    f.range(tile, tileBegin, tileEnd, 1, () => {
+      f.set(sample, tile.div(heads));
+      f.set(head, tile.rem(heads));
+      const column = f.let(head.mul(this.#headRow));
+      const rows = (first: I32, length: I32, row: I32): Rows => ({
+        at: f.let(first.add(sample.mul(length).mul(row)).add(column)),
+        row,
+      });
+      body({
+        sample,
+        head,
+        queries: rows(queries, T, queryRow),
+        keys: rows(keys, S, keyRow),
+        values: rows(values, S, valueRow),
+        result: rows(result, T, outRow),
+      });
+    });
+  }
+
+  /** Runs the body with the first query of each block, and how many there are. */
+  #eachBlock(body: (first: I32, count: Local<I32>) => void): void {
+    const { f } = this.#code;
+    const T = this.#T;
+    const [first, count] = f.locals(I32, 2);
+    const most = f.let(int(QUERIES));
+    f.range(first, 0, T, QUERIES, () => {
+      f.set(count, f.let(T.sub(first)).min(most));
+      body(first, count);
+    });
+  }
+
+  #fourRows(count: I32, body: (row: I32) => void): void {
+    const { f } = this.#code;
+    const row = f.local(I32);
+    f.range(row, 0, count, 4, () => body(row));
+  }
+
+  /**
+   * The weights of a block of queries, each row to be divided by its sum: `factors` are for that. `softmax` holds them
+   * without the mask.
+   */
+  #weightsOf(head: Head, first: I32, count: I32): void {
+    const { f } = this.#code;
+    const { causal, masked, biased } = this.#sizes;
+    this.#copy(from(head.queries, first), { at: this.#queries, row: this.#headRow }, count, this.#scale);
+    this.#scores(this.#queries, this.#keysT, this.#softmax, count);
+    this.#eachRow(
+      head,
+      first,
+      count,
+      ({ query, softmax, weights, factor, mask, bias }, { along, beside }) => {
+        if (biased) beside(bias, [softmax], (added) => f.store(softmax, load(F32x4, softmax).add(added)));
+        this.#hideFrom(causal ? f.let(first.add(query).add(1)).min(this.#S) : this.#S, softmax);
+        const most = f.let(f.constant(Number.NEGATIVE_INFINITY));
+        along([softmax], () => f.set(most, most.pmax(load(F32x4, softmax))));
+        const largest = maxLanes(f, most);
+        const sum = f.let(f.constant(0));
+        const exponential = (): F32x4 => {
+          const e = expNonPositive(this.#code, f.let(load(F32x4, softmax).sub(largest)));
+          f.store(softmax, e);
+          f.set(sum, sum.add(e));
+          return e;
+        };
+        if (masked) beside(mask, [softmax, weights], (kept) => f.store(weights, exponential().mul(kept)));
+        else along([softmax], exponential);
+        f.store(factor, f.constant(1).div(sumLanes(f, sum)));
+      },
+    );
+  }
+
+  /** Makes a row's scores −∞ from a key on, and past the last key. */
+  #hideFrom(key: I32, row: I32): void {
+    const { f } = this.#code;
+    const lowest = f.constant(Number.NEGATIVE_INFINITY);
+    const seen = f.let(key);
+    const at = f.let(row.add(seen.and(-4).shl(2)));
+    const end = f.let(row.add(this.#columns.shl(2)));
+    f.if(at.ne(end), () => {
+      f.store(at, tailMask(seen.and(3)).select<F32x4>(load(F32x4, at), lowest));
+      f.bump(at, 16);
+      if (!this.#sizes.causal) return;
+      f.if(at.ne(end), () =>
+        f.repeatWhile(
+          () => {
+            f.store(at, lowest);
+            f.bump(at, 16);
+          },
+          () => at.ne(end),
+        ),
+      );
+    });
+  }
+
+  /**
+   * The slopes of a block's weights become those of its scores: softmax ⊙ (slope ⊙ mask − their mean under softmax). They
+   * have been divided by the sums of the rows.
+   */
+  #throughSoftmax(head: Head, first: I32, count: I32): void {
+    const { f, madd } = this.#code;
+    this.#eachRow(head, first, count, ({ softmax, slopes, factor, mask }, { along, beside }) => {
+      const total = f.let(f.constant(0));
+      const sumUp = (passed: F32x4) => f.set(total, madd(passed, load(F32x4, softmax), total));
+      if (this.#sizes.masked) {
+        const pass = (kept: F32x4) => {
+          const passed = f.let(load(F32x4, slopes).mul(kept));
+          f.store(slopes, passed);
+          sumUp(passed);
+        };
+        beside(mask, [softmax, slopes], pass);
+      } else along([softmax, slopes], () => sumUp(load(F32x4, slopes)));
+      const mean = f.let(sumLanes(f, total).mul(load(F32x4, factor)));
+      along([softmax, slopes], () =>
+        f.store(slopes, load(F32x4, slopes).sub(mean).mul(load(F32x4, softmax))),
+      );
+    });
+  }
+
+  /** Runs the body for each query of a block, with the places of its rows. */
+  #eachRow(head: Head, first: I32, count: I32, body: (row: Row, walk: Walk) => void): void {
+    const { f, args } = this.#code;
+    const { masked, biased } = this.#sizes;
+    const [heads, , masks, biases, perSample, perHead, perQuery] = args.slice(9);
+    const [query, softmax, weights, slopes, factor, mask, bias] = f.locals(I32, 7);
+    f.range(query, 0, count, 1, () => {
+      f.set(softmax, this.#softmax.add(query.mul(this.#scoreRow)));
+      f.set(weights, this.#weights.add(query.mul(this.#scoreRow)));
+      f.set(slopes, this.#slopes.add(query.mul(this.#scoreRow)));
+      f.set(factor, this.#factors.add(query.shl(4)));
+      const t = f.let(first.add(query));
+      if (masked) {
+        const row = head.sample.mul(heads).add(head.head).mul(this.#T).add(t);
+        f.set(mask, masks.add(row.mul(this.#S).shl(2)));
+      }
+      if (biased) {
+        const at = head.sample.mul(perSample).add(head.head.mul(perHead)).add(t.mul(perQuery));
+        f.set(bias, biases.add(at.shl(2)));
+      }
+      body(
+        { query, softmax, weights, slopes, factor, mask, bias },
+        {
+          along: (pointers, visit) => this.#along(this.#columns.shl(2), pointers, visit),
+          beside: (input, pointers, visit) => this.#beside(input, pointers, visit),
+        },
+      );
+    });
+  }
+
+  #along(bytes: I32, pointers: readonly Local<I32>[], visit: () => void): void {
+    const { f } = this.#code;
+    const length = f.let(bytes);
+    const end = f.let(pointers[0].add(length));
+    f.repeatWhile(
+      () => {
+        visit();
+        for (const pointer of pointers) f.bump(pointer, 16);
+      },
+      () => pointers[0].ne(end),
+    );
+    for (const pointer of pointers) f.set(pointer, pointer.sub(length));
+  }
+
+  #beside(input: Local<I32>, pointers: readonly Local<I32>[], visit: (numbers: F32x4) => void): void {
+    const { f } = this.#code;
+    const rest = f.let(this.#S.and(3));
+    f.if(this.#whole, () =>
+      this.#along(this.#whole, [...pointers, input], () => visit(f.let(load(F32x4, input)))),
+    );
+    f.if(rest, () => {
+      const moved = [...pointers, input];
+      for (const pointer of moved) f.bump(pointer, this.#whole);
+      visit(loadTail(f, input, rest));
+      for (const pointer of moved) f.set(pointer, pointer.sub(this.#whole));
+    });
+  }
+
+  /** to (count, d) = scores (count, S) times `rows` (S, d). */
+  #combine(scores: I32, to: I32, count: I32): void {
+    this.#fourRows(count, (row) => {
+      this.#product(int(this.#sizes.d), {
+        ...{ a: scores.add(row.mul(this.#scoreRow)), aRow: this.#scoreRow, aStep: 4 },
+        ...{ b: { at: this.#rows, row: this.#headRow }, steps: this.#S },
+        c: { at: to.add(row.mul(this.#headRow)), row: this.#headRow },
+      });
+    });
+  }
+
+  /** to (count, S) = rows (count, d) times a transposed matrix (d, S). */
+  #scores(rows: I32, transposed: I32, to: I32, count: I32): void {
+    const { d } = this.#sizes;
+    const [headRow, scoreRow] = [this.#headRow, this.#scoreRow];
+    this.#fourRows(count, (row) => {
+      this.#product(this.#columns, {
+        ...{ a: rows.add(row.mul(headRow)), aRow: headRow, aStep: 4 },
+        ...{ b: { at: transposed, row: scoreRow }, steps: int(d) },
+        c: { at: to.add(row.mul(scoreRow)), row: scoreRow },
+      });
+    });
+  }
+
+  /** Four rows of a product, `columns` (a multiple of four) wide. */
+  #product(columns: I32, { a, b, c, ...rest }: Product): void {
+    const { f } = this.#code;
+    const column = f.local(I32);
+    const [fromA, fromB, toC] = [f.let(a), f.let(b.at), f.let(c.at)];
+    const some = (vectors: number) => {
+      const place = f.let(column.shl(2));
+      const own = { b: { ...b, at: fromB.add(place) }, c: { ...c, at: toC.add(place) } };
+      this.#inner(vectors, { a: fromA, ...own, ...rest });
+    };
+    const eights = f.let(columns.and(-8));
+    f.range(column, 0, eights, 8, () => some(2));
+    f.set(column, eights);
+    f.if(columns.and(4), () => some(1));
+  }
+
+  /** The inner kernel: four rows, one or two vectors of columns. */
+  #inner(vectors: number, { a, aRow, aStep, b, steps, c, onto }: Product): void {
+    const { f, madd } = this.#code;
+    const [fromA, fromB, toC] = [f.let(a), f.let(b.at), f.let(c.at)];
+    const sums = Array.from({ length: 4 }, () => f.locals(F32x4, vectors));
+    const each = (visit: (sum: Local<F32x4>, offset: number) => void) =>
+      sums.forEach((own, r) => {
+        own.forEach((sum, v) => {
+          visit(sum, r * c.row + 16 * v);
+        });
+      });
+    const fromZero = () => each((sum) => f.set(sum, F32x4.zero()));
+    if (onto) f.if(onto, () => each((sum, offset) => f.set(sum, load(F32x4, toC, offset))), fromZero);
+    else fromZero();
+    const end = f.let(fromB.add(steps.mul(b.row)));
+    const bs = f.locals(F32x4, vectors);
+    const x = f.local(F32x4);
+    f.repeatWhile(
+      () => {
+        bs.forEach((value, v) => {
+          f.set(value, load(F32x4, fromB, 16 * v));
+        });
+        sums.forEach((own, r) => {
+          f.set(x, loadSplat(fromA, r * aRow));
+          own.forEach((sum, v) => {
+            f.set(sum, madd(x, bs[v], sum));
+          });
+        });
+        f.bump(fromA, aStep);
+        f.bump(fromB, b.row);
+      },
+      () => fromB.ne(end),
+    );
+    each((sum, offset) => f.store(toC, sum, offset));
+  }
+
+  /** Copies `count` rows of d numbers, times a factor, or times one of each row's own at an address. */
+  #copy(source: Rows, target: Rows, count: I32, factor?: Local<F32x4> | Local<I32>): void {
+    const { f } = this.#code;
+    const [read, write] = [f.let(source.at), f.let(target.at)];
+    const end = f.let(read.add(count.mul(source.row)));
+    const own = factor instanceof I32 ? f.let(factor) : null;
+    f.repeatWhile(
+      () => {
+        const times = own ? f.let(load(F32x4, own)) : (factor as F32x4 | undefined);
+        for (let at = 0; at < this.#headRow; at += 16) {
+          const numbers = load(F32x4, read, at);
+          f.store(write, times ? numbers.mul(times) : numbers, at);
+        }
+        f.bump(read, source.row);
+        f.bump(write, target.row);
+        if (own) f.bump(own, 16);
+      },
+      () => read.ne(end),
+    );
+  }
+
+  /** S rows of d numbers as columns; past the last row it is repeated. */
+  #transpose(rows: Rows, to: I32): void {
+    const { f } = this.#code;
+    const S = this.#S;
+    const [j, row, write] = [f.local(I32), f.let(rows.at), f.let(to)];
+    const step = f.let(int(rows.row));
+    const last = f.let(row.add(S.sub(1).mul(step)));
+    f.range(j, 0, S, 4, () => {
+      const four = [0, 1, 2, 3].map((i) => (i === 0 ? row : f.let(f.let(row.add(step.mul(i))).min(last))));
+      for (let i = 0; i < this.#sizes.d; i += 4) {
+        const [a, b, c, e] = four.map((address) => f.let(load(F32x4, address, 4 * i)));
+        const [ab, ce] = [f.let(a.shuffle(b, [0, 4, 1, 5])), f.let(c.shuffle(e, [0, 4, 1, 5]))];
+        const [AB, CE] = [f.let(a.shuffle(b, [2, 6, 3, 7])), f.let(c.shuffle(e, [2, 6, 3, 7]))];
+        f.store(write, ab.shuffle(ce, [0, 1, 4, 5]), i * this.#scoreRow);
+        f.store(write, ab.shuffle(ce, [2, 3, 6, 7]), (i + 1) * this.#scoreRow);
+        f.store(write, AB.shuffle(CE, [0, 1, 4, 5]), (i + 2) * this.#scoreRow);
+        f.store(write, AB.shuffle(CE, [2, 3, 6, 7]), (i + 3) * this.#scoreRow);
+      }
+      f.bump(write, 16);
+      f.bump(row, step.mul(4));
+    });
+  }
+}
+
+/** The rows from one on. */
+const from = ({ at, row }: Rows, first: I32): Rows => ({ at: at.add(first.mul(row)), row });
+
+/** Places of a query's rows. */
+interface Row {
+  /** Which query of the block it is. */
+  readonly query: I32;
+  readonly softmax: Local<I32>;
+  readonly weights: Local<I32>;
+  readonly slopes: Local<I32>;
+  readonly factor: Local<I32>;
+  readonly mask: Local<I32>;
+  readonly bias: Local<I32>;
+}
+
+/** Visits the vectors of a row: moves pointers along it, and back to its start. */
+interface Walk {
+  along(pointers: readonly Local<I32>[], visit: () => void): void;
+  /** With the numbers of an input's row beside it, which ends with its last number: what lies behind it is not read. */
+  beside(input: Local<I32>, pointers: readonly Local<I32>[], visit: (numbers: F32x4) => void): void;
+}
