@@ -230,6 +230,22 @@ export class Tensor implements Block, Scoped {
     return out;
   }
 
+  /**
+   * Moves its numbers to another device, in place. Only from one whose memory the host can look at, as cpu. Views of the
+   * same storage stay where they are.
+   */
+  relocate(device: Device): this {
+    capturing.recorder?.look(this);
+    if (device === this.device) return this;
+    const before = this.storage;
+    const storage = device.allocate(this.size, this.dtype);
+    device.write(storage, this.data);
+    storage.owners++;
+    this.#storage = storage;
+    if (--before.owners === 0) before.release();
+    return this;
+  }
+
   /** The scope that frees it, or null. */
   get scope(): Scope | null {
     return this.#scope;

@@ -1,6 +1,7 @@
 import {
   checkOptions,
   cpu,
+  type Device,
   type HostTensor,
   isForeign,
   type LazyTensor,
@@ -156,6 +157,12 @@ export abstract class Module {
       );
     }
     for (const { tensor, name, given } of found) setHost(tensor, given, `${who}: ${name}`);
+    return this;
+  }
+
+  /** Moves all tensors of the tree from cpu to another device; modules are drawn and loaded before. */
+  to(device: Device): this {
+    for (const tensor of this.tensors().keys()) tensor.relocate(device);
     return this;
   }
 

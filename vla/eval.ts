@@ -1,11 +1,11 @@
 /** Evaluates a policy on LIBERO tasks, in this process: `npx tsx vla/eval.ts --help`. */
 import { runMain, UsageError } from "../cli/index.ts";
-import { engineInfo, tileSetting } from "../core/index.ts";
+import { type Device, engineInfo, GpuDevice, isSoftware, openDevice, tileSetting } from "../core/index.ts";
 import { INTERRUPTED, Interrupt } from "./eval/interrupt.ts";
 import { Journal } from "./eval/journal.ts";
 import { readOptions } from "./eval/options.ts";
 import { Progress } from "./eval/progress.ts";
-import type { EpisodeResult, Results, RunInfo } from "./eval/results.ts";
+import type { DeviceInfo, EpisodeResult, Results, RunInfo } from "./eval/results.ts";
 import { rollout, type Start } from "./eval/rollout.ts";
 import { episodeSeed } from "./eval/seed.ts";
 import { SwappedGoal } from "./eval/swapped-goal.ts";
@@ -29,7 +29,8 @@ await runMain(async () => {
   // Whatever can be refused is refused before the first step of the first task.
   using journal = Journal.open(options);
   tileSetting(); // throws for a bad one, which is no fault of the policy
-  const policies = await loadPolicy(options.policy, options);
+  const device = await openDevice(options.device);
+  const policies = await loadPolicy(options.policy, { ...options, device });
   if (options.logProb && !policies.hasDensity)
     throw new UsageError(`--log-prob: expected a policy with a density, got ${policies.name}`);
   const companions = options.swapWords ? companionsOf(suite.tasks) : null;
@@ -93,6 +94,7 @@ await runMain(async () => {
     swapWords: options.swapWords,
     cameraSize,
     sampling: policies.sampling,
+    ...(options.policy === "nina" && { device: describeDevice(device) }),
     engine: {
       node: process.versions.node,
       mujoco: MUJOCO_VERSION,
@@ -150,4 +152,11 @@ function startEpisode(env: LiberoEnv, task: Task, { init, state, seed }: Start):
   } catch (cause) {
     throw new Error(`${task.initPath}, state ${init}: ${(cause as Error).message}`, { cause });
   }
+}
+
+/** What results say of a device. */
+function describeDevice(device: Device): DeviceInfo {
+  const { name } = device;
+  if (!(device instanceof GpuDevice)) return { name };
+  return { name, driver: device.driver, software: isSoftware(device.driver) };
 }

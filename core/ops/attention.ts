@@ -1,10 +1,12 @@
 import { type Attention, composed, derivative } from "../attention.ts";
 import { checkInteger, checkOptions, checkPositive, refuse } from "../check.ts";
-import { type Block, onDevice } from "../device.ts";
-import type { TensorData } from "../dtype.ts";
+import { onDevice } from "../device.ts";
+import { Expr } from "../formula/expr.ts";
+import type { Index } from "../formula/indices.ts";
+import { each, max, type Operand, sum } from "../formula/launch.ts";
 import { apply, defineOp, type Op, sample } from "../op.ts";
 import type { Random } from "../random.ts";
-import { broadcastShapes, broadcastStrides, sameShape, showShape } from "../shape.ts";
+import { broadcastShapes, sameShape, showShape } from "../shape.ts";
 import { checkTensor, Tensor } from "../tensor.ts";
 
 export interface AttentionOptions {
@@ -31,19 +33,13 @@ export const op: Op<Attention> = defineOp<Attention>({
     const { B, T } = sizes(ins, attrs);
     return [B, T, attrs.width];
   },
-  kernels: {
-    js(out, ins, attrs) {
-      const [Y, M] = [out.data, attrs.mask === null ? null : ins[attrs.mask].data];
-      eachHead(ins, attrs, ({ weights, values: v, row, from, T, S, d }) => {
-        for (let t = 0; t < T; t++)
-          for (let i = 0; i < d; i++) {
-            let sum = 0;
-            for (let j = 0; j < S; j++)
-              sum += weights[t * S + j] * (M ? M[(row + t) * S + j] : 1) * v.data[v.from + j * v.step + i];
-            Y[from + t * attrs.width + i] = sum;
-          }
-      });
-    },
+  formula(ins, attrs) {
+    const { B, T, S, values, weights } = headsOf(ins, attrs);
+    const { heads: H, width: E } = attrs;
+    const d = E / H;
+    return each([B, T, H, d], (b, t, h, i) =>
+      sum(S, (j) => weights.at(b, h, t, j).mul(values(b, j, h.mul(d).add(i)))),
+    ).as([B, T, E]);
   },
   backward: (dy, ins, _out, attrs, wants) =>
     ins.map((_, wanted) => {
@@ -87,36 +83,42 @@ interface Slope extends Attention {
 export const slopeOp: Op<Slope> = defineOp<Slope>({
   name: "attentionSlope",
   shape: (ins, { wanted }) => ins[1 + wanted].shape,
-  kernels: {
-    js(out, [dy, ...ins], { wanted, ...attrs }) {
-      const [D, M] = [dy.data, attrs.mask === null ? null : ins[attrs.mask].data];
-      const G = new Float64Array(out.size);
-      const [toQueries, toKeys, toValues] = attrs.parts.map(({ input }) => input === wanted);
-      eachHead(ins, attrs, ({ weights, queries: q, keys: k, values: v, row, from, T, S, d }) => {
-        for (let t = 0; t < T; t++) {
-          const slopes = new Float64Array(S); // for the weights, then for the scores
-          let total = 0;
-          for (let j = 0; j < S; j++) {
-            const factor = M ? M[(row + t) * S + j] : 1;
-            for (let i = 0; i < d; i++) {
-              const dOut = D[from + t * attrs.width + i];
-              slopes[j] += factor * dOut * v.data[v.from + j * v.step + i];
-              if (toValues) G[v.from + j * v.step + i] += factor * weights[t * S + j] * dOut;
-            }
-            total += slopes[j] * weights[t * S + j];
-          }
-          for (let j = 0; j < S; j++) {
-            const slope = (slopes[j] - total) * weights[t * S + j] * attrs.scale;
-            const [atQuery, atKey] = [q.from + t * q.step, k.from + j * k.step];
-            for (let i = 0; i < d; i++) {
-              if (toQueries) G[atQuery + i] += slope * k.data[atKey + i];
-              if (toKeys) G[atKey + i] += slope * q.data[atQuery + i];
-            }
-          }
-        }
-      });
-      out.data.set(G);
-    },
+  formula([dy, ...ins], { wanted, ...attrs }) {
+    const { B, T, S, queries, keys, values, weights, soft, dropped } = headsOf(ins, attrs);
+    const { heads: H, width: E, parts, scale } = attrs;
+    const d = E / H;
+    // For the weights, then for the scores.
+    const slopes = each([B, H, T, S], (b, h, t, j) => {
+      const column = (i: Index): Index => h.mul(d).add(i);
+      return dropped(
+        b,
+        h,
+        t,
+        j,
+        sum(d, (i) => dy.at(b, t, column(i)).mul(values(b, j, column(i)))),
+      );
+    });
+    const scores = each([B, H, T, S], (b, h, t, j) => {
+      const total = sum(S, (k) => slopes.at(b, h, t, k).mul(soft.at(b, h, t, k)));
+      return slopes
+        .at(b, h, t, j)
+        .sub(total)
+        .mul(soft.at(b, h, t, j))
+        .mul(scale);
+    });
+    const gradients = [
+      (b: Index, t: Index, c: Index) => sum(S, (j) => scores.at(b, c.div(d), t, j).mul(keys(b, j, c))),
+      (b: Index, j: Index, c: Index) => sum(T, (t) => scores.at(b, c.div(d), t, j).mul(queries(b, t, c))),
+      (b: Index, j: Index, c: Index) => sum(T, (t) => weights.at(b, c.div(d), t, j).mul(dy.at(b, t, c))),
+    ];
+    // Queries, keys and values may lie side by side in the rows of the input, or be the same numbers.
+    return each(ins[wanted].shape, (b, row, x) =>
+      parts.reduce<Expr>((all, { input, at }, part) => {
+        if (input !== wanted) return all;
+        const c = x.sub(at);
+        return all.add(c.within(E, gradients[part](b, row, c), 0));
+      }, Expr.constant(0)),
+    );
   },
   backward(r, ins, _out, { wanted, ...attrs }, wants) {
     const slope = ([dy, ...own]: readonly Tensor[]): Tensor =>
@@ -179,60 +181,35 @@ function sizes(ins: readonly Tensor[], { heads, width: E, parts, bias, mask }: A
   return { B, T, S };
 }
 
-/** Number i of row t of a head is data[from + t · step + i]. */
-interface Rows {
-  readonly data: TensorData;
-  readonly from: number;
-  readonly step: number;
-}
-
-interface Head extends Omit<Sizes, "B"> {
-  /** Softmax of the scores, (T, S). */
-  readonly weights: Float64Array;
-  readonly queries: Rows;
-  readonly keys: Rows;
-  readonly values: Rows;
-  /** The head's first row in the mask; its first number in the output. */
-  readonly row: number;
-  readonly from: number;
-  readonly d: number;
-}
-
-/** Calls `visit` for every head of every sample, with its weights in double precision. */
-function eachHead(ins: readonly Block[], attrs: Attention, visit: (head: Head) => void): void {
-  const { heads, width: E, scale, causal, parts, bias } = attrs;
+/** The inputs by what they mean, and the weights of every head, (B, H, T, S): softmax of the scores, and with the mask. */
+function headsOf(
+  ins: readonly Operand[],
+  { heads: H, width: E, scale, causal, parts, bias, mask }: Attention,
+) {
+  const [queries, keys, values] = parts.map(
+    ({ input, at }) =>
+      (b: Index, t: Index, c: Index): Expr =>
+        ins[input].at(b, t, c.add(at)),
+  );
   const [B, T] = ins[parts[0].input].shape;
   const S = ins[parts[1].input].shape[1];
-  const d = E / heads;
-  const weights = new Float64Array(T * S);
-  const added = bias === null ? null : ins[bias].data;
-  const strides = bias === null ? [0, 0, 0, 0] : broadcastStrides(ins[bias].shape, [B, heads, T, S]);
-  for (let b = 0; b < B; b++)
-    for (let h = 0; h < heads; h++) {
-      const [queries, keys, values] = parts.map(({ input, at }): Rows => {
-        const [, length, step] = ins[input].shape;
-        return { data: ins[input].data, from: b * length * step + at + h * d, step };
-      });
-      for (let t = 0; t < T; t++) {
-        const seen = causal ? Math.min(t + 1, S) : S;
-        const row = weights.subarray(t * S, (t + 1) * S).fill(0);
-        let most = -Infinity;
-        for (let j = 0; j < seen; j++) {
-          let dot = 0;
-          for (let i = 0; i < d; i++)
-            dot +=
-              queries.data[queries.from + t * queries.step + i] * keys.data[keys.from + j * keys.step + i];
-          row[j] = dot * scale;
-          if (added) row[j] += added[b * strides[0] + h * strides[1] + t * strides[2] + j * strides[3]];
-          most = Math.max(most, row[j]);
-        }
-        let total = 0;
-        for (let j = 0; j < seen; j++) total += row[j] = Math.exp(row[j] - most);
-        for (let j = 0; j < seen; j++) row[j] /= total;
-      }
-      const places = { row: (b * heads + h) * T, from: b * T * E + h * d };
-      visit({ weights, queries, keys, values, ...places, T, S, d });
-    }
+  const d = E / H;
+  const scores = each([B, H, T, S], (b, h, t, j) => {
+    const column = (i: Index): Index => h.mul(d).add(i);
+    const product = sum(d, (i) => queries(b, t, column(i)).mul(keys(b, j, column(i)))).mul(scale);
+    const score = bias === null ? product : product.add(ins[bias].stretched(b, h, t, j));
+    return causal ? t.lessThan(j, Number.NEGATIVE_INFINITY, score) : score;
+  });
+  const soft = each([B, H, T, S], (b, h, t, j) => {
+    const most = max(S, (k) => scores.at(b, h, t, k));
+    const e = (k: Index): Expr => scores.at(b, h, t, k).sub(most).exp();
+    return e(j).div(sum(S, e));
+  });
+  const dropped = (b: Index, h: Index, t: Index, j: Index, weight: Expr): Expr =>
+    mask === null ? weight : weight.mul(ins[mask].at(b, h, t, j));
+  const weights =
+    mask === null ? soft : each([B, H, T, S], (b, h, t, j) => dropped(b, h, t, j, soft.at(b, h, t, j)));
+  return { B, T, S, queries, keys, values, soft, weights, dropped };
 }
 
 /**

@@ -1,6 +1,7 @@
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type CliSchema, parseCli, UsageError } from "../../cli/index.ts";
+import { DEVICE_NAMES } from "../../core/index.ts";
 import type { SamplingConfig } from "../checkpoint.ts";
 import type { Contacts } from "../libero/mujoco.ts";
 import { maxSteps, PROTOCOLS, type Protocol } from "../libero/protocols.ts";
@@ -75,6 +76,12 @@ const schema = {
       least: 1,
       help: "for --policy nina: actions of each plan that it hands out; otherwise as its checkpoint says",
     },
+    device: {
+      type: "string",
+      default: "cpu",
+      choices: DEVICE_NAMES,
+      help: "for --policy nina: what computes; npx tsx core/devices.ts lists what this machine offers",
+    },
     "log-prob": { type: "boolean", help: "asks for the log-probability of each plan, for the results" },
     "swap-words": {
       type: "boolean",
@@ -119,6 +126,8 @@ export interface Options {
   readonly checkpoint: string;
   /** What of the checkpoint's sampling is overridden. */
   readonly sampling: Partial<SamplingConfig>;
+  /** The name of what computes. */
+  readonly device: string;
   /** Whether starts are played with the words of other tasks of their scenes. */
   readonly swapWords: boolean;
   /** Whether the policy is asked for log-probabilities. */
@@ -148,6 +157,8 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
     throw new UsageError(
       `only --policy nina takes --temperature and --actions-per-query, got one for ${given.policy}`,
     );
+  if (given.policy !== "nina" && given.device !== "cpu")
+    throw new UsageError(`only --policy nina takes --device, got ${given.device} for ${given.policy}`);
   if (embedded && given.robosuite !== undefined)
     throw new UsageError(`--robosuite needs --libero for suite ${given.suite}, which otherwise is embedded`);
   if (given.frames && given.out === undefined)

@@ -56,6 +56,15 @@ export interface Engine {
   readonly fma: boolean;
 }
 
+/** What a policy computed on. */
+export interface DeviceInfo {
+  /** "cpu", "gpu:webasm" */
+  readonly name: string;
+  /** What drives a GPU, and whether that is the processor in its place. */
+  readonly driver?: string;
+  readonly software?: boolean;
+}
+
 /** Everything about a run but its tasks. */
 export interface RunInfo {
   readonly suite: string;
@@ -69,6 +78,8 @@ export interface RunInfo {
   readonly cameraSize: number;
   /** How the policy sampled, where it does: as its checkpoint says, or as the run was told. */
   readonly sampling?: SamplingConfig;
+  /** Where the policy computes, if it does. */
+  readonly device?: DeviceInfo;
   readonly engine: Engine;
 }
 

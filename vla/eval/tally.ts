@@ -1,5 +1,5 @@
 import { printable } from "../../core/index.ts";
-import type { EpisodeResult, RunInfo, TaskResult } from "./results.ts";
+import type { DeviceInfo, EpisodeResult, RunInfo, TaskResult } from "./results.ts";
 import { type Column, renderTable } from "./table.ts";
 import { wilsonInterval } from "./wilson.ts";
 
@@ -62,6 +62,7 @@ export class Tally {
       ? `, sampling temperature ${sampling.temperature}, ${sampling.actionsPerQuery} actions per query`
       : "";
     lines.push(`pictures of ${cameraSize} x ${cameraSize}${sampled}`);
+    if (run.device) lines.push(`device ${describeDevice(run.device)}`);
     if (run.swapWords)
       lines.push(
         "Words are swapped: each start was played with those of another task of its scene. As told: that task's goal",
@@ -90,6 +91,9 @@ export class Tally {
     return this.#tasks.flatMap((task) => task.episodes);
   }
 }
+
+const describeDevice = ({ name, driver, software }: DeviceInfo): string =>
+  driver === undefined ? name : `${name}: ${printable(driver)}${software ? ", a software driver" : ""}`;
 
 /** The cells of one row after its name. An episode that ended in an error is counted, but is in no rate and no mean of steps. */
 function summarise(episodes: readonly EpisodeResult[], swapWords: boolean): string[] {

@@ -1,4 +1,5 @@
 import { UsageError } from "../../cli/index.ts";
+import type { Device } from "../../core/index.ts";
 import type { SamplingConfig } from "../checkpoint.ts";
 import { replayPolicy } from "./replay.ts";
 import type { PolicySource } from "./source.ts";
@@ -11,12 +12,14 @@ export interface PolicyFiles {
   readonly file?: string;
   readonly checkpoint: string;
   readonly sampling: Partial<SamplingConfig>;
+  /** What computes, for a policy that does; cpu unless given. */
+  readonly device?: Device;
 }
 
 /** Every kind of policy a run can be asked for. Each loads its code when asked for: `zero` starts no tensor. */
 const kinds = {
-  nina: async ({ checkpoint, sampling }: PolicyFiles) =>
-    (await import("./nina.ts")).ninaPolicy(checkpoint, sampling),
+  nina: async ({ checkpoint, sampling, device }: PolicyFiles) =>
+    (await import("./nina.ts")).ninaPolicy(checkpoint, sampling, device),
   zero: () => zeroPolicy(),
   replay({ file }: PolicyFiles) {
     if (file === undefined)

@@ -1,5 +1,15 @@
 import { basename } from "node:path";
-import { concat, Random, Plan as Replay, Scope, Tensor } from "../../core/index.ts";
+import {
+  concat,
+  cpu,
+  type Device,
+  onDevice,
+  Random,
+  Plan as Replay,
+  Tensor,
+  tidy,
+  unscoped,
+} from "../../core/index.ts";
 import { type Checkpoint, loadCheckpoint, type SamplingConfig } from "../checkpoint.ts";
 import type { Decoder } from "../decoder.ts";
 import type { FusedDecoder } from "../fused.ts";
@@ -12,9 +22,16 @@ import type { PolicySource } from "./source.ts";
  * A checkpoint folder, whatever its decoder; its weights serve every episode.
  *
  * @param overrides what is not to be sampled as the checkpoint says
+ * @param device what computes
  */
-export function ninaPolicy(dir: string, overrides: Partial<SamplingConfig> = {}): PolicySource {
+export function ninaPolicy(
+  dir: string,
+  overrides: Partial<SamplingConfig> = {},
+  device: Device = cpu,
+): PolicySource {
   const checkpoint = loadCheckpoint(dir);
+  checkpoint.florence.to(device);
+  checkpoint.decoder.to(device);
   const { decoder, perception, untrained } = checkpoint.config;
   const sampling = { ...checkpoint.config.sampling, ...overrides };
   if (sampling.actionsPerQuery > decoder.steps) {
@@ -40,14 +57,16 @@ export function ninaPolicy(dir: string, overrides: Partial<SamplingConfig> = {})
 /**
  * NinA at work (arXiv:2508.16845, section 3): both camera pictures and the instruction go through the Florence-2
  * encoder, its features condition the decoder, and one sample z ~ N(0, temperature² I) becomes a chunk of actions, of
- * which the first `actionsPerQuery` are handed out. Other decoders than NinA's do the same in their own way.
+ * which the first `actionsPerQuery` are handed out. Other decoders than NinA's do the same in their own way. It computes
+ * where the checkpoint's weights are.
  */
 export class NinaPolicy implements Policy, Disposable {
   readonly name: string;
   readonly #sampling: SamplingConfig;
   readonly #perception: Perception;
   readonly #decoder: Decoder;
-  /** Samples, if the decoder has such a form; densities come from the checkpoint's own decoder. */
+  readonly #device: Device;
+  /** Samples on cpu, if the decoder has such a form; densities come from the checkpoint's own decoder. */
   readonly #fused: FusedDecoder | undefined;
   /** A captured forward pass for each prompt length, with log-probabilities and without. */
   readonly #replays = new Map<string, Replay>();
@@ -63,12 +82,13 @@ export class NinaPolicy implements Policy, Disposable {
     this.#sampling = sampling;
     this.#perception = new Perception(florence, tokenizer, config.perception);
     this.#decoder = decoder;
-    this.#fused = decoder.fuse?.({ weights: "float32" });
+    const [weights] = decoder.tensors().keys();
+    this.#device = weights.device;
+    this.#fused = this.#device === cpu ? decoder.fuse?.({ weights: "float32" }) : undefined;
   }
 
   /** Makes the prompt of an instruction ready. @throws Error for one that is too long. */
   prepare(instruction: string): void {
-    using _ = new Scope();
     this.#prompt(instruction);
   }
 
@@ -76,24 +96,39 @@ export class NinaPolicy implements Policy, Disposable {
     this.#random = new Random(seed);
   }
 
-  act(seen: Observation, instruction: string, { logProb: asked = false }: PlanRequest = {}): Plan {
-    using _ = new Scope();
+  async act(
+    seen: Observation,
+    instruction: string,
+    { logProb: asked = false }: PlanRequest = {},
+  ): Promise<Plan> {
+    const { actionWidth } = this.#decoder.config;
+    const results = unscoped(() => onDevice(this.#device, () => this.#run(seen, instruction, asked)));
+    try {
+      const [chunk, terms] = await Promise.all(results.map((x) => x.read()));
+      const actions = Array.from({ length: this.#sampling.actionsPerQuery }, (_unused, t) =>
+        Float64Array.from(chunk.subarray(t * actionWidth, (t + 1) * actionWidth)),
+      );
+      if (!terms) return { actions };
+      const [base, ...layers] = terms;
+      const logProb = layers.reduce((sum, logDet) => sum + logDet, base);
+      return { actions, logProb, logProbTerms: { base, layers } };
+    } finally {
+      for (const x of results) x.dispose();
+    }
+  }
+
+  /** The chunk of actions (1, steps, width), and, if asked for, the terms of its log-probability. */
+  #run(seen: Observation, instruction: string, withLogProb: boolean): readonly Tensor[] {
     const { steps, actionWidth } = this.#decoder.config;
-    const { temperature, actionsPerQuery } = this.#sampling;
-    const inputs = [
-      this.#pixels(seen.agentview_image, "agentview_image"),
-      this.#pixels(seen.robot0_eye_in_hand_image, "robot0_eye_in_hand_image"),
-      this.#prompt(instruction),
-      this.#random.normals([1, steps, actionWidth]).scale(temperature),
-    ];
-    const [chunk, terms] = this.#replay(inputs, asked).run(...inputs);
-    const actions = Array.from({ length: actionsPerQuery }, (_unused, t) =>
-      Float64Array.from(chunk.data.subarray(t * actionWidth, (t + 1) * actionWidth)),
-    );
-    if (!terms) return { actions };
-    const [base, ...layers] = terms.data;
-    const logProb = layers.reduce((sum, logDet) => sum + logDet, base);
-    return { actions, logProb, logProbTerms: { base, layers } };
+    return tidy(() => {
+      const inputs = [
+        this.#pixels(seen.agentview_image, "agentview_image"),
+        this.#pixels(seen.robot0_eye_in_hand_image, "robot0_eye_in_hand_image"),
+        this.#prompt(instruction),
+        this.#random.normals([1, steps, actionWidth]).scale(this.#sampling.temperature),
+      ];
+      return this.#replay(inputs, withLogProb).run(...inputs);
+    });
   }
 
   #pixels(image: Image, camera: string): Tensor {
@@ -109,8 +144,8 @@ export class NinaPolicy implements Policy, Disposable {
     let ids = this.#prompts.get(instruction);
     if (!ids) {
       const list = this.#perception.tokens(instruction);
-      ids = Tensor.from(list, [1, list.length], "int32");
-      ids.moveTo(null); // outlives this call
+      const make = (): Tensor => Tensor.from(list, [1, list.length], "int32");
+      ids = unscoped(() => onDevice(this.#device, make)); // outlives this call
       this.#prompts.set(instruction, ids);
     }
     return ids;

@@ -40,12 +40,16 @@ const seen = (image: Image): Observation => ({
 });
 
 describe("NinaPolicy", () => {
-  it("plans ten actions in [−1, 1] and knows how likely they are", () => {
+  it("plans ten actions in [−1, 1] and knows how likely they are", async () => {
     const policy = new NinaPolicy("test", checkpoint);
     policy.reset(5);
-    const { actions, logProb, logProbTerms } = policy.act(seen(picture(128, 3)), "push the drawer shut", {
-      logProb: true,
-    });
+    const { actions, logProb, logProbTerms } = await policy.act(
+      seen(picture(128, 3)),
+      "push the drawer shut",
+      {
+        logProb: true,
+      },
+    );
     expect(actions.length).toBe(10);
     for (const action of actions) {
       expect(action.length).toBe(7);
@@ -61,28 +65,28 @@ describe("NinaPolicy", () => {
     );
   });
 
-  it("is a function of seed, pictures and words", () => {
-    const plan = (seed: number, image = picture(128, 3), words = "push the drawer shut"): number[][] => {
+  it("is a function of seed, pictures and words", async () => {
+    const plan = async (seed: number, image = picture(128, 3), words = "push the drawer shut") => {
       const policy = new NinaPolicy("test", checkpoint);
       policy.reset(seed);
-      return policy.act(seen(image), words).actions.map((action) => Array.from(action));
+      return (await policy.act(seen(image), words)).actions.map((action) => Array.from(action));
     };
-    expect(plan(5)).toEqual(plan(5));
-    expect(plan(5)).not.toEqual(plan(6));
-    expect(plan(5)).not.toEqual(plan(5, picture(128, 5)));
-    expect(plan(5)).not.toEqual(plan(5, undefined, "open the drawer"));
+    expect(await plan(5)).toEqual(await plan(5));
+    expect(await plan(5)).not.toEqual(await plan(6));
+    expect(await plan(5)).not.toEqual(await plan(5, picture(128, 5)));
+    expect(await plan(5)).not.toEqual(await plan(5, undefined, "open the drawer"));
   });
 
-  it("does in its captured pass what encoder and decoder do one by one", () => {
-    using _ = new Scope();
+  it("does in its captured pass what encoder and decoder do one by one", async () => {
     const policy = new NinaPolicy("test", checkpoint);
     policy.reset(5);
-    const { actions } = policy.act(seen(picture(128, 3)), "push the drawer shut");
+    const { actions } = await policy.act(seen(picture(128, 3)), "push the drawer shut");
     policy.reset(5);
-    policy.act(seen(picture(128, 5)), "push the drawer shut"); // a replay, on other pictures
+    await policy.act(seen(picture(128, 5)), "push the drawer shut"); // a replay, on other pictures
     policy.reset(5);
-    expect(policy.act(seen(picture(128, 3)), "push the drawer shut").actions).toEqual(actions);
+    expect((await policy.act(seen(picture(128, 3)), "push the drawer shut")).actions).toEqual(actions);
 
+    using _ = new Scope();
     const { florence, decoder, tokenizer } = checkpoint;
     const pixels = [picture(128, 3), picture(128, 7)].map((p) =>
       Tensor.from(processImage(p, 112), [1, 3, 112, 112]),
@@ -94,13 +98,13 @@ describe("NinaPolicy", () => {
     expect(decoder.condition(features).shape).toEqual([1, 32]);
   });
 
-  it("plans the same whether it is asked for the log-probability or not", () => {
+  it("plans the same whether it is asked for the log-probability or not", async () => {
     const policy = new NinaPolicy("test", checkpoint);
-    const plan = (logProb: boolean): Plan => {
+    const plan = (logProb: boolean): Promise<Plan> => {
       policy.reset(5);
       return policy.act(seen(picture(128, 3)), "push the drawer shut", { logProb });
     };
-    const [quiet, telling] = [plan(false), plan(true)];
+    const [quiet, telling] = [await plan(false), await plan(true)];
     expect(quiet.actions).toEqual(telling.actions);
     expect(quiet).not.toHaveProperty("logProb");
     using _ = new Scope();
@@ -124,28 +128,30 @@ describe("NinaPolicy", () => {
     expect(Math.abs((telling.logProb as number) - exact)).toBeLessThan(1e-3);
   });
 
-  it("samples at the checkpoint's temperature and hands out as many actions as it says", () => {
-    const plan = (sampling: Partial<SamplingConfig>): number[][] => {
+  it("samples at the checkpoint's temperature and hands out as many actions as it says", async () => {
+    const plan = async (sampling: Partial<SamplingConfig>): Promise<number[][]> => {
       const { config } = checkpoint;
       const policy = new NinaPolicy("test", {
         ...checkpoint,
         config: { ...config, sampling: { ...config.sampling, ...sampling } },
       });
       policy.reset(5);
-      return policy.act(seen(picture(128, 3)), "push the drawer shut").actions.map((a) => Array.from(a));
+      const { actions } = await policy.act(seen(picture(128, 3)), "push the drawer shut");
+      return actions.map((a) => Array.from(a));
     };
-    const whole = plan({});
-    expect(plan({ actionsPerQuery: 3 })).toEqual(whole.slice(0, 3));
-    expect(plan({ temperature: 0.5 })).not.toEqual(whole);
+    const whole = await plan({});
+    expect(await plan({ actionsPerQuery: 3 })).toEqual(whole.slice(0, 3));
+    expect(await plan({ temperature: 0.5 })).not.toEqual(whole);
 
-    using _ = new Scope();
     const { decoder, florence, tokenizer, config } = checkpoint;
     const policy = new NinaPolicy("test", checkpoint, { temperature: 0, actionsPerQuery: 10 });
-    const [first, second] = [1, 2].map((seed) => {
+    const at = async (seed: number): Promise<Plan["actions"]> => {
       policy.reset(seed);
-      return policy.act(seen(picture(128, 3)), "push the drawer shut").actions;
-    });
-    expect(first).toEqual(second); // at 0 the sample is what z = 0 becomes
+      return (await policy.act(seen(picture(128, 3)), "push the drawer shut")).actions;
+    };
+    const first = await at(1);
+    expect(first).toEqual(await at(2)); // at 0 the sample is what z = 0 becomes
+    using _ = new Scope();
     const perception = new Perception(florence, tokenizer, config.perception);
     const pixels = [picture(128, 3), picture(128, 7)].map((p) =>
       Tensor.from(perception.pixels(p), [1, 3, 112, 112]),
@@ -160,20 +166,19 @@ describe("NinaPolicy", () => {
       });
   });
 
-  it("takes no more memory from call to call", () => {
+  it("takes no more memory from call to call", async () => {
     const policy = new NinaPolicy("test", checkpoint);
-    policy.act(seen(picture(128, 3)), "push the drawer shut");
+    await policy.act(seen(picture(128, 3)), "push the drawer shut");
     const { live } = heapUsage();
-    for (let i = 0; i < 3; i++) policy.act(seen(picture(128, i + 1)), "push the drawer shut");
+    for (let i = 0; i < 3; i++) await policy.act(seen(picture(128, i + 1)), "push the drawer shut");
     expect(heapUsage().live).toBe(live);
   });
 
-  it("refuses pictures it cannot use, and says which", () => {
+  it("refuses pictures it cannot use, and says which", async () => {
     const policy = new NinaPolicy("test", checkpoint);
     const wide = ndarray(new Uint8Array(128 * 96 * 3), [128, 96, 3]);
-    expect(() => policy.act({ ...seen(picture(128, 3)), robot0_eye_in_hand_image: wide }, "x")).toThrow(
-      /test: robot0_eye_in_hand_image: .*\(?128.*96/,
-    );
+    const unfit = { ...seen(picture(128, 3)), robot0_eye_in_hand_image: wide };
+    await expect(policy.act(unfit, "x")).rejects.toThrow(/test: robot0_eye_in_hand_image: .*\(?128.*96/);
   });
 });
 
@@ -188,7 +193,7 @@ describe("every kind of decoder", () => {
     { kind: "flower", ...flower },
   ];
 
-  it.each(configs)("$kind is saved, loaded and played", (decoder) => {
+  it.each(configs)("$kind is saved, loaded and played", async (decoder) => {
     const dir = join(folder, decoder.kind);
     const { florence, config } = checkpoint;
     const sampling = { temperature: 0.5, actionsPerQuery: 2 };
@@ -201,15 +206,15 @@ describe("every kind of decoder", () => {
     const source = ninaPolicy(dir);
     expect(source).toMatchObject({ name: `nina ${decoder.kind}`, sampling });
     expect(source.hasDensity).toBe(decoder.kind === "mlp" || decoder.kind === "transformer");
-    const plan = (policy: Pick<NinaPolicy, "reset" | "act">): Plan => {
+    const plan = (policy: Pick<NinaPolicy, "reset" | "act">): Promise<Plan> => {
       policy.reset(1);
       return policy.act(seen(picture(128, 3)), "push the drawer shut", { logProb: true });
     };
-    const played = plan(
+    const played = await plan(
       source.forEpisode({ instruction: "push the drawer shut" } as EpisodeKey) as NinaPolicy,
     );
     expect(played.actions).toHaveLength(2);
-    expect(played).toEqual(plan(new NinaPolicy("test", { ...checkpoint, ...saved })));
+    expect(played).toEqual(await plan(new NinaPolicy("test", { ...checkpoint, ...saved })));
     expect(played.logProb !== undefined).toBe(source.hasDensity);
     expect(() => ninaPolicy(dir, { actionsPerQuery: 5 })).toThrow("expected at most 4 actions per query");
   });

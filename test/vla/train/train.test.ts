@@ -74,7 +74,7 @@ describe("vla/train.ts", () => {
       });
       using policy = new NinaPolicy("trained", checkpoint);
       policy.reset(1);
-      const { actions } = policy.act(seen, INSTRUCTIONS[0]);
+      const { actions } = await policy.act(seen, INSTRUCTIONS[0]);
       expect(actions).toHaveLength(checkpoint.config.sampling.actionsPerQuery);
       expect(actions.flatMap((action) => Array.from(action)).every((value) => Math.abs(value) <= 1)).toBe(
         true,
