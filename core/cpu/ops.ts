@@ -22,6 +22,7 @@ import { op as slice } from "../ops/slice.ts";
 import { op as softmax, slopeOp as softmaxSlope } from "../ops/softmax.ts";
 import { op as sumTo } from "../ops/sum-to.ts";
 import { op as triangle } from "../ops/triangle.ts";
+import { op as triangularSolve } from "../ops/triangular-solve.ts";
 import { op as uncouple } from "../ops/uncouple.ts";
 import { fold, op as unfold } from "../ops/unfold.ts";
 import { sizeOf } from "../shape.ts";
@@ -41,6 +42,7 @@ import { sumToWasm } from "./kernels/reduce.ts";
 import { rmsNormWasm } from "./kernels/rms-norm.ts";
 import { softmaxGradWasm, softmaxWasm } from "./kernels/softmax.ts";
 import { triangleWasm } from "./kernels/triangle.ts";
+import { triangularSolveWasm } from "./kernels/triangular-solve.ts";
 import { uncoupleWasm } from "./kernels/uncouple.ts";
 import { foldWasm, unfoldWasm } from "./kernels/unfold.ts";
 import { layoutForRows, packWeights } from "./product/choose.ts";
@@ -115,6 +117,7 @@ serve(layerNormSums, { kernel: (out, [dy, x], eps) => layerNormSumsWasm(out, dy,
 serve(rmsNorm, { kernel: (out, [x, gain, bias], eps) => rmsNormWasm(out, x, gain, bias, eps) });
 serve(sumTo, { kernel: (out, [x], to) => sumToWasm(out, x, to) });
 serve(uncouple, { kernel: (out, [z, terms]) => uncoupleWasm(out, z, terms) });
+serve(triangularSolve, { kernel: (out, [a, b], triangle) => triangularSolveWasm(out, a, b, triangle) });
 serve(dropout, {
   kernel: (out, [x], { p, stretch }) => dropoutWasm(out, x, thresholdOf(p), 1 / (1 - p), stretch),
 });

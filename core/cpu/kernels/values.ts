@@ -302,6 +302,9 @@ export class F64x2 extends V128 {
   mul(b: F64x2): F64x2 {
     return this.same(0xf2, b);
   }
+  div(b: F64x2): F64x2 {
+    return this.same(0xf3, b);
+  }
   nearest(): F64x2 {
     return this.same(0x94);
   }
