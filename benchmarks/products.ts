@@ -13,17 +13,11 @@ import { parseCli, runMain, UsageError } from "../cli/index.ts";
 import { setThreads, spinning } from "../core/cpu/kernels/threads.ts";
 import { layoutForFrozen, layoutForRows, packWeights } from "../core/cpu/product/choose.ts";
 import { chosenTile } from "../core/cpu/product/choose-tile.ts";
-import {
-  forFewRows,
-  forManyRows,
-  forSomeRows,
-  type Layout,
-  WEIGHT_BYTES,
-  type WeightFormat,
-} from "../core/cpu/product/layout.ts";
+import { forFewRows, forManyRows, forSomeRows, type Layout } from "../core/cpu/product/layout.ts";
 import { productWasm } from "../core/cpu/product/product.ts";
 import { tileName } from "../core/cpu/product/tile.ts";
 import { Tensor, tidy } from "../core/index.ts";
+import { WEIGHT_BYTES, type WeightFormat } from "../core/weight-format.ts";
 import { MANY_ROWS, ONE_ROW, type Product, type Rung } from "./ladder.ts";
 import { machine, wholeNumbers } from "./measure.ts";
 import { fmaLimit, readLimit } from "./probe.ts";

@@ -1,15 +1,25 @@
-import { layoutForFrozen } from "./cpu/product/choose.ts";
-import { PackedWeights, type WeightFormat } from "./cpu/product/layout.ts";
 import type { Shared } from "./device.ts";
+import { type Kept, rounded, WEIGHT_BYTES, type WeightFormat } from "./weight-format.ts";
 
-/** How frozen weights are kept. float64 runs on the plain kernels and serves verification. */
+/** How frozen weights are kept. float64 serves verification. */
 export type FrozenFormat = WeightFormat | "float64";
 
+/** The arrays that hold what is kept; numbers of bfloat16 are float32 ones that end in zeros. */
+const HOLDERS = {
+  float64: Float64Array,
+  float32: Float32Array,
+  bfloat16: Float32Array,
+  int8: Int8Array,
+} as const;
+
+/** What a device makes of frozen weights; null when it takes them as they are. */
+type Derived = { dispose(): void } | null;
+
 /**
- * G matrices of K inputs and N outputs that will not change any more, laid out for `frozenLinear` and rounded once, from
+ * G matrices of K inputs and N outputs that will not change any more, for `frozenLinear`. They are rounded once, from
  * float64, to what they are kept as: float32; bfloat16 with 8 bits of precision; int8 with 7, relative to the largest
- * weight of the same output. With int8 the WASM kernel rounds what it multiplies them with too, to 15 bits of the row's
- * largest number, or 12 with 4096 inputs (cpu/product/quantize.ts). Lives until `dispose`, and as long as a plan reads it.
+ * weight of the same output. With int8, cpu rounds what it multiplies them with too, to 15 bits of the row's largest
+ * number, or 12 with 4096 inputs (cpu/product/quantize.ts). Lives until `dispose`, and as long as a plan reads it.
  */
 export class FrozenWeights implements Shared {
   readonly groups: number;
@@ -20,9 +30,13 @@ export class FrozenWeights implements Shared {
   readonly error: number;
   /** ‖given‖ */
   readonly norm: number;
-  /** For the WASM kernels; null for float64. */
-  readonly packed: PackedWeights | null;
-  #values: Float64Array | null;
+  /** (groups, outputs, inputs); for int8, to be multiplied by the scale of its output. */
+  #numbers: Kept["numbers"] | null;
+  /** (groups, outputs) */
+  readonly #scales: Float32Array;
+  /** What `values` gives for int8. */
+  #values: Float64Array | null = null;
+  readonly #derived = new Map<(weights: FrozenWeights) => Derived, Derived>();
   #disposed = false;
   /** Who made it, until `dispose`, and the plans that read it. */
   #owners = 1;
@@ -45,33 +59,62 @@ export class FrozenWeights implements Shared {
     this.inputs = inputs;
     this.outputs = outputs;
     this.format = format;
-    const given = new Float64Array(matrices.length * size);
-    matrices.forEach((matrix, g) => {
-      given.set(matrix, g * size);
-    });
-    this.packed = format === "float64" ? null : this.#pack(given, format);
-    this.#values = format === "float64" ? given : null;
+    const kept = new HOLDERS[format](matrices.length * size);
+    this.#numbers = kept;
+    this.#scales = new Float32Array(matrices.length * outputs);
+    const given = new Float64Array(inputs);
     let [difference, total] = [0, 0];
-    const kept = this.packed ? this.#unpack(this.packed) : given;
-    for (let i = 0; i < given.length; i++) {
-      difference += (kept[i] - given[i]) ** 2;
-      total += given[i] ** 2;
+    for (let row = 0; row < this.#scales.length; row++) {
+      const matrix = matrices[Math.floor(row / outputs)];
+      const from = (row % outputs) * inputs;
+      for (let k = 0; k < inputs; k++) given[k] = matrix[from + k];
+      const { numbers, scale } = format === "float64" ? { numbers: given, scale: 1 } : rounded(given, format);
+      kept.set(numbers, row * inputs);
+      this.#scales[row] = scale;
+      for (let k = 0; k < inputs; k++) {
+        difference += (numbers[k] * scale - given[k]) ** 2;
+        total += given[k] ** 2;
+      }
     }
     this.norm = Math.sqrt(total);
     this.error = total === 0 ? 0 : Math.sqrt(difference / total);
   }
 
-  /** The numbers as they are kept: (groups, outputs, inputs). */
-  values(): Float64Array {
-    if (this.#owners === 0) throw new Error("FrozenWeights: used after they were disposed of");
-    this.#values ??= this.#unpack(this.packed as PackedWeights);
+  /** The numbers as they are kept, (groups, outputs, inputs): the same array at each call, not to be written to. */
+  values(): Float32Array | Float64Array {
+    const numbers = this.#alive();
+    if (!(numbers instanceof Int8Array)) return numbers;
+    if (!this.#values) {
+      this.#values = new Float64Array(numbers.length);
+      for (let i = 0; i < numbers.length; i++)
+        this.#values[i] = numbers[i] * this.#scales[Math.floor(i / this.inputs)];
+    }
     return this.#values;
+  }
+
+  /** The weights of output n of matrix g as they are kept. */
+  column(g: number, n: number): Kept {
+    const row = g * this.outputs + n;
+    const numbers = this.#alive().subarray(row * this.inputs, (row + 1) * this.inputs);
+    return { numbers, scale: this.#scales[row] };
+  }
+
+  /** What `make` makes of them, such as a device's own layout: made once, kept with them, disposed of with them. */
+  derived<T extends Derived>(make: (weights: FrozenWeights) => T): T {
+    let made = this.#derived.get(make);
+    if (made === undefined) {
+      this.#alive();
+      made = make(this);
+      this.#derived.set(make, made);
+    }
+    return made as T;
   }
 
   /** Bytes that one pass over the weights reads. */
   get bytes(): number {
-    const each = { float64: 8, float32: 4, bfloat16: 2, int8: 1 }[this.format];
-    return this.groups * this.inputs * this.outputs * each;
+    return (
+      this.groups * this.inputs * this.outputs * (this.format === "float64" ? 8 : WEIGHT_BYTES[this.format])
+    );
   }
 
   /** Whether `dispose` was called: `frozenLinear` then refuses them. */
@@ -93,25 +136,14 @@ export class FrozenWeights implements Shared {
   /** Called by plans. */
   letGo(): void {
     if (--this.#owners > 0) return;
-    this.packed?.dispose();
+    for (const made of this.#derived.values()) made?.dispose();
+    this.#derived.clear();
+    this.#numbers = null;
     this.#values = null;
   }
 
-  #pack(given: Float64Array, format: WeightFormat): PackedWeights {
-    const { groups, inputs: K, outputs: N } = this;
-    const packed = new PackedWeights(groups, K, N, layoutForFrozen(format));
-    for (let row = 0; row < groups * N; row++) {
-      packed.setColumn(Math.floor(row / N), row % N, given.subarray(row * K, (row + 1) * K));
-    }
-    return packed;
-  }
-
-  #unpack(packed: PackedWeights): Float64Array {
-    const { groups, inputs: K, outputs: N } = this;
-    const out = new Float64Array(groups * N * K);
-    for (let row = 0; row < groups * N; row++) {
-      out.set(packed.column(Math.floor(row / N), row % N), row * K);
-    }
-    return out;
+  #alive(): Kept["numbers"] {
+    if (!this.#numbers) throw new Error("FrozenWeights: used after they were disposed of");
+    return this.#numbers;
   }
 }

@@ -45,7 +45,7 @@ import { triangleWasm } from "./kernels/triangle.ts";
 import { triangularSolveWasm } from "./kernels/triangular-solve.ts";
 import { uncoupleWasm } from "./kernels/uncouple.ts";
 import { foldWasm, unfoldWasm } from "./kernels/unfold.ts";
-import { layoutForRows, packWeights } from "./product/choose.ts";
+import { layoutForRows, packFrozen, packWeights } from "./product/choose.ts";
 import { packedProductWasm, productWasm } from "./product/product.ts";
 import { addressOf } from "./storage.ts";
 
@@ -164,10 +164,10 @@ serve(linear, {
 serve(frozenLinear, {
   kernel(out, ins, attrs) {
     const { x, bias, residual } = named(ins, attrs);
-    const { packed } = attrs.weights;
-    if (!packed || x.dtype !== "float32") return null;
+    const weights = attrs.weights.derived(packFrozen);
+    if (!weights) return null;
     return packedProductWasm({
-      ...{ out, x, rowLength: x.shape[2], weights: packed, M: out.shape[1] },
+      ...{ out, x, rowLength: x.shape[2], weights, M: out.shape[1] },
       ...{ bias, biasRows: bias?.shape[1], biasFrom: attrs.biasFrom, residual },
     });
   },

@@ -11,15 +11,10 @@
  * of rows. `npx tsx benchmarks/products.ts` times every kernel for every cell and marks the choice beside the fastest.
  */
 import type { Block } from "../../device.ts";
+import type { FrozenWeights } from "../../frozen-weights.ts";
+import { rounded, type WeightFormat } from "../../weight-format.ts";
 import { chosenTile } from "./choose-tile.ts";
-import {
-  forFewRows,
-  forManyRows,
-  forSomeRows,
-  type Layout,
-  PackedWeights,
-  type WeightFormat,
-} from "./layout.ts";
+import { forFewRows, forManyRows, forSomeRows, type Layout, PackedWeights } from "./layout.ts";
 
 /** Rows up to which time is that of the weights' way from memory. */
 const FEW_ROWS = 9;
@@ -37,7 +32,7 @@ export function layoutForFrozen(format: WeightFormat): Layout {
   return format === "int8" ? forFewRows(format) : forSomeRows(format);
 }
 
-/** Lays B, which is (K, N), or (N, K) with `transB`, out for a product. */
+/** Lays B, which is (K, N), or (N, K) with `transB`, out for a product, rounded to the layout's format. */
 export function packWeights(b: Block, K: number, N: number, transB: boolean, layout: Layout): PackedWeights {
   if (b.dtype !== "float32" || b.size !== K * N) {
     throw new Error(`packWeights: expected ${K} × ${N} float32 numbers, got ${b.size} of ${b.dtype}`);
@@ -47,7 +42,18 @@ export function packWeights(b: Block, K: number, N: number, transB: boolean, lay
   const column = new Float32Array(K);
   for (let n = 0; n < N; n++) {
     for (let k = 0; k < K; k++) column[k] = b.data[k * stepK + n * stepN];
-    packed.setColumn(0, n, column);
+    packed.setColumn(0, n, rounded(column, layout.format));
+  }
+  return packed;
+}
+
+/** Lays frozen weights out for products of any number of rows; null for float64, which the plain kernels read. */
+export function packFrozen(weights: FrozenWeights): PackedWeights | null {
+  const { groups, inputs, outputs, format } = weights;
+  if (format === "float64") return null;
+  const packed = new PackedWeights(groups, inputs, outputs, layoutForFrozen(format));
+  for (let g = 0; g < groups; g++) {
+    for (let n = 0; n < outputs; n++) packed.setColumn(g, n, weights.column(g, n));
   }
   return packed;
 }

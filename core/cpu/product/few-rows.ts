@@ -7,12 +7,12 @@
  * (quantize.ts). This file picks the kernel and its arguments; few-rows-code.ts writes it.
  */
 import type { Ready } from "../../device.ts";
+import { WEIGHT_BYTES } from "../../weight-format.ts";
 import { wasmCall } from "../kernels/call.ts";
 import { kernel } from "../kernels/engine.ts";
 import { formulaKey } from "../kernels/formula.ts";
 import { addressOf } from "../storage.ts";
 import { type FewRowsSpec, writeFewRows } from "./few-rows-code.ts";
-import { WEIGHT_BYTES } from "./layout.ts";
 import { levelPitch, levels, quantizeKernel, reserveLevels } from "./quantize.ts";
 import type { PackedProduct } from "./task.ts";
 

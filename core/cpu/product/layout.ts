@@ -9,16 +9,9 @@
  * How wide a panel is depends on the kernel that reads it. How its numbers are written down, their format, decides how many
  * bytes must come from memory.
  */
+import { type Kept, WEIGHT_BYTES, type WeightFormat } from "../../weight-format.ts";
 import { HeapBlock, memory } from "../heap.ts";
 import type { Tile } from "./tile.ts";
-
-/**
- * How weights are stored; sums are float32, or exact integers for int8. Where memory is the limit, time follows the
- * bytes. bfloat16 keeps 8 bits of precision. int8 keeps 7, relative to the largest weight of the column.
- */
-export type WeightFormat = "float32" | "bfloat16" | "int8";
-
-export const WEIGHT_BYTES: Readonly<Record<WeightFormat, number>> = { float32: 4, bfloat16: 2, int8: 1 };
 
 /** Which kernel the weights are laid out for, by the number of rows it is made for. */
 export interface Layout {
@@ -110,50 +103,27 @@ export class PackedWeights extends HeapBlock {
     return this.address + this.#weightBytes;
   }
 
-  /** Rounds column n of matrix g, K numbers, to the format and stores it. */
-  setColumn(g: number, n: number, column: ArrayLike<number>): void {
+  /** Stores column n of matrix g: K numbers, rounded to the format. */
+  setColumn(g: number, n: number, { numbers, scale }: Kept): void {
     const { K } = this;
     const place = this.#places(g, n);
     switch (this.layout.format) {
       case "float32": {
         const to = new Float32Array(memory.buffer, this.address);
-        for (let k = 0; k < K; k++) to[place(k)] = column[k];
+        for (let k = 0; k < K; k++) to[place(k)] = numbers[k];
         break;
       }
       case "bfloat16": {
         const to = new Uint16Array(memory.buffer, this.address);
-        const raw = new Uint32Array(Float32Array.from(column).buffer);
-        for (let k = 0; k < K; k++) to[place(k)] = toBfloat16(raw[k]);
+        const bits = new Uint32Array(Float32Array.from(numbers).buffer);
+        for (let k = 0; k < K; k++) to[place(k)] = bits[k] >>> 16;
         break;
       }
       case "int8": {
         const to = new Int8Array(memory.buffer, this.address);
-        let largest = 0;
-        for (let k = 0; k < K; k++) largest = Math.max(largest, Math.abs(column[k]));
-        this.#scaleOf(g, n)[0] = largest / 127;
-        for (let k = 0; k < K; k++) to[place(k)] = Math.round((column[k] / largest || 0) * 127);
-      }
-    }
-  }
-
-  /** Column n of matrix g as it is stored. */
-  column(g: number, n: number): Float64Array {
-    const { K } = this;
-    const place = this.#places(g, n);
-    switch (this.layout.format) {
-      case "float32": {
-        const from = new Float32Array(memory.buffer, this.address);
-        return Float64Array.from({ length: K }, (_, k) => from[place(k)]);
-      }
-      case "bfloat16": {
-        const from = new Uint16Array(memory.buffer, this.address);
-        const bits = Uint32Array.from({ length: K }, (_, k) => from[place(k)] << 16);
-        return Float64Array.from(new Float32Array(bits.buffer));
-      }
-      case "int8": {
-        const from = new Int8Array(memory.buffer, this.address);
-        const [scale] = this.#scaleOf(g, n);
-        return Float64Array.from({ length: K }, (_, k) => from[place(k)] * scale);
+        for (let k = 0; k < K; k++) to[place(k)] = numbers[k];
+        const at = this.scales + 4 * (g * this.columns + n);
+        new Float32Array(memory.buffer, at, 1)[0] = scale;
       }
     }
   }
@@ -168,14 +138,4 @@ export class PackedWeights extends HeapBlock {
     const place = PLACES[format];
     return (k) => start + place(own, k, j);
   }
-
-  #scaleOf(g: number, n: number): Float32Array {
-    return new Float32Array(memory.buffer, this.scales + 4 * (g * this.columns + n), 1);
-  }
-}
-
-/** The upper half of a float32's bits, rounded to nearest, ties to even; NaN stays NaN. */
-function toBfloat16(bits: number): number {
-  const notANumber = (bits & 0x7fff_ffff) > 0x7f80_0000;
-  return notANumber ? (bits >>> 16) | 0x40 : (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
 }

@@ -11,6 +11,7 @@
 
 import type { Ready } from "../../device.ts";
 import type { Expr } from "../../formula/expr.ts";
+import { WEIGHT_BYTES, type WeightFormat } from "../../weight-format.ts";
 import type { Local } from "../kernels/assembler.ts";
 import { wasmCall } from "../kernels/call.ts";
 import { type KernelCode, kernel } from "../kernels/engine.ts";
@@ -19,7 +20,6 @@ import { loadLanes, storeLanes } from "../kernels/lanes.ts";
 import { F32x4, I32, I32x4, int, load, loadSplat } from "../kernels/values.ts";
 import { addressOf } from "../storage.ts";
 import { activateBlock } from "./epilogue.ts";
-import { WEIGHT_BYTES, type WeightFormat } from "./layout.ts";
 import type { PackedProduct } from "./task.ts";
 
 /** Everything the code depends on. */

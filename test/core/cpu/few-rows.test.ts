@@ -7,6 +7,7 @@ import { levels } from "../../../core/cpu/product/quantize.ts";
 import { Expr } from "../../../core/formula/expr.ts";
 import { Scope } from "../../../core/scope.ts";
 import { Tensor } from "../../../core/tensor.ts";
+import { rounded } from "../../../core/weight-format.ts";
 import { bits, flavours, length, numbers } from "./support.ts";
 
 const formats = ["float32", "bfloat16", "int8"] as const;
@@ -34,15 +35,21 @@ describe.each(flavours)("streamed weights $name", ({ run: flavour }) => {
         using _ = new Scope();
         const a = numbers([M, K], seed);
         for (let i = 0; i < a.size; i++) a.data[i] *= spread ** Math.floor(i / K);
-        const b = packWeights(numbers([K, N], seed + 1), K, N, transB, forFewRows(format));
+        const weight = numbers([K, N], seed + 1);
+        const b = packWeights(weight, K, N, transB, forFewRows(format));
         const bias = c.bias ? numbers([N], seed + 2) : undefined;
         const residual = c.residual ? numbers([M, N], seed + 3) : undefined;
         const activation = c.activation ? Expr.input(0).tanh() : undefined;
         const out = Tensor.empty([M, N]);
         flavour(() => productWasm({ out, a, b, M, N, K, bias, residual, activation }))?.();
         for (let n = 0; n < N; n++) {
-          const column = b.column(0, n);
-          const weight = column.reduce((sum, w) => sum + Math.abs(w), 0);
+          const given = Float64Array.from(
+            { length: K },
+            (_unused, k) => weight.data[transB ? n * K + k : k * N + n],
+          );
+          const { numbers: kept, scale } = rounded(given, format);
+          const column = Float64Array.from(kept, (w) => w * scale);
+          const total = column.reduce((sum, w) => sum + Math.abs(w), 0);
           for (let m = 0; m < M; m++) {
             const row = Float64Array.from(a.data.subarray(m * K, (m + 1) * K));
             const largest = row.reduce((max, x) => Math.max(max, Math.abs(x)), 0);
@@ -51,7 +58,7 @@ describe.each(flavours)("streamed weights $name", ({ run: flavour }) => {
             sum += residual?.data[m * N + n] ?? 0;
             // Levels of x: half of one and its own rounding. Otherwise K roundings of a partial sum.
             const step = format === "int8" ? 0.51 / levels(K) : 2 ** -24 * Math.sqrt(K);
-            const bound = largest * weight * step + 1e-6 * (1 + Math.abs(sum));
+            const bound = largest * total * step + 1e-6 * (1 + Math.abs(sum));
             expect(Math.abs(out.data[m * N + n] - sum)).toBeLessThan(bound);
           }
         }
@@ -62,7 +69,7 @@ describe.each(flavours)("streamed weights $name", ({ run: flavour }) => {
   });
 });
 
-/** x W for integers: the weights' scales and the scale of x are 1 when both have their largest level. */
+/** x W for integers: the scale of x is 1 when it has its largest level. */
 function integers(K: number, x: (k: number) => number, w: (k: number, n: number) => number): Tensor {
   const N = 27;
   const a = Tensor.from(
@@ -71,11 +78,7 @@ function integers(K: number, x: (k: number) => number, w: (k: number, n: number)
   );
   const b = new PackedWeights(1, K, N, forFewRows("int8"));
   for (let n = 0; n < N; n++)
-    b.setColumn(
-      0,
-      n,
-      Float32Array.from({ length: K }, (_, k) => w(k, n)),
-    );
+    b.setColumn(0, n, { numbers: Float32Array.from({ length: K }, (_, k) => w(k, n)), scale: 1 });
   const out = Tensor.empty([1, N]);
   productWasm({ out, a, b, M: 1, N, K })?.();
   b.dispose();

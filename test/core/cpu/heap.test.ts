@@ -5,9 +5,11 @@ import { layoutForRows, packWeights } from "../../../core/cpu/product/choose.ts"
 import type { Layout } from "../../../core/cpu/product/layout.ts";
 import {
   checkpoint,
+  type FrozenFormat,
   FrozenWeights,
   grad,
   heapUsage,
+  Plan,
   poisonFreed,
   Random,
   Scope,
@@ -81,7 +83,7 @@ describe("weights laid out for kernels", () => {
   it("are freed once, and of no use afterwards", () => {
     const b = Tensor.ones([8, 8]);
     const [few, many] = [1, 30].map((rows) => packWeights(b, 8, 8, false, layoutForRows(rows) as Layout));
-    for (const packed of [few, many, ...frozen()]) {
+    for (const packed of [few, many]) {
       const { live } = heapUsage();
       packed.dispose();
       const freed = heapUsage().live;
@@ -91,19 +93,42 @@ describe("weights laid out for kernels", () => {
     }
     expect(() => few.address).toThrow("PackedWeights: used after it was disposed of");
     expect(() => many.address).toThrow("PackedWeights: used after it was disposed of");
-    for (const weights of frozen()) {
-      weights.dispose();
-      expect(() => weights.packed?.address).toThrow("used after it was disposed of");
-      expect(() => weights.values()).toThrow("FrozenWeights: used after they were disposed of");
-      expect(() => Tensor.ones([1, 1, 8]).frozenLinear(weights)).toThrow("were disposed of");
-    }
     b.dispose();
   });
+});
 
-  const frozen = (): FrozenWeights[] =>
-    (["float32", "bfloat16", "int8"] as const).map(
-      (format) => new FrozenWeights([new Float64Array(64).fill(1)], 8, 8, format),
-    );
+describe("frozen weights", () => {
+  const use = (weights: FrozenWeights): number[] =>
+    tidy(() => Tensor.ones([1, 1, 8]).frozenLinear(weights).toArray());
+  const frozen = (format: FrozenFormat): FrozenWeights =>
+    new FrozenWeights([new Float64Array(64).fill(1)], 8, 8, format);
+
+  it.each(["float32", "bfloat16", "int8"] as const)(
+    "as %s are laid out once, at first use, for whoever uses them, until the last lets go",
+    (format) => {
+      use(frozen(format)); // the kernel's own memory
+      const x = Tensor.ones([1, 1, 8]);
+      const before = heapUsage().live;
+      const weights = frozen(format);
+      expect(heapUsage().live).toBe(before);
+      const expected = use(weights);
+      const once = heapUsage().live;
+      expect(once).toBeGreaterThan(before);
+      const plan = new Plan((y) => y.frozenLinear(weights), [x]);
+      const [y] = plan.run(x);
+      expect(y.toArray()).toEqual(expected);
+      expect(heapUsage().live - once).toBe(64 * Math.ceil(plan.arenaBytes / 64)); // nothing but the arena
+      weights.dispose();
+      weights.dispose();
+      expect(plan.run(x)[0].toArray()).toEqual(expected);
+      expect(() => use(weights)).toThrow("were disposed of");
+      plan[Symbol.dispose]();
+      expect(() => weights.values()).toThrow("FrozenWeights: used after they were disposed of");
+      y.dispose();
+      expect(heapUsage().live).toBe(before);
+      x.dispose();
+    },
+  );
 });
 
 describe("scopes", () => {
@@ -198,7 +223,7 @@ describe("tidy", () => {
 
   it("refuses what cannot be right after its end", () => {
     expect(() => tidy(async () => 1)).toThrow("tidy: expected a body that is done when it returns");
-    expect(() => tidy(() => Tensor.ones([2]).data)).toThrow("tidy: expected no view of the heap");
+    expect(() => tidy(() => Tensor.ones([2]).data)).toThrow("tidy: expected no view of a tensor (.data)");
   });
 });
 
