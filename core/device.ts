@@ -141,6 +141,9 @@ export interface Shared {
   letGo(): void;
 }
 
+/** Memory of devices that the host can look at (`Storage.data`): numbers there last only as long as their tensor. */
+export const shownMemory = new WeakSet<ArrayBufferLike>();
+
 let current: Device | null = null;
 
 /** The device that tensors are made on. */

@@ -1,3 +1,4 @@
+import { shownMemory } from "./device.ts";
 import { Scope } from "./scope.ts";
 import { Tensor } from "./tensor.ts";
 
@@ -22,9 +23,9 @@ function keepAll(scope: Scope, value: unknown): void {
     throw new Error(
       "tidy: expected a body that is done when it returns, got a promise: scopes never span await",
     );
-  } else if (ArrayBuffer.isView(value) && value.buffer instanceof SharedArrayBuffer) {
+  } else if (ArrayBuffer.isView(value) && shownMemory.has(value.buffer)) {
     throw new Error(
-      "tidy: expected no view of the heap (.data), which would show other numbers: return toArray()",
+      "tidy: expected no view of a tensor (.data), which would show other numbers: return toArray()",
     );
   } else if (Array.isArray(value)) for (const each of value) keepAll(scope, each);
   else if (isPlainObject(value)) for (const each of Object.values(value)) keepAll(scope, each);

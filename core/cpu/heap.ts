@@ -7,6 +7,7 @@
  * blocks filled a slab at a time. All blocks start at multiples of 64 bytes, a cache line. Who owns what, and when it
  * may be freed: docs/memory.md.
  */
+import { shownMemory } from "../device.ts";
 
 const PAGE = 65_536;
 const ALIGN = 64;
@@ -21,6 +22,7 @@ export const memory: WebAssembly.Memory = new WebAssembly.Memory({
   maximum: 65_536,
   shared: true,
 });
+shownMemory.add(memory.buffer);
 
 interface Range {
   start: number;
@@ -77,6 +79,7 @@ function growBy(bytes: number): void {
       cause,
     });
   }
+  shownMemory.add(memory.buffer); // another object once it has grown
   freeRange(end, end + more);
 }
 
