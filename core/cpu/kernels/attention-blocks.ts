@@ -10,9 +10,9 @@ import type { Task } from "./attention-task.ts";
 import { wasmCall } from "./call.ts";
 import { bitsOf } from "./elementwise.ts";
 import { type Kernel, type KernelCode, kernel, SCRATCH_BYTES } from "./engine.ts";
-import { loadTail, maxLanes, sumLanes, tailMask } from "./lanes.ts";
+import { lastLanes, maxLanes, sumLanes, tailMask } from "./lanes.ts";
 import { expNonPositive } from "./math.ts";
-import { F32x4, I32, int, load, loadSplat } from "./values.ts";
+import { F32x4, type I8x16, I32, int, load, loadSplat } from "./values.ts";
 
 /** Queries of a block, a multiple of four. */
 const QUERIES = 16;
@@ -31,55 +31,63 @@ export const blocksFit = (S: number, d: number): boolean =>
 /** (softmax(scale q kᵀ + bias) ⊙ mask) v for every head: (B, T, E). */
 export function attendByBlocks(task: Task, out: Block): Ready {
   const { B, T, S, heads, d } = task;
-  const code = codeFor("attention by blocks", task, FORWARD_ARGS, (head) => head.forward());
-  return wasmCall(code, argsOf(task, out), B * heads, B * heads * T * S * d * 0.003);
+  const code = codeFor("attention by blocks", task, (sizes) => (k) => new HeadCode(k, sizes).forward());
+  return wasmCall(code, argsOf(task, out, NONE), B * heads, B * heads * T * S * d * 0.003);
 }
 
 /** The gradients for queries, keys and values from the one for the output; they lie as queries, keys and values do. */
-export function slopesByBlocks(task: Task, dy: Block, wanted: Slopes): Ready {
+export function slopesByBlocks(task: Task, dy: Block, slopes: Slopes): Ready {
   const { B, T, S, heads, d } = task;
-  const args = [...argsOf(task, dy), ...wanted.map((address) => address ?? 0)];
-  const code = codeFor("attention gradient by blocks", task, args.length, (head) => head.backward());
-  return wasmCall(code, args, B * heads, B * heads * T * S * d * 0.006);
+  const wanted = slopes.map((address) => address !== null);
+  const name = `attention gradient for ${["queries", "keys", "values"].filter((_, i) => wanted[i]).join(", ")} by blocks`;
+  const code = codeFor(name, task, (sizes) => (k) => new HeadCode(k, sizes).backward(wanted));
+  return wasmCall(code, argsOf(task, dy, slopes), B * heads, B * heads * T * S * d * 0.006);
 }
 
 /** Where the gradients for queries, keys and values go; null where none is wanted. */
 export type Slopes = readonly [queries: number | null, keys: number | null, values: number | null];
+const NONE: Slopes = [null, null, null];
 
-function codeFor(name: string, task: Task, params: number, build: (head: HeadCode) => void): Kernel {
-  const { S, d, causal, mask, bias } = task;
+/** Widths and steps from row to row are constants of the code: a model has few of them. */
+function codeFor(name: string, task: Task, build: (sizes: Sizes) => (code: KernelCode) => void): Kernel {
+  const { S, d, heads, causal, mask, bias, places } = task;
   const pitch = pitchOf(S);
+  const rows = places.map(({ row }) => row);
   const flags = { causal, masked: mask !== null, biased: bias !== null };
   const given = Object.entries(flags)
     .flatMap(([flag, on]) => (on ? `, ${flag}` : []))
     .join("");
-  const key = `${name}, heads of ${d}, ${pitch} columns${given}`;
-  return kernel(key, params, (code) => build(new HeadCode(code, { d, pitch, ...flags })));
+  const key = `${name}, ${heads} heads of ${d}, rows of ${rows.join(" ")} bytes, ${pitch} columns${given}`;
+  return kernel(key, PARAMS, build({ heads, d, pitch, rows, ...flags }));
 }
+
+const PARAMS = 15;
 
 /** Arguments of the kernels; `result` is the output, or the gradient for it. */
-function argsOf({ T, S, heads, scale, places, mask, bias }: Task, result: Block): number[] {
-  const rows = places.flatMap(({ address, row }) => [address, row]);
+function argsOf({ T, S, scale, places, mask, bias }: Task, result: Block, slopes: Slopes): number[] {
   const added = bias ? [bias.address, ...bias.strides.slice(0, 3)] : [0, 0, 0, 0];
-  return [...rows, addressOf(result), T, S, heads, ...bitsOf([scale]), mask ?? 0, ...added];
+  return [
+    ...[...places.map(({ address }) => address), addressOf(result), T, S, ...bitsOf([scale])],
+    ...[mask ?? 0, ...added, ...slopes.map((address) => address ?? 0)],
+  ];
 }
 
-/** How many those are. */
-const FORWARD_ARGS = 16;
-
 interface Sizes {
+  readonly heads: number;
   readonly d: number;
   /** Numbers from row to row of matrices with a column per key. */
   readonly pitch: number;
+  /** Bytes from row to row of queries, keys, values. */
+  readonly rows: readonly number[];
   readonly causal: boolean;
   readonly masked: boolean;
   readonly biased: boolean;
 }
 
 /** Rows `row` bytes apart, from an address on. */
-interface Rows<Step = I32 | number> {
+interface Rows {
   readonly at: I32;
-  readonly row: Step;
+  readonly row: number;
 }
 
 /** C = A B, or C += A B: four rows and some columns of C. */
@@ -88,16 +96,17 @@ interface Product {
   readonly a: I32;
   readonly aRow: number;
   readonly aStep: number;
-  readonly b: Rows<number>;
+  readonly b: Rows;
   /** Columns of A, rows of B; at least one. */
   readonly steps: I32;
-  readonly c: Rows<number>;
+  readonly c: Rows;
   /** Adds to C where this is not 0. */
   readonly onto?: I32;
 }
 
 /** One head of one sample: which it is, and its rows. */
 interface Head {
+  readonly tile: I32;
   readonly sample: I32;
   readonly head: I32;
   readonly queries: Rows;
@@ -114,9 +123,10 @@ class HeadCode {
   /** Queries, keys. */
   readonly #T: I32;
   readonly #S: I32;
-  /** S filled up to a multiple of four; bytes of the whole vectors in S numbers. */
+  /** S filled up to a multiple of four. */
   readonly #columns: Local<I32>;
-  readonly #whole: Local<I32>;
+  /** Picks the last numbers of a row of S, fewer than five. */
+  readonly #ending: I8x16;
   readonly #scale: Local<F32x4>;
   /** Rows of matrices (…, d) and (…, S) in scratch memory, in bytes. */
   readonly #headRow: number;
@@ -139,14 +149,15 @@ class HeadCode {
   constructor(code: KernelCode, sizes: Sizes) {
     this.#code = code;
     this.#sizes = sizes;
-    const { d, pitch, masked } = sizes;
+    const { d, pitch, masked, biased } = sizes;
     this.#headRow = 4 * d;
     this.#scoreRow = 4 * pitch;
     const { f, args, scratch } = code;
-    [this.#T, this.#S] = [args[7], args[8]];
+    [this.#T, this.#S] = [args[4], args[5]];
     this.#columns = f.let(this.#S.add(3).and(-4));
-    this.#whole = f.let(this.#S.and(-4).shl(2));
-    this.#scale = f.let(args[10].asF32().splat());
+    this.#ending = lastLanes(this.#S.sub(this.#columns).add(4));
+    if (masked || biased) this.#ending = f.let(this.#ending);
+    this.#scale = f.let(args[6].asF32().splat());
     let used = 0;
     const place = (numbers: number): Local<I32> => {
       const address = f.let(scratch.add(used));
@@ -175,21 +186,21 @@ class HeadCode {
     });
   }
 
-  backward(): void {
+  backward([toQueries, toKeys, toValues]: readonly boolean[]): void {
     const { f, args } = this.#code;
-    const [queries, , keys, , values] = args;
-    const [dQueries, dKeys, dValues] = args.slice(FORWARD_ARGS);
+    const [queries, keys, values] = args;
+    const [dQueries, dKeys, dValues] = args.slice(12);
     const [headRow, scoreRow] = [this.#headRow, this.#scoreRow];
-    const throughScores = f.let(dQueries.select(1, dKeys));
     this.#eachHead((head) => {
       this.#transpose(head.keys, this.#keysT);
-      f.if(throughScores, () => this.#transpose(head.values, this.#valuesT));
-      f.if(dQueries, () => this.#copy(head.keys, { at: this.#rows, row: headRow }, this.#S));
+      if (toQueries || toKeys) this.#transpose(head.values, this.#valuesT);
+      if (toQueries) this.#copy(head.keys, { at: this.#rows, row: headRow }, this.#S);
       /** The place in a gradient of rows in what it is for. */
       const within = (gradient: I32, whole: I32, { at, row }: Rows): Rows => ({
         at: f.let(gradient.add(at.sub(whole))),
         row,
       });
+      const ownQueries = within(dQueries, queries, head.queries);
       this.#eachBlock((first, count) => {
         this.#weightsOf(head, first, count);
         this.#copy(from(head.result, first), { at: this.#results, row: headRow }, count, this.#factors);
@@ -202,45 +213,43 @@ class HeadCode {
               ...{ c: { at: sums.add(key.mul(headRow)), row: headRow }, onto: first },
             });
           });
-        f.if(dValues, () => sumUp(this.#weights, this.#results, this.#dValues));
-        f.if(throughScores, () => {
+        if (toQueries || toKeys) {
           // d weights = dy vᵀ; through the mask and softmax to the scores, in place.
           this.#scores(this.#results, this.#valuesT, this.#slopes, count);
           this.#throughSoftmax(head, first, count);
-        });
-        f.if(dKeys, () => sumUp(this.#slopes, this.#queries, this.#dKeys));
-        f.if(dQueries, () => {
+        }
+        if (toKeys) sumUp(this.#slopes, this.#queries, this.#dKeys);
+        if (toValues) sumUp(this.#weights, this.#results, this.#dValues);
+        if (toQueries) {
           this.#combine(this.#slopes, this.#results, count);
-          const to = from(within(dQueries, queries, head.queries), first);
-          this.#copy({ at: this.#results, row: headRow }, to, count, this.#scale);
-        });
+          this.#copy({ at: this.#results, row: headRow }, from(ownQueries, first), count, this.#scale);
+        }
       });
       const give = (sums: I32, to: Rows) => this.#copy({ at: sums, row: headRow }, to, this.#S);
-      f.if(dKeys, () => give(this.#dKeys, within(dKeys, keys, head.keys)));
-      f.if(dValues, () => give(this.#dValues, within(dValues, values, head.values)));
+      if (toKeys) give(this.#dKeys, within(dKeys, keys, head.keys));
+      if (toValues) give(this.#dValues, within(dValues, values, head.values));
     });
   }
 
   #eachHead(body: (head: Head) => void): void {
     const { f, args, tileBegin, tileEnd } = this.#code;
-    const [queries, queryRow, keys, keyRow, values, valueRow, result, T, S, heads] = args;
+    const { heads, rows } = this.#sizes;
+    const [queries, keys, values, result] = args;
     const [tile, sample, head] = f.locals(I32, 3);
-    const outRow = f.let(heads.mul(this.#headRow));
     f.range(tile, tileBegin, tileEnd, 1, () => {
       f.set(sample, tile.div(heads));
       f.set(head, tile.rem(heads));
       const column = f.let(head.mul(this.#headRow));
-      const rows = (first: I32, length: I32, row: I32): Rows => ({
+      const part = (first: I32, length: I32, row: number): Rows => ({
         at: f.let(first.add(sample.mul(length).mul(row)).add(column)),
         row,
       });
       body({
-        sample,
-        head,
-        queries: rows(queries, T, queryRow),
-        keys: rows(keys, S, keyRow),
-        values: rows(values, S, valueRow),
-        result: rows(result, T, outRow),
+        ...{ tile, sample, head },
+        queries: part(queries, this.#T, rows[0]),
+        keys: part(keys, this.#S, rows[1]),
+        values: part(values, this.#S, rows[2]),
+        result: part(result, this.#T, heads * this.#headRow),
       });
     });
   }
@@ -324,22 +333,21 @@ class HeadCode {
    * have been divided by the sums of the rows.
    */
   #throughSoftmax(head: Head, first: I32, count: I32): void {
-    const { f, madd } = this.#code;
-    this.#eachRow(head, first, count, ({ softmax, slopes, factor, mask }, { along, beside }) => {
+    const { f, madd, nmadd } = this.#code;
+    this.#eachRow(head, first, count, ({ softmax, weights, slopes, factor }, { along }) => {
       const total = f.let(f.constant(0));
-      const sumUp = (passed: F32x4) => f.set(total, madd(passed, load(F32x4, softmax), total));
-      if (this.#sizes.masked) {
-        const pass = (kept: F32x4) => {
-          const passed = f.let(load(F32x4, slopes).mul(kept));
-          f.store(slopes, passed);
-          sumUp(passed);
-        };
-        beside(mask, [softmax, slopes], pass);
-      } else along([softmax, slopes], () => sumUp(load(F32x4, slopes)));
+      along([weights, slopes], () => f.set(total, madd(load(F32x4, slopes), load(F32x4, weights), total)));
       const mean = f.let(sumLanes(f, total).mul(load(F32x4, factor)));
-      along([softmax, slopes], () =>
-        f.store(slopes, load(F32x4, slopes).sub(mean).mul(load(F32x4, softmax))),
-      );
+      if (!this.#sizes.masked) {
+        along([softmax, slopes], () =>
+          f.store(slopes, load(F32x4, slopes).sub(mean).mul(load(F32x4, softmax))),
+        );
+        return;
+      }
+      along([softmax, weights, slopes], () => {
+        const passed = load(F32x4, slopes).mul(load(F32x4, weights));
+        f.store(slopes, nmadd(mean, load(F32x4, softmax), passed));
+      });
     });
   }
 
@@ -347,8 +355,9 @@ class HeadCode {
   #eachRow(head: Head, first: I32, count: I32, body: (row: Row, walk: Walk) => void): void {
     const { f, args } = this.#code;
     const { masked, biased } = this.#sizes;
-    const [heads, , masks, biases, perSample, perHead, perQuery] = args.slice(9);
+    const [masks, biases, perSample, perHead, perQuery] = args.slice(7);
     const [query, softmax, weights, slopes, factor, mask, bias] = f.locals(I32, 7);
+    const rowBytes = f.let(this.#columns.shl(2));
     f.range(query, 0, count, 1, () => {
       f.set(softmax, this.#softmax.add(query.mul(this.#scoreRow)));
       f.set(weights, this.#weights.add(query.mul(this.#scoreRow)));
@@ -356,7 +365,7 @@ class HeadCode {
       f.set(factor, this.#factors.add(query.shl(4)));
       const t = f.let(first.add(query));
       if (masked) {
-        const row = head.sample.mul(heads).add(head.head).mul(this.#T).add(t);
+        const row = head.tile.mul(this.#T).add(t);
         f.set(mask, masks.add(row.mul(this.#S).shl(2)));
       }
       if (biased) {
@@ -366,17 +375,16 @@ class HeadCode {
       body(
         { query, softmax, weights, slopes, factor, mask, bias },
         {
-          along: (pointers, visit) => this.#along(this.#columns.shl(2), pointers, visit),
+          along: (pointers, visit) => this.#along(rowBytes, pointers, visit),
           beside: (input, pointers, visit) => this.#beside(input, pointers, visit),
         },
       );
     });
   }
 
-  #along(bytes: I32, pointers: readonly Local<I32>[], visit: () => void): void {
+  #along(bytes: Local<I32>, pointers: readonly Local<I32>[], visit: () => void): void {
     const { f } = this.#code;
-    const length = f.let(bytes);
-    const end = f.let(pointers[0].add(length));
+    const end = f.let(pointers[0].add(bytes));
     f.repeatWhile(
       () => {
         visit();
@@ -384,21 +392,18 @@ class HeadCode {
       },
       () => pointers[0].ne(end),
     );
-    for (const pointer of pointers) f.set(pointer, pointer.sub(length));
+    for (const pointer of pointers) f.set(pointer, pointer.sub(bytes));
   }
 
   #beside(input: Local<I32>, pointers: readonly Local<I32>[], visit: (numbers: F32x4) => void): void {
     const { f } = this.#code;
-    const rest = f.let(this.#S.and(3));
-    f.if(this.#whole, () =>
-      this.#along(this.#whole, [...pointers, input], () => visit(f.let(load(F32x4, input)))),
-    );
-    f.if(rest, () => {
-      const moved = [...pointers, input];
-      for (const pointer of moved) f.bump(pointer, this.#whole);
-      visit(loadTail(f, input, rest));
-      for (const pointer of moved) f.set(pointer, pointer.sub(this.#whole));
-    });
+    const before = f.let(this.#columns.shl(2).sub(16));
+    f.if(before, () => this.#along(before, [...pointers, input], () => visit(f.let(load(F32x4, input)))));
+    for (const pointer of pointers) f.bump(pointer, before);
+    // Backwards from the row's end: what lies behind it may be another's, or no memory.
+    const end = input.add(this.#S.shl(2).sub(16));
+    visit(f.let(load(F32x4, end).swizzle(this.#ending)));
+    for (const pointer of pointers) f.set(pointer, pointer.sub(before));
   }
 
   /** to (count, d) = scores (count, S) times `rows` (S, d). */
@@ -503,10 +508,9 @@ class HeadCode {
     const { f } = this.#code;
     const S = this.#S;
     const [j, row, write] = [f.local(I32), f.let(rows.at), f.let(to)];
-    const step = f.let(int(rows.row));
-    const last = f.let(row.add(S.sub(1).mul(step)));
+    const last = f.let(row.add(S.sub(1).mul(rows.row)));
     f.range(j, 0, S, 4, () => {
-      const four = [0, 1, 2, 3].map((i) => (i === 0 ? row : f.let(f.let(row.add(step.mul(i))).min(last))));
+      const four = [0, 1, 2, 3].map((i) => (i === 0 ? row : f.let(f.let(row.add(i * rows.row)).min(last))));
       for (let i = 0; i < this.#sizes.d; i += 4) {
         const [a, b, c, e] = four.map((address) => f.let(load(F32x4, address, 4 * i)));
         const [ab, ce] = [f.let(a.shuffle(b, [0, 4, 1, 5])), f.let(c.shuffle(e, [0, 4, 1, 5]))];
@@ -517,7 +521,7 @@ class HeadCode {
         f.store(write, AB.shuffle(CE, [2, 3, 6, 7]), (i + 3) * this.#scoreRow);
       }
       f.bump(write, 16);
-      f.bump(row, step.mul(4));
+      f.bump(row, 4 * rows.row);
     });
   }
 }

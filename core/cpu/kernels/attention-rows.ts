@@ -19,19 +19,26 @@ export const rowsFit = (S: number, d: number): boolean =>
 /** softmax(scale q kᵀ) v for every head, one query after the other: no mask, no bias. */
 export function attendByRows(task: Task, out: Block): Ready {
   const { B, T, S, heads, d, scale, causal, places } = task;
-  const name = `attention by rows, heads of ${d}${causal ? ", causal" : ""}`;
-  const code = kernel(name, 11, (k) => attentionCode(k, d, causal));
-  const rows = places.flatMap(({ address, row }) => [address, row]);
-  const args = [...rows, addressOf(out), T, S, heads, ...bitsOf([scale])];
+  const rows = places.map(({ row }) => row);
+  const name = `attention by rows, ${heads} heads of ${d}, rows of ${rows.join(" ")} bytes${causal ? ", causal" : ""}`;
+  const code = kernel(name, 7, (k) => attentionCode(k, { heads, d, rows, causal }));
+  const args = [...places.map(({ address }) => address), addressOf(out), T, S, ...bitsOf([scale])];
   return wasmCall(code, args, B * heads, B * heads * T * S * d * 0.0005);
 }
 
-function attentionCode(code: KernelCode, d: number, causal: boolean): void {
+interface Sizes {
+  readonly heads: number;
+  readonly d: number;
+  /** Bytes from row to row of queries, keys, values. */
+  readonly rows: readonly number[];
+  readonly causal: boolean;
+}
+
+function attentionCode(code: KernelCode, { heads, d, rows, causal }: Sizes): void {
   const { f, args, tileBegin, tileEnd, scratch, madd } = code;
-  const [queries, queryRow, keys, keyRow, values, valueRow, out, T, S, heads, scaleBits] = args;
+  const [queries, keys, values, out, T, S, scaleBits] = args;
+  const [queryRow, keyRow, valueRow] = rows;
   const vectors = d / 4;
-  const outRow = f.let(heads.mul(4 * d));
-  const keyRows = [0, 1, 2, 3, 4].map((i) => f.let(keyRow.mul(i)));
   const [tile, t, j] = f.locals(I32, 3);
   const [q, k, v, o, count, at, end] = f.locals(I32, 7);
   const query = f.locals(F32x4, vectors);
@@ -44,7 +51,7 @@ function attentionCode(code: KernelCode, d: number, causal: boolean): void {
     const sample = f.let(tile.div(heads));
     const column = f.let(tile.rem(heads).mul(4 * d));
     f.set(q, queries.add(sample.mul(T).mul(queryRow)).add(column));
-    f.set(o, out.add(sample.mul(T).mul(outRow)).add(column));
+    f.set(o, out.add(sample.mul(T).mul(4 * heads * d)).add(column));
     const firstKey = f.let(keys.add(sample.mul(S).mul(keyRow)).add(column));
     const firstValue = f.let(values.add(sample.mul(S).mul(valueRow)).add(column));
     f.range(t, 0, T, 1, () => {
@@ -60,7 +67,7 @@ function attentionCode(code: KernelCode, d: number, causal: boolean): void {
       f.set(at, scores);
       f.range(j, 0, count, 4, () => {
         const dots = [0, 1, 2, 3].map((i) => {
-          const row = i === 0 ? k : f.let(f.let(k.add(keyRows[i])).min(lastKey));
+          const row = i === 0 ? k : f.let(f.let(k.add(i * keyRow)).min(lastKey));
           const dot = f.let(query[0].mul(load(F32x4, row)));
           for (let n = 1; n < vectors; n++) f.set(dot, madd(query[n], load(F32x4, row, 16 * n), dot));
           return dot;
@@ -75,7 +82,7 @@ function attentionCode(code: KernelCode, d: number, causal: boolean): void {
         f.store(at, four);
         f.set(most, most.pmax(four));
         f.bump(at, 16);
-        f.bump(k, keyRows[4]);
+        f.bump(k, 4 * keyRow);
       });
 
       // Weights, not yet divided by their sum.
@@ -114,7 +121,7 @@ function attentionCode(code: KernelCode, d: number, causal: boolean): void {
         f.store(o, sum.mul(factor), 16 * n);
       });
       f.bump(q, queryRow);
-      f.bump(o, outRow);
+      f.bump(o, 4 * heads * d);
     });
   });
 }

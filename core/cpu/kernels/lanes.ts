@@ -1,6 +1,6 @@
 /** Vectors of fewer than four numbers: the ends of rows, read and written without touching what lies behind them. */
 import type { Func } from "./assembler.ts";
-import { F32x4, type I32, I32x4, load, loadLane, loadOne, loadTwo } from "./values.ts";
+import { F32x4, I8x16, type I32, I32x4, load, loadLane, loadOne, loadTwo } from "./values.ts";
 
 /** The first `lanes` (1 to 4) floats at `address + offset`, then zeros. */
 export function loadLanes(address: I32, lanes: number, offset = 0): F32x4 {
@@ -35,6 +35,15 @@ export function loadTail(f: Func, address: I32, lanes: I32): F32x4 {
     () => f.set(out, loadOne(address)),
   );
   return out;
+}
+
+/**
+ * Bytes that `swizzle` picks: the last `lanes` (1 to 4) of a vector move to its front, zeros follow. A row's end is read so
+ * without touching what lies behind it.
+ */
+export function lastLanes(lanes: I32): I8x16 {
+  const own = I32x4.of(0x03020100, 0x07060504, 0x0b0a0908, 0x0f0e0d0c);
+  return own.add(lanes.mul(-0x04040404).add(0x10101010).splat()).as(I8x16); // those from 16 on pick nothing
 }
 
 /** Like `storeLanes`, for a number of lanes (1 to 3) known at run time only. */

@@ -153,7 +153,14 @@ export abstract class V128 extends Value {
     const bytes = lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => 4 * lane + byte));
     return this.same(simd(0x0d, ...bytes), b);
   }
+  /** The bytes of this with these numbers; 0 for numbers from 16 on. */
+  swizzle(bytes: I8x16): this {
+    return this.same(0x0e, bytes);
+  }
 }
+
+/** Sixteen 8-bit integers. */
+export class I8x16 extends V128 {}
 
 /** Four 32-bit integers; as a mask, lanes of all ones or all zeros. Comparisons are signed. */
 export class I32x4 extends V128 {
