@@ -2,6 +2,7 @@ import { checkFunction, checkOptions } from "./check.ts";
 import { onDevice } from "./device.ts";
 import { isTracked, noGrad } from "./op.ts";
 import { addInto } from "./ops/add-into.ts";
+import { concat } from "./ops/concat.ts";
 import { capturing } from "./recorder.ts";
 import { Scope } from "./scope.ts";
 import { sameShape, showShape } from "./shape.ts";
@@ -165,6 +166,9 @@ function contributions(
   }
 }
 
+const zerosLike = (x: Tensor, shape = x.shape): Tensor =>
+  onDevice(x.device, () => Tensor.zeros(shape, x.dtype));
+
 /** f at a fresh leaf with x's numbers that gradients are wanted for. */
 function evaluate(f: (x: Tensor) => Tensor, x: Tensor, who: string): { input: Tensor; y: Tensor } {
   checkFunction(f, who, "f");
@@ -179,7 +183,7 @@ function evaluate(f: (x: Tensor) => Tensor, x: Tensor, who: string): { input: Te
 export function vjp(f: (x: Tensor) => Tensor, x: Tensor, dy: Tensor): { y: Tensor; dx: Tensor } {
   const { input, y } = evaluate(f, x, "vjp");
   const [dx] = grad(y, [input], { dy });
-  return { y, dx: dx ?? Tensor.zeros(x.shape, x.dtype) };
+  return { y, dx: dx ?? zerosLike(x) };
 }
 
 /**
@@ -188,21 +192,22 @@ export function vjp(f: (x: Tensor) => Tensor, x: Tensor, dy: Tensor): { y: Tenso
  */
 export function jvp(f: (x: Tensor) => Tensor, x: Tensor, v: Tensor): { y: Tensor; dy: Tensor } {
   const { input, y } = evaluate(f, x, "jvp");
-  const u = Tensor.zeros(y.shape, y.dtype).tracked();
+  const u = zerosLike(y).tracked();
   const [pulled] = grad(y, [input], { dy: u, createGraph: true });
   const dy = pulled && isTracked(pulled) ? grad(pulled, [u], { dy: v })[0] : null;
-  return { y, dy: dy ?? Tensor.zeros(y.shape, y.dtype) };
+  return { y, dy: dy ?? zerosLike(y) };
 }
 
 /** The full Jacobian ∂f/∂x as a matrix (size of f(x), size of x). One backward pass per output: for tests and certificates. */
 export function jacobian(f: (x: Tensor) => Tensor, x: Tensor): Tensor {
   const { input, y } = evaluate(f, x, "jacobian");
-  const rows = Tensor.zeros([y.size, x.size], x.dtype);
-  for (let i = 0; i < y.size; i++) {
-    const dy = Tensor.zeros(y.shape, y.dtype);
-    dy.data[i] = 1;
+  if (y.size === 0) return zerosLike(x, [0, x.size]);
+  const rows = Array.from({ length: y.size }, (_, i) => {
+    const unit = new Float64Array(y.size);
+    unit[i] = 1;
+    const dy = onDevice(y.device, () => Tensor.from(unit, y.shape, y.dtype));
     const [row] = grad(y, [input], { dy });
-    if (row) rows.data.set(row.data, i * x.size);
-  }
-  return rows;
+    return (row ?? zerosLike(x)).reshape([1, x.size]);
+  });
+  return concat(rows, 0);
 }

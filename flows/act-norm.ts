@@ -27,11 +27,12 @@ export class ActNorm extends Bijector {
     return { out: z.sub(this.shift).mul(this.log_scale.neg().exp()), logDet: this.#logDet(z).neg() };
   }
 
-  /** Sets scale and shift from a batch (B, …, channels). Throws where a channel does not vary, or is not finite. */
+  /** Sets scale and shift from a batch (B, …, channels) on cpu. Throws where a channel does not vary, or is not finite. */
   normalise(batch: Tensor): void {
     this.#checkChannels(batch);
     const C = this.shift.size;
     const rows = batch.size / C;
+    const [logScale, shift] = [new Float64Array(C), new Float64Array(C)];
     for (let c = 0; c < C; c++) {
       let [sum, squares] = [0, 0];
       for (let i = 0; i < rows; i++) sum += batch.data[i * C + c];
@@ -41,9 +42,11 @@ export class ActNorm extends Bijector {
       if (!Number.isFinite(deviation))
         throw new Error(`ActNorm.normalise: channel ${c} is not finite in this batch`);
       if (deviation === 0) throw new Error(`ActNorm.normalise: channel ${c} is constant in this batch`);
-      this.log_scale.data[c] = -Math.log(deviation);
-      this.shift.data[c] = -mean / deviation;
+      logScale[c] = -Math.log(deviation);
+      shift[c] = -mean / deviation;
     }
+    this.log_scale.write(logScale);
+    this.shift.write(shift);
   }
 
   #checkChannels(x: Tensor): void {

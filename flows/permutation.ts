@@ -26,7 +26,7 @@ export class Permutation extends Bijector {
     this.inv_perm = buffer([length], () => {}, "int32"); // drawn with `perm`
   }
 
-  /** Throws unless `inv_perm` is the inverse of `perm`, as what comes out of a file need not be. */
+  /** Throws unless `inv_perm` is the inverse of `perm`, as what comes out of a file need not be. On cpu. */
   check(who: string): void {
     const [perm, inverse] = [this.perm.data, this.inv_perm.data];
     const at = perm.findIndex((from, to) => inverse[from] !== to);

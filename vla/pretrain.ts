@@ -93,7 +93,7 @@ await runMain(async () => {
   const tokens = mapTokens(florence, imageSize);
   const heads = { features: florence.d_model, tokens, steps: HORIZON, actionWidth: 7 };
   const model = new GroundedEncoder(florence, heads).init(new Random(seed));
-  model.heads.middle.data.set(demonstrations.meanPositions());
+  model.heads.middle.write(demonstrations.meanPositions());
 
   const words = new Perception(model.vlm, tokenizer, perception);
   const settings: FeedSettings = {

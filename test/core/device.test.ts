@@ -1,5 +1,18 @@
 import { describe, expect, it } from "vitest";
-import { concat, cpu, grad, onDevice, Plan, plainKernels, Random, Tensor, tidy } from "../../core/index.ts";
+import {
+  concat,
+  cpu,
+  grad,
+  jacobian,
+  jvp,
+  onDevice,
+  Plan,
+  plainKernels,
+  Random,
+  Tensor,
+  tidy,
+  vjp,
+} from "../../core/index.ts";
 import { allOps, apply } from "../../core/op.ts";
 import { AdamW, Dropout, Ema, inDType, Linear, Module, TrainingStep } from "../../nn/index.ts";
 import { Mirror } from "../laws/mirror.ts";
@@ -90,6 +103,17 @@ describe("a device that hides its numbers", () => {
     const before = mirror.live;
     expect(await onDevice(mirror, run)).toEqual(expected);
     expect(mirror.live).toBe(before);
+  });
+
+  it("gives Jacobians and products with them", async () => {
+    const f = (x: Tensor): Tensor => x.matmul(x.tanh(), { transposeB: true }).softmax();
+    const results = (x: Tensor): Tensor[] =>
+      tidy(() => [jacobian(f, x), jacobian(() => x.detach(), x), jvp(f, x, x).dy, vjp(f, x, f(x)).dx]);
+    const x = new Random(1).normals([2, 3], "float64");
+    const expected = await taken(results(x));
+    const there = x.to(mirror);
+    expect(await taken(results(there))).toEqual(expected);
+    for (const each of [x, there]) each.dispose();
   });
 
   it("runs plans, also on their own results", async () => {

@@ -103,10 +103,10 @@ export class Florence2 extends Module {
 
 /** Row t of the temporal table: sin(t / 10000^(2i/D)) on even channels 2i, cos of the same on odd ones. */
 export function cosineTable(table: Tensor): void {
-  const [rows, D] = table.shape;
-  for (let t = 0; t < rows; t++)
-    for (let c = 0; c < D; c++) {
-      const angle = t * 10_000 ** (-(c - (c % 2)) / D);
-      table.data[t * D + c] = c % 2 === 0 ? Math.sin(angle) : Math.cos(angle);
-    }
+  const [, D] = table.shape;
+  const value = (t: number, c: number): number => {
+    const angle = t * 10_000 ** (-(c - (c % 2)) / D);
+    return c % 2 === 0 ? Math.sin(angle) : Math.cos(angle);
+  };
+  table.write(Float64Array.from({ length: table.size }, (_, i) => value(Math.floor(i / D), i % D)));
 }

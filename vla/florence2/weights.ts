@@ -1,6 +1,8 @@
 import {
+  cpu,
   type HostTensor,
   type LazyTensor,
+  onDevice,
   Scope,
   setHost,
   Tensor,
@@ -123,7 +125,7 @@ function promptFrom(table: HostTensor | LazyTensor): LazyTensor {
     shape,
     read() {
       using _ = new Scope();
-      const all = Tensor.empty(table.shape);
+      const all = onDevice(cpu, () => Tensor.empty(table.shape));
       setHost(all, table, "loadFlorence2: token table");
       return Float32Array.from(all.mean([0]).data);
     },

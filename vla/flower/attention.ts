@@ -39,8 +39,8 @@ export class CausalSelfAttention extends Module {
       if (head % 2 !== 0)
         throw new Error(`CausalSelfAttention: rotary positions need heads of even width, got ${head}`);
       const tables = rotaryTables(rotary.length, head, rotary.theta);
-      this.cos = buffer([rotary.length, head / 2], (cos) => cos.data.set(tables.cos));
-      this.sin = buffer([rotary.length, head / 2], (sin) => sin.data.set(tables.sin));
+      this.cos = buffer([rotary.length, head / 2], (cos) => cos.write(tables.cos));
+      this.sin = buffer([rotary.length, head / 2], (sin) => sin.write(tables.sin));
     }
     this.qkv = new Linear(width, 3 * width, { bias: false });
     this.proj = new Linear(width, width, { bias: false });

@@ -90,7 +90,7 @@ export class GroundingHeads extends Module {
     this.bottleneck = new Linear(features, BOTTLENECK);
     this.hidden = new Linear(BOTTLENECK, BOTTLENECK);
     this.action = new Linear(BOTTLENECK, steps * actionWidth);
-    this.middle = buffer([1, 3 * THINGS.length], (tensor) => tensor.data.fill(0));
+    this.middle = buffer([1, 3 * THINGS.length], (tensor) => tensor.fill(0));
     this.#tokens = tokens;
   }
 
