@@ -225,23 +225,25 @@ export class Tensor implements Block, Scoped {
    */
   to(device: Device): Tensor {
     if (device === this.device) return this.copy();
+    const { data } = this;
     const out = Tensor.reserve(this.shape, this.dtype, device);
-    device.write(out.storage, this.data);
+    device.write(out.storage, data);
     return out;
   }
 
   /**
-   * Moves its numbers to another device, in place. Only from one whose memory the host can look at, as cpu. Views of the
-   * same storage stay where they are.
+   * Moves its numbers to another device, in place; its history ends. Only from one whose memory the host can look at, as
+   * cpu. Views of the same storage, plans and an optimiser's state stay where they are.
    */
   relocate(device: Device): this {
     capturing.recorder?.look(this);
     if (device === this.device) return this;
-    const before = this.storage;
+    const { storage: before, data } = this;
     const storage = device.allocate(this.size, this.dtype);
-    device.write(storage, this.data);
+    device.write(storage, data);
     storage.owners++;
     this.#storage = storage;
+    if (this.node) this.node = CUT;
     if (--before.owners === 0) before.release();
     return this;
   }

@@ -160,7 +160,10 @@ export abstract class Module {
     return this;
   }
 
-  /** Moves all tensors of the tree from cpu to another device; modules are drawn and loaded before. */
+  /**
+   * Moves all tensors of the tree from cpu to another device, in place. Modules are drawn and loaded before, optimisers,
+   * averages and plans made of them afterwards.
+   */
   to(device: Device): this {
     for (const tensor of this.tensors().keys()) tensor.relocate(device);
     return this;

@@ -3,6 +3,7 @@ import {
   concat,
   cpu,
   grad,
+  heapUsage,
   jacobian,
   jvp,
   onDevice,
@@ -103,6 +104,23 @@ describe("a device that hides its numbers", () => {
     const before = mirror.live;
     expect(await onDevice(mirror, run)).toEqual(expected);
     expect(mirror.live).toBe(before);
+  });
+
+  it("takes a module from the CPU, names, ties and marks with it", async () => {
+    const { live } = heapUsage();
+    const net = new Net().init(new Random(1));
+    const weight = net.first.weight;
+    const before = net.stateDict();
+    const [hidden, bytes] = [mirror.live, heapUsage().live];
+    expect(net.to(mirror).first.weight).toBe(weight);
+    expect(heapUsage().live).toBe(live);
+    expect(bytes).toBeGreaterThan(live);
+    expect(mirror.live - hidden).toBe(net.tensors().size);
+    expect(await net.readStateDict()).toEqual(before);
+    expect([weight.device, weight.requiresGrad]).toEqual([mirror, true]);
+    expect(() => net.to(cpu)).toThrow("got a tensor on mirror: await read()");
+    net.to(mirror).dispose();
+    expect(mirror.live).toBe(hidden);
   });
 
   it("gives Jacobians and products with them", async () => {
