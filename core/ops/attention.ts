@@ -33,14 +33,15 @@ export const op: Op<Attention> = defineOp<Attention>({
     const { B, T } = sizes(ins, attrs);
     return [B, T, attrs.width];
   },
-  formula(ins, attrs) {
-    const { B, T, S, values, weights } = headsOf(ins, attrs);
-    const { heads: H, width: E } = attrs;
-    const d = E / H;
-    return each([B, T, H, d], (b, t, h, i) =>
-      sum(S, (j) => weights.at(b, h, t, j).mul(values(b, j, h.mul(d).add(i)))),
-    ).as([B, T, E]);
+  formula(ins, attrs, param) {
+    const { sizes, weights, values, kept } = headsOf(ins, attrs, param(0));
+    const { B, T, S, heads, d } = sizes;
+    return each([B, T, heads, d], (b, t, h, i) =>
+      sum(S, (j) => kept(weights.at(b, h, t, j), b, h, t, j).mul(values(b, h, j, i))),
+    ).as([B, T, attrs.width]);
   },
+  params: ({ scale }) => [scale],
+  structure: ({ scale: _, ...rest }) => rest,
   backward: (dy, ins, _out, attrs, wants) =>
     ins.map((_, wanted) => {
       if (!wants[wanted]) return null;
@@ -83,43 +84,48 @@ interface Slope extends Attention {
 export const slopeOp: Op<Slope> = defineOp<Slope>({
   name: "attentionSlope",
   shape: (ins, { wanted }) => ins[1 + wanted].shape,
-  formula([dy, ...ins], { wanted, ...attrs }) {
-    const { B, T, S, queries, keys, values, weights, soft, dropped } = headsOf(ins, attrs);
-    const { heads: H, width: E, parts, scale } = attrs;
-    const d = E / H;
-    // For the weights, then for the scores.
-    const slopes = each([B, H, T, S], (b, h, t, j) => {
-      const column = (i: Index): Index => h.mul(d).add(i);
-      return dropped(
-        b,
-        h,
-        t,
-        j,
-        sum(d, (i) => dy.at(b, t, column(i)).mul(values(b, j, column(i)))),
-      );
+  formula([dy, ...ins], { wanted, ...attrs }, param) {
+    const scale = param(0);
+    const { sizes, weights, queries, keys, values, kept } = headsOf(ins, attrs, scale);
+    const { B, T, S, heads, d } = sizes;
+    const ofResult = dy.as([B, T, heads, d]);
+    const ofWeights = each([B, heads, T, S], (b, h, t, j) => {
+      const slope = sum(d, (i) => ofResult.at(b, t, h, i).mul(values(b, h, j, i)));
+      return kept(slope, b, h, t, j);
     });
-    const scores = each([B, H, T, S], (b, h, t, j) => {
-      const total = sum(S, (k) => slopes.at(b, h, t, k).mul(soft.at(b, h, t, k)));
-      return slopes
+    const ofScores = each([B, heads, T, S], (b, h, t, j) => {
+      const mean = sum(S, (k) => ofWeights.at(b, h, t, k).mul(weights.at(b, h, t, k)));
+      return ofWeights
         .at(b, h, t, j)
-        .sub(total)
-        .mul(soft.at(b, h, t, j))
+        .sub(mean)
+        .mul(weights.at(b, h, t, j))
         .mul(scale);
     });
-    const gradients = [
-      (b: Index, t: Index, c: Index) => sum(S, (j) => scores.at(b, c.div(d), t, j).mul(keys(b, j, c))),
-      (b: Index, j: Index, c: Index) => sum(T, (t) => scores.at(b, c.div(d), t, j).mul(queries(b, t, c))),
-      (b: Index, j: Index, c: Index) => sum(T, (t) => weights.at(b, c.div(d), t, j).mul(dy.at(b, t, c))),
-    ];
-    // Queries, keys and values may lie side by side in the rows of the input, or be the same numbers.
-    return each(ins[wanted].shape, (b, row, x) =>
-      parts.reduce<Expr>((all, { input, at }, part) => {
-        if (input !== wanted) return all;
-        const c = x.sub(at);
-        return all.add(c.within(E, gradients[part](b, row, c), 0));
+    const gradients = {
+      queries: (b: Index, t: Index, h: Index, i: Index) =>
+        sum(S, (j) => ofScores.at(b, h, t, j).mul(keys(b, h, j, i))),
+      keys: (b: Index, j: Index, h: Index, i: Index) =>
+        sum(T, (t) => ofScores.at(b, h, t, j).mul(queries(b, h, t, i))),
+      values: (b: Index, j: Index, h: Index, i: Index) =>
+        sum(T, (t) => kept(weights.at(b, h, t, j), b, h, t, j).mul(ofResult.at(b, t, h, i))),
+    };
+    // Queries, keys and values may lie side by side in the rows of the input, or be the same numbers. Each gradient is a
+    // launch: as part of the element below, all would be summed up at each column.
+    const [, length, W] = ins[wanted].shape;
+    const own = [gradients.queries, gradients.keys, gradients.values].flatMap((gradient, part) => {
+      const { input, at } = attrs.parts[part];
+      const rows = (): Operand => each([B, length, heads, d], gradient).as([B, length, attrs.width]);
+      return input === wanted ? [{ at, rows: rows() }] : [];
+    });
+    return each([B, length, W], (b, row, column) =>
+      own.reduce<Expr>((all, { at, rows }) => {
+        const place = column.sub(at);
+        return all.add(place.within(attrs.width, rows.at(b, row, place), 0));
       }, Expr.constant(0)),
     );
   },
+  params: ({ scale }) => [scale],
+  structure: ({ scale: _, ...rest }) => rest,
   backward(r, ins, _out, { wanted, ...attrs }, wants) {
     const slope = ([dy, ...own]: readonly Tensor[]): Tensor =>
       derivative((inputs) => composed(inputs, attrs), own, dy)[wanted] as Tensor;
@@ -181,35 +187,36 @@ function sizes(ins: readonly Tensor[], { heads, width: E, parts, bias, mask }: A
   return { B, T, S };
 }
 
-/** The inputs by what they mean, and the weights of every head, (B, H, T, S): softmax of the scores, and with the mask. */
+/** Number i of a row of a head of a sample. */
+type HeadNumber = (b: Index, h: Index, row: Index, i: Index) => Expr;
+
+/** The inputs by what they mean; `weights` are softmax of the scores, (B, heads, T, S), and `kept` applies the mask. */
 function headsOf(
   ins: readonly Operand[],
-  { heads: H, width: E, scale, causal, parts, bias, mask }: Attention,
+  { heads, width, causal, parts, bias, mask }: Attention,
+  scale: Expr,
 ) {
-  const [queries, keys, values] = parts.map(
-    ({ input, at }) =>
-      (b: Index, t: Index, c: Index): Expr =>
-        ins[input].at(b, t, c.add(at)),
-  );
+  const d = width / heads;
   const [B, T] = ins[parts[0].input].shape;
   const S = ins[parts[1].input].shape[1];
-  const d = E / H;
-  const scores = each([B, H, T, S], (b, h, t, j) => {
-    const column = (i: Index): Index => h.mul(d).add(i);
-    const product = sum(d, (i) => queries(b, t, column(i)).mul(keys(b, j, column(i)))).mul(scale);
+  const [queries, keys, values] = parts.map(
+    ({ input, at }): HeadNumber =>
+      (b, h, row, i) =>
+        ins[input].at(b, row, h.mul(d).add(i).add(at)),
+  );
+  const scores = each([B, heads, T, S], (b, h, t, j) => {
+    const product = sum(d, (i) => queries(b, h, t, i).mul(keys(b, h, j, i))).mul(scale);
     const score = bias === null ? product : product.add(ins[bias].stretched(b, h, t, j));
     return causal ? t.lessThan(j, Number.NEGATIVE_INFINITY, score) : score;
   });
-  const soft = each([B, H, T, S], (b, h, t, j) => {
+  const weights = each([B, heads, T, S], (b, h, t, j) => {
     const most = max(S, (k) => scores.at(b, h, t, k));
     const e = (k: Index): Expr => scores.at(b, h, t, k).sub(most).exp();
     return e(j).div(sum(S, e));
   });
-  const dropped = (b: Index, h: Index, t: Index, j: Index, weight: Expr): Expr =>
-    mask === null ? weight : weight.mul(ins[mask].at(b, h, t, j));
-  const weights =
-    mask === null ? soft : each([B, H, T, S], (b, h, t, j) => dropped(b, h, t, j, soft.at(b, h, t, j)));
-  return { B, T, S, queries, keys, values, soft, weights, dropped };
+  const kept = (x: Expr, ...place: readonly [b: Index, h: Index, t: Index, j: Index]): Expr =>
+    mask === null ? x : x.mul(ins[mask].at(...place));
+  return { sizes: { B, T, S, heads, d }, weights, queries, keys, values, kept };
 }
 
 /**
