@@ -6,15 +6,15 @@ import { fc, test } from "@fast-check/vitest";
 import { afterAll, describe, expect } from "vitest";
 import { heapUsage } from "../../core/index.ts";
 import { loadCheckpoint } from "../../vla/checkpoint.ts";
+import { EMBEDDED } from "../../vla/eval/options.ts";
 import { checkFlorenceConfig, florenceBase, florenceLarge } from "../../vla/florence2/config.ts";
 import { flowerPresets } from "../../vla/flower/flower.ts";
 import { mlpPresets } from "../../vla/nina/mlp.ts";
-import { miniCheckpoint } from "../../vla/suites/mini/make-checkpoint.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "nina-checkpoint-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 const dir = join(folder, "checkpoint");
-cpSync(miniCheckpoint, dir, { recursive: true });
+cpSync(EMBEDDED.checkpoint, dir, { recursive: true });
 const path = join(dir, "config.json");
 
 const text = readFileSync(path, "utf8");
@@ -77,7 +77,7 @@ describe("a configuration", () => {
     ],
     ["4096 pixels", {}, {}, { imageSize: 4096 }, /imageSize: expected a map/],
     ["no pixels", {}, {}, { imageSize: 0 }, /perception.imageSize: expected a whole number in 1..4096/],
-    ["too many tokens", {}, {}, { imageSize: 224 }, /imageSize: expected at most 128 tokens .*, found 178/],
+    ["too many tokens", {}, {}, { imageSize: 128 }, /imageSize: expected at most 256 tokens .*, found 531/],
     [
       "a stage too few",
       { depths: [1, 1, 2] },
@@ -87,7 +87,7 @@ describe("a configuration", () => {
     ],
     [
       "heads that do not divide",
-      { num_heads: [1, 2, 3, 3] },
+      { num_heads: [1, 2, 5, 4] },
       {},
       {},
       /num_heads: expected a divisor of dim_embed\[2\]/,
@@ -99,9 +99,9 @@ describe("a configuration", () => {
     [
       "another width of features",
       {},
-      { features: 64 },
+      { features: 48 },
       {},
-      /decoder.features: expected florence.d_model = 48/,
+      /decoder.features: expected florence.d_model = 64/,
     ],
     ["no flag", {}, { plu: 1 }, {}, /decoder.plu: expected true or false, found 1/],
     ["no noise", {}, { actionNoise: null }, {}, /decoder.actionNoise: .*found null/],

@@ -13,7 +13,7 @@ export const EMBEDDED = {
   suite: "mini",
   libero: fileURLToPath(new URL("../suites/mini/LIBERO", import.meta.url)),
   robosuite: fileURLToPath(new URL("../suites/mini/robosuite", import.meta.url)),
-  /** Untrained weights, drawn from a seed. */
+  /** A policy trained on the suite. */
   checkpoint: fileURLToPath(new URL("../suites/mini/checkpoint", import.meta.url)),
   /** Enough to see it work, within three minutes on two cores. */
   episodes: 2,
@@ -65,7 +65,7 @@ const schema = {
     policy: { type: "string", default: DEFAULT_POLICY, choices: policyKinds, help: "who acts" },
     checkpoint: {
       type: "string",
-      help: "for --policy nina: a checkpoint folder; otherwise the embedded, untrained one",
+      help: "for --policy nina: a checkpoint folder; otherwise the embedded one",
     },
     temperature: {
       type: "number",

@@ -116,6 +116,6 @@ export function decoderConfig(
  * which helps here and is not what the paper does; for the others the noise is no scale to turn.
  */
 export const samplingOf = (decoder: DecoderName, recipe: keyof typeof recipes): SamplingConfig => ({
-  temperature: recipe === "mini" && decoder.startsWith("nina-") ? 0.5 : 1,
+  temperature: recipe === "mini" && decoder.startsWith("nina-") ? 0.1 : 1,
   actionsPerQuery: chunk.steps,
 });
