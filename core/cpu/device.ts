@@ -2,6 +2,7 @@ import type { Block, Computation, Device, Program, Ready, Storage, Trace } from 
 import { ARRAYS, type DType, type TensorData } from "../dtype.ts";
 import { plainKernel } from "../formula/plain.ts";
 import { fastFor } from "./fast.ts";
+import { fromFormula } from "./from-formula.ts";
 import { usesFastKernels } from "./plain.ts";
 import { CpuProgram } from "./program.ts";
 import { CpuStorage } from "./storage.ts";
@@ -39,9 +40,7 @@ export const cpu: Device = {
   },
 
   prepare<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): Ready {
-    const fast =
-      usesFastKernels() && out.dtype !== "float64" ? fastFor(op)?.kernel(out, ins, attrs) : undefined;
-    const kernel = fast ?? plainKernel(op, out, ins, attrs);
+    const kernel = (usesFastKernels() && fastKernel(op, out, ins, attrs)) || plainKernel(op, out, ins, attrs);
     if (!op.check) return kernel;
     return () => {
       op.check?.(ins, attrs); // at each run: a plan's numbers change from call to call
@@ -53,6 +52,12 @@ export const cpu: Device = {
     return new CpuProgram(trace);
   },
 };
+
+/** The tuned kernel where there is one, else what the formula gives; null for what only the plain kernel does. */
+function fastKernel<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): Ready | null {
+  if (out.dtype === "float64") return null;
+  return fastFor(op)?.kernel(out, ins, attrs) ?? fromFormula(op, out, ins, attrs);
+}
 
 CpuStorage.device = cpu;
 

@@ -118,13 +118,25 @@ export function withoutFma<T>(body: () => T): T {
  */
 export function kernel(key: string, params: number, build: (code: KernelCode) => void): Kernel {
   const full = usesFma() ? key : `${key} (no fma)`;
-  let found = kernels.get(full);
-  if (!found) {
-    found = { key: full, id: kernels.size, ...compile(assemble(params, usesFma(), build), params) };
-    kernels.set(full, found);
-  }
-  return found;
+  return kernels.get(full) ?? added(full, assemble(params, usesFma(), build), params);
 }
+
+function added(key: string, bytes: Uint8Array<ArrayBuffer>, params: number): Kernel {
+  const made = { key, id: kernels.size, ...compile(bytes, params) };
+  kernels.set(key, made);
+  return made;
+}
+
+/** The kernel that `build` writes, where no key says what that depends on: equal code is one kernel. */
+export function kernelByCode(params: number, build: (code: KernelCode) => void): Kernel {
+  const bytes = assemble(params, usesFma(), build);
+  const key = `code ${bytes.join()}`;
+  return kernels.get(key) ?? added(key, bytes, params);
+}
+
+/** Writes code that nobody will run, for a `build` that finds out what it needs while it writes. */
+export const rehearse = (params: number, build: (code: KernelCode) => void): void =>
+  void assemble(params, usesFma(), build);
 
 /**
  * Variants of one kernel told apart by a small number, fetched without making a string each time. `build` gets the

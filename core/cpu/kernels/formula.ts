@@ -1,5 +1,6 @@
 /** SIMD code for the formulas of core/expr.ts. A subexpression that occurs twice is computed once. */
 import { type Expr, type ExprNode, headOf, partsOf } from "../../formula/expr.ts";
+import type { Local } from "./assembler.ts";
 import type { KernelCode } from "./engine.ts";
 import { asinh, cos, erf, exp, gelu, geluSlope, log, log1p, sin, sinh, tanh } from "./math.ts";
 import type { F32x4 } from "./values.ts";
@@ -34,25 +35,28 @@ export function formulaKey(formula: Expr): string {
   return stepsOf(formula).key;
 }
 
-/** How many microseconds the formula takes for a million numbers, roughly: for the choice of threads. */
-export function formulaCost(formula: Expr): number {
-  const costs: Record<string, number> = {
-    sqrt: 500,
-    div: 500,
-    exp: 1500,
-    log: 2000,
-    log1p: 3000,
-    sinh: 3000,
-    asinh: 5000,
-    tanh: 3000,
-    erf: 3000,
-    gelu: 2500,
-    geluSlope: 2500,
-    sin: 4000,
-    cos: 4000,
-  };
-  return stepsOf(formula).steps.reduce((sum, { node }) => sum + (costs[headOf(node)] ?? 100), 0);
-}
+const COSTS: Readonly<Record<string, number>> = {
+  sqrt: 500,
+  div: 500,
+  exp: 1500,
+  log: 2000,
+  log1p: 3000,
+  sinh: 3000,
+  asinh: 5000,
+  tanh: 3000,
+  erf: 3000,
+  gelu: 2500,
+  geluSlope: 2500,
+  sin: 4000,
+  cos: 4000,
+};
+
+/** How many microseconds a node takes for a million numbers, roughly: for the choice of threads. */
+export const nodeCost = (node: ExprNode): number => COSTS[headOf(node)] ?? 100;
+
+/** The same for a whole formula. */
+export const formulaCost = (formula: Expr): number =>
+  stepsOf(formula).steps.reduce((sum, { node }) => sum + nodeCost(node), 0);
 
 const UNARY_CODE = {
   neg: (_: KernelCode, x: F32x4) => x.neg(),
@@ -80,27 +84,32 @@ export function emitFormula(
 ): F32x4 {
   const values: F32x4[] = [];
   for (const { node, operands } of stepsOf(formula).steps) {
-    const [a, b, yes, no] = operands.map((step) => values[step]);
-    values.push(stepValue(node, a, b, yes, no));
+    if (node.kind === "input") values.push(inputs[node.index]);
+    else if (node.kind === "param") values.push(params[node.index]);
+    else
+      values.push(
+        emitNode(
+          code,
+          node,
+          operands.map((step) => values[step]),
+        ),
+      );
   }
   return values[values.length - 1];
+}
 
-  function stepValue(node: ExprNode, a: F32x4, b: F32x4, yes: F32x4, no: F32x4): F32x4 {
-    switch (node.kind) {
-      case "input":
-        return inputs[node.index];
-      case "param":
-        return params[node.index];
-      case "const":
-        return code.f.constant(node.value);
-      case "unary":
-        return code.f.let(UNARY_CODE[node.name](code, a));
-      case "binary":
-        return code.f.let(a[node.name](b));
-      case "select":
-        return code.f.let(a.lt(b).select(yes, no));
-      default:
-        throw new Error(`emitFormula: expected an elementwise formula, got one with a ${node.kind}`);
-    }
+/** Code for what a node does with its operands, which must be locals. */
+export function emitNode(code: KernelCode, node: ExprNode, [a, b, yes, no]: readonly F32x4[]): Local<F32x4> {
+  switch (node.kind) {
+    case "const":
+      return code.f.constant(node.value);
+    case "unary":
+      return code.f.let(UNARY_CODE[node.name](code, a));
+    case "binary":
+      return code.f.let(a[node.name](b));
+    case "select":
+      return code.f.let(a.lt(b).select(yes, no));
+    default:
+      throw new Error(`emitNode: expected an operation on numbers, got a ${node.kind}`);
   }
 }

@@ -1,0 +1,500 @@
+/**
+ * The default kernel: the loops of any formula (formula/loops.ts) as SIMD code. Four elements are computed side by side,
+ * along the innermost axis or, where that reads memory better and for what a whole row has in common, four terms of a
+ * reduction. What lies one behind the other is loaded at once, other numbers are gathered one by one.
+ *
+ * Reductions in which each element has a lane of its own add up in the order of their counter; the others have four sums
+ * that are added at the end, and then the terms that do not fill a vector. Addresses, lengths, strides and params are
+ * arguments: one kernel serves all shapes that are walked alike.
+ */
+import type { Expr } from "../../formula/expr.ts";
+import { type Atom, Index, type Term, type Variable } from "../../formula/indices.ts";
+import { counterOf, flatten } from "../../formula/launch.ts";
+import {
+  type Block,
+  countersOf,
+  homeOf,
+  type Nest,
+  type Reduction,
+  type Step,
+  type Value,
+} from "../../formula/loops.ts";
+import type { Local } from "./assembler.ts";
+import { type Kernel, type KernelCode, kernelByCode, rehearse } from "./engine.ts";
+import { emitNode, nodeCost } from "./formula.ts";
+import { F32x4, I32, I32x4, int, load, loadLane, loadOne, loadSplat } from "./values.ts";
+
+export interface NestKernel {
+  /** Arguments: the output's address, those of the nest's sources, `numbers`, and the bits of the params. */
+  readonly kernel: Kernel;
+  readonly numbers: readonly number[];
+  readonly tiles: number;
+  /** Microseconds on one thread, roughly. */
+  readonly cost: number;
+}
+
+/** Numbers that are arguments; further ones are written into the code. */
+const MOST_NUMBERS = 100;
+
+/** Elements per tile where there is one axis only: of a formula without reductions, and with. */
+const CHUNK = { plain: 2048, reducing: 16 };
+
+/** What the kernel must know of a source. */
+export interface Numbers {
+  readonly size: number;
+  /** True for int32, false for float32. */
+  readonly integers: boolean;
+}
+
+/** The kernel of a launch. `sources` are those of the nest. */
+export function nestKernel(nest: Nest, sources: readonly Numbers[], params: number): NestKernel {
+  let writer: Writer | undefined;
+  const build = (code: KernelCode): void => {
+    writer = new Writer(nest, sources, params, code);
+    writer.write();
+  };
+  const given = 1 + nest.sources.length + params;
+  rehearse(given + MOST_NUMBERS, build);
+  const numbers = writer?.numbers ?? [];
+  const kernel = kernelByCode(given + numbers.length, build);
+  const { axes } = nest.launch;
+  const tiles = axes.length === 1 ? Math.ceil(axes[0].length / chunkOf(nest)) : (axes[0]?.length ?? 1);
+  return { kernel, numbers, tiles, cost: costOf(nest.outermost) / 1e6 };
+}
+
+/** Of all turns of a block's loop. */
+function costOf({ variable, steps }: Block): number {
+  const turn = steps.reduce((sum, step) => {
+    if (step.kind === "let") return sum + nodeCost(step.value.node) + partsCost(step.value);
+    if (step.kind === "store") return sum + inlineCost(step.value);
+    const terms = step.kind === "reduce" ? step.results.reduce((all, { of }) => all + inlineCost(of), 0) : 0;
+    return sum + costOf(step.block) + terms * (step.block.variable?.length ?? 1);
+  }, 100);
+  return turn * (variable?.length ?? 1);
+}
+
+const partsCost = ({ parts }: Value): number => parts.reduce((sum, part) => sum + inlineCost(part), 0);
+
+/** Of what has no step of its own, where it is used. */
+const inlineCost = (value: Value): number => (value.inline ? nodeCost(value.node) + partsCost(value) : 0);
+
+/** What costs more than this is not computed for lanes that do not take it. */
+const WORTH_A_BRANCH = 500;
+
+function innermostOf(block: Block): Block {
+  const step = block.steps.at(-1);
+  return step?.kind === "loop" ? innermostOf(step.block) : block;
+}
+
+const reduces = ({ steps }: Block): boolean => steps.some(({ kind }) => kind === "reduce");
+
+const chunkOf = (nest: Nest): number => (reduces(innermostOf(nest.outermost)) ? CHUNK.reducing : CHUNK.plain);
+
+/** The indices that a block's own steps use, and those of blocks inside, with the block where each is used. */
+function* usesOf(block: Block): Generator<{ index: Index; block: Block }> {
+  const ofValue = function* (value: Value, top: boolean): Generator<{ index: Index; block: Block }> {
+    if (!top && !value.inline) return;
+    for (const index of wholesOf(value)) yield { index, block };
+    for (const part of value.parts) yield* ofValue(part, false);
+  };
+  for (const step of block.steps) {
+    if (step.kind === "let" || step.kind === "store") yield* ofValue(step.value, step.kind === "let");
+    else yield* usesOf(step.block);
+    if (step.kind === "reduce") for (const { of } of step.results) yield* usesIn(of, step.block);
+  }
+}
+
+function* usesIn(value: Value, block: Block): Generator<{ index: Index; block: Block }> {
+  if (!value.inline) return;
+  for (const index of wholesOf(value)) yield { index, block };
+  for (const part of value.parts) yield* usesIn(part, block);
+}
+
+/** Whole numbers that a value's code needs: where it reads, or how far apart those are that it compares. */
+function wholesOf({ node }: Value): Index[] {
+  if (node.kind === "read") return [node.at];
+  return node.kind === "choose" ? [node.a.sub(node.b)] : [];
+}
+
+/** How an index moves with a counter: by a constant at each turn, or some other way (null). */
+function strideOf(index: Index, counter: Variable): number | null {
+  let stride = 0;
+  for (const { atom, factor } of index.terms) {
+    if (atom.kind !== "variable") {
+      if (countersOf(Index.atom(atom)).has(counter)) return null;
+    } else if (atom.variable === counter) stride = factor;
+  }
+  return stride;
+}
+
+/** Whether elements along that counter can be computed from what is loaded at once. */
+const isSmooth = (index: Index, counter: Variable): boolean => [0, 1].includes(strideOf(index, counter) ?? 2);
+
+/** The index without its constant. */
+const withoutConstant = (index: Index): Index => index.add(-index.constant);
+
+const sumOf = (terms: readonly Term[]): Index =>
+  terms.reduce((sum, { atom, factor }) => sum.add(Index.atom(atom).mul(factor)), Index.constant(0));
+
+/** What the lanes of a vector are: neighbours along a counter, or (null) the same number four times. */
+interface Lanes {
+  readonly along: Variable | null;
+  /** True where reductions may have their terms in the lanes. */
+  readonly free: boolean;
+}
+
+class Writer {
+  readonly numbers: number[] = [];
+  readonly #nest: Nest;
+  readonly #sources: readonly Numbers[];
+  readonly #code: KernelCode;
+  readonly #bases: readonly I32[];
+  readonly #params: readonly Local<F32x4>[];
+  readonly #known = new Map<string, I32>();
+  readonly #counters = new Map<Variable, Local<I32>>();
+  readonly #values = new Map<number, Local<F32x4>>();
+  /** Whole numbers that are computed at the start of each turn of a block: sums without constants, by key. */
+  readonly #heads = new Map<Block, Map<string, { readonly index: Index; local: Local<I32> | null }>>();
+  readonly #place: Index;
+  /** The counter that stands further than at the first lane, while a later lane's index is computed. */
+  #moved: Variable | null = null;
+
+  constructor(nest: Nest, sources: readonly Numbers[], params: number, code: KernelCode) {
+    this.#nest = nest;
+    this.#sources = sources;
+    this.#code = code;
+    this.#bases = code.args.slice(1, 1 + nest.sources.length);
+    const { f, args } = code;
+    this.#params = args.slice(args.length - params).map((bits) => f.let(bits.asF32().splat()));
+    const { axes } = nest.launch;
+    this.#place = flatten(
+      axes.map(counterOf),
+      axes.map(({ length }) => length),
+    );
+    this.#note(this.#place, innermostOf(nest.outermost));
+    for (const { index, block } of usesOf(nest.outermost)) this.#note(index, block);
+  }
+
+  write(): void {
+    const { f, tileBegin, tileEnd } = this.#code;
+    f.if(tileBegin.lt(tileEnd), () => this.#block(this.#nest.outermost, { along: null, free: true }));
+  }
+
+  /** A number that shapes decide. Equal keys have equal numbers. */
+  #number(key: string, value: number): I32 {
+    let number = this.#known.get(key);
+    if (!number) {
+      const at = 1 + this.#bases.length + this.numbers.length;
+      number = this.numbers.length < MOST_NUMBERS ? this.#code.args[at] : int(value);
+      if (this.numbers.length < MOST_NUMBERS) this.numbers.push(value);
+      this.#known.set(key, number);
+    }
+    return number;
+  }
+
+  // Loops.
+
+  #block(block: Block, lanes: Lanes): void {
+    const { f } = this.#code;
+    for (const head of this.#heads.get(block)?.values() ?? []) {
+      head.local = null;
+      head.local = f.let(this.#sum(head.index, block));
+    }
+    for (const step of block.steps) this.#step(step, block, lanes);
+  }
+
+  #step(step: Step, block: Block, lanes: Lanes): void {
+    const { f, args } = this.#code;
+    switch (step.kind) {
+      case "let":
+        this.#values.set(step.value.id, this.#compute(step.value, block, lanes));
+        break;
+      case "reduce":
+        this.#reduce(step.block, step.results, lanes);
+        break;
+      case "loop":
+        this.#axis(step.block, block.parent === null && block.variable === null);
+        break;
+      case "store": {
+        const value = this.#value(step.value, block, lanes);
+        const address = args[0].add(this.#whole(this.#place, block).shl(2));
+        if (lanes.along) f.store(address, value);
+        else f.storeLane(address, value, 0);
+      }
+    }
+  }
+
+  /** An axis; tiles are parts of the first. */
+  #axis(block: Block, first: boolean): void {
+    const { f, tileBegin, tileEnd } = this.#code;
+    const variable = block.variable as Variable;
+    const length = this.#number(variable.name, variable.length);
+    const last = block.steps.at(-1)?.kind === "store";
+    const chunk = first && last ? chunkOf(this.#nest) : 1;
+    const from = first ? f.let(tileBegin.mul(chunk)) : int(0);
+    const to = first ? f.let(f.let(tileEnd.mul(chunk)).min(length)) : length;
+    const side = last && this.#sideBySide(block, variable);
+    const counter = this.#counter(variable);
+    f.set(counter, from);
+    if (side) {
+      const whole = f.let(from.add(to.sub(from).and(-4)));
+      this.#turns(counter, whole, 4, () => this.#block(block, { along: variable, free: false }));
+    }
+    this.#turns(counter, to, 1, () => this.#block(block, { along: null, free: !side }));
+  }
+
+  /** Whether the elements of the innermost axis, rather than terms of their reductions, are to lie side by side. */
+  #sideBySide(block: Block, variable: Variable): boolean {
+    if (!reduces(block)) return true;
+    if (variable.length < 4) return false;
+    let [elements, terms] = [0, 0];
+    for (const use of usesOf(block)) {
+      if (use.block === block) continue;
+      if (!isSmooth(use.index, variable)) elements++;
+      if (!isSmooth(use.index, use.block.variable as Variable)) terms++;
+    }
+    return elements <= terms;
+  }
+
+  #counter(variable: Variable): Local<I32> {
+    let counter = this.#counters.get(variable);
+    if (!counter) this.#counters.set(variable, (counter = this.#code.f.local(I32)));
+    return counter;
+  }
+
+  /** From where the counter stands to `end`. */
+  #turns(counter: Local<I32>, end: I32, step: number, body: () => void): void {
+    const { f } = this.#code;
+    f.if(counter.lt(end), () =>
+      f.repeatWhile(
+        () => {
+          body();
+          f.bump(counter, step);
+        },
+        () => counter.lt(end),
+      ),
+    );
+  }
+
+  #reduce(block: Block, results: readonly Reduction[], lanes: Lanes): void {
+    const { f } = this.#code;
+    const variable = block.variable as Variable;
+    const length = this.#number(variable.name, variable.length);
+    const counter = this.#counter(variable);
+    const totals = results.map(({ name, value }) => {
+      const total = f.let<F32x4>(f.constant(name === "sum" ? 0 : Number.NEGATIVE_INFINITY));
+      this.#values.set(value.id, total);
+      return total;
+    });
+    const join = (name: string, a: F32x4, b: F32x4): F32x4 => (name === "sum" ? a.add(b) : a.max(b));
+    const terms = (own: Lanes) => () => {
+      this.#block(block, own);
+      results.forEach(({ name, of }, i) => {
+        f.set(totals[i], join(name, totals[i], this.#value(of, block, own)));
+      });
+    };
+    f.set(counter, int(0));
+    const free = lanes.free && lanes.along === null;
+    if (free && !reduces(block)) {
+      this.#turns(counter, f.let(length.and(-4)), 4, terms({ along: variable, free: false }));
+      results.forEach(({ name }, i) => {
+        const [total] = [totals[i]];
+        f.set(total, join(name, total, total.shuffle(total, [2, 3, 0, 1])));
+        f.set(total, join(name, total, total.shuffle(total, [1, 0, 3, 2])));
+      });
+      this.#turns(counter, length, 1, terms({ along: null, free: false }));
+    } else this.#turns(counter, length, 1, terms(lanes));
+  }
+
+  // Numbers.
+
+  #value(value: Value, block: Block, lanes: Lanes): Local<F32x4> {
+    return value.inline ? this.#compute(value, block, lanes) : (this.#values.get(value.id) as Local<F32x4>);
+  }
+
+  #compute(value: Value, block: Block, lanes: Lanes): Local<F32x4> {
+    const { node, parts } = value;
+    if (node.kind === "param") return this.#params[node.index];
+    if (node.kind === "read") {
+      const numbers = this.#read(node, block, lanes);
+      const { integers } = this.#source(node.source.name);
+      return integers ? this.#code.f.let(numbers.as(I32x4).toF32x4()) : numbers;
+    }
+    if (node.kind === "choose") return this.#choose(value, this.#test(node, block, lanes), block, lanes);
+    return emitNode(
+      this.#code,
+      node,
+      parts.map((part) => this.#value(part, block, lanes)),
+    );
+  }
+
+  /** Lanes of one value or the other. What takes long and is needed nowhere else is left out where no lane takes it. */
+  #choose({ parts }: Value, test: I32x4, block: Block, lanes: Lanes): Local<F32x4> {
+    const { f } = this.#code;
+    const mask = f.let(test);
+    const [yes, no] = parts.map((part, i) => {
+      if (inlineCost(part) < WORTH_A_BRANCH) return this.#value(part, block, lanes);
+      const own = f.local(F32x4);
+      const some = i === 0 ? mask : mask.xor(f.constantInt(-1));
+      f.if(some.any(), () => f.set(own, this.#compute(part, block, lanes)));
+      return own;
+    });
+    return f.let(mask.select<F32x4>(yes, no));
+  }
+
+  #test({ test, a, b }: Extract<Expr["node"], { kind: "choose" }>, block: Block, lanes: Lanes): I32x4 {
+    const { f } = this.#code;
+    const difference = a.sub(b);
+    const { along } = lanes;
+    const stride = along ? strideOf(difference, along) : 0;
+    const first = f.let(this.#whole(difference, block));
+    if (stride === 0)
+      return int(0)
+        .sub(test === "less" ? first.shr(31) : first.eq(0))
+        .splat();
+    let distances: I32x4;
+    if (stride !== null) distances = first.splat().add(I32x4.of(0, stride, 2 * stride, 3 * stride));
+    else {
+      let all = f.let(first.splat().as(F32x4));
+      for (let lane = 1; lane < 4; lane++)
+        all = f.let(all.withLane(lane, this.#laneOf(difference, block, along as Variable, lane).asF32()));
+      distances = all.as(I32x4);
+    }
+    return test === "less" ? distances.lt(f.constantInt(0)) : distances.eq(f.constantInt(0));
+  }
+
+  #read({ source, at }: Extract<Expr["node"], { kind: "read" }>, block: Block, lanes: Lanes): Local<F32x4> {
+    const { f } = this.#code;
+    const { base, size } = this.#source(source.name);
+    const inside = at.low >= 0 && at.high < size;
+    const { along } = lanes;
+    const stride = along ? strideOf(at, along) : 0;
+    const first = f.let(this.#whole(at, block));
+    /** Where a number lies; that of a place outside is read from the start, and not used. */
+    const address = (place: I32): I32 => {
+      const own = inside ? place : f.let(place);
+      return base.add(
+        (inside ? own : own.lt(this.#number(`${source.name} size`, size)).select(own, 0)).shl(2),
+      );
+    };
+    if (stride === 0 || !along) return f.let(loadSplat(address(first)));
+    const atOnce = (): F32x4 => load(F32x4, base.add(first.shl(2)));
+    if (stride === 1 && inside) return f.let(atOnce());
+    const gathered = (): F32x4 => {
+      let all = f.let(loadOne(address(first)));
+      for (let lane = 1; lane < 4; lane++) {
+        const place =
+          stride === null
+            ? this.#laneOf(at, block, along, lane)
+            : first.add(this.#number(`${lane * stride}`, lane * stride));
+        all = f.let(loadLane(all, lane, address(place)));
+      }
+      return all;
+    };
+    if (stride !== 1) return f.let(gathered());
+    const out = f.local(F32x4);
+    const whole = this.#number(`${source.name} vectors`, Math.max(0, size - 3));
+    f.if(
+      first.lt(whole),
+      () => f.set(out, atOnce()),
+      () => f.set(out, gathered()),
+    );
+    return out;
+  }
+
+  #source(name: string): Numbers & { readonly base: I32 } {
+    const i = this.#nest.sources.findIndex((source) => source.name === name);
+    return { ...this.#sources[i], base: this.#bases[i] };
+  }
+
+  // Whole numbers.
+
+  /** Has the parts of an index computed where the counters that they need are known. */
+  #note(index: Index, block: Block): void {
+    for (const { atom } of index.terms) {
+      const home = homeOf(countersOf(Index.atom(atom)), block);
+      if (atom.kind === "loaded") this.#note(atom.at, home);
+      if (atom.kind === "quotient" || atom.kind === "remainder") this.#note(atom.of, home);
+    }
+    for (let home: Block | null = block; home; home = home.parent) {
+      const at: Block = home;
+      const part = sumOf(index.terms.filter((term) => isKnown(term, at, block)));
+      if (!part.terms.some(({ atom }) => homeOf(countersOf(Index.atom(atom)), block) === at)) continue;
+      let heads = this.#heads.get(at);
+      if (!heads) this.#heads.set(at, (heads = new Map()));
+      if (!heads.has(part.key)) heads.set(part.key, { index: part, local: null });
+    }
+  }
+
+  /** A whole number where it is used. */
+  #whole(index: Index, block: Block): I32 {
+    const { constant } = index;
+    const rest = withoutConstant(index);
+    if (rest.terms.length === 0) return this.#number(`${constant}`, constant);
+    const sum = this.#head(rest, block) ?? this.#sum(rest, block);
+    return constant === 0 ? sum : sum.add(this.#number(`${constant}`, constant));
+  }
+
+  #head(sum: Index, block: Block | null): I32 | null {
+    if (this.#moved && countersOf(sum).has(this.#moved)) return null; // what is known is the first lane's
+    for (let at = block; at; at = at.parent) {
+      const local = this.#heads.get(at)?.get(sum.key)?.local;
+      if (local) return local;
+    }
+    return null;
+  }
+
+  /** A sum without a constant: what is known further out, and the rest. */
+  #sum(index: Index, block: Block): I32 {
+    const outer = index.terms.filter(({ atom }) => homeOf(countersOf(Index.atom(atom)), block) !== block);
+    const known = outer.length > 0 && block.parent ? this.#head(sumOf(outer), block.parent) : null;
+    const own = known ? index.terms.filter((term) => !outer.includes(term)) : index.terms;
+    const parts = own.map(({ atom, key, factor }) => {
+      const value = this.#atom(atom, block);
+      return factor === 1 ? value : value.mul(this.#number(`${key}*${factor}`, factor));
+    });
+    return [...(known ? [known] : []), ...parts].reduce((a, b) => a.add(b));
+  }
+
+  #atom(atom: Atom, block: Block): I32 {
+    const { f } = this.#code;
+    switch (atom.kind) {
+      case "variable":
+        return this.#counter(atom.variable);
+      case "loaded": {
+        const { base, size } = this.#source(atom.source.name);
+        const place = f.let(this.#whole(atom.at, block));
+        const inside = place.lt(this.#number(`${atom.source.name} size`, size)).select(place, 0);
+        return load(I32, base.add(inside.shl(2)));
+      }
+      default: {
+        const of = f.let(this.#whole(atom.of, block));
+        const by = this.#number(`/${atom.by}`, atom.by);
+        // Division is that of unsigned numbers: ⌊x / by⌋ = −1 − ⌊(−1 − x) / by⌋.
+        const quotient =
+          atom.of.low >= 0 ? of.div(by) : of.shr(31).select(int(-1).sub(int(-1).sub(of).div(by)), of.div(by));
+        return f.let(atom.kind === "quotient" ? quotient : of.sub(quotient.mul(by)));
+      }
+    }
+  }
+
+  /** An index for the element that is `lane` turns of a counter further. */
+  #laneOf(index: Index, block: Block, along: Variable, lane: number): Local<I32> {
+    const { f } = this.#code;
+    const counter = this.#counter(along);
+    this.#counters.set(along, f.let(counter.add(lane)));
+    this.#moved = along;
+    const result = f.let(this.#whole(index, block));
+    this.#moved = null;
+    this.#counters.set(along, counter);
+    return result;
+  }
+}
+
+/** Whether what a term needs is known at a block around the one where it is used. */
+function isKnown({ atom }: Term, at: Block, block: Block): boolean {
+  let home: Block | null = at;
+  const needed = homeOf(countersOf(Index.atom(atom)), block);
+  while (home && home !== needed) home = home.parent;
+  return home !== null;
+}
