@@ -7,7 +7,7 @@ import { sameShape, showShape } from "./shape.ts";
 import { CUT, checkTensor, checkTensors, type Tensor } from "./tensor.ts";
 
 /**
- * A forward pass, captured once and replayed without allocating.
+ * A forward pass, captured once and replayed in memory of its own.
  *
  * Capture runs `body` once on copies of the example inputs and writes down its calls of ops. Calls that do not depend
  * on an input are dropped, their results kept. What is left becomes a program of the device of the examples, which does the

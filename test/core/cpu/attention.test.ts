@@ -1,6 +1,6 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
-import { grad, plainKernels, Random, Scope, Tensor } from "../../../core/index.ts";
+import { grad, plainKernels, Random, Scope, Tensor, watchKernels } from "../../../core/index.ts";
 import { flavours, largestError, numbers } from "./support.ts";
 
 const call = fc.record({
@@ -92,6 +92,20 @@ test("queries, keys and values that share numbers", () => {
     return grad(y, [own], { dy: Tensor.from(dy.data, dy.shape, dtype) })[0] as Tensor;
   };
   expect(largestError(gradient("float32"), gradient("float64").data)).toBeLessThan(1e-5);
+});
+
+test("a call made of other ops is one call to profiles", () => {
+  using _ = new Scope();
+  const x = numbers([1, 2, 9], 1).tracked(); // heads of 3 run as products
+  const calls: string[] = [];
+  watchKernels(
+    ({ op }) => calls.push(op.name),
+    () =>
+      grad(x.attention(x, x, { heads: 1, width: 3, keysAt: 3, valuesAt: 6 }), [x], {
+        dy: numbers([1, 2, 3], 2),
+      }),
+  );
+  expect(calls).toEqual(["attention", "attentionSlope"]);
 });
 
 test("more keys than fit a thread's scratch memory", () => {
