@@ -144,11 +144,13 @@ export class Tensor implements Block, Scoped {
 
   /** What it looks at, perhaps together with others. */
   get storage(): Storage {
-    if (!this.#storage)
-      throw new Error(
-        `Tensor ${showShape(this.shape)}: used after it was freed (its scope has ended, or it was disposed of)`,
-      );
-    return this.#storage;
+    return this.#storage ?? this.#freed();
+  }
+
+  #freed(): never {
+    throw new Error(
+      `Tensor ${showShape(this.shape)}: used after it was freed (its scope has ended, or it was disposed of)`,
+    );
   }
 
   /**

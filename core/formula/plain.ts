@@ -1,6 +1,7 @@
 /** The plain kernel of an op: its formula, compiled once for each combination of shapes. */
 import type { Block, Computation, Ready } from "../device.ts";
-import type { TensorData } from "../dtype.ts";
+import type { DType, TensorData } from "../dtype.ts";
+import { type Shape, sameShape } from "../shape.ts";
 import { Expr } from "./expr.ts";
 import { type Compiled, compile } from "./js.ts";
 import { Operand } from "./launch.ts";
@@ -18,23 +19,28 @@ export function resultsOf<A>(op: Computation<A>, ins: readonly Block[], attrs: A
 /** Combinations that are kept for an op; programs use a few, random tests thousands. */
 const MOST = 1000;
 
-const compiled = new WeakMap<object, Map<string, readonly Compiled[]>>();
+/** The compiled kernels of an op. */
+interface Known {
+  readonly byKey: Map<string, readonly Compiled[]>;
+  /** The last call, since the next one is often like it: comparing takes less time than making a key. */
+  last: Call | null;
+}
+
+/** All that a printed formula depends on, and the kernels. Ops own their attributes, which never change. */
+interface Call {
+  readonly dtypes: readonly DType[];
+  readonly shapes: readonly Shape[];
+  readonly structure: unknown;
+  readonly kernels: readonly Compiled[];
+}
+
+const compiled = new WeakMap<object, Known>();
 
 /** Computes an op's output on the plain kernel. */
 export function plainKernel<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): Ready {
   const { js } = op.kernels ?? {};
   if (js) return () => js(out, ins, attrs);
-  let known = compiled.get(op);
-  if (!known) compiled.set(op, (known = new Map()));
-  const key = keyOf(op, out, ins, attrs);
-  let kernels = known.get(key);
-  if (!kernels) {
-    if (known.size === MOST) known.clear();
-    const dtypes = [out.dtype, ...ins.map((x) => x.dtype)];
-    kernels = resultsOf(op, ins, attrs).map((result) => compile(result, dtypes, op.name));
-    known.set(key, kernels);
-  }
-  const run = kernels;
+  const run = kernelsOf(op, out, ins, attrs);
   return () => {
     const data: TensorData[] = ins.map((x) => x.data);
     if (op.hosted) for (const { numbers } of op.hosted(ins, attrs)) data.push(numbers());
@@ -44,6 +50,32 @@ export function plainKernel<A>(op: Computation<A>, out: Block, ins: readonly Blo
     if (op.updates) replace(op.updates, run, data, params);
     else run[0](out.data, data, params);
   };
+}
+
+function kernelsOf<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): readonly Compiled[] {
+  let known = compiled.get(op);
+  if (!known) compiled.set(op, (known = { byKey: new Map(), last: null }));
+  const { byKey, last } = known;
+  const structure = structureOf(op, attrs);
+  if (last && !op.hosted && isLike(last, out, ins, structure)) return last.kernels;
+  const key = keyOf(op, out, ins, attrs);
+  let kernels = byKey.get(key);
+  const dtypes = [out.dtype, ...ins.map((x) => x.dtype)];
+  if (!kernels) {
+    if (byKey.size === MOST) byKey.clear();
+    kernels = resultsOf(op, ins, attrs).map((result) => compile(result, dtypes, op.name));
+    byKey.set(key, kernels);
+  }
+  known.last = { dtypes, shapes: ins.map((x) => x.shape), structure, kernels };
+  return kernels;
+}
+
+function isLike(call: Call, out: Block, ins: readonly Block[], structure: unknown): boolean {
+  const { dtypes, shapes } = call;
+  if (shapes.length !== ins.length || dtypes[0] !== out.dtype) return false;
+  for (let i = 0; i < ins.length; i++)
+    if (dtypes[i + 1] !== ins[i].dtype || !sameShape(shapes[i], ins[i].shape)) return false;
+  return sameData(call.structure, structure);
 }
 
 /** All are computed before the first is overwritten. */
@@ -73,8 +105,21 @@ export function keyOf<A>(op: Computation<A>, out: Block, ins: readonly Block[], 
     for (const length of x.shape) key += `,${length}`;
   }
   if (op.hosted) for (const { shape } of op.hosted(ins, attrs)) key += `;${shape}`;
-  const structure = op.structure ? op.structure(attrs) : op.params ? undefined : attrs;
+  const structure = structureOf(op, attrs);
   return structure === undefined ? key : `${key} ${textOf(structure)}`;
+}
+
+const structureOf = <A>(op: Computation<A>, attrs: A): unknown =>
+  op.structure ? op.structure(attrs) : op.params ? undefined : attrs;
+
+/** Whether plain data is equal. */
+function sameData(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  for (const name in a)
+    if (!sameData((a as Record<string, unknown>)[name], (b as Record<string, unknown>)[name])) return false;
+  for (const name in b) if (!(name in a)) return false;
+  return true;
 }
 
 /** Plain data as text, in less time than JSON takes. */

@@ -93,7 +93,7 @@ export const fold = defineOp<Patches>({
  */
 export function unfold(x: Tensor, window: Window): Tensor {
   checkWindow(window, "unfold");
-  return apply(op, [x], window);
+  return apply(op, [x], { ...window });
 }
 
 /** Throws unless kernel and stride are positive and padding is not negative, all integers. */
