@@ -160,6 +160,12 @@ export abstract class Module {
     return this;
   }
 
+  /** Where the tree's first tensor is, and after `to` all of them; cpu for a tree without any. */
+  get device(): Device {
+    for (const [, tensor] of this.namedTensors()) return tensor.device;
+    return cpu;
+  }
+
   /**
    * Moves all tensors of the tree from cpu to another device, in place. Modules are drawn and loaded before, optimisers,
    * averages and plans made of them afterwards.

@@ -90,6 +90,13 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [1, ABSENT, "--out", ABSENT, "--checkpoint", ABSENT],
   ],
   "vla/train.ts": [
+    [
+      1,
+      "gpu:webgl2: WebGL 2 is for browsers",
+      ...["--data", "--encoder", "--out"].flatMap((name) => [name, ABSENT]),
+      "--device",
+      "gpu:webgl2",
+    ],
     [2, "expected --encoder", "--data", ABSENT],
     [2, "expected --out", "--encoder", ABSENT],
     [2, "expected either --data or --libero-data", "--encoder", ABSENT, "--out", ABSENT],

@@ -10,7 +10,6 @@ import {
   openSafetensors,
   printable,
   readText,
-  toHost,
   writeFileAtomic,
   writeSafetensors,
 } from "../core/index.ts";
@@ -204,16 +203,16 @@ function checkSampling(sampling: SamplingConfig, { steps }: DecoderConfig): stri
   return wrong;
 }
 
-/** Writes a checkpoint folder, each file under a temporary name first. */
-export function saveCheckpoint(
+/** Writes a checkpoint folder, each file under a temporary name first. The weights may lie on any device. */
+export async function saveCheckpoint(
   dir: string,
   { config, florence, decoder }: Omit<Checkpoint, "tokenizer">,
   tokenizer: TokenizerJson,
-): void {
+): Promise<void> {
   makeFolder(dir);
   const tensors = new Map<string, HostTensor>();
-  for (const [name, tensor] of florence.namedTensors()) tensors.set(ENCODER + name, toHost(tensor));
-  for (const [name, tensor] of decoder.namedTensors()) tensors.set(name, toHost(tensor));
+  for (const [name, tensor] of await florence.readStateDict()) tensors.set(ENCODER + name, tensor);
+  for (const [name, tensor] of await decoder.readStateDict()) tensors.set(name, tensor);
   writeSafetensors(join(dir, FILES.weights), tensors);
   writeFileAtomic(join(dir, FILES.tokenizer), `${JSON.stringify(tokenizer)}\n`);
   writeFileAtomic(join(dir, FILES.config), `${JSON.stringify(config, null, 2)}\n`);

@@ -1,11 +1,12 @@
 /** Evaluates a policy on LIBERO tasks, in this process: `npx tsx vla/eval.ts --help`. */
 import { runMain, UsageError } from "../cli/index.ts";
-import { type Device, engineInfo, GpuDevice, isSoftware, openDevice, tileSetting } from "../core/index.ts";
+import { engineInfo, openDevice, tileSetting } from "../core/index.ts";
+import { deviceInfo } from "./device-info.ts";
 import { INTERRUPTED, Interrupt } from "./eval/interrupt.ts";
 import { Journal } from "./eval/journal.ts";
 import { readOptions } from "./eval/options.ts";
 import { Progress } from "./eval/progress.ts";
-import type { DeviceInfo, EpisodeResult, Results, RunInfo } from "./eval/results.ts";
+import type { EpisodeResult, Results, RunInfo } from "./eval/results.ts";
 import { rollout, type Start } from "./eval/rollout.ts";
 import { episodeSeed } from "./eval/seed.ts";
 import { SwappedGoal } from "./eval/swapped-goal.ts";
@@ -94,7 +95,7 @@ await runMain(async () => {
     swapWords: options.swapWords,
     cameraSize,
     sampling: policies.sampling,
-    ...(options.policy === "nina" && { device: describeDevice(device) }),
+    ...(options.policy === "nina" && { device: deviceInfo(device) }),
     engine: {
       node: process.versions.node,
       mujoco: MUJOCO_VERSION,
@@ -152,11 +153,4 @@ function startEpisode(env: LiberoEnv, task: Task, { init, state, seed }: Start):
   } catch (cause) {
     throw new Error(`${task.initPath}, state ${init}: ${(cause as Error).message}`, { cause });
   }
-}
-
-/** What results say of a device. */
-function describeDevice(device: Device): DeviceInfo {
-  const { name } = device;
-  if (!(device instanceof GpuDevice)) return { name };
-  return { name, driver: device.driver, software: isSoftware(device.driver) };
 }

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { runMain, UsageError } from "../cli/index.ts";
-import { Random, setThreads } from "../core/index.ts";
+import { cpu, type Device, openDevice, Random, setThreads } from "../core/index.ts";
 import { type TriStage, triStage } from "../nn/index.ts";
 import {
   type Checkpoint,
@@ -38,6 +38,7 @@ await runMain(async () => {
   const options = readOptions(process.argv.slice(2), process.env);
   const { optimisation, accumulate, seed } = options;
   setThreads(options.threads);
+  const device = await openDevice(options.device);
   const encoder = loadEncoder(options.encoder);
   const sizes = decoderOf(options, encoder);
   const common = { path: options.data, pairing: options.pairing, horizon: sizes.steps };
@@ -46,7 +47,7 @@ await runMain(async () => {
 
   const { florence, tokenizer } = encoder.perception;
   const decoder = makeDecoder(sizes).init(new Random(seed));
-  const identity = identityOf(options, set, encoder); // of the weights as they come
+  const identity = identityOf(options, set, encoder, device); // of the weights as they come
   const config: PolicyConfig = {
     florence: florence.config,
     decoder: sizes,
@@ -67,13 +68,16 @@ await runMain(async () => {
   const feed = cached
     ? new FeatureFeed(() => openFeatures(options, set, cached), set, batches, cached.shape)
     : new PictureFeed(set, batches, encoder.perception);
+  decoder.to(device);
+  if (!options.frozen) florence.to(device);
   using learner = new Learner(decoder, options.frozen ? null : florence, feed, options);
 
   const { roots, episodes } = options;
   const evaluate = (step: number, interrupted: () => boolean): Promise<Evaluation | null> =>
     whileEvaluating(learner, async () => {
+      florence.to(device); // a frozen one has made its features by now
       const values: Record<string, number> = {};
-      if (heldOut) values["loss/heldOut"] = heldOutLoss(decoder, encoder.perception, heldOut);
+      if (heldOut) values["loss/heldOut"] = await heldOutLoss(decoder, encoder.perception, heldOut);
       if (!roots) return { score: -values["loss/heldOut"], values };
       const settings = { ...roots, suite: options.suite, episodes, seed, cameraSize: set.cameraSize };
       using policy = new NinaPolicy(`step ${step}`, checkpoint);
@@ -132,7 +136,7 @@ function openFeatures(
 }
 
 /** What the run follows from beside the policy's configuration. The data's files are told by name and size. */
-function identityOf(options: Options, set: ExampleSet, encoder: Encoder): object {
+function identityOf(options: Options, set: ExampleSet, encoder: Encoder, device: Device): object {
   const { suite, pairing, frozen, copies, optimisation, accumulate, clip, seed, recipe, roots, episodes } =
     options;
   return {
@@ -148,6 +152,7 @@ function identityOf(options: Options, set: ExampleSet, encoder: Encoder): object
       rollouts: roots && { suite, episodes },
     },
     metricsEvery: METRICS_EVERY,
+    ...(device !== cpu && { device: device.name }), // last digits differ
     seed,
   };
 }

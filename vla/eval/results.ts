@@ -1,4 +1,5 @@
 import type { SamplingConfig } from "../checkpoint.ts";
+import type { DeviceInfo } from "../device-info.ts";
 
 /** `error` says that the policy broke: it threw, or planned something that is no action. It never counts as a failure. */
 export type Outcome = "success" | "failure" | "error";
@@ -54,15 +55,6 @@ export interface Engine {
   readonly contacts: string;
   /** Whether the policy's kernels round a product and a sum once (fused multiply-add) or twice: last digits differ. */
   readonly fma: boolean;
-}
-
-/** What a policy computed on. */
-export interface DeviceInfo {
-  /** "cpu", "gpu:webasm" */
-  readonly name: string;
-  /** What drives a GPU, and whether that is the processor in its place. */
-  readonly driver?: string;
-  readonly software?: boolean;
 }
 
 /** Everything about a run but its tasks. */

@@ -1,5 +1,6 @@
 import { printable } from "../../core/index.ts";
-import type { DeviceInfo, EpisodeResult, RunInfo, TaskResult } from "./results.ts";
+import type { DeviceInfo } from "../device-info.ts";
+import type { EpisodeResult, RunInfo, TaskResult } from "./results.ts";
 import { type Column, renderTable } from "./table.ts";
 import { wilsonInterval } from "./wilson.ts";
 

@@ -82,8 +82,7 @@ export class NinaPolicy implements Policy, Disposable {
     this.#sampling = sampling;
     this.#perception = new Perception(florence, tokenizer, config.perception);
     this.#decoder = decoder;
-    const [weights] = decoder.tensors().keys();
-    this.#device = weights.device;
+    this.#device = decoder.device;
     this.#fused = this.#device === cpu ? decoder.fuse?.({ weights: "float32" }) : undefined;
   }
 

@@ -1,4 +1,4 @@
-import { Random, type Tensor, tidy } from "../../core/index.ts";
+import { type Device, onDevice, Random, type Tensor, tidy } from "../../core/index.ts";
 import { AdamW, Ema, Module, TrainingStep } from "../../nn/index.ts";
 import type { Decoder, Noise } from "../decoder.ts";
 import type { Florence2 } from "../florence2/model.ts";
@@ -28,12 +28,13 @@ export interface LearnerSettings {
   readonly seed: number;
 }
 
-/** The updates of a run: what is learnt by minimising the decoder's loss on a feed's batches. */
+/** The updates of a run: what is learnt by minimising the decoder's loss on a feed's batches, where its weights are. */
 export class Learner implements Trained, Disposable {
   readonly module: Module;
   readonly optimizer: AdamW;
   readonly ema: Ema;
   readonly randoms: { readonly masks: Random; readonly noise: Random };
+  readonly #device: Device;
   readonly #decoder: Decoder;
   readonly #feed: Feed;
   readonly #settings: LearnerSettings;
@@ -48,6 +49,7 @@ export class Learner implements Trained, Disposable {
     this.optimizer = new AdamW(this.module.namedParameters(), { betas, weightDecay, decays: isDecayed });
     this.ema = new Ema(this.module);
     this.randoms = { masks: new Random(settings.seed, MASKS), noise: new Random(settings.seed, NOISE) };
+    this.#device = decoder.device;
     this.#decoder = decoder;
     this.#feed = feed;
     this.#settings = settings;
@@ -68,14 +70,16 @@ export class Learner implements Trained, Disposable {
       const batch = await this.#stream.next();
       waited += performance.now() - asked;
       const began = performance.now();
-      const { inputs, noise } = tidy(() => {
-        const inputs = batch();
-        return { inputs, noise: this.#decoder.drawNoise(inputs[0].shape[0], this.randoms.noise) };
-      });
+      const { inputs, noise } = onDevice(this.#device, () =>
+        tidy(() => {
+          const inputs = batch();
+          return { inputs, noise: this.#decoder.drawNoise(inputs[0].shape[0], this.randoms.noise) };
+        }),
+      );
       const all: Tensor[] = [...inputs, ...Object.values(noise)];
       waited += performance.now() - began;
       try {
-        this.#step ??= this.#capture(all, Object.keys(noise));
+        this.#step ??= onDevice(this.#device, () => this.#capture(all, Object.keys(noise)));
         if (part === accumulate) return { ...(await this.#step.run(all, lr)), waited };
         await this.#step.accumulate(all);
       } finally {

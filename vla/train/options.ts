@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { type CliSchema, parseCli, UsageError, type Values } from "../../cli/index.ts";
+import { DEVICE_NAMES } from "../../core/index.ts";
 import type { SamplingConfig } from "../checkpoint.ts";
 import type { Pairing } from "../data/example-set.ts";
 import { MINI, miniRoots } from "../suites/mini/roots.ts";
@@ -91,6 +92,12 @@ const schema = {
     episodes: { type: "integer", least: 0, default: 2, help: "of each task, played then; 0 for none" },
     libero: { type: "string", help: "folder of a LIBERO clone, for suites that are not embedded" },
     robosuite: { type: "string", help: "folder of a robosuite clone, likewise" },
+    device: {
+      type: "string",
+      default: "cpu",
+      choices: DEVICE_NAMES,
+      help: "what computes; --frozen encodes on cpu. npx tsx core/devices.ts lists what this machine offers",
+    },
     threads: {
       type: "integer",
       least: 1,
@@ -131,6 +138,8 @@ export interface Options {
   /** Updates between two evaluations, and episodes of each task in one. */
   readonly evaluateEvery: number;
   readonly episodes: number;
+  /** The name of what computes. */
+  readonly device: string;
   readonly threads: number;
   readonly saveMinutes: number;
   readonly minutes: number | undefined;
@@ -171,6 +180,7 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
     holdOut: given["hold-out"],
     evaluateEvery: given["evaluate-every"] ?? optimisation.steps,
     episodes: given.episodes,
+    device: given.device,
     threads: given.threads,
     saveMinutes: given["save-minutes"],
     minutes: given.minutes,

@@ -41,7 +41,7 @@ export interface TrainingRun extends Trained {
   /** Measures the module, which holds its running averages meanwhile; null when interrupted. Must leave all as it was. */
   evaluate?(step: number, interrupted: () => boolean): Promise<Evaluation | null>;
   /** Writes a checkpoint of the module, which holds its running averages meanwhile, into an existing folder. */
-  write(folder: string): void;
+  write(folder: string): void | Promise<void>;
   readonly every: {
     /** Updates per line of metrics; a part of the configuration, like the next. */
     readonly metrics: number;
@@ -78,9 +78,9 @@ export async function train(run: TrainingRun): Promise<Ending> {
   const isOver = (): boolean => at.step === run.steps && (at.evaluated || !isDue(at.step));
 
   let saved = performance.now();
-  const save = (): void => {
-    saveState(folder.state, at, run);
-    withAverages(run, () => writeCheckpoint(run, folder.last));
+  const save = async (): Promise<void> => {
+    await saveState(folder.state, at, run);
+    await withAverages(run, () => writeCheckpoint(run, folder.last));
     metrics.draw();
     saved = performance.now();
   };
@@ -93,9 +93,9 @@ export async function train(run: TrainingRun): Promise<Ending> {
       if (found === null) break;
       metrics.add({ kind: "evaluation", step: at.step, ...found.values });
       const isBest = at.best === null || found.score > at.best;
-      if (isBest) withAverages(run, () => writeCheckpoint(run, folder.best));
+      if (isBest) await withAverages(run, () => writeCheckpoint(run, folder.best));
       at = { ...at, evaluated: true, best: isBest ? found.score : at.best };
-      save();
+      await save();
     }
     if (at.step === run.steps || interrupt.requested || overtime()) break;
 
@@ -120,11 +120,11 @@ export async function train(run: TrainingRun): Promise<Ending> {
       });
     }
     progress.note(describe(run, at, update, performance.now() - start));
-    if (performance.now() - saved > 60_000 * run.every.save) save();
+    if (performance.now() - saved > 60_000 * run.every.save) await save();
     await setImmediate(); // lets signals in
   }
   progress.clear();
-  save();
+  await save();
   return isOver() ? "done" : interrupt.requested ? "interrupted" : "paused";
 }
 
@@ -165,24 +165,19 @@ async function evaluate(
   step: number,
   interrupted: () => boolean,
 ): Promise<Evaluation | null> {
-  run.ema?.swap();
-  try {
-    return (await run.evaluate?.(step, interrupted)) ?? null;
-  } finally {
-    run.ema?.swap();
-  }
+  return withAverages(run, async () => (await run.evaluate?.(step, interrupted)) ?? null);
 }
 
-function withAverages({ ema }: TrainingRun, body: () => void): void {
+async function withAverages<T>({ ema }: TrainingRun, body: () => Promise<T>): Promise<T> {
   ema?.swap();
   try {
-    body();
+    return await body();
   } finally {
     ema?.swap();
   }
 }
 
-function writeCheckpoint(run: TrainingRun, folder: string): void {
+async function writeCheckpoint(run: TrainingRun, folder: string): Promise<void> {
   makeFolder(folder);
-  run.write(folder);
+  await run.write(folder);
 }

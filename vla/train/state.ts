@@ -39,17 +39,17 @@ const [WEIGHTS, MOMENTS, AVERAGES] = ["model.", "optimizer.", "ema."];
 
 /**
  * Saves a run in ONE file, so that no crash can mix two of its states: the tensors under `model.`, `optimizer.` and
- * `ema.`, everything else as JSON among the file's metadata.
+ * `ema.`, everything else as JSON among the file's metadata. The tensors may lie on any device.
  */
-export function saveState(path: string, position: Position, trained: Trained): void {
+export async function saveState(path: string, position: Position, trained: Trained): Promise<void> {
   const { module, optimizer, ema, randoms } = trained;
   const tensors = new Map<string, HostTensor>();
   const add = (prefix: string, dict: ReadonlyMap<string, HostTensor>): void => {
     for (const [name, tensor] of dict) tensors.set(prefix + name, tensor);
   };
-  add(WEIGHTS, module.stateDict());
-  add(MOMENTS, optimizer.stateDict());
-  if (ema) add(AVERAGES, ema.stateDict());
+  add(WEIGHTS, await module.readStateDict());
+  add(MOMENTS, await optimizer.readStateDict());
+  if (ema) add(AVERAGES, await ema.readStateDict());
   const states = Object.fromEntries(Object.entries(randoms).map(([name, random]) => [name, random.state]));
   writeSafetensors(path, tensors, { [KEY]: JSON.stringify({ position, randoms: states }) });
 }

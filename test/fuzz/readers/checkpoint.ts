@@ -15,8 +15,7 @@ const SIDE = 32;
 const FILES = ["config.json", "tokenizer.json", "model.safetensors"];
 
 /** A policy's folder at the smallest size that has every part. */
-function smallest(): Input[] {
-  using _ = new Scope();
+async function smallest(): Promise<Input[]> {
   const vocabulary = trainBpe(["push the drawer shut"], { size: 270 });
   const florence = {
     dim_embed: [2, 2, 2, 2],
@@ -61,7 +60,7 @@ function smallest(): Input[] {
       florence: new Florence2(florence).init(random),
       decoder: makeDecoder(decoder).init(random),
     };
-    saveCheckpoint(folder, { config, ...parts }, vocabulary);
+    await saveCheckpoint(folder, { config, ...parts }, vocabulary);
     return FILES.map((file) => ({ file, bytes: readFileSync(join(folder, file)) }));
   } finally {
     rmSync(folder, { recursive: true });
@@ -70,7 +69,7 @@ function smallest(): Input[] {
 
 /** Loads a policy's folder, one of its files changed, and has it plan once: from picture and words to actions. */
 const reader: Reader = {
-  seeds: smallest(),
+  seeds: await smallest(),
   mutations: [
     (bytes, random, other) => (bytes[0] === 0x7b ? jsonValues : safetensorsHeader)(bytes, random, other),
   ],

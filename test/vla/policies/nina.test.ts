@@ -201,7 +201,11 @@ describe("every kind of decoder", () => {
       florence,
       decoder: makeDecoder(decoder).init(new Random(3)),
     };
-    saveCheckpoint(dir, saved, JSON.parse(readFileSync(join(EMBEDDED.checkpoint, "tokenizer.json"), "utf8")));
+    await saveCheckpoint(
+      dir,
+      saved,
+      JSON.parse(readFileSync(join(EMBEDDED.checkpoint, "tokenizer.json"), "utf8")),
+    );
     const source = ninaPolicy(dir);
     expect(source).toMatchObject({ name: `nina ${decoder.kind}`, sampling });
     expect(source.hasDensity).toBe(decoder.kind === "mlp" || decoder.kind === "transformer");

@@ -71,7 +71,7 @@ test("a run that goes on from its saved state ends with the weights of one that 
   const whole = makeLearner();
   for (let step = 0; step < 2; step++) await whole.update(step, 1e-3);
   const path = join(folder, "state.safetensors");
-  saveState(path, { step: 2, evaluated: true, best: null, seconds: 0, sums: {} }, whole);
+  await saveState(path, { step: 2, evaluated: true, best: null, seconds: 0, sums: {} }, whole);
   const second = makeLearner();
   expect(restoreState(path, second)?.step).toBe(2);
   for (const learner of [whole, second])

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fc, test } from "@fast-check/vitest";
 import { afterAll, expect } from "vitest";
-import { Random, Tensor, writeSafetensors } from "../../../core/index.ts";
+import { openDevice, Random, Tensor, writeSafetensors } from "../../../core/index.ts";
 import { makeDecoder } from "../../../vla/checkpoint.ts";
 import { loadEncoder } from "../../../vla/train/encoder.ts";
 import type { Feed } from "../../../vla/train/feed.ts";
@@ -13,7 +13,7 @@ import { train } from "../../../vla/train/run.ts";
 import { writeTinyEncoder } from "./tiny-encoder.ts";
 
 const root = mkdtempSync(join(tmpdir(), "nina-ts-learner-"));
-writeTinyEncoder(join(root, "encoder"));
+await writeTinyEncoder(join(root, "encoder"));
 afterAll(() => rmSync(root, { recursive: true }));
 let serial = 0;
 
@@ -31,17 +31,21 @@ interface Case {
   /** Whether the encoder is trained as well. */
   readonly joint: boolean;
   readonly accumulate: number;
+  readonly device: "cpu" | "gpu:webasm";
 }
+
+const devices = { cpu: await openDevice("cpu"), "gpu:webasm": await openDevice("gpu:webasm") } as const;
 
 /** Trains anew or goes on; dies before update `crash`. Returns the bytes of the weights at the end. */
 async function run(
   folder: string,
-  { decoder: name, joint, accumulate }: Case,
+  { decoder: name, joint, accumulate, device }: Case,
   crash: number,
 ): Promise<Buffer> {
   const { perception } = loadEncoder(join(root, "encoder"));
   const { florence } = perception;
   const decoder = makeDecoder(decoderConfig(name, "mini", 8, SIZES[name])).init(new Random(1));
+  for (const module of [decoder, florence]) module.to(devices[device]);
   const feed: Feed = {
     async open(first) {
       let number = first;
@@ -79,7 +83,8 @@ async function run(
       if (step === crash) throw new Error("crash");
       return learner.update(lr);
     },
-    write: (to) => writeSafetensors(join(to, "model.safetensors"), learner.module.stateDict()),
+    write: async (to) =>
+      writeSafetensors(join(to, "model.safetensors"), await learner.module.readStateDict()),
     every: { metrics: 2, evaluation: STEPS, save: 1e-9 },
   }).finally(() => {
     decoder.dispose();
@@ -92,6 +97,7 @@ const cases = fc.record({
   decoder: fc.constantFrom(...decoderNames),
   joint: fc.boolean(),
   accumulate: fc.integer({ min: 1, max: 2 }),
+  device: fc.constantFrom("cpu" as const, "gpu:webasm" as const),
 });
 
 test.prop([cases, fc.integer({ min: 1, max: STEPS - 1 })], { numRuns: 4 })(

@@ -9,7 +9,7 @@ import { writeSmallFile } from "../data/small-files.ts";
 export const INSTRUCTIONS = ["push the drawer shut", "lift the block"] as const;
 
 /** Writes a checkpoint of the smallest encoder that there is, pictures of 16 pixels, features of 8 numbers. */
-export function writeTinyEncoder(folder: string): void {
+export async function writeTinyEncoder(folder: string): Promise<void> {
   const vocabulary = trainBpe(INSTRUCTIONS, { size: 300 });
   const tokenizer = new Tokenizer(vocabulary);
   const decoder: DecoderConfig = {
@@ -40,7 +40,7 @@ export function writeTinyEncoder(folder: string): void {
   };
   const random = new Random(1);
   const florence = new Florence2(config.florence).init(random);
-  saveCheckpoint(folder, { config, florence, decoder: makeDecoder(decoder).init(random) }, vocabulary);
+  await saveCheckpoint(folder, { config, florence, decoder: makeDecoder(decoder).init(random) }, vocabulary);
 }
 
 /** Writes two files of demonstrations, 64 steps in all. */

@@ -14,7 +14,7 @@ const root = mkdtempSync(join(tmpdir(), "nina-ts-train-script-"));
 const [data, encoder] = [join(root, "data"), join(root, "encoder")];
 beforeAll(async () => {
   mkdirSync(data);
-  writeTinyEncoder(encoder);
+  await writeTinyEncoder(encoder);
   await writeTinyData(data);
 });
 afterAll(() => rmSync(root, { recursive: true }));
@@ -82,6 +82,25 @@ describe("vla/train.ts", () => {
     },
     300_000,
   );
+
+  test("trains on a device as on cpu", async () => {
+    const flags = ["--data", data, "--frozen", "--hold-out", "--steps", "4", "--batch", "4"];
+    const sizes = ["--blocks", "1", "--width", "8", "--condition", "4"];
+    const run = async (device: string) => {
+      const folder = join(root, device.replace(":", "-"));
+      await train(...flags, ...sizes, "--out", folder, "--device", device);
+      const lines = readFileSync(join(folder, "metrics.jsonl"), "utf8").trim().split("\n");
+      const config = JSON.parse(readFileSync(join(folder, "config.json"), "utf8"));
+      const [{ loss }, { "loss/heldOut": heldOut }] = lines.map((line) => JSON.parse(line));
+      return { loss, heldOut, device: config.device };
+    };
+    const expected = await run("cpu");
+    const got = await run("gpu:webasm");
+    expect(got.device).toBe("gpu:webasm"); // part of the configuration: no other goes on with this run
+    // Both in float32, summed up in another order.
+    expect(got.loss).toBeCloseTo(expected.loss, 4);
+    expect(got.heldOut).toBeCloseTo(expected.heldOut, 4);
+  }, 300_000);
 
   test("encodes demonstrations once for the runs of all seeds", async () => {
     const own = join(root, "features");

@@ -37,7 +37,7 @@ const encoder: Omit<FlorenceConfig, "vocab_size"> = {
 };
 
 /** Draws encoder and decoder from a seed and trains a vocabulary on the suite's own instructions. */
-export function makeMiniCheckpoint(dir: string, seed: number): void {
+export async function makeMiniCheckpoint(dir: string, seed: number): Promise<void> {
   const prompts = loadSuite(miniRoots.libero, MINI).tasks.map((task) => promptFor(task.instruction));
   const vocabulary = trainBpe(prompts, { size: 400 });
   const decoder = {
@@ -65,11 +65,11 @@ export function makeMiniCheckpoint(dir: string, seed: number): void {
     florence: new Florence2(config.florence).init(random),
     decoder: makeDecoder(decoder).init(random),
   };
-  saveCheckpoint(dir, checkpoint, vocabulary);
+  await saveCheckpoint(dir, checkpoint, vocabulary);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  await runMain(() => {
+  await runMain(async () => {
     const { out, seed } = parseCli(
       {
         usage: "npx tsx vla/suites/mini/make-checkpoint.ts [options]",
@@ -82,6 +82,6 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       },
       process.argv.slice(2),
     );
-    makeMiniCheckpoint(out, seed);
+    await makeMiniCheckpoint(out, seed);
   });
 }
