@@ -1,7 +1,7 @@
 import { type CliSchema, parseCli, UsageError } from "../../cli/index.ts";
 import { CLONE_OPTIONS, EMBEDDED, findRoots, readTasks, SUITE_OPTIONS } from "../eval/options.ts";
 import type { CameraMove } from "../libero/disturb.ts";
-import { NINA } from "../libero/protocols.ts";
+import { maxSteps, NINA } from "../libero/protocols.ts";
 
 const schema = {
   usage: "npx tsx vla/likelihood.ts --out DIR [options]",
@@ -56,6 +56,6 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
     out,
     tasks: given.tasks === undefined ? null : readTasks(given.tasks),
     move: { right: centimetres / 100, turn: degrees },
-    maxSteps: Math.min(most ?? Infinity, NINA.maxSteps as number),
+    maxSteps: Math.min(most ?? Infinity, maxSteps(NINA, given.suite)),
   };
 }
