@@ -174,6 +174,10 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [2, "--data and --scenes: expected both, or none", "--data", ABSENT],
     [2, "--threads: expected a whole number from 1", "--threads", "0"],
   ],
+  "benchmarks/device.ts": [
+    [2, "--only: expected part of decode", "--only", "diffusion"],
+    [2, "--devices: expected some of cpu", "--devices", "tpu"],
+  ],
   "benchmarks/data.ts": [
     [2, "--batch: expected a whole number from 1", ABSENT, "--batch", "0"],
     [1, ABSENT, ABSENT],
