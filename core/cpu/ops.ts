@@ -4,6 +4,7 @@
  * are emitted from their formulas.
  */
 import { Expr } from "../formula/expr.ts";
+import { plainKernel } from "../formula/plain.ts";
 import { op as adamW } from "../ops/adamw.ts";
 import { op as attention, slopeOp as attentionSlope } from "../ops/attention.ts";
 import { op as broadcastTo } from "../ops/broadcast-to.ts";
@@ -15,6 +16,7 @@ import { op as gatherRows, scatter as scatterRows } from "../ops/gather-rows.ts"
 import { op as layerNorm, slopeOp as layerNormSlope, sumsOp as layerNormSums } from "../ops/layer-norm.ts";
 import { op as linear } from "../ops/linear.ts";
 import { op as matmul, sizes } from "../ops/matmul.ts";
+import { op as norm } from "../ops/norm.ts";
 import { op as pad } from "../ops/pad.ts";
 import { op as permute } from "../ops/permute.ts";
 import { op as rmsNorm } from "../ops/rms-norm.ts";
@@ -109,6 +111,8 @@ serve(scatterRows, {
 
 // Rows.
 
+// One sum of many squares, which decides on clipping: in double precision.
+serve(norm, { kernel: (out, ins) => plainKernel(norm, out, ins, undefined) });
 serve(softmax, { kernel: (out, [x]) => softmaxWasm(out, x) });
 serve(softmaxSlope, { kernel: (out, [dy, y]) => softmaxGradWasm(out, y, dy) });
 serve(layerNorm, { kernel: (out, [x, gain, bias], eps) => layerNormWasm({ out, x, gain, bias, eps }) });

@@ -2,7 +2,7 @@ import { each, sum } from "../formula/launch.ts";
 import { apply, defineOp, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
-const op = defineOp({
+export const op = defineOp({
   name: "norm",
   shape: () => [],
   formula([x]) {
