@@ -298,8 +298,10 @@ class HeadCode {
           f.set(sum, sum.add(e));
           return e;
         };
-        if (masked) beside(mask, [softmax, weights], (kept) => f.store(weights, exponential().mul(kept)));
-        else along([softmax], exponential);
+        if (masked) {
+          beside(mask, [weights], (kept) => f.store(weights, kept));
+          along([softmax, weights], () => f.store(weights, exponential().mul(load(F32x4, weights))));
+        } else along([softmax], exponential);
         f.store(factor, f.constant(1).div(sumLanes(f, sum)));
       },
     );
