@@ -7,9 +7,9 @@ export default defineConfig({
     setupFiles: ["test/setup.ts"],
     globalSetup: ["test/browser/setup.ts"],
     env: { NINA_GPU_MODES: "webgl2 webgpu" },
-    // Software drivers take their time to compile.
-    testTimeout: 600_000,
-    hookTimeout: 600_000,
+    // Software drivers take their time to compile, most of all on a busy machine.
+    testTimeout: 180_000,
+    hookTimeout: 60_000,
     pool: "forks",
     fileParallelism: false,
   },
