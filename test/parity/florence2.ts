@@ -27,7 +27,7 @@ interface TinyCase {
   readonly torch_fp32_max_abs_dev: Readonly<Record<string, number>>;
 }
 
-interface TinyGolden {
+export interface TinyGolden {
   readonly config: GoldenConfig;
   readonly weights: string;
   readonly weights_native: string;
@@ -49,7 +49,7 @@ interface FullGolden {
 /**
  * float32 against the golden's float64: 5 times what torch's own float32 run deviates, as florence2.md 11 advises.
  */
-const FLOAT32_MARGIN = 5;
+export const FLOAT32_MARGIN = 5;
 /** What belongs to the half of the language model that NinA leaves out. */
 const DECODER = /^language_model\.(final_logits_bias|lm_head\.|model\.decoder\.)/;
 /** float64 against float64 that was stored as float32 (6e-8 relative): relative to the largest element. */
@@ -69,7 +69,7 @@ export async function cases(dir: string): Promise<ParityCase[]> {
     .concat(tokenizerCases(dir));
 }
 
-function published({ enc, heads, ffn, max_pos, ...rest }: GoldenConfig): FlorenceConfig {
+export function published({ enc, heads, ffn, max_pos, ...rest }: GoldenConfig): FlorenceConfig {
   return {
     ...rest,
     encoder_layers: enc,
@@ -109,7 +109,11 @@ function roundToBf16(tensor: HostTensor): HostTensor {
 }
 
 /** The inputs of a case as tensors. */
-function inputs(file: ReadonlyMap<string, HostTensor>, ids: TinyCase["ids"], dtype: "float32" | "float64") {
+export function inputs(
+  file: ReadonlyMap<string, HostTensor>,
+  ids: TinyCase["ids"],
+  dtype: "float32" | "float64",
+) {
   const image = (name: string): Tensor => {
     const { data, shape } = file.get(name) as HostTensor;
     return Tensor.from(data as Float32Array, shape, dtype);

@@ -7,7 +7,7 @@ import { type AgentConfig, decoderOf } from "./builders.ts";
 import { compareGradientsOf } from "./flow.ts";
 import { FLOAT64, Golden, type GoldenCase, measured, STORED_AS_FLOAT32, scaled } from "./golden.ts";
 
-interface AgentCase extends GoldenCase {
+export interface AgentCase extends GoldenCase {
   readonly config: AgentConfig;
   readonly params_without_grad: readonly string[];
   readonly adam?: AdamBlock;

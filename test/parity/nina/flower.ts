@@ -9,7 +9,7 @@ import { compareGradientsOf } from "./flow.ts";
 import { Golden, type GoldenCase, measured, type Precision, scaled } from "./golden.ts";
 import { hashState } from "./hash-weights.ts";
 
-interface FlowerCase extends GoldenCase {
+export interface FlowerCase extends GoldenCase {
   readonly config: {
     readonly dit_dim: number;
     readonly n_heads: number;
@@ -89,7 +89,7 @@ export function flowerHashCase(dir: string, one: FlowerCase): () => ParityResult
   };
 }
 
-const makeFlower =
+export const makeFlower =
   ({ config }: FlowerCase, norm: NormForm) =>
   (): FlowerDecoder =>
     new FlowerDecoder({
