@@ -83,10 +83,6 @@ export interface Computation<A> {
    * host can look at the inputs' numbers.
    */
   check?(ins: readonly Block[], attrs: A): void;
-  readonly kernels?: {
-    /** The meaning, in plain TypeScript, for every dtype; for ops without a formula. */
-    js(out: Block, ins: readonly Block[], attrs: A): void;
-  };
   /** The element of an elementwise op from elements of its inputs; its attributes are its params. Programs join such ops. */
   readonly elementwise?: Expr;
   /** Which inputs an op that works in place overwrites; `out` is the first of them. It has `updated` and no formula. */

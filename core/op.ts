@@ -13,10 +13,6 @@ export interface Op<A> extends Computation<A>, Differentiable<A> {
   shape(ins: readonly Tensor[], attrs: A): Shape;
   /** Element type of the output; that of the first input unless given. */
   dtype?(ins: readonly Tensor[], attrs: A): DType;
-  readonly kernels?: {
-    /** The meaning, in plain TypeScript, for every dtype; for ops without a formula. */
-    js(out: Tensor, ins: readonly Tensor[], attrs: A): void;
-  };
   /** True when equal inputs may give different results from call to call: a plan never takes such a result for a constant. */
   readonly volatile?: boolean;
   /** True when it means something for int32 tensors; other ops refuse them. */

@@ -38,8 +38,6 @@ const compiled = new WeakMap<object, Known>();
 
 /** Computes an op's output on the plain kernel. */
 export function plainKernel<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): Ready {
-  const { js } = op.kernels ?? {};
-  if (js) return () => js(out, ins, attrs);
   const run = kernelsOf(op, out, ins, attrs);
   return () => {
     const data: TensorData[] = ins.map((x) => x.data);

@@ -50,12 +50,12 @@ export const op: Op<Attention> = defineOp<Attention>({
       return derivative((own) => composed(own, attrs), ins, dy)[wanted];
     }),
   samples: [
-    { ...sample([2, 3, 12]), attrs: packed({ heads: 2, width: 4, scale: 0.7 }) },
-    { ...sample([1, 5, 6]), attrs: packed({ heads: 1, width: 2, scale: 0.6, causal: true }) },
+    { ...sample([2, 3, 12]), attrs: sideBySide({ heads: 2, width: 4, scale: 0.7 }) },
+    { ...sample([1, 5, 6]), attrs: sideBySide({ heads: 1, width: 2, scale: 0.6, causal: true }) },
     {
       ...sample([2, 2, 4], [2, 3, 9], [2, 1, 1, 3], [2, 2, 2, 3]),
       attrs: {
-        ...packed({ heads: 2, width: 4, scale: 1, bias: 2, mask: 3 }),
+        ...sideBySide({ heads: 2, width: 4, scale: 1, bias: 2, mask: 3 }),
         parts: [
           { input: 0, at: 0 },
           { input: 1, at: 5 },
@@ -66,11 +66,11 @@ export const op: Op<Attention> = defineOp<Attention>({
     },
     {
       ...sample([1, 3, 4], [1, 4, 6], [1, 4, 3]),
-      attrs: { ...packed({ heads: 1, width: 3, scale: 1, causal: true }), parts: apart(1, 3, 0) },
+      attrs: { ...sideBySide({ heads: 1, width: 3, scale: 1, causal: true }), parts: apart(1, 3, 0) },
     },
     {
       ...sample([1, 2, 8], [1, 1, 4], [1, 1, 8]),
-      attrs: { ...packed({ heads: 1, width: 4, scale: 1 }), parts: apart(4, 0, 4) },
+      attrs: { ...sideBySide({ heads: 1, width: 4, scale: 1 }), parts: apart(4, 0, 4) },
     },
   ],
 });
@@ -134,12 +134,12 @@ export const slopeOp: Op<Slope> = defineOp<Slope>({
   samples: [
     {
       ...sample([1, 3, 4], [1, 3, 13]),
-      attrs: { ...packed({ heads: 1, width: 4, scale: 0.6, causal: true }), wanted: 0 },
+      attrs: { ...sideBySide({ heads: 1, width: 4, scale: 0.6, causal: true }), wanted: 0 },
     },
     ...[0, 1, 2].map((wanted) => ({
       ...sample([1, 2, 4], [1, 2, 4], [1, 3, 4], [1, 3, 5], [2, 3], [1, 2, 2, 3]),
       attrs: {
-        ...packed({ heads: 2, width: 4, scale: 0.5, bias: 3, mask: 4 }),
+        ...sideBySide({ heads: 2, width: 4, scale: 0.5, bias: 3, mask: 4 }),
         parts: apart(0, 0, 1),
         wanted,
       },
@@ -148,7 +148,7 @@ export const slopeOp: Op<Slope> = defineOp<Slope>({
 });
 
 /** For samples: queries, keys and values side by side in the rows of one input. */
-function packed(given: Pick<Attention, "heads" | "width" | "scale"> & Partial<Attention>): Attention {
+function sideBySide(given: Pick<Attention, "heads" | "width" | "scale"> & Partial<Attention>): Attention {
   const parts = [0, 1, 2].map((i) => ({ input: 0, at: i * given.width })) as unknown as Attention["parts"];
   return { causal: false, bias: null, mask: null, parts, ...given };
 }
