@@ -4,7 +4,7 @@ import { each, Operand, sum } from "../../core/formula/launch.ts";
 import type { Gpu } from "../../core/gpu/gpu.ts";
 import { recipeOf } from "../../core/gpu/recipe.ts";
 import { axes, built, elements, IDS, NUMBERS, PARAM, tree, workedOut } from "../core/formula-trees.ts";
-import { describeModes } from "./modes.ts";
+import { describeModes, SLOW } from "./modes.ts";
 
 /** What an op's results come to on a device. */
 async function run(gpu: Gpu, results: readonly Operand[], inputs: readonly ArrayLike<number>[]) {
@@ -36,8 +36,7 @@ async function run(gpu: Gpu, results: readonly Operand[], inputs: readonly Array
 const small = (numbers: readonly number[]): boolean => numbers.every((x) => Math.abs(x) < 2 ** 20);
 
 describeModes("formulas", (gpu, mode) => {
-  // Compiling takes 10 ms here, and far longer in a browser.
-  it("are what they say", { timeout: 180_000 }, async () => {
+  it("are what they say", SLOW, async () => {
     const property = fc.asyncProperty(axes, tree, async (shape, t) => {
       const expected = elements(shape, (...at) => workedOut(t, at)).map((x) => x + 0);
       fc.pre(small(expected));

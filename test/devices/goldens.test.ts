@@ -20,7 +20,7 @@ import type { AgentCase } from "../parity/nina/agent.ts";
 import { decoderOf } from "../parity/nina/builders.ts";
 import { type FlowerCase, makeFlower } from "../parity/nina/flower.ts";
 import { Golden, type GoldenCase, measured, readManifest, scaled } from "../parity/nina/golden.ts";
-import { describeDevices } from "./modes.ts";
+import { describeDevices, SLOW } from "./modes.ts";
 
 const goldens = process.env.NINA_GOLDENS;
 
@@ -75,7 +75,7 @@ describe.skipIf(!goldens)("recorded numbers (needs NINA_GOLDENS)", () => {
       return [dir, readManifest(dir).find((one) => one.name === name) as GoldenCase];
     };
 
-    it.each(["agent_mlp", "agent_trans"])("%s", async (name) => {
+    it.each(["agent_mlp", "agent_trans"])("%s", SLOW, async (name) => {
       const [dir, one] = nina(name);
       const golden = new Golden(dir, one.file);
       const make = decoderOf((one as AgentCase).config) as () => Decoder;
@@ -85,7 +85,7 @@ describe.skipIf(!goldens)("recorded numbers (needs NINA_GOLDENS)", () => {
       expect(worst.result()).toMatchObject({ pass: true });
     });
 
-    it("flower_small", async () => {
+    it("flower_small", SLOW, async () => {
       const [dir, one] = nina("flower_small");
       const golden = new Golden(dir, one.file);
       const make = makeFlower(one as FlowerCase, "mean square");
@@ -95,7 +95,7 @@ describe.skipIf(!goldens)("recorded numbers (needs NINA_GOLDENS)", () => {
       expect(worst.result()).toMatchObject({ pass: true });
     });
 
-    it("tiny Florence-2, every activation", async () => {
+    it("tiny Florence-2, every activation", SLOW, async () => {
       const dir = `${goldens}/florence2`;
       const golden = JSON.parse(readFileSync(`${dir}/tiny_s0.json`, "utf8")) as TinyGolden;
       const one = golden.cases.tiny_s0_64;

@@ -9,7 +9,7 @@ import { adamWOptions } from "../../vla/nina/training.ts";
 import type { Image } from "../../vla/observation.ts";
 import { NinaPolicy } from "../../vla/policies/nina.ts";
 import { miniCheckpoint } from "../../vla/suites/mini/make-checkpoint.ts";
-import { describeDevices } from "./modes.ts";
+import { describeDevices, SLOW } from "./modes.ts";
 
 const chunk = { steps: 2, actionWidth: 7, features: 10, tokenDropout: 0 };
 const nina = { ...chunk, condition: 6, blocks: 1, width: 8, plu: true, actionNoise: 0.03 };
@@ -55,9 +55,6 @@ class Net extends Module {
     return this.second.forward(this.first.forward(x).gelu()).sub(y).square().mean();
   }
 }
-
-/** Compiling hundreds of kernels: 10 ms each on webasm, more in a browser, far more on a busy machine. */
-const SLOW = { timeout: 180_000 };
 
 describeDevices("models", (device, mode) => {
   it.each(decoders)(

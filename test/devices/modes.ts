@@ -16,6 +16,9 @@ declare module "vitest" {
 /** The modes of GPU.js under test. */
 export const MODES_UNDER_TEST = (process.env.NINA_GPU_MODES ?? "webasm").split(" ") as readonly Mode[];
 
+/** Compiling hundreds of kernels: 10 ms each on webasm, more in a browser, far more on a busy machine. */
+export const SLOW = { timeout: 180_000 };
+
 const inBrowser = (mode: Mode): boolean => mode === "webgl2" || mode === "webgpu";
 
 /** Why a mode cannot be tested, or null. */
