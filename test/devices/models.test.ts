@@ -4,11 +4,11 @@ import { expect, it } from "vitest";
 import { cpu, type Device, grad, onDevice, Random, type Tensor, tidy, unscoped } from "../../core/index.ts";
 import { AdamW, Linear, Module, TrainingStep } from "../../nn/index.ts";
 import { type DecoderConfig, loadCheckpoint, makeDecoder } from "../../vla/checkpoint.ts";
+import { EMBEDDED } from "../../vla/eval/options.ts";
 import { flowerPresets } from "../../vla/flower/flower.ts";
 import { adamWOptions } from "../../vla/nina/training.ts";
 import type { Image } from "../../vla/observation.ts";
 import { NinaPolicy } from "../../vla/policies/nina.ts";
-import { miniCheckpoint } from "../../vla/suites/mini/make-checkpoint.ts";
 import { describeDevices, SLOW } from "./modes.ts";
 
 const chunk = { steps: 2, actionWidth: 7, features: 10, tokenDropout: 0 };
@@ -132,7 +132,7 @@ describeDevices("models", (device, mode) => {
       robot0_gripper_qpos: new Float64Array(2),
     };
     const act = async (on: Device): Promise<number[]> => {
-      const checkpoint = loadCheckpoint(miniCheckpoint);
+      const checkpoint = loadCheckpoint(EMBEDDED.checkpoint);
       checkpoint.florence.to(on);
       checkpoint.decoder.to(on);
       using policy = new NinaPolicy("test", checkpoint);

@@ -1,4 +1,4 @@
-/** SIMD code for the formulas of core/expr.ts. A subexpression that occurs twice is computed once. */
+/** SIMD code for the formulas of core/formula/expr.ts. A subexpression that occurs twice is computed once. */
 import { type Expr, type ExprNode, headOf, partsOf } from "../../formula/expr.ts";
 import type { Local } from "./assembler.ts";
 import type { KernelCode } from "./engine.ts";

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { engineInfo } from "../../../core/index.ts";
 import { checkpointDigest } from "../../../vla/checkpoint.ts";
 import { EMBEDDED } from "../../../vla/eval/options.ts";
@@ -16,15 +16,19 @@ const TASKS = ["DRAWER_SCENE3_push_the_drawer_shut", "PLATES_SCENE4_put_the_bloc
 
 const json = join(folder, "results.json");
 const results = (): Results => JSON.parse(readFileSync(json, "utf8"));
+let ended: { readonly status: number | null; readonly stdout: string };
 
-test("the embedded policy is trained, and does what it is told", { timeout: 240_000 }, () => {
-  const { status, stdout } = spawnSync(
+beforeAll(() => {
+  ended = spawnSync(
     process.execPath,
     ["--import", "tsx", "vla/eval.ts", "--tasks", TASKS.join(","), "--episodes", "1", "--json", json],
     { encoding: "utf8" },
   );
-  expect(status).toBe(0);
-  expect(stdout).not.toContain("UNTRAINED");
+}, 240_000);
+
+test("the embedded policy is trained, and does what it is told", () => {
+  expect(ended.status).toBe(0);
+  expect(ended.stdout).not.toContain("UNTRAINED");
   expect(results().untrained).toBe(false);
   const outcomes = results().tasks.map(({ task, episodes: [{ outcome }] }) => [task, outcome]);
   expect(outcomes).toEqual(TASKS.map((task) => [task, "success"]));

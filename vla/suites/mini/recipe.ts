@@ -8,11 +8,14 @@ import { type Command, showCommand } from "../../experiments/plan.ts";
 const schema = {
   usage: "npx tsx vla/suites/mini/recipe.ts --out DIR [--short] [--dry-run]",
   description:
-    "Trains a policy for the embedded suite from nothing, by the commands that the embedded one was trained by, one after\n" +
+    "Trains a policy for the embedded suite from nothing, by the stages that the embedded one was trained by, one after\n" +
     "another. docs/training.md tells what each stage brings. The same command goes on where it was stopped or killed.",
   options: {
     out: { type: "string", help: "folder of all stages; the policy is out/policy/best" },
-    short: { type: "boolean", help: "fewer and smaller stages: half an hour on two cores instead of five" },
+    short: {
+      type: "boolean",
+      help: "fewer and smaller stages: half an hour instead of five hours, by estimate",
+    },
     "dry-run": { type: "boolean", help: "prints the commands, and runs none" },
   },
 } as const satisfies CliSchema;
