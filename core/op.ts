@@ -110,7 +110,7 @@ function captured(recorder: Recorder, call: Step): void {
 }
 
 /** Does a computation alone: the result goes to `out`, which must fit. Neither history nor a plan knows of it. */
-export function applyInto<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): void {
+function applyInto<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): void {
   const ready = out.storage.device.prepare(op, out, ins, attrs);
   if (watcher.watch) timed(watcher.watch, ready, { op: op as Computation<unknown>, out, ins, attrs });
   else ready();

@@ -6,13 +6,13 @@ import type { Index, Variable } from "./indices.ts";
 import type { Launch } from "./launch.ts";
 
 /** Functions of one number: those of erf.ts, and of `Math`. */
-export const UNARY = [
+const UNARY = [
   ...(["neg", "abs", "sqrt", "exp", "log", "log1p"] as const),
   ...(["sin", "cos", "sinh", "asinh", "tanh", "erf"] as const),
   ...(["gelu", "geluSlope"] as const),
 ] as const;
-export const BINARY = ["add", "sub", "mul", "div", "min", "max"] as const;
-export const REDUCTIONS = ["sum", "max"] as const;
+const BINARY = ["add", "sub", "mul", "div", "min", "max"] as const;
+const REDUCTIONS = ["sum", "max"] as const;
 export type UnaryName = (typeof UNARY)[number];
 export type BinaryName = (typeof BINARY)[number];
 export type ReductionName = (typeof REDUCTIONS)[number];

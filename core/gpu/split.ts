@@ -8,7 +8,7 @@ import { counterOf, each, type Launch, max, type Operand, replaceCounters, sum }
 import { eachAtom, indicesOf, launchesOf, withStatistics } from "../formula/loops.ts";
 
 /** WebGPU promises a kernel eight buffers, and one of them is for the result. */
-export const MOST_ARRAYS = 7;
+const MOST_ARRAYS = 7;
 /** A reduction of this many numbers or more, for so few results, would keep most of a GPU idle. */
 const LONG = 2048;
 const FEW_RESULTS = 4096;

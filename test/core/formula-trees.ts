@@ -2,7 +2,7 @@
 import { fc } from "@fast-check/vitest";
 import { Expr } from "../../core/formula/expr.ts";
 import { Index } from "../../core/formula/indices.ts";
-import { max, Operand, sum } from "../../core/formula/launch.ts";
+import { each, max, Operand, sum } from "../../core/formula/launch.ts";
 import { type Shape, sizeOf } from "../../core/shape.ts";
 
 /** A whole number or a number of a random formula, as plain data: it is built, and it is worked out with nothing but numbers. */
@@ -96,7 +96,7 @@ export const { whole, tree } = fc.letrec<{ whole: WholeTree; tree: Tree }>((tie)
   ),
 }));
 
-export const modulo = (a: number, by: number): number => a - by * Math.floor(a / by);
+const modulo = (a: number, by: number): number => a - by * Math.floor(a / by);
 
 export function builtWhole(t: WholeTree, counters: readonly Index[]): Index {
   switch (t.kind) {
@@ -213,3 +213,17 @@ export function elements(shape: Shape, element: (...at: number[]) => number): nu
 
 /** Lengths of the axes of a result. */
 export const axes = fc.array(fc.integer({ min: 1, max: 6 }), { maxLength: 3 });
+
+/** A formula that reads an earlier launch of six elements: what is built, and the numbers of both launches worked out. */
+export function twoLaunches(
+  shape: Shape,
+  first: Tree,
+  second: Tree,
+): { readonly values: readonly number[]; readonly expected: readonly number[]; readonly result: Operand } {
+  const values = elements([6], (i) => workedOut(first, [i]));
+  const own = (j: number, at: readonly number[]): number => values[j] + workedOut(second, at);
+  const expected = elements(shape, (...at) => own(modulo(at.at(-1) ?? 0, 6), at)).map((x) => x + 0);
+  const earlier = each([6], (i) => built(first, [i]));
+  const result = each(shape, (...at) => earlier.at(at.at(-1) ?? 0).add(built(second, at)));
+  return { values, expected, result };
+}

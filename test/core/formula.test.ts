@@ -11,10 +11,10 @@ import {
   builtWhole,
   elements,
   IDS,
-  modulo,
   NUMBERS,
   PARAM,
   tree,
+  twoLaunches,
   whole,
   workedOut,
   workedOutWhole,
@@ -44,12 +44,8 @@ describe("any formula", () => {
   test.prop([axes, tree, tree], { numRuns: 200 })(
     "may read what an earlier launch made",
     (shape, first, second) => {
-      const values = elements([6], (i) => workedOut(first, [i]));
-      const own = (j: number, at: readonly number[]): number => values[j] + workedOut(second, at);
-      const expected = elements(shape, (...at) => own(modulo(at.at(-1) ?? 0, 6), at)).map((x) => x + 0);
+      const { values, expected, result } = twoLaunches(shape, first, second);
       fc.pre(small([...values, ...expected]));
-      const earlier = each([6], (i) => built(first, [i]));
-      const result = each(shape, (...at) => earlier.at(at.at(-1) ?? 0).add(built(second, at)));
       expect(run(result)).toEqual(expected);
       expect(run(withStatistics(result))).toEqual(expected);
     },

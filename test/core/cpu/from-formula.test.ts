@@ -14,11 +14,11 @@ import {
   built,
   elements,
   IDS,
-  modulo,
   NUMBERS,
   PARAM,
   SHAPES,
   tree,
+  twoLaunches,
   workedOut,
 } from "../formula-trees.ts";
 import { numbers } from "./support.ts";
@@ -72,12 +72,8 @@ describe("the default kernel of any formula", () => {
   });
 
   test.prop([axes, tree, tree], { numRuns: 30 })("may read an earlier launch", (shape, first, second) => {
-    const values = elements([6], (i) => workedOut(first, [i]));
-    const own = (j: number, at: readonly number[]): number => values[j] + workedOut(second, at);
-    const expected = elements(shape, (...at) => own(modulo(at.at(-1) ?? 0, 6), at)).map((x) => x + 0);
+    const { values, expected, result } = twoLaunches(shape, first, second);
     fc.pre(small([...values, ...expected]));
-    const earlier = each([6], (i) => built(first, [i]));
-    const result = each(shape, (...at) => earlier.at(at.at(-1) ?? 0).add(built(second, at)));
     expect(computed(result)).toEqual(expected);
   });
 });
