@@ -5,6 +5,7 @@ export { DropPath } from "./drop-path.ts";
 export { Dropout, withMasks } from "./dropout.ts";
 export { Ema, emaDecay } from "./ema.ts";
 export { Embedding } from "./embedding.ts";
+export { freeze } from "./freeze.ts";
 export { LayerNorm } from "./layer-norm.ts";
 export { Linear } from "./linear.ts";
 export { Mlp } from "./mlp.ts";

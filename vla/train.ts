@@ -4,7 +4,7 @@ import { statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { runMain, UsageError } from "../cli/index.ts";
 import { cpu, type Device, openDevice, Random, setThreads } from "../core/index.ts";
-import { type TriStage, triStage } from "../nn/index.ts";
+import { freeze, type TriStage, triStage } from "../nn/index.ts";
 import {
   type Checkpoint,
   checkDecoder,
@@ -16,13 +16,14 @@ import {
 import { ExampleSet } from "./data/example-set.ts";
 import { FeatureCache } from "./data/feature-cache.ts";
 import { weightsChecksum } from "./data/weights-checksum.ts";
+import type { Decoder } from "./decoder.ts";
 import { INTERRUPTED } from "./eval/interrupt.ts";
 import { NinaPolicy } from "./policies/nina.ts";
 import { CachedEncoder } from "./train/cached-encoder.ts";
 import { type Encoder, loadEncoder } from "./train/encoder.ts";
 import { FeatureFeed, PictureFeed } from "./train/feed.ts";
 import { heldOutLoss } from "./train/held-out.ts";
-import { Learner } from "./train/learner.ts";
+import { Learner, Parts } from "./train/learner.ts";
 import { type Options, readOptions } from "./train/options.ts";
 import { decoderConfig, type Optimisation } from "./train/recipes.ts";
 import { playSuite } from "./train/rollouts.ts";
@@ -47,6 +48,7 @@ await runMain(async () => {
 
   const { florence, tokenizer } = encoder.perception;
   const decoder = makeDecoder(sizes).init(new Random(seed));
+  const parts = partsOf(decoder, encoder, options);
   const identity = identityOf(options, set, encoder, device); // of the weights as they come
   const config: PolicyConfig = {
     florence: florence.config,
@@ -70,7 +72,7 @@ await runMain(async () => {
     : new PictureFeed(set, batches, encoder.perception);
   decoder.to(device);
   if (!options.frozen) florence.to(device);
-  using learner = new Learner(decoder, options.frozen ? null : florence, feed, options);
+  using learner = new Learner(parts, feed, options);
 
   const { roots, episodes } = options;
   const evaluate = (step: number, interrupted: () => boolean): Promise<Evaluation | null> =>
@@ -115,6 +117,19 @@ function decoderOf({ decoder, preset, changes }: Options, { perception }: Encode
   return sizes;
 }
 
+/** What is trained, with what `--freeze` names marked. @throws UsageError for a pattern that names nothing, or everything. */
+function partsOf(decoder: Decoder, { perception }: Encoder, { frozen, frozenNames }: Options): Parts {
+  const parts = new Parts(decoder, frozen ? null : perception.florence);
+  try {
+    freeze(parts, frozenNames);
+  } catch (cause) {
+    throw new UsageError(`--${(cause as Error).message}`, { cause });
+  }
+  if (parts.parameters().length === 0)
+    throw new UsageError("--freeze: expected a parameter that is left to train, found none");
+  return parts;
+}
+
 function scheduleOf({ steps, peak, warmup, hold, startFactor, endFactor }: Optimisation): TriStage {
   const rise = warmup / steps;
   return {
@@ -139,12 +154,14 @@ function openFeatures(
 function identityOf(options: Options, set: ExampleSet, encoder: Encoder, device: Device): object {
   const { suite, pairing, frozen, copies, optimisation, accumulate, clip, seed, recipe, roots, episodes } =
     options;
+  const { frozenNames } = options;
   return {
     data: {
       files: set.files.map((file) => `${basename(file)}, ${statSync(file).size} bytes`),
       ...{ pairing, examples: set.count },
     },
     encoder: { weights: weightsChecksum(encoder.perception.florence), frozen, ...(frozen && { copies }) },
+    ...(frozenNames.length > 0 && { freeze: frozenNames }),
     optimisation: { ...optimisation, accumulate, clip: clip ?? null, augmentation: recipe.augmentation },
     evaluation: {
       every: options.evaluateEvery,

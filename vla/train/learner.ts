@@ -9,7 +9,7 @@ import type { Update } from "./run.ts";
 import type { Trained } from "./state.ts";
 
 /** What is trained, under the names of a checkpoint: the decoder, and the encoder unless it is frozen. */
-class Parts extends Module {
+export class Parts extends Module {
   decoder: Decoder;
   vlm: Florence2 | null;
 
@@ -42,10 +42,10 @@ export class Learner implements Trained, Disposable {
   /** Captured by the first update, when a saved state is back in place. */
   #step: TrainingStep | null = null;
 
-  /** @param vlm the encoder, if it is trained as well */
-  constructor(decoder: Decoder, vlm: Florence2 | null, feed: Feed, settings: LearnerSettings) {
+  constructor(parts: Parts, feed: Feed, settings: LearnerSettings) {
     const { betas, weightDecay } = settings.optimisation;
-    this.module = new Parts(decoder, vlm).train();
+    const { decoder } = parts;
+    this.module = parts.train();
     this.optimizer = new AdamW(this.module.namedParameters(), { betas, weightDecay, decays: isDecayed });
     this.ema = new Ema(this.module);
     this.randoms = { masks: new Random(settings.seed, MASKS), noise: new Random(settings.seed, NOISE) };

@@ -34,6 +34,10 @@ const schema = {
     out: { type: "string", help: "folder of the run" },
     decoder: { type: "string", default: "nina-mlp", choices: decoderNames, help: "what is trained" },
     frozen: { type: "boolean", help: "leaves the encoder as it is and keeps its features on disk" },
+    freeze: {
+      type: "string",
+      help: 'names of parameters that stay as they are, with * for any characters: "vlm.vision_tower.*,*.bias"',
+    },
     features: {
       type: "string",
       help: "with --frozen: the file for them; otherwise one beside the demonstrations",
@@ -119,6 +123,8 @@ export interface Options {
   readonly encoder: string;
   readonly out: string;
   readonly frozen: boolean;
+  /** Patterns of names of parameters that stay as they are. */
+  readonly frozenNames: readonly string[];
   /** The file of the frozen encoder's features; null for one beside the demonstrations. */
   readonly features: string | null;
   readonly recipe: Recipe;
@@ -166,6 +172,7 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
   const sampling = samplingOf(decoder, given.recipe);
   return {
     features: features ?? null,
+    frozenNames: given.freeze?.split(",") ?? [],
     ...{ encoder, out, decoder, frozen, accumulate, clip, recipe, optimisation, preset },
     ...readData(given),
     suite: given.suite,

@@ -4,10 +4,11 @@ import { join } from "node:path";
 import { fc, test } from "@fast-check/vitest";
 import { afterAll, expect } from "vitest";
 import { openDevice, Random, Tensor, writeSafetensors } from "../../../core/index.ts";
+import { freeze } from "../../../nn/index.ts";
 import { makeDecoder } from "../../../vla/checkpoint.ts";
 import { loadEncoder } from "../../../vla/train/encoder.ts";
 import type { Feed } from "../../../vla/train/feed.ts";
-import { Learner } from "../../../vla/train/learner.ts";
+import { Learner, Parts } from "../../../vla/train/learner.ts";
 import { decoderConfig, decoderNames, recipes } from "../../../vla/train/recipes.ts";
 import { train } from "../../../vla/train/run.ts";
 import { writeTinyEncoder } from "./tiny-encoder.ts";
@@ -30,6 +31,8 @@ interface Case {
   readonly decoder: keyof typeof SIZES;
   /** Whether the encoder is trained as well. */
   readonly joint: boolean;
+  /** Whether some parameters are frozen. */
+  readonly frozen: boolean;
   readonly accumulate: number;
   readonly device: "cpu" | "gpu:webasm";
 }
@@ -39,7 +42,7 @@ const devices = { cpu: await openDevice("cpu"), "gpu:webasm": await openDevice("
 /** Trains anew or goes on; dies before update `crash`. Returns the bytes of the weights at the end. */
 async function run(
   folder: string,
-  { decoder: name, joint, accumulate, device }: Case,
+  { decoder: name, joint, frozen, accumulate, device }: Case,
   crash: number,
 ): Promise<Buffer> {
   const { perception } = loadEncoder(join(root, "encoder"));
@@ -71,7 +74,9 @@ async function run(
     features: (...[seen, wrist, ids]) => (joint ? perception.features(seen, wrist, ids) : seen),
   };
   const optimisation = { ...recipes.mini.frozen, steps: STEPS };
-  using learner = new Learner(decoder, joint ? florence : null, feed, {
+  const parts = new Parts(decoder, joint ? florence : null);
+  if (frozen) freeze(parts, ["decoder.*.bias", ...(joint ? ["vlm.vision_tower.*"] : [])]);
+  using learner = new Learner(parts, feed, {
     ...{ optimisation, accumulate, clip: 1, seed: 3 },
   });
   await train({
@@ -96,6 +101,7 @@ async function run(
 const cases = fc.record({
   decoder: fc.constantFrom(...decoderNames),
   joint: fc.boolean(),
+  frozen: fc.boolean(),
   accumulate: fc.integer({ min: 1, max: 2 }),
   device: fc.constantFrom("cpu" as const, "gpu:webasm" as const),
 });

@@ -3,8 +3,10 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isDeepStrictEqual } from "node:util";
 import ndarray from "ndarray";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readSafetensors } from "../../../core/index.ts";
 import { loadCheckpoint } from "../../../vla/checkpoint.ts";
 import type { Observation } from "../../../vla/observation.ts";
 import { NinaPolicy } from "../../../vla/policies/nina.ts";
@@ -82,6 +84,28 @@ describe("vla/train.ts", () => {
     },
     300_000,
   );
+
+  test("leaves alone what --freeze names", async () => {
+    const out = join(root, "half");
+    const sizes = ["--decoder", "mse", "--heads", "2", "--blocks", "1", "--width", "8", "--batch", "4"];
+    const flags = ["--data", data, "--out", out, ...sizes, "--steps", "2"];
+    const names = "vlm.vision_tower.*,vlm.image*";
+    await train(...flags, "--freeze", names);
+    const [before, after] = [encoder, join(out, "last")].map((folder) =>
+      readSafetensors(join(folder, "model.safetensors")),
+    );
+    const ofEncoder = [...before.keys()].filter((name) => name.startsWith("vlm."));
+    const same = (name: string): boolean =>
+      isDeepStrictEqual(after.get(name)?.data, before.get(name)?.data) || constants.includes(name);
+    const constants = ["vlm.prompt_embeds", "vlm.visual_temporal_embed.pos_idx_to_embed"];
+    expect(ofEncoder.filter(same)).toEqual(
+      ofEncoder.filter((name) => /^vlm\.(vision_tower\.|image)/.test(name) || constants.includes(name)),
+    );
+    expect(JSON.parse(readFileSync(join(out, "config.json"), "utf8")).freeze).toEqual(names.split(","));
+    await expect(train(...flags, "--freeze", "vlm.tower.*")).rejects.toThrow(
+      /--freeze: expected .*, found "vlm\.tower\.\*"; there are \d+, such as decoder\..*, vlm\./,
+    );
+  }, 120_000);
 
   test("trains on a device as on cpu", async () => {
     const flags = ["--data", data, "--frozen", "--hold-out", "--steps", "4", "--batch", "4"];
