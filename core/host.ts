@@ -1,10 +1,10 @@
-import type { TensorData } from "./dtype.ts";
+import { ARRAYS, type TensorData } from "./dtype.ts";
 import {
-  bf16ToF32,
   type DTypeName,
-  f16ToF32,
+  floatPieces,
   type HostTensor,
   type LazyTensor,
+  piecesOf,
   type SafetensorsFile,
 } from "./formats/index.ts";
 import { sameShape, showShape } from "./shape.ts";
@@ -35,29 +35,58 @@ export function misfit(tensor: Tensor, from: HostTensor | LazyTensor): string | 
   }
   const integer = tensor.dtype === "int32";
   const kinds: readonly DTypeName[] = integer ? ["I64", "I32"] : ["F32", "F64", "BF16", "F16"];
-  return kinds.includes(from.dtype) ? null : `expected one of ${kinds.join(", ")}, got ${from.dtype}`;
+  if (kinds.includes(from.dtype) || (!integer && isScaled(from))) return null;
+  return `expected one of ${kinds.join(", ")}, got ${from.dtype}`;
 }
 
-/** Overwrites a tensor with what a file holds, rounded to the tensor's dtype. Throws for another shape or kind of number. */
+/**
+ * Overwrites a tensor with what a file holds, rounded to the tensor's dtype, piece by piece where the host can look at the
+ * tensor's memory. Throws for another shape or kind of number.
+ */
 export function setHost(tensor: Tensor, from: HostTensor | LazyTensor, who: string): void {
   const problem = misfit(tensor, from);
   if (problem) throw new Error(`${who}: ${problem}`);
-  const data = "data" in from ? from.data : from.read();
-  if (from.dtype === "BF16") tensor.write(bf16ToF32(data as Uint16Array));
-  else if (from.dtype === "F16") tensor.write(f16ToF32(data as Uint16Array));
-  else if (data instanceof BigInt64Array) {
-    const wide = data.find((value) => BigInt.asIntN(32, value) !== value);
-    if (wide !== undefined) throw new Error(`${who}: index ${wide} does not fit 32 bits`);
-    tensor.write(Int32Array.from(data, Number));
-  } else tensor.write(data as Float32Array);
+  const whole = tensor.storage.data ? null : new ARRAYS[tensor.dtype](tensor.size);
+  const target = whole ?? tensor.data;
+  let at = 0;
+  for (const piece of numberPieces(from, who)) {
+    target.set(piece, at);
+    at += piece.length;
+  }
+  if (at !== tensor.size) throw new Error(`${who}: expected ${tensor.size} numbers, got ${at}`);
+  if (whole) tensor.write(whole);
 }
+
+/** Numbers that a tensor can be set to; those of 64 bits as they are. */
+function* numberPieces(from: HostTensor | LazyTensor, who: string): Iterable<TensorData> {
+  const isFloat = from.dtype === "BF16" || from.dtype === "F16" || isScaled(from);
+  if (isFloat) {
+    yield* floatPieces(who, from);
+    return;
+  }
+  for (const piece of piecesOf(from)) {
+    if (!(piece instanceof BigInt64Array)) yield piece as TensorData;
+    else {
+      const wide = piece.find((value) => BigInt.asIntN(32, value) !== value);
+      if (wide !== undefined) throw new Error(`${who}: index ${wide} does not fit 32 bits`);
+      yield Int32Array.from(piece, Number);
+    }
+  }
+}
+
+const isScaled = (from: HostTensor | LazyTensor): boolean => "scales" in from && from.scales !== undefined;
 
 /** The tensors of an open file by name, each read when asked for. */
 export function lazily(file: SafetensorsFile): Map<string, LazyTensor> {
   return new Map(
     [...file.tensors].map(([name, { dtype, shape }]) => [
       name,
-      { dtype, shape, read: () => file.read(name).data },
+      {
+        dtype,
+        shape,
+        read: () => file.read(name).data,
+        pieces: (unit: number) => file.pieces(name, unit),
+      },
     ]),
   );
 }

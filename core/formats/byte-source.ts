@@ -60,6 +60,21 @@ export function bytesSource(name: string, bytes: Uint8Array): ByteSource {
   return source;
 }
 
+/** A range in blocks of `most` bytes, the last one shorter: in one array, whose content each block overwrites. */
+export function* readBlocks(
+  source: ByteSource,
+  begin: number,
+  size: number,
+  most: number,
+): Iterable<Uint8Array<ArrayBuffer>> {
+  const buffer = new Uint8Array(Math.min(most, size));
+  for (let at = 0; at < size; at += most) {
+    const block = buffer.subarray(0, Math.min(most, size - at));
+    source.readInto(block, begin + at);
+    yield block;
+  }
+}
+
 /** Zeroed bytes for something out of a file, whose size the file claims. */
 export function allocateBytes(who: string, length: number): Uint8Array<ArrayBuffer> {
   try {

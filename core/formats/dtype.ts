@@ -68,8 +68,9 @@ export const isDType = (name: unknown): name is DTypeName => DTYPES.includes(nam
 /** Bytes per element. */
 export const itemSize = (dtype: DTypeName): number => ARRAYS[dtype].BYTES_PER_ELEMENT;
 
-/** Views a whole buffer as elements; its length must be a multiple of the element size. */
-export const viewAs = (dtype: DTypeName, buffer: ArrayBuffer): TypedArray => new ARRAYS[dtype](buffer);
+/** Views a buffer as elements: the first `count`, or all; its length must then be a multiple of the element size. */
+export const viewAs = (dtype: DTypeName, buffer: ArrayBuffer, count?: number): TypedArray =>
+  new ARRAYS[dtype](buffer, 0, count);
 
 /** The bytes under a typed array, without copying. */
 export const bytesOf = (data: TypedArray): Uint8Array =>

@@ -1,17 +1,17 @@
 import type { HostTensor } from "./dtype.ts";
 import { FormatError } from "./format-error.ts";
+import { widen } from "./widen.ts";
 
 /**
  * Conversions between float32 and the two 16-bit floats, on raw bits: bfloat16 (8 exponent bits, 7 of fraction) and
  * IEEE 754 half precision (5 and 10). Widening is exact. Narrowing rounds to nearest, ties to even; NaNs stay NaNs.
  */
 
-/** bfloat16 is the upper half of a float32. */
-export function bf16ToF32(bits: Uint16Array): Float32Array {
-  const wide = new Uint32Array(bits.length);
-  for (let i = 0; i < bits.length; i++) wide[i] = bits[i] << 16;
-  return new Float32Array(wide.buffer);
-}
+/** Fills and returns `into`, a new array unless given. */
+export const bf16ToF32 = (
+  bits: Uint16Array,
+  into: Float32Array = new Float32Array(bits.length),
+): Float32Array => widen("BF16", bits, into);
 
 export function f32ToBf16(values: Float32Array): Uint16Array {
   const wide = new Uint32Array(values.buffer, values.byteOffset, values.length);
@@ -25,23 +25,11 @@ export function f32ToBf16(values: Float32Array): Uint16Array {
   return bits;
 }
 
-let halves: Float32Array | undefined;
-
-export function f16ToF32(bits: Uint16Array): Float32Array {
-  halves ??= Float32Array.from({ length: 65536 }, (_, h) => widenHalf(h));
-  const values = new Float32Array(bits.length);
-  for (let i = 0; i < bits.length; i++) values[i] = halves[bits[i]];
-  return values;
-}
-
-function widenHalf(h: number): number {
-  const sign = h & 0x8000 ? -1 : 1;
-  const exponent = (h >>> 10) & 0x1f;
-  const fraction = h & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24; // subnormal
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
-  return sign * (1024 + fraction) * 2 ** (exponent - 25);
-}
+/** Likewise. */
+export const f16ToF32 = (
+  bits: Uint16Array,
+  into: Float32Array = new Float32Array(bits.length),
+): Float32Array => widen("F16", bits, into);
 
 export function f32ToF16(values: Float32Array): Uint16Array {
   const wide = new Uint32Array(values.buffer, values.byteOffset, values.length);
@@ -69,11 +57,16 @@ function narrowToHalf(w: number): number {
   return sign | (kept + (rest > half || (rest === half && kept & 1) ? 1 : 0));
 }
 
-/** The elements of a tensor of any float type as float32; float64 is rounded. `name` is for the error. */
-export function toFloat32(name: string, { dtype, data }: HostTensor): Float32Array {
+/**
+ * The elements of a tensor of any float type as float32; float64 is rounded. Where they are something else they are written
+ * to `into`, a new array unless given. `name` is for the error.
+ */
+export function toFloat32(name: string, { dtype, data }: HostTensor, into?: Float32Array): Float32Array {
   if (data instanceof Float32Array) return data;
-  if (data instanceof Float64Array) return Float32Array.from(data);
-  if (dtype === "BF16") return bf16ToF32(data as Uint16Array);
-  if (dtype === "F16") return f16ToF32(data as Uint16Array);
-  throw new FormatError(name, "a tensor of F64, F32, F16 or BF16", dtype);
+  const floats = into ?? new Float32Array(data.length);
+  if (data instanceof Float64Array) floats.set(data);
+  else if (dtype === "BF16") bf16ToF32(data as Uint16Array, floats);
+  else if (dtype === "F16") f16ToF32(data as Uint16Array, floats);
+  else throw new FormatError(name, "a tensor of F64, F32, F16 or BF16", dtype);
+  return floats;
 }

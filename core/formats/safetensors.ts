@@ -15,6 +15,7 @@ import {
   viewAs,
 } from "./dtype.ts";
 import { FormatError } from "./format-error.ts";
+import { type LazyTensor, piecesOf, readPieces } from "./lazy-tensor.ts";
 import { readWhole } from "./regular-file.ts";
 import { type Json, parseStrictJson } from "./strict-json.ts";
 
@@ -32,13 +33,8 @@ export interface SafetensorsFile extends Disposable {
   readonly metadata: ReadonlyMap<string, string>;
   /** Reads one tensor; an unknown name is a FormatError. */
   read(name: string): HostTensor;
-}
-
-/** A tensor to be written whose elements are produced when their turn comes. */
-export interface LazyTensor {
-  readonly dtype: DTypeName;
-  readonly shape: readonly number[];
-  read(): TypedArray;
+  /** The same piece by piece: see `piecesOf`. */
+  pieces(name: string, unit: number): Iterable<TypedArray>;
 }
 
 /**
@@ -115,14 +111,20 @@ function* pieces(
 ): Iterable<Uint8Array> {
   yield head;
   for (const [name, tensor] of order) {
-    const data = "data" in tensor ? tensor.data : tensor.read();
-    const count = countElements(tensor.shape);
-    if (!holds(tensor.dtype, data) || data.length !== count) {
+    const count = countElements(tensor.shape) as number;
+    let [written, kind] = [0, ""];
+    const fail = (): never => {
       const expected = `${count} elements of ${tensor.dtype}`;
-      throw new FormatError(`${path}, ${name}`, expected, `${data.length} in a ${data.constructor.name}`);
+      throw new FormatError(`${path}, ${name}`, expected, `${written} in a ${kind}`);
+    };
+    for (const data of piecesOf(tensor)) {
+      written += data.length;
+      kind = data.constructor.name;
+      if (!holds(tensor.dtype, data) || written > count) fail();
+      const bytes = bytesOf(data);
+      for (let from = 0; from < bytes.length; from += PIECE) yield bytes.subarray(from, from + PIECE);
     }
-    const bytes = bytesOf(data);
-    for (let from = 0; from < bytes.length; from += PIECE) yield bytes.subarray(from, from + PIECE);
+    if (written !== count) fail();
   }
 }
 
@@ -148,12 +150,20 @@ function openOne(source: ByteSource): SafetensorsFile {
     const claimed = new DataView(source.read(0, 8).buffer).getBigUint64(0, true);
     checkLength(who, claimed, source.size);
     const { tensors, metadata } = readHeader(who, source.read(8, Number(claimed)), source.size);
+    const infoOf = (name: string): TensorInfo => {
+      const info = tensors.get(name);
+      if (info === undefined) throw new FormatError(who, `a tensor ${name}`, "none of that name");
+      return info;
+    };
     return {
       tensors,
       metadata,
+      pieces(name, unit) {
+        const { dtype, begin, end } = infoOf(name);
+        return readPieces(source, { dtype, begin, size: end - begin }, unit);
+      },
       read(name) {
-        const info = tensors.get(name);
-        if (info === undefined) throw new FormatError(source.name, `a tensor ${name}`, "none of that name");
+        const info = infoOf(name);
         const bytes = source.read(info.begin, info.end - info.begin);
         return { dtype: info.dtype, shape: info.shape, data: viewAs(info.dtype, bytes.buffer) };
       },
@@ -252,14 +262,16 @@ function openSharded(path: string): SafetensorsFile {
       tensors.set(name, info);
       home.set(name, shard);
     }
+    const homeOf = (name: string): SafetensorsFile => {
+      const shard = home.get(name);
+      if (shard === undefined) throw new FormatError(path, `a tensor ${name}`, "none of that name");
+      return shard;
+    };
     return {
       tensors,
       metadata: new Map(),
-      read(name) {
-        const shard = home.get(name);
-        if (shard === undefined) throw new FormatError(path, `a tensor ${name}`, "none of that name");
-        return shard.read(name);
-      },
+      read: (name) => homeOf(name).read(name),
+      pieces: (name, unit) => homeOf(name).pieces(name, unit),
       [Symbol.dispose]: close,
     };
   } catch (error) {

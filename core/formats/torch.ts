@@ -11,6 +11,7 @@ import {
   viewAs,
 } from "./dtype.ts";
 import { FormatError } from "./format-error.ts";
+import { pieceBytes } from "./lazy-tensor.ts";
 import { NumpyArray, numpyGlobals } from "./numpy-pickle.ts";
 import { describe, OrderedDict, type PickleGlobal, unpickle } from "./pickle.ts";
 import { openZip, type Zip, type ZipEntry } from "./zip.ts";
@@ -49,6 +50,11 @@ export interface TorchFile extends Disposable {
    * 64 MiB. A part of a larger storage is read as it is, so that it costs no more than the part.
    */
   read(ref: TensorRef): HostTensor;
+  /**
+   * The same piece by piece (see `piecesOf`) where the tensor is all of its storage, whose checksum is then verified after
+   * the last piece; else in one.
+   */
+  pieces(ref: TensorRef, unit: number): Iterable<TypedArray>;
   /** Verifies the checksum of a tensor's storage whatever its size, by reading it once. */
   verify(ref: TensorRef): void;
 }
@@ -180,8 +186,17 @@ function openArchive(source: ByteSource, mode: "strict" | "checkpoint"): TorchFi
     if (entry === undefined) throw new FormatError(who, `storage ${ref.storageKey}`, "none of that key");
     return entry;
   };
-  return {
+  const file: TorchFile = {
     root,
+    *pieces(ref, unit) {
+      const entry = storageOf(ref);
+      if (!isWhole(ref, entry.size)) {
+        yield file.read(ref).data;
+        return;
+      }
+      for (const block of zip.blocks(entry, pieceBytes(ref.dtype, unit)))
+        yield viewAs(ref.dtype, block.buffer, block.length / itemSize(ref.dtype));
+    },
     read(ref) {
       const entry = storageOf(ref);
       if (isWhole(ref, entry.size)) {
@@ -193,6 +208,7 @@ function openArchive(source: ByteSource, mode: "strict" | "checkpoint"): TorchFi
     verify: (ref) => zip.verify(storageOf(ref)),
     [Symbol.dispose]: () => source[Symbol.dispose](),
   };
+  return file;
 }
 
 /** Whether a tensor is all of its storage, in its order. */

@@ -1,5 +1,5 @@
 import { crc32 } from "node:zlib";
-import type { ByteSource } from "./byte-source.ts";
+import { type ByteSource, readBlocks } from "./byte-source.ts";
 import { FormatError } from "./format-error.ts";
 
 /**
@@ -18,6 +18,8 @@ export interface Zip {
   locate(entry: ZipEntry): number;
   /** The whole payload, its checksum verified. */
   read(entry: ZipEntry): Uint8Array<ArrayBuffer>;
+  /** The payload in blocks of `most` bytes, each overwritten by the next; its checksum is verified after the last. */
+  blocks(entry: ZipEntry, most: number): Iterable<Uint8Array<ArrayBuffer>>;
   /** Verifies the checksum by reading the payload block by block; a payload verified before is not read again. */
   verify(entry: ZipEntry): void;
 }
@@ -56,9 +58,7 @@ export function openZip(source: ByteSource): Zip {
   const summed = [...entries.values()].some(({ checksum }) => checksum !== 0);
   const verified = new Set<ZipEntry>();
 
-  const compare = (entry: ZipEntry, blocks: Iterable<Uint8Array>): void => {
-    let checksum = 0;
-    for (const block of blocks) checksum = crc32(block, checksum);
+  const compare = (entry: ZipEntry, checksum: number): void => {
     if (summed && checksum !== entry.checksum) {
       throw new FormatError(
         `${who}, ${entry.name}`,
@@ -73,11 +73,23 @@ export function openZip(source: ByteSource): Zip {
     entries,
     read(entry) {
       const bytes = source.read(zip.locate(entry), entry.size);
-      compare(entry, blocksOf(bytes));
+      let checksum = 0;
+      for (let at = 0; at < bytes.length; at += BLOCK)
+        checksum = crc32(bytes.subarray(at, at + BLOCK), checksum);
+      compare(entry, checksum);
       return bytes;
     },
+    *blocks(entry, most) {
+      let checksum = 0;
+      for (const block of readBlocks(source, zip.locate(entry), entry.size, most)) {
+        checksum = crc32(block, checksum);
+        yield block;
+      }
+      compare(entry, checksum);
+    },
     verify(entry) {
-      if (summed && !verified.has(entry)) compare(entry, readBlocks(source, zip.locate(entry), entry.size));
+      if (!summed || verified.has(entry)) return;
+      for (const _ of zip.blocks(entry, BLOCK)); // verified at the end
     },
     locate(entry) {
       const room = directory.offset - entry.headerOffset;
@@ -101,20 +113,6 @@ export function openZip(source: ByteSource): Zip {
     },
   };
   return zip;
-}
-
-function* blocksOf(bytes: Uint8Array): Iterable<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += BLOCK) yield bytes.subarray(at, at + BLOCK);
-}
-
-/** Each block is overwritten by the next. */
-function* readBlocks(source: ByteSource, start: number, size: number): Iterable<Uint8Array> {
-  const buffer = new Uint8Array(Math.min(BLOCK, size));
-  for (let at = 0; at < size; at += BLOCK) {
-    const block = buffer.subarray(0, Math.min(BLOCK, size - at));
-    source.readInto(block, start + at);
-    yield block;
-  }
 }
 
 interface Directory {
