@@ -1,9 +1,10 @@
 import { fc, test } from "@fast-check/vitest";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type HostTensor, Random, Scope, Tensor, toHost } from "../../../core/index.ts";
+import { type HostTensor, type LazyTensor, Random, Scope, Tensor, toHost } from "../../../core/index.ts";
 import { inDType } from "../../../nn/index.ts";
 import { type FlorenceConfig, florenceBase, florenceLarge } from "../../../vla/florence2/config.ts";
 import { Florence2 } from "../../../vla/florence2/model.ts";
+import { encoderTensors } from "../../../vla/florence2/names.ts";
 import { WindowAttention } from "../../../vla/florence2/vision.ts";
 import { loadFlorence2 } from "../../../vla/florence2/weights.ts";
 import { cases } from "../../parity/florence2.ts";
@@ -130,6 +131,12 @@ describe("loadFlorence2", () => {
     return dict;
   };
   const SHARED = "language_model.model.shared.weight";
+  const meanRow = ({ shape: [rows, width], data }: HostTensor): number[] =>
+    Array.from({ length: width }, (_, i) => {
+      let sum = 0;
+      for (let row = 0; row < rows; row++) sum += data[row * width + i] as number;
+      return Math.fround(sum / rows);
+    });
 
   it("counts the parameters that the formula of the test above counts", () => {
     const model = new Florence2(tiny);
@@ -157,9 +164,27 @@ describe("loadFlorence2", () => {
     const dict = stored();
     dict.delete("prompt_embeds");
     const model = loadFlorence2(tiny, dict);
-    const mean = model.language_model.model.shared.weight.mean([0]);
-    expect(model.prompt_embeds.toArray()).toEqual(mean.toArray());
+    expect(model.prompt_embeds.toArray()).toEqual(meanRow(dict.get(SHARED) as HostTensor));
     model.dispose();
+  });
+
+  it.each([
+    [19, "its row"],
+    [20, "the mean where it has none"],
+  ])("takes the task token %i from the table: %s", (flow) => {
+    const dict = stored();
+    dict.delete("prompt_embeds");
+    const table = dict.get(SHARED) as HostTensor;
+    const prompt = encoderTensors(dict, "", flow).get("prompt_embeds") as LazyTensor;
+    const row = [...(table.data as Float32Array).slice(16 * flow, 16 * flow + 16)];
+    expect(prompt.shape).toEqual([1, 1, 16]);
+    expect([...(prompt.read() as Float32Array)]).toEqual(row.length > 0 ? row : meanRow(table));
+  });
+
+  it.each(["language_encoder.", "language_model."])("knows the text encoder under %s too", (short) => {
+    const long = "language_model.model.encoder.";
+    const given = new Map([...stored()].map(([name, tensor]) => [name.replace(long, short), tensor]));
+    expect([...encoderTensors(given).keys()].sort()).toEqual([...stored().keys()].sort());
   });
 
   it("takes the numbers of rows from the file and the names behind a prefix", () => {
