@@ -11,6 +11,7 @@ export { Linear } from "./linear.ts";
 export { Mlp } from "./mlp.ts";
 export { Module } from "./module.ts";
 export { NonFiniteError } from "./non-finite.ts";
+export { outline } from "./outline.ts";
 export {
   buffer,
   buildWithin,

@@ -113,14 +113,26 @@ export abstract class Module {
    * integers for numbers) and conflicting tensor (tied, but with other numbers under another of its names); then nothing
    * has been changed.
    */
-  load(dict: ReadonlyMap<string, HostTensor | LazyTensor>, options: { prefix?: string } = {}): this {
+  load(dict: StateDict, options: { prefix?: string } = {}): this {
     const who = `${this.constructor.name}.load`;
+    for (const { tensor, name, given } of this.#match(dict, options, who))
+      setHost(tensor, given, `${who}: ${name}`);
+    return this;
+  }
+
+  /** Throws what `load` would throw, but looks at no numbers: that tied tensors conflict is not seen. See `outline`. */
+  checkFit(dict: StateDict, options: { prefix?: string } = {}): void {
+    this.#match(dict, options, this.constructor.name, () => true);
+  }
+
+  /** What to fill each tensor with. */
+  #match(dict: StateDict, options: { prefix?: string }, who: string, isSame = agree): Entry[] {
     if (!(dict instanceof Map)) refuse(who, "a Map of tensors by name", dict);
     checkOptions(options, ["prefix"], who);
     const { prefix = "" } = options;
     const own = new Set<string>();
     const [missing, misshapen, conflicting]: string[][] = [[], [], []];
-    const found: { tensor: Tensor; name: string; given: HostTensor | LazyTensor }[] = [];
+    const found: Entry[] = [];
     for (const [tensor, all] of this.tensors()) {
       const names = all.map((name) => prefix + name);
       for (const name of names) own.add(name);
@@ -138,7 +150,7 @@ export abstract class Module {
       }));
       if (first) found.push(first);
       for (const other of others)
-        if (!agree(first, other, who)) conflicting.push(`${other.name} and ${first.name}`);
+        if (!isSame(first, other, who)) conflicting.push(`${other.name} and ${first.name}`);
     }
     const extra = [...dict.keys()].filter((name) => name.startsWith(prefix) && !own.has(name));
     if (missing.length + misshapen.length + conflicting.length + extra.length > 0) {
@@ -156,8 +168,7 @@ export abstract class Module {
           list("extra", extra),
       );
     }
-    for (const { tensor, name, given } of found) setHost(tensor, given, `${who}: ${name}`);
-    return this;
+    return found;
   }
 
   /** Where the tree's first tensor is, and after `to` all of them; cpu for a tree without any. */
@@ -184,7 +195,10 @@ export abstract class Module {
 const shorten = (lines: string[]): string[] =>
   lines.length <= 12 ? lines : [...lines.slice(0, 12), `and ${lines.length - 12} more`];
 
-/** One of the entries of a tied tensor. */
+/** Tensors by name. */
+type StateDict = ReadonlyMap<string, HostTensor | LazyTensor>;
+
+/** A tensor and what a state dict has for it under one of its names. */
 interface Entry {
   readonly tensor: Tensor;
   readonly name: string;

@@ -1,7 +1,17 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, vi } from "vitest";
-import { type HostTensor, Random, Tensor } from "../../core/index.ts";
-import { buffer, constant, inDType, Lambda, Linear, Module, parameter, Sequential } from "../../nn/index.ts";
+import { type HostTensor, heapUsage, type LazyTensor, Random, Tensor } from "../../core/index.ts";
+import {
+  buffer,
+  constant,
+  inDType,
+  Lambda,
+  Linear,
+  Module,
+  outline,
+  parameter,
+  Sequential,
+} from "../../nn/index.ts";
 
 class Leaf extends Module {
   scale = parameter([2], constant(1));
@@ -157,6 +167,26 @@ describe("load", () => {
       expect(made.stateDict()).toEqual(before);
     },
   );
+});
+
+describe("an outline", () => {
+  test("of any size takes no memory, and says whether a state dict would fit", () => {
+    const { live } = heapUsage();
+    const huge = outline(() => new Linear(2 ** 30, 2 ** 20));
+    expect(heapUsage().live).toBe(live);
+    const shapes = (bias: number): Map<string, LazyTensor> =>
+      new Map(
+        Object.entries({ weight: [2 ** 20, 2 ** 30], bias: [bias] }).map(([name, shape]) => [
+          name,
+          { dtype: "BF16" as const, shape, read: () => expect.unreachable() },
+        ]),
+      );
+    huge.checkFit(shapes(2 ** 20));
+    expect(() => huge.checkFit(shapes(3))).toThrow(
+      /^Linear: the state dict does not fit\n {2}misshapen \(1\): bias: expected \(1048576\), got \(3\)$/,
+    );
+    expect(() => huge.weight.add(1)).toThrow("a module without numbers can neither be read nor compute");
+  });
 });
 
 test("integers are no numbers: refused before anything has changed", () => {
