@@ -3,10 +3,11 @@ import { onDevice } from "./device.ts";
 import { isTracked, noGrad } from "./op.ts";
 import { addInto } from "./ops/add-into.ts";
 import { concat } from "./ops/concat.ts";
-import { capturing } from "./recorder.ts";
+import { capturing, refuseInCapture } from "./recorder.ts";
 import { Scope } from "./scope.ts";
 import { sameShape, showShape } from "./shape.ts";
 import { CUT, checkTensor, checkTensors, Tensor } from "./tensor.ts";
+import { tidy } from "./tidy.ts";
 
 export interface GradOptions {
   /** Gradient of whatever follows y, of y's shape; 1 for a scalar y. */
@@ -22,30 +23,87 @@ export interface GradOptions {
  * a tensor kept from a scope or freed has none any more.
  */
 export function grad(y: Tensor, xs: readonly Tensor[], options: GradOptions = {}): (Tensor | null)[] {
-  checkTensor(y, "grad", "y to be a tensor");
-  checkTensors(xs, "grad");
   checkOptions(options, ["dy", "createGraph"], "grad");
-  const { dy = oneLike(y), createGraph = false } = options;
-  checkTensor(dy, "grad", "dy to be a tensor");
-  if (dy.dtype !== y.dtype || !sameShape(dy.shape, y.shape)) {
-    const [expected, got] = [y, dy].map((x) => `${x.dtype} ${showShape(x.shape)}`);
-    throw new Error(`grad: expected dy to be like y, ${expected}, got ${got}`);
-  }
-  const { order, wanted, cut } = history(y, xs);
-  // The gradient's own history and plans need all of its tensors. Otherwise those that are used up are freed at once:
-  // the next ones take their place, which is still in the cache.
+  const { createGraph = false } = options;
+  const { order, wanted, cut, dy } = start(y, xs, options.dy, "grad");
+  // The gradient's own history needs all of its tensors. Otherwise those that are used up are freed at once: the next
+  // ones take their place, which is still in the cache.
   onDevice(y.device, () => {
     if (createGraph) walkBack(order, dy);
-    else if (capturing.recorder) noGrad(() => walkBack(order, dy));
     else noGrad(() => walkBackFreeing(order, dy));
   });
-  if (cut) checkFound(wanted, cut);
+  if (cut) checkFound(wanted, cut, ({ gradient }) => gradient !== null);
   return wanted.map((visit) => visit.gradient);
 }
 
-/** Throws for a gradient that was not found when y's history is incomplete: null would claim that there is none. */
-function checkFound(wanted: readonly Visit[], cut: Tensor): void {
-  const at = wanted.findIndex(({ gradient }) => gradient === null);
+/**
+ * The same gradients one by one: `take` gets each with its place in `xs` as soon as nothing more comes to it, in no order
+ * that is promised, and it is freed afterwards. So the gradients of a model that fills the memory need not be there together.
+ * Nothing on the way back reads x any more by then: `take` may update it (arXiv:2306.09782). It is not called where y does
+ * not depend on x.
+ */
+export function eachGradient(
+  y: Tensor,
+  xs: readonly Tensor[],
+  take: (gradient: Tensor, at: number) => void,
+  options: Pick<GradOptions, "dy"> = {},
+): void {
+  refuseInCapture("eachGradient", "return what grad gives");
+  checkFunction(take, "eachGradient", "take");
+  checkOptions(options, ["dy"], "eachGradient");
+  using _ = new Scope();
+  const { order, wanted, cut, dy } = start(y, xs, options.dy, "eachGradient");
+  /** Tensors on the way that are still to give something to the gradient of each. */
+  const left = new Map<Visit, number>();
+  for (const { inputs } of order)
+    for (const input of new Set(inputs)) left.set(input, (left.get(input) ?? 0) + 1);
+  const last = order.at(-1);
+  if (cut) checkFound(wanted, cut, (visit) => visit === last || left.has(visit));
+  const give = (visit: Visit): void => {
+    wanted.forEach((one, at) => {
+      if (one === visit && visit.gradient) tidy(() => take(visit.gradient as Tensor, at));
+    });
+  };
+  const free = (visit: Visit): void => {
+    visit.gradient?.dispose();
+    visit.gradient = null;
+  };
+  const passed = (visit: Visit): void => {
+    for (const input of new Set(visit.inputs)) {
+      const others = (left.get(input) as number) - 1;
+      left.set(input, others);
+      if (others > 0 || !input.wanted) continue;
+      give(input);
+      if (!input.tensor.node) free(input); // else it is to be passed on
+    }
+    if (!visit.wanted) return;
+    if (visit === last) give(visit);
+    free(visit);
+  };
+  onDevice(y.device, () => noGrad(() => walkBackFreeing(order, dy, passed)));
+}
+
+/** What a walk back from y starts with. */
+function start(
+  y: Tensor,
+  xs: readonly Tensor[],
+  given: Tensor | undefined,
+  who: string,
+): ReturnType<typeof history> & { readonly dy: Tensor } {
+  checkTensor(y, who, "y to be a tensor");
+  checkTensors(xs, who);
+  const dy = given ?? oneLike(y);
+  checkTensor(dy, who, "dy to be a tensor");
+  if (dy.dtype !== y.dtype || !sameShape(dy.shape, y.shape)) {
+    const [expected, got] = [y, dy].map((x) => `${x.dtype} ${showShape(x.shape)}`);
+    throw new Error(`${who}: expected dy to be like y, ${expected}, got ${got}`);
+  }
+  return { ...history(y, xs), dy };
+}
+
+/** Throws for a gradient that is not found when y's history is incomplete: null would claim that there is none. */
+function checkFound(wanted: readonly Visit[], cut: Tensor, found: (visit: Visit) => boolean): void {
+  const at = wanted.findIndex((visit) => !found(visit));
   if (at < 0) return;
   throw new Error(
     `grad: no gradient for tensor ${at}, ${showShape(wanted[at].tensor.shape)}: y was computed from a tensor ${showShape(cut.shape)} ` +
@@ -119,26 +177,34 @@ function walkBack(order: readonly Visit[], dy: Tensor): void {
   }
 }
 
-/** The same; of the tensors made on the way only the wanted gradients remain. */
-function walkBackFreeing(order: readonly Visit[], dy: Tensor): void {
+/** The same; of the tensors made on the way only the wanted gradients remain. `passed` is told of each visit that is done. */
+function walkBackFreeing(
+  order: readonly Visit[],
+  dy: Tensor,
+  passed: (visit: Visit) => void = () => {},
+): void {
   for (let at = order.length - 1; at >= 0; at--) {
     const visit = order[at];
     // Each visit holds a tensor object of its own, so that it can be disposed; blocks may be shared.
     if (at === order.length - 1) visit.gradient = dy.detach();
     addContributions(visit);
+    passed(visit);
     if (visit.wanted) continue;
     visit.gradient?.dispose();
     visit.gradient = null;
   }
 }
 
-/** Adds what a tensor's gradient contributes to its inputs' gradients; nothing else that was made for it remains. */
+/**
+ * Adds what a tensor's gradient contributes to its inputs' gradients; nothing else that was made for it remains. A plan,
+ * which has no updates, gets sums of their own.
+ */
 function addContributions(visit: Visit): void {
   using scope = new Scope();
   contributions(visit, (part, target) => {
     const sum = target.gradient;
     if (!sum) target.gradient = scope.keep(part.detach());
-    else if (sum.storage.owners === 1) addInto(sum, part);
+    else if (!capturing.recorder && sum.storage.owners === 1) addInto(sum, part);
     else {
       target.gradient = scope.keep(sum.add(part));
       sum.dispose();

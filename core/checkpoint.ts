@@ -1,6 +1,6 @@
 import { grad } from "./autograd.ts";
 import { checkFunction } from "./check.ts";
-import { noGrad, record, tracksGradients, withGradients } from "./op.ts";
+import { isTracked, noGrad, record, tracksGradients, withGradients } from "./op.ts";
 import { checkTensors, type Differentiable, type Tensor } from "./tensor.ts";
 import { tidy } from "./tidy.ts";
 
@@ -31,16 +31,21 @@ export function checkpoint(
 
 const op: Differentiable<Body> = {
   name: "checkpoint",
-  backward(dy, ins, _out, { f, arity }) {
+  backward(dy, ins, _out, { f, arity }, wants) {
     // Copies end the recomputed history: what led to the inputs is not this node's to follow.
-    const inputs = ins.slice(0, arity).map((x) => x.detach().tracked());
+    const inputs = ins.slice(0, arity).map((x, i) => {
+      const followed = wants[i] || (tracksGradients() && isTracked(x)); // a gradient of this gradient may want it
+      return followed ? x.detach().tracked() : x.detach();
+    });
     const y = withGradients(() => f(...inputs));
-    const gradients = grad(y, [...inputs, ...ins.slice(arity)], { dy, createGraph: tracksGradients() });
+    const sources = [...inputs, ...ins.slice(arity)];
+    const wanted = sources.filter((_, i) => wants[i]);
+    const gradients = grad(y, wanted, { dy, createGraph: tracksGradients() });
     // A gradient of this gradient goes on from the copies to the inputs.
     inputs.forEach((copy, i) => {
       record(same, copy, [ins[i]], undefined);
     });
-    return gradients;
+    return sources.map((x) => gradients[wanted.indexOf(x)] ?? null);
   },
 };
 

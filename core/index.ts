@@ -3,7 +3,7 @@ import { cpu } from "./cpu/device.ts";
 import { setDevice } from "./device.ts";
 import "./methods.ts";
 
-export { type GradOptions, grad, jacobian, jvp, vjp } from "./autograd.ts";
+export { eachGradient, type GradOptions, grad, jacobian, jvp, vjp } from "./autograd.ts";
 export { Cache, type CacheEntry, userCacheFolder } from "./cache.ts";
 export {
   checkFinite,

@@ -2,6 +2,7 @@ import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
 import {
   checkpoint,
+  eachGradient,
   grad,
   heapUsage,
   jacobian,
@@ -10,6 +11,7 @@ import {
   Random,
   Scope,
   Tensor,
+  tidy,
   vjp,
 } from "../../core/index.ts";
 
@@ -91,6 +93,21 @@ describe("autograd", () => {
       }
     });
 
+    it("has second derivatives for an input that the first were not asked for", () => {
+      using _ = new Scope();
+      const [x, w] = [0, 1].map((i) => new Random(2, i).normals([3, 3], "float64").tracked());
+      const [expected, got] = [plain, (f: (h: Tensor) => Tensor, h: Tensor) => checkpoint(f, [h], [w])].map(
+        (wrap) => {
+          const [dw] = grad(wrap((h) => h.matmul(w).tanh(), x).sum(), [w], { createGraph: true });
+          return grad((dw as Tensor).square().sum(), [x])[0]?.toArray() ?? [];
+        },
+      );
+      expect(got).toHaveLength(9);
+      got.forEach((value, i) => {
+        expect(value).toBeCloseTo(expected[i], 12); // sums in another order
+      });
+    });
+
     it("holds less memory", () => {
       const [x, w] = [Tensor.ones([64, 64]).tracked(), Tensor.full([64, 64], 0.01).tracked()];
       const held = (wrap: (f: (h: Tensor) => Tensor, h: Tensor) => Tensor): number => {
@@ -100,6 +117,79 @@ describe("autograd", () => {
         return heapUsage().live - before;
       };
       expect(held((f, h) => checkpoint(f, [h], [w]))).toBeLessThan(held(plain) / 4); // one block per piece, not six
+    });
+  });
+
+  describe("eachGradient", () => {
+    /** How each link of a chain is made of the results so far and of the weights. */
+    const chains = fc.array(
+      fc.record({ from: fc.nat(), weight: fc.nat(2), kind: fc.constantFrom("mul", "add", "matmul", "view") }),
+      { minLength: 1, maxLength: 12 },
+    );
+    type Chain = typeof chains extends fc.Arbitrary<infer T> ? T : never;
+    const run = (chain: Chain, weights: readonly Tensor[]): Tensor => {
+      const made = [Tensor.full([3, 3], 0.5)];
+      for (const { from, weight, kind } of chain) {
+        const [x, w] = [made[from % made.length], weights[weight]];
+        if (kind === "view") made.push(x.add(w.reshape([9]).reshape([3, 3])));
+        else made.push(x[kind](w).tanh());
+      }
+      return made.reduce((sum, x) => sum.add(x)).sum();
+    };
+    const weightsOf = (seed: number): Tensor[] =>
+      [0, 1, 2].map((i) => new Random(seed, i).normals([3, 3]).tracked());
+
+    test.prop([chains, fc.nat()])(
+      "gives what grad gives, and lets each x be updated in place at once, bit for bit",
+      (chain, seed) => {
+        using _ = new Scope();
+        const [together, apart] = [weightsOf(seed), weightsOf(seed)];
+        const expected = grad(run(chain, together), together);
+        const got: (number[] | null)[] = [null, null, null];
+        const before = heapUsage().live;
+        const y = run(chain, apart);
+        const held = heapUsage().live;
+        eachGradient(y, apart, (gradient, at) => {
+          expect(got[at]).toBeNull();
+          got[at] = gradient.toArray();
+          apart[at].data.fill(Number.NaN); // as an update would: nobody reads it any more
+          gradient.exp(); // freed with the call
+        });
+        expect(got).toEqual(expected.map((gradient) => gradient?.toArray() ?? null));
+        expect(heapUsage().live).toBe(held);
+        expect(held).toBeGreaterThan(before);
+      },
+    );
+
+    it("gives y's own gradient and those of results on the way", () => {
+      using _ = new Scope();
+      const x = Tensor.from([1, 2]).tracked();
+      const z = x.square();
+      const y = z.sum();
+      const got: Record<number, number[]> = {};
+      eachGradient(y, [y, z, x, x, Tensor.ones([1]).tracked()], (gradient, at) => {
+        got[at] = gradient.toArray();
+      });
+      expect(got).toEqual({ 0: [1], 1: [1, 1], 2: [2, 4], 3: [2, 4] });
+    });
+
+    it("holds one gradient at a time", () => {
+      using _ = new Scope();
+      const weights = Array.from({ length: 8 }, () => Tensor.full([64, 64], 0.01).tracked());
+      let most = 0;
+      const y = weights.reduce((x, w) => x.matmul(w), Tensor.ones([1, 64])).sum();
+      const before = heapUsage().live;
+      eachGradient(y, weights, () => (most = Math.max(most, heapUsage().live - before)));
+      expect(most).toBeLessThan(2 * 4 * 64 * 64);
+    });
+
+    it("throws before it gives any where a history was cut", () => {
+      using _ = new Scope();
+      const [x, z] = [Tensor.ones([2]).tracked(), Tensor.ones([2]).tracked()];
+      const cut = tidy(() => x.exp());
+      expect(() => eachGradient(cut.mul(z).sum(), [z, x], () => expect.unreachable())).toThrow(
+        "no gradient for tensor 1, (2)",
+      );
     });
   });
 

@@ -4,6 +4,7 @@ import {
   addInto,
   checkpoint,
   concat,
+  eachGradient,
   FrozenWeights,
   grad,
   jacobian,
@@ -341,6 +342,9 @@ describe("functions of tensors", () => {
     }
     expectRefusal(() => checkpoint(f, x as Anything), "checkpoint");
     expectRefusal(() => checkpoint(3 as Anything, [x]), "checkpoint");
+    expectRefusal(() => eachGradient(f(x).sum(), x as Anything, () => {}), "eachGradient");
+    expectRefusal(() => eachGradient(f(x).sum(), [x], 3 as Anything), "eachGradient");
+    expectRefusal(() => eachGradient(f(x), [x], () => {}, { dy: 3 } as Anything), "eachGradient");
   });
 
   it("what works in place", () => {
