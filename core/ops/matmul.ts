@@ -4,7 +4,8 @@ import { apply, defineOp, sample } from "../op.ts";
 import { broadcastShapes, type Shape, sameShape, showShape, sizeOf } from "../shape.ts";
 import { checkTensor, type Tensor } from "../tensor.ts";
 
-interface Transposed {
+/** Which of the two are read as their transposes. */
+export interface Transposed {
   readonly a: boolean;
   readonly b: boolean;
 }

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { fill, generate } from "../../benchmarks/generated-weights.ts";
 import {
   bf16ToF32,
   f32ToBf16,
@@ -14,7 +15,6 @@ import type { FlorenceConfig } from "../../vla/florence2/config.ts";
 import { Florence2 } from "../../vla/florence2/model.ts";
 import { loadFlorence2 } from "../../vla/florence2/weights.ts";
 import type { ParityCase, ParityResult } from "./case.ts";
-import { fill, generate } from "./florence2/generated-weights.ts";
 import { tokenizerCases } from "./florence2/tokenizer.ts";
 import { Worst } from "./florence2/worst.ts";
 

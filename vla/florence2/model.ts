@@ -51,14 +51,18 @@ export class Florence2 extends Module {
    * Pixels (B, 3, H, W), normalised, → image tokens (B, 1 + N, d): the mean over the map first, then its N tokens
    * row by row.
    */
-  encodeImage(pixels: Tensor, observe: Observer = () => {}): Tensor {
+  encodeImage(pixels: Tensor, observe?: Observer): Tensor {
     pixels.dims("B 3 H W", "Florence2.encodeImage");
-    const map = this.vision_tower.forward(pixels.permute([0, 2, 3, 1]), observe); // (B, h, w, D)
-    const { B, h, w, D } = map.dims("B h w D", "Florence2.encodeImage");
+    return this.projectMap(this.vision_tower.forward(pixels.permute([0, 2, 3, 1]), observe));
+  }
+
+  /** The vision tower's map (B, h, w, D) → image tokens (B, 1 + h · w, d). */
+  projectMap(map: Tensor): Tensor {
+    const { B, h, w, D } = map.dims("B h w D", "Florence2.projectMap");
     const limit = this.config.max_pos_embeddings;
     if (h > limit || w > limit) {
       throw new Error(
-        `Florence2.encodeImage: expected a map of at most ${limit} by ${limit} tokens, got ${h} by ${w}`,
+        `Florence2.projectMap: expected a map of at most ${limit} by ${limit} tokens, got ${h} by ${w}`,
       );
     }
     const columns = this.image_pos_embed.column_embeddings.weight.slice(0, 0, w); // (w, D/2)
@@ -81,22 +85,28 @@ export class Florence2 extends Module {
   }
 
   /**
-   * Features (B, S, d) of two camera images (B, 3, H, W) and a prompt (B, L), S = 2 (1 + N) + 1 + L: the tokens of the
-   * first image, of the second, the task token, the text. Padding in the prompt takes part like any token, as in the
-   * reference.
+   * Features (B, S, d) of the cameras' images, (B, 3, H, W) each, and a prompt (B, L), S = 2 (1 + N) + 1 + L for two: the
+   * tokens of the first image, of the second, the task token, the text. Padding in the prompt takes part like any token,
+   * as in the reference. All images go through the vision tower as one batch: each weight is read once for all of them.
    */
-  forward(images: readonly Tensor[], ids: Tensor, observe: Observer = () => {}): Tensor {
+  forward(images: readonly Tensor[], ids: Tensor, observe?: Observer): Tensor {
     const { B } = ids.dims("B L", "Florence2");
-    const features = images.map((image, i) => {
-      const tokensOfImage = this.encodeImage(image, (name, value) => observe(`img${i + 1}.${name}`, value));
-      observe(`image_features.${i + 1}`, tokensOfImage);
-      return tokensOfImage;
-    });
+    /** What belongs to each image of a batch of all. */
+    const perImage = (x: Tensor): Tensor[] => images.map((_, i) => x.slice(0, i * B, (i + 1) * B));
+    const encoded = this.encodeImage(
+      concat(images, 0),
+      observe &&
+        ((name, value) => {
+          for (const [i, own] of perImage(value).entries()) observe(`img${i + 1}.${name}`, own);
+        }),
+    );
+    const features = perImage(encoded);
+    for (const [i, own] of features.entries()) observe?.(`image_features.${i + 1}`, own);
     const prompt = this.prompt_embeds.broadcastTo([B, 1, this.config.d_model]);
     const merged = concat([...features, prompt, this.embedTokens(ids)], 1);
-    observe("merged_embeds", merged);
+    observe?.("merged_embeds", merged);
     const out = this.language_model.model.encoder.forward(merged, observe);
-    observe("encoder_output", out);
+    observe?.("encoder_output", out);
     return out;
   }
 }

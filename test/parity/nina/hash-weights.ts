@@ -1,8 +1,8 @@
+import { fnv1a } from "../../../benchmarks/generated-weights.ts";
 import { type HostTensor, type LazyTensor, Tensor, tidy } from "../../../core/index.ts";
 import { InvertiblePLU } from "../../../flows/index.ts";
 import { inDType, type Module } from "../../../nn/index.ts";
 import type { ParityResult } from "../case.ts";
-import { fnv1a } from "../florence2/generated-weights.ts";
 import { Worst } from "../florence2/worst.ts";
 import { type FlowConfig, netOf } from "./builders.ts";
 import { compareDirections } from "./flow.ts";

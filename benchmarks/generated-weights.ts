@@ -1,5 +1,5 @@
-import type { Tensor } from "../../../core/index.ts";
-import { cosineTable, type Florence2 } from "../../../vla/florence2/model.ts";
+import type { Tensor } from "../core/index.ts";
+import { cosineTable, type Florence2 } from "../vla/florence2/model.ts";
 
 /** 32-bit FNV-1a hash of a string's UTF-8 bytes. */
 export function fnv1a(text: string): number {
