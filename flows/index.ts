@@ -27,3 +27,4 @@ export { integrate, type Quadrature, type QuadratureOptions, samplingError } fro
 export { SplineCoupling, type SplineOptions } from "./spline-coupling.ts";
 export { alternating, halves, keeping, type Split } from "./split.ts";
 export { Tanh } from "./tanh.ts";
+export { uncouple } from "./uncouple.ts";

@@ -25,7 +25,6 @@ import { op as softmax, slopeOp as softmaxSlope } from "../ops/softmax.ts";
 import { op as sumTo } from "../ops/sum-to.ts";
 import { op as triangle } from "../ops/triangle.ts";
 import { op as triangularSolve } from "../ops/triangular-solve.ts";
-import { op as uncouple } from "../ops/uncouple.ts";
 import { fold, op as unfold } from "../ops/unfold.ts";
 import { sizeOf } from "../shape.ts";
 import { serve } from "./fast.ts";
@@ -45,7 +44,6 @@ import { rmsNormWasm } from "./kernels/rms-norm.ts";
 import { softmaxGradWasm, softmaxWasm } from "./kernels/softmax.ts";
 import { triangleWasm } from "./kernels/triangle.ts";
 import { triangularSolveWasm } from "./kernels/triangular-solve.ts";
-import { uncoupleWasm } from "./kernels/uncouple.ts";
 import { foldWasm, unfoldWasm } from "./kernels/unfold.ts";
 import { layoutForRows, packFrozen, packWeights } from "./product/choose.ts";
 import { packedProductWasm, productWasm } from "./product/product.ts";
@@ -120,7 +118,6 @@ serve(layerNormSlope, { kernel: (out, [dy, x, gain], eps) => layerNormGradWasm(o
 serve(layerNormSums, { kernel: (out, [dy, x], eps) => layerNormSumsWasm(out, dy, x, eps) });
 serve(rmsNorm, { kernel: (out, [x, gain, bias], eps) => rmsNormWasm(out, x, gain, bias, eps) });
 serve(sumTo, { kernel: (out, [x], to) => sumToWasm(out, x, to) });
-serve(uncouple, { kernel: (out, [z, terms]) => uncoupleWasm(out, z, terms) });
 serve(triangularSolve, { kernel: (out, [a, b], triangle) => triangularSolveWasm(out, a, b, triangle) });
 serve(dropout, {
   kernel: (out, [x], { p, stretch }) => dropoutWasm(out, x, thresholdOf(p), 1 / (1 - p), stretch),

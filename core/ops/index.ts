@@ -49,6 +49,5 @@ export { mean, sum, sumTo } from "./sum-to.ts";
 export { tanh } from "./tanh.ts";
 export { triangle } from "./triangle.ts";
 export { triangularSolve } from "./triangular-solve.ts";
-export { uncouple } from "./uncouple.ts";
 export { unfold } from "./unfold.ts";
 export { where } from "./where.ts";

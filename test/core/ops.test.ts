@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { plainKernels, Tensor, tidy } from "../../core/index.ts";
 import { allOps, allUpdates, apply, update } from "../../core/op.ts";
+import "../../flows/index.ts"; // defines an op of its own
 import { gradientError, sampleInputs } from "../laws/ops.ts";
 
 describe.each(allOps.map((op) => [op.name, op] as const))("op %s", (_name, op) => {

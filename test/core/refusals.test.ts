@@ -187,7 +187,6 @@ const CASES: Record<keyof typeof ops, Case> = {
       [row, { lower: true, unit: true }],
     ],
   },
-  uncouple: { args: [Tensor.ones([2, 2, 1])], kinds: ["tensor"], more: [[row]] },
   unfold: {
     on: map,
     args: [none],

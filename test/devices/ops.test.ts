@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { grad, plainKernels, Random, type Tensor, tidy } from "../../core/index.ts";
 import { allOps, allUpdates, apply, isTracked, type Op, type Sample, update } from "../../core/op.ts";
-import "../core/own-ops.ts"; // what is defined outside of core runs like all others
+import "../../flows/index.ts"; // what is defined outside of core runs like all others
+import "../core/own-ops.ts";
 import { sampleInputs } from "../laws/ops.ts";
 import { describeDevices } from "./modes.ts";
 

@@ -1,10 +1,6 @@
-import { each } from "../formula/launch.ts";
-import { apply, defineOp, sample } from "../op.ts";
-import { showShape } from "../shape.ts";
-import type { Tensor } from "../tensor.ts";
-import { concat } from "./concat.ts";
+import { apply, concat, defineOp, each, sample, showShape, type Tensor } from "../core/index.ts";
 
-export const op = defineOp({
+const op = defineOp({
   name: "uncouple",
   shape([z, terms]) {
     const { B, N } = z.dims("B N", "uncouple");
@@ -13,12 +9,14 @@ export const op = defineOp({
     return z.shape;
   },
   formula([z, terms]) {
-    const half = z.shape[1] / 2;
-    return each(z.shape, (b, i) => {
-      const [s, t] = [0, 1].map((which) => terms.at(which, b, i.sub(half)));
-      const changed = z.at(b, i).sub(t).mul(s.tanh().neg().exp());
-      return i.lessThan(half, z.at(b, i), changed);
+    const [B, N] = z.shape;
+    const halves = z.as([B, 2, N / 2]);
+    const solved = each(halves.shape, (b, half, i) => {
+      const x = halves.at(b, half, i);
+      const [s, t] = [0, 1].map((which) => terms.at(which, b, i));
+      return half.equals(0, x, x.sub(t).mul(s.tanh().neg().exp()));
     });
+    return solved.as(z.shape);
   },
   backward(dy, [z, terms], _out, _attrs, wants) {
     const [dKept, dChanged] = dy.chunk(2, 1);
