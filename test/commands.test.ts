@@ -187,6 +187,7 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [2, "--batch: expected a whole number from 1", ABSENT, "--batch", "0"],
     [1, ABSENT, ABSENT],
   ],
+  "benchmarks/pictures.ts": [[2, "--rounds: expected a whole number from 1", "--rounds", "0"]],
   "benchmarks/render.ts": [
     [2, "--size: expected whole numbers from 1", "--size", "64,"],
     [2, "--frames: expected a whole number from 1", "--frames", "0"],

@@ -44,35 +44,59 @@ export function processImage(
  */
 export function resizeImage(image: Image, size: number): Uint8Array {
   const side = checkImage(image, size);
-  const { first, count, most, weights } = tapsFor(side, size);
-  const { data } = image;
-  const [rowStride, columnStride, channelStride] = image.stride;
+  const taps = tapsFor(side, size);
+  return resizeRows(resizeColumns(image, taps, size), taps, size);
+}
 
-  const planes = new Uint8Array(3 * size * size);
-  const narrow = new Float32Array(side * size); // one channel, columns resized
-  for (let channel = 0; channel < 3; channel++) {
-    for (let row = 0; row < side; row++) {
-      const start = image.offset + row * rowStride + channel * channelStride;
-      for (let column = 0; column < size; column++) {
-        let sum = 0;
-        for (let k = 0; k < count[column]; k++) {
-          const level = data[start + (first[column] + k) * columnStride];
-          sum = f32(sum + weights[column * most + k] * level);
-        }
-        narrow[row * size + column] = sum;
-      }
-    }
-    for (let row = 0; row < size; row++) {
-      for (let column = 0; column < size; column++) {
-        let sum = 0;
-        for (let k = 0; k < count[row]; k++) {
-          sum = f32(sum + weights[row * most + k] * narrow[(first[row] + k) * size + column]);
-        }
-        planes[(channel * size + row) * size + column] = roundToEven(sum);
+/** (N, N, 3) levels → (N, size, 3), column by column. */
+function resizeColumns({ data, offset, stride }: Image, { side, pixels }: Taps, size: number): Float32Array {
+  const [rowStride, columnStride, green] = stride;
+  const blue = 2 * green;
+  const out = new Float32Array(side * size * 3);
+  for (let column = 0; column < size; column++) {
+    for (const { from, weights } of pixels[column]) {
+      let [a, b, c, d] = from.map((i) => offset + i * columnStride);
+      const [p, q, r, s] = weights;
+      for (let at = 3 * column; at < out.length; at += 3 * size) {
+        out[at] = f32(f32(f32(f32(out[at] + p * data[a]) + q * data[b]) + r * data[c]) + s * data[d]);
+        out[at + 1] = f32(
+          f32(f32(f32(out[at + 1] + p * data[a + green]) + q * data[b + green]) + r * data[c + green]) +
+            s * data[d + green],
+        );
+        out[at + 2] = f32(
+          f32(f32(f32(out[at + 2] + p * data[a + blue]) + q * data[b + blue]) + r * data[c + blue]) +
+            s * data[d + blue],
+        );
+        a += rowStride;
+        b += rowStride;
+        c += rowStride;
+        d += rowStride;
       }
     }
   }
-  return planes;
+  return out;
+}
+
+/** (N, size, 3) → planes (3, size, size) of whole levels, row by row. */
+function resizeRows(narrow: Float32Array, { pixels }: Taps, size: number): Uint8Array {
+  const planes = new Uint8ClampedArray(3 * size * size); // rounds to nearest, ties to even
+  const sums = new Float32Array(3 * size);
+  for (let row = 0; row < size; row++) {
+    sums.fill(0);
+    for (const { from, weights } of pixels[row]) {
+      const [a, b, c, d] = from.map((i) => i * sums.length);
+      const [p, q, r, s] = weights;
+      for (let i = 0; i < sums.length; i++) {
+        const sum = f32(f32(sums[i] + p * narrow[a + i]) + q * narrow[b + i]);
+        sums[i] = f32(f32(sum + r * narrow[c + i]) + s * narrow[d + i]);
+      }
+    }
+    for (let channel = 0; channel < 3; channel++) {
+      const start = (channel * size + row) * size;
+      for (let column = 0; column < size; column++) planes[start + column] = sums[3 * column + channel];
+    }
+  }
+  return new Uint8Array(planes.buffer);
 }
 
 /** Where the levels of a picture lie: row, column, channel. */
@@ -129,12 +153,19 @@ function levelTables(gain: number): readonly Float32Array[] {
 
 const LEVELS = levelTables(1);
 
-/** For each output pixel: its first input pixel, how many follow, and their weights, `most` places each. */
+/** Four taps of an output pixel: their weights stay in registers while a whole column or row is summed up. */
+interface FourTaps {
+  /** Input pixels. */
+  readonly from: readonly number[];
+  /** 0 for what fills the last four. */
+  readonly weights: readonly number[];
+}
+
 interface Taps {
-  readonly first: Int32Array;
-  readonly count: Int32Array;
-  readonly most: number;
-  readonly weights: Float32Array;
+  /** Input pixels in a row. */
+  readonly side: number;
+  /** Of each output pixel, in the order in which they are added up. */
+  readonly pixels: readonly (readonly FourTaps[])[];
 }
 
 /** Sizes seen so far: a run has one or two. */
@@ -155,35 +186,25 @@ function makeTaps(from: number, to: number): Taps {
   const ratio = f32(from / to);
   const support = Math.max(ratio, 1);
   const narrowing = f32(1 / support);
-  const rows = Array.from({ length: to }, (_, i) => {
+  const pixels = Array.from({ length: to }, (_, i): FourTaps[] => {
     const center = f32(ratio * (i + 0.5));
     const first = Math.max(0, Math.trunc(f32(f32(center - support) + 0.5)));
     const end = Math.min(from, Math.trunc(f32(f32(center + support) + 0.5)));
-    const weights = Float32Array.from({ length: end - first }, (_, k) => {
+    const raw = Float32Array.from({ length: end - first }, (_, k) => {
       const distance = Math.abs(f32(f32(first + k - center) + 0.5));
       return Math.max(0, 1 - f32(distance * narrowing));
     });
-    const total = weights.reduce((sum, weight) => f32(sum + weight), 0);
-    return { first, weights: weights.map((weight) => weight / total) };
+    const total = raw.reduce((sum, weight) => f32(sum + weight), 0);
+    const weights = raw.map((weight) => weight / total);
+    return Array.from({ length: Math.ceil(weights.length / 4) }, (_, group) => {
+      const ks = [0, 1, 2, 3].map((k) => 4 * group + k);
+      return {
+        from: ks.map((k) => Math.min(first + k, from - 1)),
+        weights: ks.map((k) => weights[k] ?? 0),
+      };
+    });
   });
-  const most = Math.max(...rows.map(({ weights }) => weights.length));
-  const all = new Float32Array(to * most);
-  rows.forEach(({ weights }, i) => {
-    all.set(weights, i * most);
-  });
-  return {
-    first: Int32Array.from(rows, ({ first }) => first),
-    count: Int32Array.from(rows, ({ weights }) => weights.length),
-    most,
-    weights: all,
-  };
-}
-
-/** Rounds a value in [0, 255] to a whole number, ties to even. */
-function roundToEven(value: number): number {
-  const below = Math.floor(value);
-  const rest = value - below;
-  return rest < 0.5 || (rest === 0.5 && below % 2 === 0) ? below : below + 1;
+  return { side: from, pixels };
 }
 
 function checkImage(image: Image, size: number): number {
