@@ -2,6 +2,7 @@ import type { DType, TensorData } from "./dtype.ts";
 import type { Expr } from "./formula/expr.ts";
 import type { Operand } from "./formula/launch.ts";
 import type { Shape } from "./shape.ts";
+import type { WeightFormat } from "./weight-format.ts";
 
 /**
  * All that the rest of core knows of where numbers live and who computes with them. A device hands out storages, moves
@@ -14,6 +15,11 @@ export interface Device {
 
   /** Room for `size` numbers, with undefined content. */
   allocate(size: number, dtype: DType): Storage;
+  /**
+   * Room for `groups` matrices of weights that products alone read, kept in `format`: zeros. Only where the device has
+   * such formats.
+   */
+  pack?(groups: number, outputs: number, inputs: number, format: WeightFormat): Storage;
   /** A storage like that one for results of a program: without room until `capture` is given it, and `planned`. */
   promise(like: Storage): Storage;
   /** Sets every number to `value`, which the storage's type can hold. */
@@ -48,8 +54,21 @@ export interface Storage {
   readonly gone: boolean;
   /** The numbers themselves, for a device whose memory the host can look at, else null; null too while there is no room yet. */
   readonly data: TensorData | null;
+  /** In place of numbers in a row: weights as `pack` keeps them. */
+  readonly packed?: Packed;
   /** Called when the last owner has let go. That of a planned storage does nothing. */
   release(): void;
+}
+
+/** Weights in the layout of a device's product kernels, with nothing beside it. */
+export interface Packed {
+  readonly format: WeightFormat;
+  /** Inputs of a matrix: numbers of a row. */
+  readonly inputs: number;
+  /** Rounds whole rows to the format and stores them, from row `first` of all matrices on. */
+  setRows(first: number, numbers: ArrayLike<number>): void;
+  /** All rows read back: what products multiply with. */
+  numbers(): Float32Array;
 }
 
 /** What a device sees of a tensor, neither history nor scope: the numbers of a storage under a shape. */

@@ -29,7 +29,10 @@ function asInFiles({ dtype, shape: lengths }: Tensor, numbers: TensorData): Host
 }
 
 /** Why a tensor cannot take what a file holds, or null: another shape, or integers for numbers. */
-export function misfit(tensor: Tensor, from: HostTensor | LazyTensor): string | null {
+export function misfit(
+  tensor: Pick<Tensor, "shape" | "dtype">,
+  from: HostTensor | LazyTensor,
+): string | null {
   if (!sameShape(tensor.shape, from.shape)) {
     return `expected ${showShape(tensor.shape)}, got ${showShape(from.shape)}`;
   }

@@ -5,6 +5,7 @@ import { flatten, type Nested } from "./nested.ts";
 import { capturing } from "./recorder.ts";
 import { type Scope, type Scoped, scopes, unscoped } from "./scope.ts";
 import { checkShape, type Shape, sameShape, showShape, sizeOf } from "./shape.ts";
+import type { WeightFormat } from "./weight-format.ts";
 
 /** What `grad` needs of an op. */
 export interface Differentiable<A> {
@@ -90,6 +91,24 @@ export class Tensor implements Block, Scoped {
     return unscoped(() => new Tensor(shape, sizeOf(shape), storage.dtype, storage));
   }
 
+  /**
+   * Weights for inference, (outputs, inputs) or (groups, outputs, inputs), kept in `format` alone, laid out for the kernels
+   * that read them: `x.linear`, `x.matmul` with `transposeB`, `gatherRows`. Zeros until `write` or `writePart`; `read` gives
+   * what they were rounded to. Throws on a device without such formats.
+   */
+  static packed(shape: Shape, format: WeightFormat): Tensor {
+    checkShape(shape, "Tensor.packed");
+    const device = currentDevice();
+    if (shape.length < 2 || shape.length > 3)
+      refuse("Tensor.packed", "a shape (outputs, inputs) or (groups, outputs, inputs)", showShape(shape));
+    if (!device.pack)
+      throw new Error(
+        `Tensor.packed: ${device.name} keeps no packed weights: make them on cpu, then move them`,
+      );
+    const [inputs, outputs, groups = 1] = shape.toReversed();
+    return new Tensor([...shape], sizeOf(shape), "float32", device.pack(groups, outputs, inputs, format));
+  }
+
   /** A tensor filled with one value, rounded to `dtype`; int32 takes only integers that fit. */
   static full(shape: Shape, value: number, dtype: DType = "float32"): Tensor {
     if (typeof value !== "number") refuse("Tensor.full", "a number", value);
@@ -164,8 +183,18 @@ export class Tensor implements Block, Scoped {
     return data ?? this.#hidden();
   }
 
+  /** The numbers, or what packed ones were rounded to. */
+  #numbers(): TensorData {
+    return this.storage.packed?.numbers() ?? this.data;
+  }
+
   #hidden(): never {
     const who = `Tensor ${showShape(this.shape)}`;
+    const { packed } = this.storage;
+    if (packed)
+      throw new Error(
+        `${who}: packed as ${packed.format} for inference: its numbers are not there to look at or to train`,
+      );
     if (this.storage.gone) throw new Error(`${who}: the plan that it is a result of was disposed of`);
     throw new Error(
       `${who}: data, item and toArray look at numbers on cpu, got a tensor on ${this.device.name}: await read()`,
@@ -198,6 +227,19 @@ export class Tensor implements Block, Scoped {
     storage.device.write(storage, numbers);
   }
 
+  /**
+   * Overwrites numbers from number `start` on, of a tensor whose memory the host can look at. Those of a packed tensor are
+   * whole rows.
+   */
+  writePart(start: number, numbers: ArrayLike<number>): void {
+    const { packed } = this.storage;
+    if (!packed) this.data.set(numbers, start);
+    else {
+      capturing.recorder?.look(this);
+      packed.setRows(start / packed.inputs, numbers);
+    }
+  }
+
   /** Overwrites all numbers with those of a tensor of the same shape and dtype on the same device. */
   copyFrom(x: Tensor): void {
     for (const each of [this, x]) {
@@ -227,7 +269,7 @@ export class Tensor implements Block, Scoped {
    */
   to(device: Device): Tensor {
     if (device === this.device) return this.copy();
-    const { data } = this;
+    const data = this.#numbers();
     const out = Tensor.reserve(this.shape, this.dtype, device);
     device.write(out.storage, data);
     return out;
@@ -240,7 +282,8 @@ export class Tensor implements Block, Scoped {
   relocate(device: Device): this {
     capturing.recorder?.look(this);
     if (device === this.device) return this;
-    const { storage: before, data } = this;
+    const { storage: before } = this;
+    const data = this.#numbers();
     const storage = device.allocate(this.size, this.dtype);
     device.write(storage, data);
     storage.owners++;

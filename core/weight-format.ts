@@ -21,7 +21,7 @@ export function rounded(weights: ArrayLike<number>, format: WeightFormat): Kept 
     for (let k = 0; k < weights.length; k++) numbers[k] = Math.round((weights[k] / largest || 0) * 127);
     return { numbers, scale: Math.fround(largest / 127) };
   }
-  const numbers = Float32Array.from(weights);
+  const numbers = new Float32Array(weights);
   if (format === "bfloat16") {
     const bits = new Uint32Array(numbers.buffer);
     for (let k = 0; k < bits.length; k++) bits[k] = toBfloat16(bits[k]);

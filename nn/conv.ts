@@ -1,11 +1,16 @@
 import { checkInteger, checkTensor, checkWindow, type Tensor, type Window } from "../core/index.ts";
 import { Module } from "./module.ts";
+import { storedAs, weightParameter } from "./packed.ts";
 import { fanIn, parameter } from "./parameter.ts";
+
+/** Axes of a weight in the order of the numbers of a patch. */
+const PATCHES = [0, 2, 3, 1];
 
 /** 2-D convolution of maps with channels last: (B, H, W, inputs) → (B, rows, columns, outputs). */
 export class Conv2d extends Module {
-  weight: Tensor; // (outputs, inputs, kernel, kernel), as checkpoints store it
+  weight: Tensor; // (outputs, inputs, kernel, kernel), as checkpoints store it, unless it is packed
   bias: Tensor;
+  readonly inputs: number;
   readonly kernel: number;
   readonly stride: number;
   readonly padding: number;
@@ -16,8 +21,9 @@ export class Conv2d extends Module {
     checkInteger(outputs, 1, "Conv2d", "outputs");
     checkWindow(window, "Conv2d");
     const fan = inputs * window.kernel ** 2;
-    this.weight = parameter([outputs, inputs, window.kernel, window.kernel], fanIn(fan));
+    this.weight = weightParameter([outputs, inputs, window.kernel, window.kernel], fanIn(fan), PATCHES);
     this.bias = parameter([outputs], fanIn(fan));
+    this.inputs = inputs;
     this.kernel = window.kernel;
     this.stride = window.stride;
     this.padding = window.padding;
@@ -25,11 +31,12 @@ export class Conv2d extends Module {
 
   forward(x: Tensor): Tensor {
     checkTensor(x, "Conv2d");
-    const { kernel, stride, padding } = this;
-    const [outputs, inputs] = this.weight.shape;
+    const { inputs, kernel, stride, padding, weight } = this;
     x.dims(`B H W ${inputs}`, "Conv2d");
     const patches = x.unfold({ kernel, stride, padding }); // (B, rows, columns, kernel · kernel · inputs)
-    const rows = this.weight.permute([0, 2, 3, 1]).reshape([outputs, kernel * kernel * inputs]);
+    const rows = storedAs(weight)
+      ? weight
+      : weight.permute(PATCHES).reshape([this.bias.size, kernel * kernel * inputs]);
     return patches.linear(rows, this.bias);
   }
 }

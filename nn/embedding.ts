@@ -1,21 +1,25 @@
 import { checkInteger, checkOptions, checkTensor, type Tensor } from "../core/index.ts";
 import { Module } from "./module.ts";
+import { weightParameter } from "./packed.ts";
 import { gaussian, parameter } from "./parameter.ts";
 
-/** A table of vectors looked up by number: int32 (…) → (…, features). The row `padding`, if any, gets no gradient. */
+/**
+ * A table of vectors looked up by number: int32 (…) → (…, features). The row `padding`, if any, gets no gradient. A `large`
+ * one is packed where modules are built for inference (`forInference`).
+ */
 export class Embedding extends Module {
   weight: Tensor; // (rows, features)
   readonly padding?: number;
 
-  constructor(rows: number, features: number, options: { padding?: number } = {}) {
+  constructor(rows: number, features: number, options: { padding?: number; large?: boolean } = {}) {
     super();
     checkInteger(rows, 1, "Embedding", "rows");
     checkInteger(features, 1, "Embedding", "features");
-    checkOptions(options, ["padding"], "Embedding");
-    const { padding } = options;
+    checkOptions(options, ["padding", "large"], "Embedding");
+    const { padding, large = false } = options;
     if (padding !== undefined) checkInteger(padding, 0, "Embedding", "padding", rows - 1);
     this.padding = padding;
-    this.weight = parameter([rows, features], gaussian(1));
+    this.weight = (large ? weightParameter : parameter)([rows, features], gaussian(1));
   }
 
   forward(ids: Tensor): Tensor {

@@ -12,6 +12,7 @@ export { Mlp } from "./mlp.ts";
 export { Module } from "./module.ts";
 export { NonFiniteError } from "./non-finite.ts";
 export { outline } from "./outline.ts";
+export { forInference, storedAs, weightParameter } from "./packed.ts";
 export {
   buffer,
   buildWithin,

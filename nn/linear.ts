@@ -1,5 +1,6 @@
 import { checkInteger, checkOptions, checkTensor, refuse, type Tensor } from "../core/index.ts";
 import { Module } from "./module.ts";
+import { weightParameter } from "./packed.ts";
 import { fanIn, parameter } from "./parameter.ts";
 
 /** y = x Wᵀ + b over the last axis: (…, inputs) → (…, outputs). */
@@ -14,7 +15,7 @@ export class Linear extends Module {
     checkOptions(options, ["bias"], "Linear");
     const { bias = true } = options;
     if (typeof bias !== "boolean") refuse("Linear", "bias to be true or false", bias);
-    this.weight = parameter([outputs, inputs], fanIn(inputs));
+    this.weight = weightParameter([outputs, inputs], fanIn(inputs));
     if (bias) this.bias = parameter([outputs], fanIn(inputs));
   }
 

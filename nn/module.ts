@@ -17,6 +17,7 @@ import {
   Tensor,
   toHost,
 } from "../core/index.ts";
+import { setStored, storedAs } from "./packed.ts";
 import { initialiserOf } from "./parameter.ts";
 
 /**
@@ -86,8 +87,9 @@ export abstract class Module {
     return this.train(false);
   }
 
-  /** Copies of all tensors by name; from cpu. */
+  /** Copies of all tensors by name; from cpu. Throws where weights are packed for inference. */
   stateDict(): Map<string, HostTensor> {
+    this.#refusePacked("stateDict");
     const dict = new Map<string, HostTensor>();
     for (const [name, tensor] of this.namedTensors()) dict.set(name, toHost(tensor));
     return dict;
@@ -95,14 +97,26 @@ export abstract class Module {
 
   /** The same, from any device. */
   async readStateDict(): Promise<Map<string, HostTensor>> {
+    this.#refusePacked("readStateDict");
     const named = [...this.namedTensors()];
     const read = await Promise.all(named.map(([, tensor]) => readHost(tensor)));
     return new Map(named.map(([name], i) => [name, read[i]]));
   }
 
+  #refusePacked(what: string): void {
+    for (const [name, tensor] of this.namedTensors()) {
+      if (!storedAs(tensor)) continue;
+      throw new Error(
+        `${this.constructor.name}.${what}: expected a module that was built to be trained, ` +
+          `found ${name} packed for inference: build it without forInference`,
+      );
+    }
+  }
+
   /** Draws new values for all parameters, in the order of their names' declaration. */
   init(random: Random): this {
     if (!(random instanceof Random)) refuse(`${this.constructor.name}.init`, "a Random", random);
+    this.#refusePacked("init");
     for (const tensor of this.tensors().keys()) initialiserOf(tensor)?.(tensor, random);
     return this;
   }
@@ -115,8 +129,11 @@ export abstract class Module {
    */
   load(dict: StateDict, options: { prefix?: string } = {}): this {
     const who = `${this.constructor.name}.load`;
-    for (const { tensor, name, given } of this.#match(dict, options, who))
-      setHost(tensor, given, `${who}: ${name}`);
+    for (const { tensor, name, given } of this.#match(dict, options, who)) {
+      const stored = storedAs(tensor);
+      if (stored) setStored(tensor, stored, given, `${who}: ${name}`);
+      else setHost(tensor, given, `${who}: ${name}`);
+    }
     return this;
   }
 
@@ -139,7 +156,7 @@ export abstract class Module {
       const present = names.filter((name) => dict.has(name));
       if (present.length === 0) missing.push(...names);
       const fitting = present.filter((name) => {
-        const problem = misfit(tensor, dict.get(name) as HostTensor);
+        const problem = misfit(inFiles(tensor), dict.get(name) as HostTensor);
         if (problem) misshapen.push(`${name}: ${problem}`);
         return !problem;
       });
@@ -195,6 +212,12 @@ export abstract class Module {
 const shorten = (lines: string[]): string[] =>
   lines.length <= 12 ? lines : [...lines.slice(0, 12), `and ${lines.length - 12} more`];
 
+/** The shape and type of a tensor as files store it. */
+const inFiles = (tensor: Tensor): Pick<Tensor, "shape" | "dtype"> => ({
+  shape: storedAs(tensor)?.shape ?? tensor.shape,
+  dtype: tensor.dtype,
+});
+
 /** Tensors by name. */
 type StateDict = ReadonlyMap<string, HostTensor | LazyTensor>;
 
@@ -209,7 +232,7 @@ interface Entry {
 function agree(a: Entry, b: Entry, who: string): boolean {
   using _ = new Scope();
   const [x, y] = [a, b].map(({ tensor, name, given }) => {
-    const copy = onDevice(cpu, () => Tensor.empty(tensor.shape, tensor.dtype));
+    const copy = onDevice(cpu, () => Tensor.empty(inFiles(tensor).shape, tensor.dtype));
     setHost(copy, given, `${who}: ${name}`);
     return copy.data;
   });

@@ -54,19 +54,28 @@ export function buildWithin<T>(most: number, make: () => T): T {
   }
 }
 
+/** What floating-point tensors are now declared as: see `inDType`. */
+export const declaredDType = (): DType => made.dtype;
+
 function declare(who: string, shape: Shape, init: Initialiser, dtype: DType): Tensor {
   checkShape(shape, who);
   checkDType(dtype, who);
   checkFunction(init, who, "the initialiser");
+  // NaN until `init` or `load` has run: a forgotten one shows at once.
+  const tensor = counted(who, shape, () => Tensor.full(shape, dtype === "int32" ? 0 : Number.NaN, dtype));
+  initialisers.set(tensor, init);
+  return tensor;
+}
+
+/** Makes a tensor of a module, of so many numbers as the shape has: outside all scopes, counted by `buildWithin`. */
+export function counted(who: string, shape: Shape, make: () => Tensor): Tensor {
   if (building && (building.count += sizeOf(shape)) > building.most) {
     throw new Error(
       `${who}: expected at most ${building.most} numbers in all, got more with one of ${showShape(shape)}`,
     );
   }
-  // NaN until `init` or `load` has run: a forgotten one shows at once.
-  const tensor = unscoped(() => Tensor.full(shape, dtype === "int32" ? 0 : Number.NaN, dtype));
+  const tensor = unscoped(make);
   building?.tensors.push(tensor);
-  initialisers.set(tensor, init);
   return tensor;
 }
 

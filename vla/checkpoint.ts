@@ -10,6 +10,7 @@ import {
   openSafetensors,
   printable,
   readText,
+  type WeightFormat,
   writeFileAtomic,
   writeSafetensors,
 } from "../core/index.ts";
@@ -85,8 +86,10 @@ const kindOf = ({ kind }: DecoderConfig): DecoderKind<ChunkConfig> =>
  * the decoder under the reference's names (`cond_proj.*`, `nf.*`). Throws one error that names the folder, and lists
  * all that is wrong with the configuration or the tokenizer, or every tensor that is missing, misshapen or left over.
  * What is built holds at most twice the numbers of the file and a few more, and no memory is kept after an error.
+ *
+ * @param format what the encoder's weights are packed as, for inference alone; null for one that can be trained
  */
-export function loadCheckpoint(dir: string): Checkpoint {
+export function loadCheckpoint(dir: string, format: WeightFormat | null = null): Checkpoint {
   requireFiles(dir);
   const config = readConfig(join(dir, FILES.config));
   using file = openSafetensors(join(dir, FILES.weights));
@@ -98,7 +101,7 @@ export function loadCheckpoint(dir: string): Checkpoint {
   try {
     const tokenizer = loadTokenizer(join(dir, FILES.tokenizer));
     return buildWithin(most, () => {
-      const florence = loadFlorence2(config.florence, weights, ENCODER);
+      const florence = loadFlorence2(config.florence, weights, ENCODER, format);
       const own = new Map([...weights].filter(([name]) => !name.startsWith(ENCODER)));
       const decoder = makeDecoder(config.decoder);
       decoder.load(own);

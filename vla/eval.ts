@@ -95,7 +95,7 @@ await runMain(async () => {
     swapWords: options.swapWords,
     cameraSize,
     sampling: policies.sampling,
-    ...(options.policy === "nina" && { device: deviceInfo(device) }),
+    ...(options.policy === "nina" && { device: deviceInfo(device), weights: options.weights }),
     engine: {
       node: process.versions.node,
       mujoco: MUJOCO_VERSION,

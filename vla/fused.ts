@@ -1,8 +1,12 @@
-import { type FrozenFormat, FrozenWeights, type Shape, Tensor, unscoped } from "../core/index.ts";
+import {
+  type FrozenFormat,
+  FrozenWeights,
+  type Shape,
+  Tensor,
+  unscoped,
+  type WeightFormat,
+} from "../core/index.ts";
 import type { ChunkConfig } from "./decoder.ts";
-
-/** How weights are kept for inference: their bytes are what a small batch waits for. */
-export type WeightFormat = Exclude<FrozenFormat, "float64">;
 
 export interface FuseOptions {
   /**

@@ -1,8 +1,10 @@
 import type { Block, Computation, Device, Program, Ready, Storage, Trace } from "../device.ts";
 import { ARRAYS, type DType, type TensorData } from "../dtype.ts";
 import { plainKernel } from "../formula/plain.ts";
+import type { WeightFormat } from "../weight-format.ts";
 import { fastFor } from "./fast.ts";
 import { fromFormula } from "./from-formula.ts";
+import { PackedStorage, readable } from "./packed-storage.ts";
 import { usesFastKernels } from "./plain.ts";
 import { CpuProgram } from "./program.ts";
 import { CpuStorage } from "./storage.ts";
@@ -19,20 +21,26 @@ export const cpu: Device = {
     return CpuStorage.allocated(size, dtype);
   },
 
+  pack(groups: number, outputs: number, inputs: number, format: WeightFormat): Storage {
+    return new PackedStorage(groups, outputs, inputs, format);
+  },
+
   promise({ size, dtype }: Storage): Storage {
     return CpuStorage.promised(size, dtype);
   },
 
   fill(storage: Storage, value: number): void {
-    numbersOf(storage).fill(value);
+    if (storage instanceof PackedStorage) storage.setRows(0, new Float32Array(storage.size).fill(value));
+    else numbersOf(storage).fill(value);
   },
 
   write(storage: Storage, numbers: ArrayLike<number>): void {
-    numbersOf(storage).set(numbers);
+    if (storage instanceof PackedStorage) storage.setRows(0, numbers);
+    else numbersOf(storage).set(numbers);
   },
 
   copy(from: Storage, to: Storage): void {
-    numbersOf(to).set(numbersOf(from));
+    cpu.write(to, numbersOf(from));
   },
 
   async read(storage: Storage): Promise<TensorData> {
@@ -40,7 +48,9 @@ export const cpu: Device = {
   },
 
   prepare<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): Ready {
-    const kernel = (usesFastKernels() && fastKernel(op, out, ins, attrs)) || plainKernel(op, out, ins, attrs);
+    const kernel =
+      (usesFastKernels() && fastKernel(op, out, ins, attrs)) ||
+      plainKernel(op, out, ins.map(readable), attrs);
     if (!op.check) return kernel;
     return () => {
       op.check?.(ins, attrs); // at each run: a plan's numbers change from call to call
@@ -61,4 +71,5 @@ function fastKernel<A>(op: Computation<A>, out: Block, ins: readonly Block[], at
 
 CpuStorage.device = cpu;
 
-const numbersOf = (storage: Storage): TensorData => storage.data as TensorData;
+const numbersOf = (storage: Storage): TensorData =>
+  storage instanceof PackedStorage ? storage.numbers() : (storage.data as TensorData);

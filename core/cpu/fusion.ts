@@ -151,7 +151,14 @@ function packOnce(
   const taken = packed.reduce((sum, weights) => sum + weights.bytes, 0);
   const fits = () => taken + ins[1].storage.bytes <= PACKED_BYTES;
   const fast = fastFor(op);
-  if (!fast?.pack || out.dtype !== "float32" || changing.has(ins[1].storage) || !fits()) return null;
+  if (
+    !fast?.pack ||
+    out.dtype !== "float32" ||
+    changing.has(ins[1].storage) ||
+    ins[1].storage.packed ||
+    !fits()
+  )
+    return null;
   const weights = fast.pack(ins, attrs);
   if (weights) packed.push(weights);
   return weights;

@@ -3,6 +3,8 @@
  * faster ways to the same numbers, and the shared suites hold them to it. Elementwise ops are not listed: their kernels
  * are emitted from their formulas.
  */
+
+import type { Block } from "../device.ts";
 import { Expr } from "../formula/expr.ts";
 import { plainKernel } from "../formula/plain.ts";
 import { op as adamW } from "../ops/adamw.ts";
@@ -35,7 +37,7 @@ import { depthwiseConvWasm } from "./kernels/depthwise-conv.ts";
 import { depthwiseTapsWasm } from "./kernels/depthwise-taps.ts";
 import { dropoutWasm } from "./kernels/dropout.ts";
 import { elementwiseWasm } from "./kernels/elementwise.ts";
-import { gatherRowsWasm, scatterRowsWasm } from "./kernels/gather.ts";
+import { gatherColumns, gatherRowsWasm, scatterRowsWasm } from "./kernels/gather.ts";
 import { layerNormWasm } from "./kernels/layer-norm.ts";
 import { layerNormGradWasm, layerNormSumsWasm } from "./kernels/layer-norm-grad.ts";
 import { permuteWasm } from "./kernels/permute.ts";
@@ -45,7 +47,9 @@ import { softmaxGradWasm, softmaxWasm } from "./kernels/softmax.ts";
 import { triangleWasm } from "./kernels/triangle.ts";
 import { triangularSolveWasm } from "./kernels/triangular-solve.ts";
 import { foldWasm, unfoldWasm } from "./kernels/unfold.ts";
+import { panelsOf } from "./packed-storage.ts";
 import { layoutForRows, packFrozen, packWeights } from "./product/choose.ts";
+import type { PackedWeights } from "./product/layout.ts";
 import { packedProductWasm, productWasm } from "./product/product.ts";
 import { addressOf } from "./storage.ts";
 
@@ -102,7 +106,12 @@ serve(fold, {
     foldWasm({ kernel, stride, padding, map: out, patches: y }),
 });
 
-serve(gatherRows, { kernel: (out, [table, ids]) => gatherRowsWasm(out, table, ids) });
+serve(gatherRows, {
+  kernel(out, [table, ids]) {
+    const panels = panelsOf(table);
+    return panels ? gatherColumns(out, panels, ids) : gatherRowsWasm(out, table, ids);
+  },
+});
 serve(scatterRows, {
   kernel: (out, [rows, ids], { padding }) => scatterRowsWasm(out, rows, ids, padding),
 });
@@ -125,11 +134,22 @@ serve(dropout, {
 
 // Products.
 
+/** What a product reads in place of its second input, and whether that has columns as rows. */
+function secondOf(
+  b: Block,
+  transB: boolean,
+  packed?: PackedWeights,
+): { b: Block | PackedWeights; transB: boolean } {
+  const weights = packed ?? (transB ? panelsOf(b) : null);
+  return weights ? { b: weights, transB: false } : { b, transB };
+}
+
 serve(matmul, {
   kernel(out, [a, b], transposed) {
     const { batch, M, K, N } = sizes(a, b, transposed);
     const strides = { a: M * K, b: K * N, out: M * N };
-    return productWasm({ out, a, b, M, N, K, batch, strides, transA: transposed.a, transB: transposed.b });
+    const second = secondOf(b, transposed.b);
+    return productWasm({ out, a, M, N, K, batch, strides, transA: transposed.a, ...second });
   },
   pack([a, b], transposed) {
     const { batch, M, K, N } = sizes(a, b, transposed);
@@ -140,15 +160,15 @@ serve(matmul, {
   epilogue(out, [a, b], transposed, { weights, ...after }) {
     const { batch, M, K, N } = sizes(a, b, transposed);
     const strides = { a: M * K, b: K * N, out: M * N };
-    const [transA, transB] = [transposed.a, transposed.b && !weights];
-    return productWasm({ out, a, b: weights ?? b, M, N, K, batch, strides, transA, transB, ...after });
+    const second = secondOf(b, transposed.b, weights);
+    return productWasm({ out, a, M, N, K, batch, strides, transA: transposed.a, ...second, ...after });
   },
 });
 
 serve(linear, {
   kernel(out, [x, weight, bias]) {
     const [N, K] = weight.shape;
-    return productWasm({ out, a: x, b: weight, M: x.size / K, N, K, transB: true, bias });
+    return productWasm({ out, a: x, M: x.size / K, N, K, bias, ...secondOf(weight, true) });
   },
   pack([x, weight]) {
     const [N, K] = weight.shape;
@@ -157,8 +177,16 @@ serve(linear, {
   },
   epilogue(out, [x, weight, bias], _attrs, { weights, ...after }) {
     const [N, K] = weight.shape;
-    const b = weights ?? weight;
-    return productWasm({ out, a: x, b, M: x.size / K, N, K, transB: !weights, bias, ...after });
+    return productWasm({
+      out,
+      a: x,
+      M: x.size / K,
+      N,
+      K,
+      bias,
+      ...secondOf(weight, true, weights),
+      ...after,
+    });
   },
 });
 

@@ -1,7 +1,7 @@
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type CliSchema, parseCli, UsageError } from "../../cli/index.ts";
-import { DEVICE_NAMES } from "../../core/index.ts";
+import { DEVICE_NAMES, WEIGHT_BYTES, type WeightFormat } from "../../core/index.ts";
 import type { SamplingConfig } from "../checkpoint.ts";
 import type { Contacts } from "../libero/mujoco.ts";
 import { maxSteps, PROTOCOLS, type Protocol } from "../libero/protocols.ts";
@@ -82,6 +82,12 @@ const schema = {
       choices: DEVICE_NAMES,
       help: "for --policy nina: what computes; npx tsx core/devices.ts lists what this machine offers",
     },
+    weights: {
+      type: "string",
+      default: "float32",
+      choices: Object.keys(WEIGHT_BYTES) as WeightFormat[],
+      help: "for --policy nina: what the encoder's weights are kept as: bfloat16 takes half the memory, int8 a quarter",
+    },
     "log-prob": { type: "boolean", help: "asks for the log-probability of each plan, for the results" },
     "swap-words": {
       type: "boolean",
@@ -128,6 +134,8 @@ export interface Options {
   readonly sampling: Partial<SamplingConfig>;
   /** The name of what computes. */
   readonly device: string;
+  /** What the encoder's weights are kept as. */
+  readonly weights: WeightFormat;
   /** Whether starts are played with the words of other tasks of their scenes. */
   readonly swapWords: boolean;
   /** Whether the policy is asked for log-probabilities. */
@@ -159,6 +167,8 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
     );
   if (given.policy !== "nina" && given.device !== "cpu")
     throw new UsageError(`only --policy nina takes --device, got ${given.device} for ${given.policy}`);
+  if (given.policy !== "nina" && given.weights !== "float32")
+    throw new UsageError(`only --policy nina takes --weights, got ${given.weights} for ${given.policy}`);
   if (embedded && given.robosuite !== undefined)
     throw new UsageError(`--robosuite needs --libero for suite ${given.suite}, which otherwise is embedded`);
   if (given.frames && given.out === undefined)

@@ -1,3 +1,4 @@
+import type { WeightFormat } from "../../core/index.ts";
 import type { SamplingConfig } from "../checkpoint.ts";
 import type { DeviceInfo } from "../device-info.ts";
 
@@ -72,6 +73,8 @@ export interface RunInfo {
   readonly sampling?: SamplingConfig;
   /** Where the policy computes, if it does. */
   readonly device?: DeviceInfo;
+  /** What the weights of the policy's encoder were kept as, if it has one. */
+  readonly weights?: WeightFormat;
   readonly engine: Engine;
 }
 

@@ -63,7 +63,10 @@ export class Tally {
       ? `, sampling temperature ${sampling.temperature}, ${sampling.actionsPerQuery} actions per query`
       : "";
     lines.push(`pictures of ${cameraSize} x ${cameraSize}${sampled}`);
-    if (run.device) lines.push(`device ${describeDevice(run.device)}`);
+    if (run.device)
+      lines.push(
+        `device ${describeDevice(run.device)}${run.weights ? `, encoder weights in ${run.weights}` : ""}`,
+      );
     if (run.swapWords)
       lines.push(
         "Words are swapped: each start was played with those of another task of its scene. As told: that task's goal",

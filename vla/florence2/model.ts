@@ -1,5 +1,5 @@
 import { concat, type Tensor } from "../../core/index.ts";
-import { buffer, Embedding, gaussian, LayerNorm, Module, parameter } from "../../nn/index.ts";
+import { buffer, Embedding, gaussian, LayerNorm, Module, storedAs, weightParameter } from "../../nn/index.ts";
 import type { FlorenceConfig } from "./config.ts";
 import { TextEncoder } from "./text-encoder.ts";
 import { type Observer, tokens, VisionTower } from "./vision.ts";
@@ -13,7 +13,7 @@ const PAD = 1;
  * decoder and its head are left out.
  */
 export class Florence2 extends Module {
-  image_projection: Tensor; // (D, d), input-major, no bias
+  image_projection: Tensor; // (D, d), input-major, no bias; (d, D) when it is packed
   /** The embedding of the task token `<Flow>`, (1, 1, d). Reference checkpoints lack it: see weights.ts. */
   prompt_embeds: Tensor;
   vision_tower: VisionTower;
@@ -28,7 +28,7 @@ export class Florence2 extends Module {
     const D = config.dim_embed.at(-1) as number;
     const { d_model, max_pos_embeddings } = config;
     this.config = config;
-    this.image_projection = parameter([D, d_model], gaussian(D ** -0.5));
+    this.image_projection = weightParameter([D, d_model], gaussian(D ** -0.5), [1, 0]);
     this.prompt_embeds = buffer([1, 1, d_model], gaussian(0.02));
     this.vision_tower = new VisionTower(config);
     this.image_proj_norm = new LayerNorm(d_model);
@@ -41,7 +41,7 @@ export class Florence2 extends Module {
     };
     this.language_model = {
       model: {
-        shared: new Embedding(config.vocab_size, d_model, { padding: PAD }),
+        shared: new Embedding(config.vocab_size, d_model, { padding: PAD, large: true }),
         encoder: new TextEncoder(config),
       },
     };
@@ -74,8 +74,10 @@ export class Florence2 extends Module {
     const time = this.visual_temporal_embed.pos_idx_to_embed.slice(0, 0, 1); // one frame: time 0
     const x = tokens(map.add(place).add(time)); // (B, N, D)
     const pooled = concat([x.mean([1], true), x], 1); // (B, 1 + N, D)
+    const transposeB = storedAs(this.image_projection) !== undefined;
+    const flat = pooled.reshape([B * pooled.shape[1], D]);
     return this.image_proj_norm
-      .forward(pooled.reshape([B * pooled.shape[1], D]).matmul(this.image_projection))
+      .forward(flat.matmul(this.image_projection, { transposeB }))
       .reshape([B, pooled.shape[1], this.config.d_model]);
   }
 

@@ -1,5 +1,5 @@
 import { concat, type Tensor } from "../../core/index.ts";
-import { Dropout, Embedding, LayerNorm, Linear, Module } from "../../nn/index.ts";
+import { Dropout, Embedding, LayerNorm, Linear, Module, storedAs } from "../../nn/index.ts";
 import type { FlorenceConfig } from "./config.ts";
 import type { Observer } from "./vision.ts";
 
@@ -8,7 +8,7 @@ const FIRST_POSITION = 2;
 
 /**
  * Multi-head self-attention with four separate projections, as BART stores them: (B, S, d) → same. Three of them run as
- * one product.
+ * one product where their weights can be joined, which packed ones cannot.
  */
 class SelfAttention extends Module {
   k_proj: Linear;
@@ -30,6 +30,11 @@ class SelfAttention extends Module {
 
   forward(x: Tensor): Tensor {
     const projections = [this.q_proj, this.k_proj, this.v_proj];
+    const dropout = this.dropout.active ?? undefined;
+    if (storedAs(this.q_proj.weight)) {
+      const [q, k, v] = projections.map((part) => part.forward(x));
+      return this.out_proj.forward(q.attention(k, v, { heads: this.heads, width: x.shape[2], dropout }));
+    }
     const weight = concat(
       projections.map((part) => part.weight),
       0,
@@ -41,7 +46,6 @@ class SelfAttention extends Module {
     const packed = x.linear(weight, bias); // (B, S, 3 d)
     const d = x.shape[2];
     const options = { heads: this.heads, width: d, keysAt: d, valuesAt: 2 * d };
-    const dropout = this.dropout.active ?? undefined;
     return this.out_proj.forward(packed.attention(packed, packed, { ...options, dropout }));
   }
 }

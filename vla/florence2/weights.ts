@@ -1,3 +1,5 @@
+import type { WeightFormat } from "../../core/index.ts";
+import { forInference } from "../../nn/index.ts";
 import type { FlorenceConfig } from "./config.ts";
 import { Florence2 } from "./model.ts";
 import { encoderTensors, TABLE, type Weights } from "./names.ts";
@@ -5,10 +7,18 @@ import { encoderTensors, TABLE, type Weights } from "./names.ts";
 /**
  * Builds an encoder and fills it from a checkpoint in any of the spellings that `encoderTensors` knows, under `prefix`.
  * The numbers of token rows and positions come from the file.
+ *
+ * @param format what weights are packed as, for inference alone; null for an encoder that can be trained
  */
-export function loadFlorence2(config: FlorenceConfig, weights: Weights, prefix = ""): Florence2 {
+export function loadFlorence2(
+  config: FlorenceConfig,
+  weights: Weights,
+  prefix = "",
+  format: WeightFormat | null = null,
+): Florence2 {
   const own = encoderTensors(weights, prefix);
-  return new Florence2(sizedBy(own, config)).load(own);
+  const build = (): Florence2 => new Florence2(sizedBy(own, config));
+  return (format === null ? build() : forInference(format, build)).load(own);
 }
 
 /** The configuration with the token rows and positions that the tensors have. */

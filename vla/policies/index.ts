@@ -1,5 +1,5 @@
 import { UsageError } from "../../cli/index.ts";
-import type { Device } from "../../core/index.ts";
+import type { Device, WeightFormat } from "../../core/index.ts";
 import type { SamplingConfig } from "../checkpoint.ts";
 import { replayPolicy } from "./replay.ts";
 import type { PolicySource } from "./source.ts";
@@ -14,12 +14,14 @@ export interface PolicyFiles {
   readonly sampling: Partial<SamplingConfig>;
   /** What computes, for a policy that does; cpu unless given. */
   readonly device?: Device;
+  /** What its encoder's weights are kept as, where it has one; float32 unless given. */
+  readonly weights?: WeightFormat;
 }
 
 /** Every kind of policy a run can be asked for. Each loads its code when asked for: `zero` starts no tensor. */
 const kinds = {
-  nina: async ({ checkpoint, sampling, device }: PolicyFiles) =>
-    (await import("./nina.ts")).ninaPolicy(checkpoint, sampling, device),
+  nina: async ({ checkpoint, sampling, device, weights }: PolicyFiles) =>
+    (await import("./nina.ts")).ninaPolicy(checkpoint, sampling, device, weights),
   zero: () => zeroPolicy(),
   replay({ file }: PolicyFiles) {
     if (file === undefined)

@@ -9,6 +9,7 @@ import {
   Tensor,
   tidy,
   unscoped,
+  type WeightFormat,
 } from "../../core/index.ts";
 import { type Checkpoint, loadCheckpoint, type SamplingConfig } from "../checkpoint.ts";
 import type { Decoder } from "../decoder.ts";
@@ -23,13 +24,15 @@ import type { PolicySource } from "./source.ts";
  *
  * @param overrides what is not to be sampled as the checkpoint says
  * @param device what computes
+ * @param weights what the encoder's weights are kept as
  */
 export function ninaPolicy(
   dir: string,
   overrides: Partial<SamplingConfig> = {},
   device: Device = cpu,
+  weights: WeightFormat = "float32",
 ): PolicySource {
-  const checkpoint = loadCheckpoint(dir);
+  const checkpoint = loadCheckpoint(dir, weights);
   checkpoint.florence.to(device);
   checkpoint.decoder.to(device);
   const { decoder, perception, untrained } = checkpoint.config;

@@ -1,4 +1,5 @@
 import type { Block, Ready } from "../../device.ts";
+import type { PackedWeights } from "../product/layout.ts";
 import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { copyRowsWasm, inTurn } from "./copy-rows.ts";
@@ -12,6 +13,15 @@ export function gatherRowsWasm(out: Block, table: Block, ids: Block): Ready | nu
   if (out.size === 0 || table.dtype !== "float32") return null;
   const args = [addressOf(out), addressOf(table), addressOf(ids), table.shape[1]];
   return wasmCall(kernel("gather rows", 4, gatherCode), args, ids.size, out.size * 0.0005);
+}
+
+/** The same of a table that is kept as the columns of panels, row by row read back. */
+export function gatherColumns(out: Block, table: PackedWeights, ids: Block): Ready {
+  return () => {
+    ids.data.forEach((id, i) => {
+      table.getColumn(0, id, out.data as Float32Array, i * table.K);
+    });
+  };
 }
 
 function gatherCode({ f, args, tileBegin, tileEnd }: KernelCode): void {

@@ -40,17 +40,19 @@ export const forManyRows = (tile: Tile): Layout & { readonly tile: Tile } => ({
 
 const upTo = (multiple: number, x: number): number => Math.ceil(x / multiple) * multiple;
 
-/** Where the number of step k and column j lies in a panel of `width` columns. */
-const PLACES: Readonly<Record<WeightFormat, (width: number, k: number, j: number) => number>> = {
-  /** [k][column] */
-  float32: (width, k, j) => k * width + j,
-  /**
-   * [k][column], neighbouring vectors interleaved: a 32-bit lane holds a number of the first in its lower half and one of
-   * the second in its upper half, so that a shift and a mask widen them.
-   */
-  bfloat16: (width, k, j) => k * width + (j & ~7) + 2 * (j & 3) + ((j >> 2) & 1),
-  /** [k / 2][column][k mod 2]: what the integer product of pairs reads. */
-  int8: (width, k, j) => (k >> 1) * 2 * width + 2 * j + (k & 1),
+/**
+ * Where column j of a panel begins, in numbers; the next ones are one or, for int8, two panel widths apart.
+ * A panel lies in memory as
+ *
+ *     float32     [k][column]
+ *     bfloat16    [k][column], neighbouring vectors interleaved: a 32-bit lane holds a number of the first in its lower half
+ *                 and one of the second in its upper half, so that a shift and a mask widen them
+ *     int8        [k / 2][column][k mod 2]: what the integer product of pairs reads
+ */
+const COLUMN_STARTS: Readonly<Record<WeightFormat, (j: number) => number>> = {
+  float32: (j) => j,
+  bfloat16: (j) => (j & ~7) + 2 * (j & 3) + ((j >> 2) & 1),
+  int8: (j) => 2 * j,
 };
 
 /**
@@ -105,37 +107,66 @@ export class PackedWeights extends HeapBlock {
 
   /** Stores column n of matrix g: K numbers, rounded to the format. */
   setColumn(g: number, n: number, { numbers, scale }: Kept): void {
-    const { K } = this;
-    const place = this.#places(g, n);
-    switch (this.layout.format) {
+    const { format } = this.layout;
+    const { start, step } = this.#column(g, n);
+    switch (format) {
       case "float32": {
         const to = new Float32Array(memory.buffer, this.address);
-        for (let k = 0; k < K; k++) to[place(k)] = numbers[k];
+        for (let k = 0, at = start; k < numbers.length; k++, at += step) to[at] = numbers[k];
         break;
       }
       case "bfloat16": {
         const to = new Uint16Array(memory.buffer, this.address);
-        const bits = new Uint32Array(Float32Array.from(numbers).buffer);
-        for (let k = 0; k < K; k++) to[place(k)] = bits[k] >>> 16;
+        const bits = new Uint32Array(new Float32Array(numbers).buffer);
+        for (let k = 0, at = start; k < bits.length; k++, at += step) to[at] = bits[k] >>> 16;
         break;
       }
       case "int8": {
         const to = new Int8Array(memory.buffer, this.address);
-        for (let k = 0; k < K; k++) to[place(k)] = numbers[k];
-        const at = this.scales + 4 * (g * this.columns + n);
-        new Float32Array(memory.buffer, at, 1)[0] = scale;
+        for (let k = 0, at = start; k < numbers.length; k += 2, at += step) {
+          to[at] = numbers[k];
+          if (k + 1 < numbers.length) to[at + 1] = numbers[k + 1];
+        }
+        this.#columnScales()[g * this.columns + n] = scale;
       }
     }
   }
 
-  /** Index of the number in row k of column n, among the numbers of the format. */
-  #places(g: number, n: number): (k: number) => number {
+  /** Reads column n of matrix g back into K numbers of `to`, from number `at` on: exactly what products multiply with. */
+  getColumn(g: number, n: number, to: Float32Array, at: number): void {
+    const { K } = this;
+    const { start, step } = this.#column(g, n);
+    switch (this.layout.format) {
+      case "float32": {
+        const from = new Float32Array(memory.buffer, this.address);
+        for (let k = 0, place = start; k < K; k++, place += step) to[at + k] = from[place];
+        break;
+      }
+      case "bfloat16": {
+        const from = new Uint16Array(memory.buffer, this.address);
+        const bits = new Uint32Array(to.buffer, to.byteOffset);
+        for (let k = 0, place = start; k < K; k++, place += step) bits[at + k] = from[place] << 16;
+        break;
+      }
+      case "int8": {
+        const from = new Int8Array(memory.buffer, this.address);
+        const scale = this.#columnScales()[g * this.columns + n];
+        for (let k = 0; k < K; k++) to[at + k] = from[start + (k >> 1) * step + (k & 1)] * scale;
+      }
+    }
+  }
+
+  #columnScales(): Float32Array {
+    return new Float32Array(memory.buffer, this.scales, this.groups * this.columns);
+  }
+
+  /** Where the first number of a column lies, and how far the next one is (the next pair, for int8), in numbers. */
+  #column(g: number, n: number): { start: number; step: number } {
     const { format, width } = this.layout;
     const depth = format === "int8" ? 2 * this.steps : this.steps;
     const j = n % width;
-    const start = (g * this.columns + n - j) * depth;
     const own = Math.min(width, this.columns - (n - j));
-    const place = PLACES[format];
-    return (k) => start + place(own, k, j);
+    const start = (g * this.columns + n - j) * depth + COLUMN_STARTS[format](j);
+    return { start, step: format === "int8" ? 2 * own : own };
   }
 }
