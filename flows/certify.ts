@@ -6,7 +6,7 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type CliSchema, parseCli, runMain, UsageError } from "../cli/index.ts";
-import { lazily, openSafetensors, openTorch, stateDict } from "../core/index.ts";
+import { openTensors } from "../core/index.ts";
 import { type Certificate, certify, type LawReport } from "./certificate.ts";
 import { planFromModule, type Tensors } from "./flow-module.ts";
 import { flowFromNames } from "./from-names.ts";
@@ -59,13 +59,14 @@ await runMain(async () => {
     throw new UsageError("--prefix: expected a CHECKPOINT with such names, got none");
   if (args.weights !== undefined && !isTorch(path))
     throw new UsageError(`--weights: expected a PyTorch checkpoint, got ${path ?? "none"}`);
-  using checkpoint = path === undefined ? undefined : openCheckpoint(path, args.weights ?? "model");
+  using checkpoint = path === undefined ? undefined : openTensors(path);
+  const tensors = args.weights === "ema" ? checkpoint?.averages() : checkpoint?.tensors;
   const plan =
     args.flow === undefined
-      ? flowFromNames(checkpoint?.tensors as Tensors, args.prefix)
-      : await planFromModule(args.flow, checkpoint?.tensors, path);
+      ? flowFromNames(tensors as Tensors, args.prefix)
+      : await planFromModule(args.flow, tensors, path);
   const certificate = certify(plan.make, {
-    state: checkpoint?.tensors,
+    state: tensors,
     prefix: args.prefix ?? plan.prefix,
     condition: plan.condition,
     seed: args.seed,
@@ -82,21 +83,6 @@ function fileIn(path: string): string {
 
 function isTorch(path = ""): boolean {
   return /\.(ckpt|pt|pth|bin)$/.test(path);
-}
-
-function openCheckpoint(path: string, weights: "model" | "ema"): Disposable & { readonly tensors: Tensors } {
-  if (!isTorch(path)) {
-    const file = openSafetensors(path);
-    return { tensors: lazily(file), [Symbol.dispose]: () => file[Symbol.dispose]() };
-  }
-  const file = openTorch(path, "checkpoint");
-  const tensors = new Map(
-    [...stateDict(file, { weights }, path)].map(([name, ref]) => [
-      name,
-      { dtype: ref.dtype, shape: ref.shape, read: () => file.read(ref).data },
-    ]),
-  );
-  return { tensors, [Symbol.dispose]: () => file[Symbol.dispose]() };
 }
 
 /** The certificate for a reader: laws, what is broken, layers by kind, then the worst input. */

@@ -1,20 +1,17 @@
 /** Converts checkpoints to safetensors: `npx tsx vla/convert.ts --help`. */
 import { type CliSchema, parseCli, runMain, UsageError } from "../cli/index.ts";
 import {
-  bf16ToF32,
   countElements,
   type DTypeName,
-  f16ToF32,
   f32ToBf16,
   f32ToF16,
-  type HostTensor,
+  fromPieces,
   itemSize,
   type LazyTensor,
-  openSafetensors,
-  openTorch,
+  openTensors,
+  piecesOf,
   printable,
-  stateDict,
-  type TypedArray,
+  TENSOR_FILES,
   toFloat32,
   writeSafetensorsInTurns,
 } from "../core/index.ts";
@@ -44,13 +41,6 @@ const SCHEMA = {
   },
 } as const satisfies CliSchema;
 
-/** A file of named tensors, whatever its format. */
-interface Weights extends Disposable {
-  readonly tensors: ReadonlyMap<string, LazyTensor>;
-  /** The checkpoint has running averages as well. */
-  readonly hasEma: boolean;
-}
-
 type Target = keyof typeof TARGETS;
 const TARGETS = { f32: "F32", bf16: "BF16", f16: "F16" } as const satisfies Record<string, DTypeName>;
 /** Largest number and smallest with all its digits. */
@@ -71,10 +61,15 @@ await runMain(async () => {
   if (output?.endsWith(".safetensors") === false)
     throw new UsageError(`expected OUT.safetensors, got ${output}`);
 
-  using weights = openWeights(input, args.weights);
+  if (!/\.(pt|pth|ckpt|bin|safetensors|index\.json)$/.test(input))
+    throw new UsageError(`expected ${TENSOR_FILES}, got ${input}`);
+  if (args.weights === "ema" && /\.(safetensors|index\.json)$/.test(input))
+    throw new UsageError("--weights ema: safetensors files hold one set of weights");
+  using file = openTensors(input);
+  const tensors = args.weights === "ema" ? file.averages() : file.tensors;
   if (output === undefined) {
-    printList(weights);
-  } else if (weights.hasEma && args.weights === undefined) {
+    printList(tensors, file.hasAverages);
+  } else if (file.hasAverages && args.weights === undefined) {
     throw new UsageError(
       `${input} has trained weights and their running averages: choose --weights model or ema`,
     );
@@ -83,62 +78,20 @@ await runMain(async () => {
     process.once("SIGINT", () => process.exit(130));
     process.once("SIGTERM", () => process.exit(143));
     const losses: Loss[] = [];
-    const tensors = convertFloats(weights.tensors, args.dtype, losses);
-    await writeSafetensorsInTurns(output, withProgress(tensors), { format: "pt" });
+    const converted = convertFloats(tensors, args.dtype, losses);
+    await writeSafetensorsInTurns(output, withProgress(converted), { format: "pt" });
     if (args.dtype !== undefined) warnOf(losses, args.dtype);
   }
 });
-
-function openWeights(path: string, which: "model" | "ema" | undefined): Weights {
-  if (/\.(safetensors|index\.json)$/.test(path)) {
-    if (which === "ema") throw new UsageError("--weights ema: safetensors files hold one set of weights");
-    const file = openSafetensors(path);
-    const tensors = lazyMap(file.tensors, (_, name) => file.read(name));
-    return { tensors, hasEma: false, [Symbol.dispose]: () => file[Symbol.dispose]() };
-  }
-  if (!/\.(pt|pth|ckpt|bin)$/.test(path)) {
-    throw new UsageError(`expected a .pt, .pth, .ckpt, .bin, .safetensors or .index.json file, got ${path}`);
-  }
-  // Lightning keeps hyper-parameters and callbacks beside the weights: their classes are walked over, never built.
-  const file = openTorch(path, "checkpoint");
-  try {
-    const tensors = lazyMap(stateDict(file, { weights: which ?? "model" }, path), (ref) => {
-      const tensor = file.read(ref);
-      file.verify(ref); // no more reading, unless it is a part of a large storage
-      return tensor;
-    });
-    return { tensors, hasEma: hasEma(file.root), [Symbol.dispose]: () => file[Symbol.dispose]() };
-  } catch (error) {
-    file[Symbol.dispose]();
-    throw error;
-  }
-}
-
-function hasEma(root: unknown): boolean {
-  const callbacks: unknown = root instanceof Map ? root.get("callbacks") : undefined;
-  return callbacks instanceof Map && callbacks.has("EMA");
-}
-
-function lazyMap<T extends { dtype: DTypeName; shape: readonly number[] }>(
-  tensors: ReadonlyMap<string, T>,
-  read: (tensor: T, name: string) => HostTensor,
-): Map<string, LazyTensor> {
-  return new Map(
-    [...tensors].map(([name, tensor]) => {
-      const { dtype, shape } = tensor;
-      return [name, { dtype, shape, read: () => read(tensor, name).data }];
-    }),
-  );
-}
 
 /** What narrowing did to a tensor beyond rounding: how many finite numbers became infinite, how many are too small. */
 interface Loss {
   readonly name: string;
   readonly count: number;
-  readonly infinite: number;
+  infinite: number;
   /** Below the type's normal range, with digits lost; `zero` of them all digits. */
-  readonly small: number;
-  readonly zero: number;
+  small: number;
+  zero: number;
 }
 
 /**
@@ -152,36 +105,32 @@ function convertFloats(
 ): Map<string, LazyTensor> {
   const convert = (name: string, tensor: LazyTensor): LazyTensor => {
     if (to === undefined || TARGETS[to] === tensor.dtype || !FLOATS.includes(tensor.dtype)) return tensor;
-    // By way of float32, as PyTorch converts too: float64 to a 16-bit type rounds twice.
-    const read = (): TypedArray => {
-      const stored = tensor.read();
-      const values = toFloat32(name, { ...tensor, data: stored });
-      const exact = stored instanceof Float64Array ? stored : values;
-      if (to === "f32") {
-        losses.push(countLoss(name, exact, values, to));
-        return values;
+    return fromPieces(TARGETS[to], tensor.shape, function* (unit) {
+      const loss = { name, count: countElements(tensor.shape) as number, infinite: 0, small: 0, zero: 0 };
+      losses.push(loss);
+      for (const data of piecesOf(tensor, unit)) {
+        // By way of float32, as PyTorch converts too: float64 to a 16-bit type rounds twice.
+        const values = toFloat32(name, { ...tensor, data });
+        const exact = data instanceof Float64Array ? data : values;
+        const converted = to === "f32" ? values : to === "bf16" ? f32ToBf16(values) : f32ToF16(values);
+        addLoss(loss, exact, toFloat32(name, { dtype: TARGETS[to], shape: [], data: converted }), to);
+        yield converted;
       }
-      const bits = to === "bf16" ? f32ToBf16(values) : f32ToF16(values);
-      losses.push(countLoss(name, exact, to === "bf16" ? bf16ToF32(bits) : f16ToF32(bits), to));
-      return bits;
-    };
-    return { dtype: TARGETS[to], shape: tensor.shape, read };
+    });
   };
   return new Map([...tensors].map(([name, tensor]) => [name, convert(name, tensor)]));
 }
 
-function countLoss(name: string, exact: Float32Array | Float64Array, narrow: Float32Array, to: Target): Loss {
+function addLoss(loss: Loss, exact: Float32Array | Float64Array, narrow: Float32Array, to: Target): void {
   const [most, least] = RANGES[to];
-  let [infinite, small, zero] = [0, 0, 0];
   for (let i = 0; i < exact.length; i++) {
     const after = Math.abs(narrow[i]);
-    if (after > most && Number.isFinite(exact[i])) infinite++;
+    if (after > most && Number.isFinite(exact[i])) loss.infinite++;
     if (after < least && narrow[i] !== exact[i]) {
-      small++;
-      if (after === 0) zero++;
+      loss.small++;
+      if (after === 0) loss.zero++;
     }
   }
-  return { name, count: exact.length, infinite, small, zero };
 }
 
 /** Names each tensor that is infinite now; tells of small numbers in sum, since most checkpoints have some. */
@@ -218,22 +167,20 @@ function withProgress(tensors: ReadonlyMap<string, LazyTensor>): ReadonlyMap<str
       `\r\x1b[K${done}/${tensors.size} ${printable(name)}${done === tensors.size ? "\n" : ""}`,
     );
   };
-  const wrap = (name: string, tensor: LazyTensor): LazyTensor => ({
-    ...tensor,
-    read() {
+  const wrap = (name: string, tensor: LazyTensor): LazyTensor =>
+    fromPieces(tensor.dtype, tensor.shape, (unit) => {
       announce(name);
-      return tensor.read();
-    },
-  });
+      return piecesOf(tensor, unit);
+    });
   return new Map([...tensors].map(([name, tensor]) => [name, wrap(name, tensor)]));
 }
 
-function printList({ tensors, hasEma }: Weights): void {
+function printList(tensors: ReadonlyMap<string, LazyTensor>, hasAverages: boolean): void {
   let bytes = 0;
   for (const [name, { dtype, shape }] of tensors) {
     bytes += countElements(shape)! * itemSize(dtype);
     process.stdout.write(`${printable(name)}\t${dtype}\t[${shape.join(", ")}]\n`);
   }
-  const averages = hasEma ? ", and as many running averages (--weights ema)" : "";
+  const averages = hasAverages ? ", and as many running averages (--weights ema)" : "";
   process.stdout.write(`${tensors.size} tensors, ${bytes} bytes${averages}\n`);
 }

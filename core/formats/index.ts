@@ -3,7 +3,7 @@ export { type ByteSource, bytesSource, openFile } from "./byte-source.ts";
 export { countElements, type DTypeName, type HostTensor, itemSize, type TypedArray } from "./dtype.ts";
 export { FormatError } from "./format-error.ts";
 export { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16, toFloat32 } from "./half.ts";
-export { floatPieces, type LazyTensor, piecesOf, SCALES, withScales } from "./lazy-tensor.ts";
+export { floatPieces, fromPieces, type LazyTensor, piecesOf, SCALES, withScales } from "./lazy-tensor.ts";
 export { makeFolder } from "./make-folder.ts";
 export { NumpyArray } from "./numpy-pickle.ts";
 export { OrderedDict, Stub } from "./pickle.ts";
@@ -17,4 +17,5 @@ export {
   writeSafetensors,
   writeSafetensorsInTurns,
 } from "./safetensors.ts";
+export { openTensors, TENSOR_FILES, type TensorFile } from "./tensor-file.ts";
 export { openTorch, readNumpy, stateDict, TensorRef, type TorchFile } from "./torch.ts";

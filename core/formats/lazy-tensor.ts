@@ -1,5 +1,13 @@
-import { type ByteSource, readBlocks } from "./byte-source.ts";
-import { type DTypeName, type HostTensor, itemSize, type TypedArray, viewAs } from "./dtype.ts";
+import { allocateBytes, type ByteSource, readBlocks } from "./byte-source.ts";
+import {
+  bytesOf,
+  countElements,
+  type DTypeName,
+  type HostTensor,
+  itemSize,
+  type TypedArray,
+  viewAs,
+} from "./dtype.ts";
 import { FormatError } from "./format-error.ts";
 import { toFloat32 } from "./half.ts";
 
@@ -28,6 +36,24 @@ const PIECE = 2 ** 20;
 export function piecesOf(tensor: HostTensor | LazyTensor, unit = 1): Iterable<TypedArray> {
   if ("data" in tensor) return [tensor.data];
   return tensor.pieces?.(unit) ?? [tensor.read()];
+}
+
+/** A tensor of which there are only pieces, as `piecesOf` gives them. */
+export function fromPieces(
+  dtype: DTypeName,
+  shape: readonly number[],
+  pieces: (unit: number) => Iterable<TypedArray>,
+): LazyTensor {
+  const read = (): TypedArray => {
+    const bytes = allocateBytes("a tensor", (countElements(shape) as number) * itemSize(dtype));
+    let at = 0;
+    for (const piece of pieces(1)) {
+      bytes.set(bytesOf(piece), at);
+      at += piece.byteLength;
+    }
+    return viewAs(dtype, bytes.buffer);
+  };
+  return { dtype, shape, read, pieces };
 }
 
 /** The same as float32, whatever floats they are, or what I8 numbers with scales stand for. `name` is for errors. */

@@ -1,4 +1,3 @@
-import { basename, dirname, join } from "node:path";
 import { writeFileAtomic, writeFileInTurns } from "./atomic-write.ts";
 import { type ByteSource, openFile } from "./byte-source.ts";
 import {
@@ -16,7 +15,6 @@ import {
 } from "./dtype.ts";
 import { FormatError } from "./format-error.ts";
 import { type LazyTensor, piecesOf, readPieces } from "./lazy-tensor.ts";
-import { readWhole } from "./regular-file.ts";
 import { type Json, parseStrictJson } from "./strict-json.ts";
 
 /** Where a tensor lies; offsets are bytes from the start of the file. */
@@ -27,7 +25,7 @@ export interface TensorInfo {
   readonly end: number;
 }
 
-/** An open safetensors file, or several under one index: the header in memory, the tensors on disk. */
+/** An open safetensors file: the header in memory, the tensors on disk. */
 export interface SafetensorsFile extends Disposable {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly metadata: ReadonlyMap<string, string>;
@@ -38,16 +36,14 @@ export interface SafetensorsFile extends Disposable {
 }
 
 /**
- * Opens a safetensors file (https://github.com/huggingface/safetensors: u64 header length, JSON header, data), or the
- * shards behind an `index.json`. The header is checked in full before anything is read: known element types, shapes
+ * Opens a safetensors file (https://github.com/huggingface/safetensors: u64 header length, JSON header, data). The header is checked in full before anything is read: known element types, shapes
  * that match their ranges, ranges that tile the data exactly, no name twice. Throws FormatError.
  */
 export function openSafetensors(from: string | ByteSource): SafetensorsFile {
-  if (typeof from !== "string") return openOne(from);
-  return from.endsWith(".index.json") ? openSharded(from) : openOne(openFile(from));
+  return openOne(typeof from === "string" ? openFile(from) : from);
 }
 
-/** All tensors of a file, or of the shards behind an `index.json`. */
+/** All tensors of a file. */
 export function readSafetensors(from: string | ByteSource): Map<string, HostTensor> {
   using file = openSafetensors(from);
   return new Map([...file.tensors.keys()].map((name) => [name, file.read(name)]));
@@ -235,49 +231,6 @@ function readMetadata(who: string, entry: Json | undefined): Map<string, string>
     throw new FormatError(`${who}, ${METADATA}`, "strings by name", show(entry));
   }
   return entry as Map<string, string>;
-}
-
-/** `weight_map` names the file of each tensor; files lie beside the index and must hold what it says. */
-function openSharded(path: string): SafetensorsFile {
-  const index = parseStrictJson(path, decodeUtf8(path, readWhole(path, MAX_HEADER)));
-  const map = index instanceof Map ? index.get("weight_map") : undefined;
-  if (!(map instanceof Map)) throw new FormatError(path, "a weight_map", show(map));
-
-  const shards = new Map<string, SafetensorsFile>();
-  const close = () => {
-    for (const shard of shards.values()) shard[Symbol.dispose]();
-  };
-  try {
-    const tensors = new Map<string, TensorInfo>();
-    const home = new Map<string, SafetensorsFile>();
-    for (const [name, file] of map) {
-      if (typeof file !== "string" || file !== basename(file)) {
-        throw new FormatError(`${path}, ${name}`, "a file beside the index", show(file));
-      }
-      const shard = shards.get(file) ?? openOne(openFile(join(dirname(path), file)));
-      shards.set(file, shard);
-      const info = shard.tensors.get(name);
-      if (info === undefined)
-        throw new FormatError(`${path}, ${name}`, `a tensor in ${file}`, "none of that name");
-      tensors.set(name, info);
-      home.set(name, shard);
-    }
-    const homeOf = (name: string): SafetensorsFile => {
-      const shard = home.get(name);
-      if (shard === undefined) throw new FormatError(path, `a tensor ${name}`, "none of that name");
-      return shard;
-    };
-    return {
-      tensors,
-      metadata: new Map(),
-      read: (name) => homeOf(name).read(name),
-      pieces: (name, unit) => homeOf(name).pieces(name, unit),
-      [Symbol.dispose]: close,
-    };
-  } catch (error) {
-    close();
-    throw error;
-  }
 }
 
 function decodeUtf8(who: string, bytes: Uint8Array): string {

@@ -167,7 +167,7 @@ describe("refusals are one line on stderr", () => {
   test.each<[string, string[], number, RegExp]>([
     ["no output", [bare], 2, /^UsageError: missing OUT.safetensors/],
     ["another kind of output", [bare, "out.pt"], 2, /^UsageError: expected OUT.safetensors, got out.pt/],
-    ["another kind of input", ["in.txt", out], 2, /^UsageError: expected a .pt, /],
+    ["another kind of input", ["in.txt", out], 2, /^UsageError: expected .safetensors, .bin, /],
     ["two sets of weights and no choice", [both, out], 2, /^UsageError: .*choose --weights model or ema/],
     ["averages that are not there", [bare, out, "--weights", "ema"], 1, /^FormatError: .*ema_weights/],
     ["a broken file", [broken, out], 1, /^FormatError: .*a ZIP archive/],

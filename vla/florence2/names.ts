@@ -14,7 +14,7 @@ const TABLE_NAMES = [
 export const TABLE = TABLE_NAMES[0];
 export const PROMPT = "prompt_embeds";
 /** The task token's id under Florence-2's own tokenizer, and its row in the table of a policy trained with it. */
-const FLOW = 51_289;
+const FLOW_ROW = 51_289;
 
 /**
  * The encoder's tensors of a checkpoint under the names of the original remote code, which are those of `Florence2`. The
@@ -24,12 +24,12 @@ const FLOW = 51_289;
  * The task token is `prompt_embeds` if stored, else row `flow` of the token table, else the mean of the table, around
  * which the reference draws it.
  */
-export function encoderTensors(
-  weights: Weights,
+export function encoderTensors<T extends HostTensor | LazyTensor>(
+  weights: ReadonlyMap<string, T>,
   prefix = "",
-  flow = FLOW,
-): Map<string, HostTensor | LazyTensor> {
-  const own = new Map<string, HostTensor | LazyTensor>();
+  flow = FLOW_ROW,
+): Map<string, T | LazyTensor> {
+  const own = new Map<string, T | LazyTensor>();
   for (const [name, tensor] of weights) {
     if (!name.startsWith(prefix)) continue;
     const [renamed, transposed] = originalName(name.slice(prefix.length));

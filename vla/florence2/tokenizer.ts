@@ -33,10 +33,10 @@ export interface TokenBatch {
 export const MAX_LENGTH = 77;
 
 /** Bytes of a `tokenizer.json`; BART's has 1.4 million. */
-const MAX_FILE = 2 ** 24;
+export const MAX_FILE = 2 ** 24;
 
 /** The token whose embedding FLOWER puts between image and text; never part of a text. */
-const FLOW = "<Flow>";
+export const FLOW = "<Flow>";
 
 /** The tokens Florence-2's processor adds to BART's, in order; the misspelling is theirs. Published: 1000 locations. */
 export function florenceTokens(locations: number): string[] {

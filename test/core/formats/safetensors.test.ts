@@ -7,7 +7,6 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
-  writeFileSync,
   writeSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -418,45 +417,6 @@ describe("damage", () => {
       }
     },
   );
-});
-
-describe("shards behind an index", () => {
-  const index = join(folder, "model.safetensors.index.json");
-  const scalar = (value: number): HostTensor => ({ dtype: "F32", shape: [], data: Float32Array.of(value) });
-  writeSafetensors(
-    join(folder, "one.safetensors"),
-    new Map([
-      ["a", scalar(1)],
-      ["b", scalar(2)],
-    ]),
-  );
-  writeSafetensors(join(folder, "two.safetensors"), new Map([["c", scalar(3)]]));
-  const writeIndex = (weight_map: unknown) =>
-    writeFileSync(index, JSON.stringify({ metadata: {}, weight_map }));
-
-  test("read as one file", () => {
-    writeIndex({ c: "two.safetensors", a: "one.safetensors", b: "one.safetensors" });
-    const all = readSafetensors(index);
-    expect([...all].map(([key, { data }]) => [key, data[0]])).toEqual([
-      ["c", 3],
-      ["a", 1],
-      ["b", 2],
-    ]);
-    using opened = openSafetensors(index);
-    expect(() => opened.read("d")).toThrow(/a tensor d, found none/);
-  });
-
-  test.each<[string, unknown, RegExp]>([
-    ["no map", [], /a weight_map/],
-    ["a tensor its file lacks", { a: "two.safetensors" }, /a tensor in two.safetensors, found none/],
-    ["a file elsewhere", { a: "../one.safetensors" }, /a file beside the index/],
-    ["an absolute path", { a: "/etc/passwd" }, /a file beside the index/],
-    ["a file as a number", { a: 1 }, /a file beside the index/],
-    ["a file that is not there", { a: "three.safetensors" }, /a file that can be read, found none/],
-  ])("%s is refused", (_, map, message) => {
-    writeIndex(map);
-    expect(() => openSafetensors(index)).toThrow(message);
-  });
 });
 
 const goldens = process.env.NINA_GOLDENS;

@@ -1,0 +1,99 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import {
+  FormatError,
+  floatPieces,
+  fromPieces,
+  type LazyTensor,
+  openTensors,
+  readText,
+  withScales,
+} from "../../core/index.ts";
+import { outline } from "../../nn/index.ts";
+import { checkFlorenceConfig, type FlorenceConfig } from "./config.ts";
+import { parsePublishedConfig, readConfigFile } from "./config-file.ts";
+import { Florence2 } from "./model.ts";
+import { encoderTensors, PROMPT, TABLE } from "./names.ts";
+import { FLOW, loadTokenizer, MAX_FILE, type Tokenizer, type TokenizerJson } from "./tokenizer.ts";
+import { sizedBy } from "./weights.ts";
+
+/** An encoder in a folder, open: what it is in memory, its weights on disk. */
+export interface PublishedEncoder extends Disposable {
+  readonly folder: string;
+  readonly config: FlorenceConfig;
+  /** All tensors of a `Florence2` under its names, each read when asked for. */
+  readonly tensors: ReadonlyMap<string, LazyTensor>;
+  readonly tokenizer: Tokenizer;
+  /** The file that the tokenizer was read from. */
+  readonly vocabulary: TokenizerJson;
+}
+
+/** Where weights are looked for, in this order. */
+const WEIGHTS = ["model.safetensors", "pytorch_model.bin"].flatMap((file) => [file, `${file}.index.json`]);
+/** The encoder's names in a checkpoint of ours. */
+const OURS = "vlm.";
+
+/**
+ * Opens a folder with a Florence-2 encoder in it, whoever wrote it: `microsoft/Florence-2-base` or `-large` as downloaded, in
+ * any revision; one that `transformers` saved; what `vla/florence2/export.ts` wrote; or a checkpoint of ours, whose decoder
+ * is left alone. Nothing is read but names and shapes, which are checked: one error lists all tensors that are missing,
+ * misshapen or left over.
+ */
+export function openFlorence2(folder: string): PublishedEncoder {
+  const weights = WEIGHTS.map((name) => join(folder, name)).find((path) => existsSync(path));
+  const lacks = ["config.json", "tokenizer.json"].filter((name) => !existsSync(join(folder, name)));
+  if (weights === undefined) lacks.push(WEIGHTS.join(" or "));
+  if (weights === undefined || lacks.length > 0) {
+    const wanted = `config.json, tokenizer.json and weights of Florence-2`;
+    throw new FormatError(
+      folder,
+      wanted,
+      existsSync(folder) ? `no ${lacks.join(", no ")}` : "no such folder",
+    );
+  }
+  const { config, prefix } = readConfig(join(folder, "config.json"));
+  const vocabulary = join(folder, "tokenizer.json");
+  const tokenizer = loadTokenizer(vocabulary);
+  const file = openTensors(weights);
+  try {
+    const tensors = encoderTensors(withScales(file.tensors, weights), prefix, tokenizer.idOf(FLOW));
+    addFlowRow(tensors, tokenizer);
+    const sized = sizedBy(tensors, config);
+    outline(() => new Florence2(sized)).checkFit(tensors);
+    return {
+      ...{ folder, tensors, tokenizer, config: sized },
+      vocabulary: JSON.parse(readText(vocabulary, MAX_FILE)),
+      [Symbol.dispose]: () => file[Symbol.dispose](),
+    };
+  } catch (cause) {
+    file[Symbol.dispose]();
+    if (cause instanceof FormatError) throw cause;
+    throw new Error(`${weights}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function readConfig(path: string): { config: FlorenceConfig; prefix: string } {
+  const json = readConfigFile(path);
+  if (!Object.hasOwn(json, "florence")) return { config: parsePublishedConfig(json, path), prefix: "" };
+  const wrong = checkFlorenceConfig(json.florence);
+  if (wrong.length > 0) throw new Error(`${path}: ${wrong.join("; ")}`);
+  return { config: json.florence as FlorenceConfig, prefix: OURS };
+}
+
+/**
+ * The reference gives `<Flow>` a row behind those of the published table, which the task token is then copied from. A table
+ * that is short of more rows than that belongs to another tokenizer.
+ */
+function addFlowRow(tensors: Map<string, LazyTensor>, tokenizer: Tokenizer): void {
+  const [table, prompt] = [tensors.get(TABLE), tensors.get(PROMPT)];
+  if (table?.shape.length !== 2 || !prompt) return; // the check that follows says so
+  const [rows, width] = table.shape;
+  if (tokenizer.size <= rows) return;
+  if (tokenizer.size > rows + 1 || tokenizer.idOf(FLOW) !== rows)
+    throw new Error(`tokenizer.json with ${tokenizer.size} ids for a table of ${rows} rows`);
+  const longer = fromPieces("F32", [rows + 1, width], function* (unit) {
+    yield* floatPieces(TABLE, table, unit);
+    yield* floatPieces(PROMPT, prompt);
+  });
+  tensors.set(TABLE, longer);
+}
