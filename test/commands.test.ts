@@ -52,6 +52,8 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [2, "only --policy nina takes --checkpoint", "--policy", "zero", "--checkpoint", ABSENT],
     [1, ABSENT, "--checkpoint", ABSENT],
     [1, ABSENT, "--policy", "replay", ABSENT],
+    [2, "only --policy nina takes --overlap", "--policy", "zero", "--overlap", "1"],
+    [2, "--overlap: expected less than half of the 10 actions", "--overlap", "5"],
   ],
   "vla/convert.ts": [
     [2, "missing IN"],

@@ -1,10 +1,9 @@
 /** Evaluates a policy on LIBERO tasks, in this process: `npx tsx vla/eval.ts --help`. */
 import { runMain, UsageError } from "../cli/index.ts";
-import { engineInfo, openDevice, tileSetting } from "../core/index.ts";
-import { deviceInfo } from "./device-info.ts";
+import { engineInfo, tileSetting } from "../core/index.ts";
 import { INTERRUPTED, Interrupt } from "./eval/interrupt.ts";
 import { Journal } from "./eval/journal.ts";
-import { readOptions } from "./eval/options.ts";
+import { type Options, readOptions } from "./eval/options.ts";
 import { Progress } from "./eval/progress.ts";
 import type { EpisodeResult, Results, RunInfo } from "./eval/results.ts";
 import { rollout, type Start } from "./eval/rollout.ts";
@@ -16,10 +15,12 @@ import { composeScene } from "./libero/compose/scene.ts";
 import { LiberoEnv } from "./libero/env.ts";
 import { readInitStates } from "./libero/init-states.ts";
 import { MUJOCO_VERSION } from "./libero/mujoco.ts";
+import type { Protocol } from "./libero/protocols.ts";
 import { createRenderer } from "./libero/render/renderer.ts";
 import type { Scene } from "./libero/scene.ts";
 import { findTasks, loadSuite, type Task } from "./libero/suites.ts";
-import { loadPolicy } from "./policies/index.ts";
+import { loadPolicy, type PolicyFiles, type PolicySource } from "./policies/index.ts";
+import { threadedPolicy } from "./policies/thread.ts";
 
 await runMain(async () => {
   const options = readOptions(process.argv.slice(2), process.env);
@@ -30,8 +31,10 @@ await runMain(async () => {
   // Whatever can be refused is refused before the first step of the first task.
   using journal = Journal.open(options);
   tileSetting(); // throws for a bad one, which is no fault of the policy
-  const device = await openDevice(options.device);
-  const policies = await loadPolicy(options.policy, { ...options, device });
+  // What is planned while actions play is planned beside the simulator, which never waits for anything.
+  const load = protocol.overlap > 0 ? threadedPolicy : loadPolicy;
+  const policies = await load(options.policy, filesOf(options));
+  checkOverlap(protocol, policies);
   if (options.logProb && !policies.hasDensity)
     throw new UsageError(`--log-prob: expected a policy with a density, got ${policies.name}`);
   const companions = options.swapWords ? companionsOf(suite.tasks) : null;
@@ -64,6 +67,7 @@ await runMain(async () => {
     });
     return { task, scene, episodes };
   });
+  await policies.accepted?.();
   type TaskPlan = (typeof plan)[number];
   const cameraSize = policies.cameraSize ?? protocol.cameraSize;
   const open = (scene: Scene) =>
@@ -92,10 +96,12 @@ await runMain(async () => {
     untrained: policies.untrained,
     seed,
     protocol: protocol.name,
+    overlap: protocol.overlap,
     swapWords: options.swapWords,
     cameraSize,
     sampling: policies.sampling,
-    ...(options.policy === "nina" && { device: deviceInfo(device), weights: options.weights }),
+    device: policies.device,
+    ...(policies.device && { weights: options.weights }),
     engine: {
       node: process.versions.node,
       mujoco: MUJOCO_VERSION,
@@ -145,6 +151,20 @@ await runMain(async () => {
   }
   process.exitCode = tally.complete ? Number(tally.errors > 0) : INTERRUPTED;
 });
+
+/** What of the options is the policy's: a thread is sent them. */
+function filesOf({ file, checkpoint, sampling, device, weights }: Options): PolicyFiles {
+  return { file, checkpoint, sampling, device, weights };
+}
+
+/** A plan must have actions left to execute when the next one takes over, and one more before that is asked for. */
+function checkOverlap({ overlap, actionsPerQuery }: Protocol, { name, sampling }: PolicySource): void {
+  const handedOut = Math.min(sampling?.actionsPerQuery ?? Infinity, actionsPerQuery ?? Infinity);
+  if (2 * overlap >= handedOut)
+    throw new UsageError(
+      `--overlap: expected less than half of the ${handedOut} actions that ${name} hands out, got ${overlap}`,
+    );
+}
 
 function startEpisode(env: LiberoEnv, task: Task, { init, state, seed }: Start): void {
   try {

@@ -74,6 +74,7 @@ await runMain(async () => {
     untrained: source.untrained,
     seed,
     protocol: NINA.name,
+    overlap: NINA.overlap,
     swapWords: false,
     cameraSize,
     sampling: source.sampling,

@@ -120,7 +120,10 @@ describe("vla/eval.ts", () => {
     );
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toMatch(
-      new RegExp(`^${task} +2 +0 +0 +0\\.0 \\[0\\.0, 65\\.8\\] +300\\.0( +\\d+\\.\\d\\d){3}$`, "m"),
+      new RegExp(
+        `^${task} +2 +0 +0 +0\\.0 \\[0\\.0, 65\\.8\\] +300\\.0( +\\d+\\.\\d\\d){3} +\\d+\\.\\d$`,
+        "m",
+      ),
     );
     expect(stdout).toContain("suite mini, policy zero, protocol nina, seed 7");
 

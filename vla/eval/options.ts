@@ -88,6 +88,12 @@ const schema = {
       choices: Object.keys(WEIGHT_BYTES) as WeightFormat[],
       help: "for --policy nina: what the encoder's weights are kept as: bfloat16 takes half the memory, int8 a quarter",
     },
+    overlap: {
+      type: "integer",
+      least: 0,
+      default: 0,
+      help: "for --policy nina: actions of a plan that play while the next is made, in a thread; its first ones are left out",
+    },
     "log-prob": { type: "boolean", help: "asks for the log-probability of each plan, for the results" },
     "swap-words": {
       type: "boolean",
@@ -152,7 +158,7 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
   const { positionals, ...given } = parseCli(schema, argv);
   const sampling = readSampling(given);
   const embedded = isEmbedded(given);
-  const protocol = PROTOCOLS[given.protocol];
+  const protocol = { ...PROTOCOLS[given.protocol], overlap: given.overlap };
   const episodes = given.episodes ?? (embedded ? EMBEDDED.episodes : protocol.episodesPerTask);
 
   if (given.policy !== "replay" && positionals.FILE !== undefined)
@@ -169,6 +175,8 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
     throw new UsageError(`only --policy nina takes --device, got ${given.device} for ${given.policy}`);
   if (given.policy !== "nina" && given.weights !== "float32")
     throw new UsageError(`only --policy nina takes --weights, got ${given.weights} for ${given.policy}`);
+  if (given.policy !== "nina" && given.overlap > 0)
+    throw new UsageError(`only --policy nina takes --overlap, got ${given.overlap} for ${given.policy}`);
   if (embedded && given.robosuite !== undefined)
     throw new UsageError(`--robosuite needs --libero for suite ${given.suite}, which otherwise is embedded`);
   if (given.frames && given.out === undefined)

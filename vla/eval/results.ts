@@ -35,6 +35,8 @@ export interface EpisodeResult {
   /** Mean times per control step, milliseconds. */
   readonly simMs: number;
   readonly renderMs: number;
+  /** Control steps per second from the first query on, waiting for the policy included; null without a step. */
+  readonly controlHz: number | null;
   /** log p(chunk | seen) of each of the policy's plans, nats, where it was asked for. */
   readonly logProbs?: readonly number[];
   /** With `--swap-words` alone. */
@@ -65,6 +67,8 @@ export interface RunInfo {
   readonly untrained: boolean;
   readonly seed: number;
   readonly protocol: string;
+  /** Actions of each plan that played while the next one was made. */
+  readonly overlap: number;
   /** Whether each start was played with the words, and for the goal, of another task of its scene. */
   readonly swapWords: boolean;
   /** Side of the pictures that were drawn, pixels. */

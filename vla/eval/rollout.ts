@@ -43,7 +43,9 @@ export interface Rollout {
 }
 
 /**
- * One episode: settle, look, plan a chunk of actions, play it, look again, until success or the last of `maxSteps`.
+ * One episode: settle, look, plan a chunk of actions, play it, look again, until success or the last of `maxSteps`. With an
+ * overlap it looks before the last actions of the chunk, and they play while the next is planned; what is executed
+ * depends on no clock.
  *
  * A policy that throws, or plans something that is no action, ends its episode as `error`. Nothing else is caught:
  * a broken simulator stops the run and never counts as a failed episode.
@@ -58,11 +60,13 @@ export async function rollout(
   maxSteps: number,
   watcher: Watcher,
 ): Promise<Rollout | null> {
+  const { overlap } = protocol;
   const before = env.times;
   const actions: number[][] = [];
   const logProbs: number[] = [];
   let policyCalls = 0;
   let policyMs = 0;
+  let began = 0;
 
   const finish = (outcome: Outcome, error?: string): Rollout => {
     const { simulate, render, steps } = env.times;
@@ -78,6 +82,7 @@ export async function rollout(
       policyMs: policyCalls > 0 ? policyMs / policyCalls : null,
       simMs: (simulate - before.simulate) / played,
       renderMs: (render - before.render) / played,
+      controlHz: actions.length > 0 ? (1000 * actions.length) / (performance.now() - began) : null,
       ...(logProbs.length > 0 && { logProbs }),
     };
     return { episode, actions };
@@ -88,40 +93,59 @@ export async function rollout(
   env.setInitState(start.state);
   let seen = settle(env, protocol);
   await watcher.frame?.(0, seen);
+  began = performance.now();
 
-  while (actions.length < maxSteps) {
-    let chunk: Plan["actions"];
+  /** Asks for a plan of what is seen now; what the policy throws is told when the plan is needed. */
+  const ask = async (): Promise<Answer> => {
     const asked = performance.now();
     try {
       if (policyCalls === 0) policy.reset(start.policySeed);
       const request = { logProb: watcher.logProb };
-      const plan = checkPlan(await policy.act(turned(seen, protocol), start.instruction, request));
+      const plan = checkPlan(await policy.act(turned(seen, protocol), start.instruction, request), overlap);
+      policyCalls++;
+      policyMs += performance.now() - asked;
       if (plan.logProb !== undefined) logProbs.push(plan.logProb);
-      chunk = plan.actions.slice(0, protocol.actionsPerQuery ?? undefined);
+      return { actions: plan.actions.slice(0, protocol.actionsPerQuery ?? undefined) };
     } catch (error) {
-      return finish("error", messageOf(error));
+      return { error };
     }
-    policyCalls++;
-    policyMs += performance.now() - asked;
+  };
 
-    chunk = chunk.slice(0, maxSteps - actions.length);
+  let next: Promise<Answer> | null = null;
+  for (let over = 0; ; over = overlap) {
+    const answer: Answer = await (next ?? ask());
+    next = null;
+    if ("error" in answer) return finish("error", messageOf(answer.error));
+    const chunk = answer.actions.slice(over, over + maxSteps - actions.length);
+    const isLast = actions.length + chunk.length >= maxSteps;
     for (const [i, action] of chunk.entries()) {
-      // Lets signals in: the simulator never waits for anything.
+      const left = chunk.length - i;
+      if (left === overlap && !isLast) next = ask();
+      // Lets signals and plans in: the simulator never waits for anything.
       await setImmediate();
-      if (watcher.interrupted()) return null;
+      if (watcher.interrupted()) {
+        await next;
+        return null;
+      }
 
       // Pictures cost more than physics: none are drawn that nobody looks at.
       let success: boolean;
-      if (watcher.frame || i === chunk.length - 1) ({ success, observation: seen } = env.step(action));
+      if (watcher.frame || left === overlap + 1) ({ success, observation: seen } = env.step(action));
       else ({ success } = env.advance(action));
       actions.push(Array.from(action));
       watcher.stepped(actions.length);
       await watcher.frame?.(actions.length, seen);
-      if (success) return finish("success");
+      if (success) {
+        await next; // the policy is free again, whatever it planned
+        return finish("success");
+      }
     }
+    if (isLast) return finish("failure");
   }
-  return finish("failure");
 }
+
+/** What came of a query: what is to be executed, or what the policy threw. */
+type Answer = { readonly actions: Plan["actions"] } | { readonly error: unknown };
 
 /** Lets objects fall onto their supports, as the protocol wants it. */
 function settle(env: Stage, { settle: { steps, action } }: Protocol): Observation {
@@ -140,10 +164,14 @@ function turned(seen: Observation, { turn }: Protocol): Observation {
 }
 
 /** Policies are written by others: what they return may be anything. */
-function checkPlan(plan: Plan): Plan {
+function checkPlan(plan: Plan, overlap: number): Plan {
   const { actions, logProb } = (plan ?? {}) as Partial<Plan>;
   if (!Array.isArray(actions)) throw new Error("policy: expected a plan with a list of actions, got none");
   if (actions.length === 0) throw new Error("policy: expected a plan of at least one action, got none");
+  if (overlap > 0 && actions.length <= 2 * overlap)
+    throw new Error(
+      `policy: expected a plan of more than ${2 * overlap} actions, twice the overlap, got ${actions.length}`,
+    );
   if (logProb !== undefined && !Number.isFinite(logProb))
     throw new Error(`policy: expected a finite log-probability, got ${logProb}`);
   for (const [i, action] of actions.entries()) {

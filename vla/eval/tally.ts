@@ -11,7 +11,7 @@ const columnsOf = ({ swapWords }: RunInfo): readonly Column[] => [
     ? ["episodes", "errors", "as told [95 %]", "not as told [95 %]"]
     : ["episodes", "successes", "errors", "rate [95 %]"]
   )
-    .concat(["mean steps", "policy ms/call", "sim ms/step", "render ms/step"])
+    .concat(["mean steps", "policy ms/call", "sim ms/step", "render ms/step", "control Hz"])
     .map((title) => ({ title, align: "right" }) as const),
 ];
 
@@ -63,6 +63,10 @@ export class Tally {
       ? `, sampling temperature ${sampling.temperature}, ${sampling.actionsPerQuery} actions per query`
       : "";
     lines.push(`pictures of ${cameraSize} x ${cameraSize}${sampled}`);
+    if (run.overlap > 0)
+      lines.push(
+        `${run.overlap} actions of each plan play while the next is made, and its first ${run.overlap} are left out`,
+      );
     if (run.device)
       lines.push(
         `device ${describeDevice(run.device)}${run.weights ? `, encoder weights in ${run.weights}` : ""}`,
@@ -113,6 +117,7 @@ function summarise(episodes: readonly EpisodeResult[], swapWords: boolean): stri
     show(mean(episodes.map((e) => [e.policyMs ?? 0, e.policyCalls])), 2),
     show(mean(episodes.map((e) => [e.simMs, e.steps])), 2),
     show(mean(episodes.map((e) => [e.renderMs, e.steps])), 2),
+    show(frequencyOf(episodes), 1),
   ];
 }
 
@@ -127,6 +132,12 @@ function rateOf(successes: number, n: number): string {
 function mean(pairs: readonly (readonly [value: number, weight: number])[]): number | null {
   const total = pairs.reduce((sum, [, weight]) => sum + weight, 0);
   return total === 0 ? null : pairs.reduce((sum, [value, weight]) => sum + value * weight, 0) / total;
+}
+
+/** Control steps per second of all episodes together. */
+function frequencyOf(episodes: readonly EpisodeResult[]): number | null {
+  const seconds = mean(episodes.map(({ controlHz, steps }) => [1 / (controlHz ?? Infinity), steps]));
+  return seconds === null ? null : 1 / seconds;
 }
 
 const show = (value: number | null, digits: number) => (value === null ? "-" : value.toFixed(digits));

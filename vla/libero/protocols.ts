@@ -20,6 +20,11 @@ export interface Protocol {
   readonly episodesPerTask: number;
   /** Actions of a plan that are executed before the policy is asked again; null: as many as it plans. */
   readonly actionsPerQuery: number | null;
+  /**
+   * Actions of a plan that are still to be executed when the policy is asked for the next one, which is then made while they
+   * play; its first actions, as many, are over when it takes over. 0: the environment waits for every plan.
+   */
+  readonly overlap: number;
 }
 
 /** No motion; the gripper keeps its opening. */
@@ -36,6 +41,7 @@ export const LIBERO: Protocol = {
   turn: "none",
   episodesPerTask: 20,
   actionsPerQuery: 1,
+  overlap: 0,
 };
 
 /** FLOWER (arXiv:2509.04996) and NinA (arXiv:2508.16845). */
@@ -47,6 +53,7 @@ export const NINA: Protocol = {
   turn: "none",
   episodesPerTask: 50,
   actionsPerQuery: 10,
+  overlap: 0,
 };
 
 /** Longest demonstration of each suite, rounded up. */
@@ -73,6 +80,7 @@ export const OPENVLA: Protocol = {
   turn: "rotate180",
   episodesPerTask: 50,
   actionsPerQuery: 1,
+  overlap: 0,
 };
 
 /** OpenVLA-OFT (arXiv:2502.19645). */

@@ -1,5 +1,5 @@
 import { UsageError } from "../../cli/index.ts";
-import type { Device, WeightFormat } from "../../core/index.ts";
+import { openDevice, type WeightFormat } from "../../core/index.ts";
 import type { SamplingConfig } from "../checkpoint.ts";
 import { replayPolicy } from "./replay.ts";
 import type { PolicySource } from "./source.ts";
@@ -12,16 +12,16 @@ export interface PolicyFiles {
   readonly file?: string;
   readonly checkpoint: string;
   readonly sampling: Partial<SamplingConfig>;
-  /** What computes, for a policy that does; cpu unless given. */
-  readonly device?: Device;
+  /** The name of what computes, for a policy that does; cpu unless given. */
+  readonly device?: string;
   /** What its encoder's weights are kept as, where it has one; float32 unless given. */
   readonly weights?: WeightFormat;
 }
 
 /** Every kind of policy a run can be asked for. Each loads its code when asked for: `zero` starts no tensor. */
 const kinds = {
-  nina: async ({ checkpoint, sampling, device, weights }: PolicyFiles) =>
-    (await import("./nina.ts")).ninaPolicy(checkpoint, sampling, device, weights),
+  nina: async ({ checkpoint, sampling, device = "cpu", weights }: PolicyFiles) =>
+    (await import("./nina.ts")).ninaPolicy(checkpoint, sampling, await openDevice(device), weights),
   zero: () => zeroPolicy(),
   replay({ file }: PolicyFiles) {
     if (file === undefined)

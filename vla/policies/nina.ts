@@ -13,6 +13,7 @@ import {
 } from "../../core/index.ts";
 import { type Checkpoint, loadCheckpoint, type SamplingConfig } from "../checkpoint.ts";
 import type { Decoder } from "../decoder.ts";
+import { deviceInfo } from "../device-info.ts";
 import type { FusedDecoder } from "../fused.ts";
 import type { Image, Observation } from "../observation.ts";
 import { Perception } from "../perception.ts";
@@ -49,6 +50,7 @@ export function ninaPolicy(
     untrained,
     cameraSize: perception.cameraSize,
     sampling,
+    device: deviceInfo(device),
     hasDensity: checkpoint.decoder.logProbTerms !== undefined,
     forEpisode({ instruction }) {
       policy.prepare(instruction);

@@ -1,4 +1,5 @@
 import type { SamplingConfig } from "../checkpoint.ts";
+import type { DeviceInfo } from "../device-info.ts";
 import type { Contacts } from "../libero/mujoco.ts";
 import type { Protocol } from "../libero/protocols.ts";
 import type { Policy } from "../policy.ts";
@@ -32,8 +33,12 @@ export interface PolicySource {
   readonly cameraSize: number | null;
   /** How it samples, where it does. */
   readonly sampling?: SamplingConfig;
+  /** Where it computes, if it does. */
+  readonly device?: DeviceInfo;
   /** Whether its plans can tell their log-probability. */
   readonly hasDensity: boolean;
   /** The policy that plays this episode; throws when there is none, or what it is to be told is more than it can read. */
   forEpisode(episode: EpisodeKey): Policy;
+  /** Where the policies are made elsewhere: fails when one of those that were asked for cannot be. */
+  accepted?(): Promise<void>;
 }

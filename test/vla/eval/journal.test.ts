@@ -31,7 +31,7 @@ afterEach(() => {
 
 const engine = { node: "20", mujoco: "3", contacts: "native", fma: true };
 const run = {
-  ...{ suite: "mini", policy: "zero", untrained: false, seed: 0, protocol: "nina" },
+  ...{ suite: "mini", policy: "zero", untrained: false, seed: 0, protocol: "nina", overlap: 0 },
   ...{ swapWords: false, cameraSize: 64, engine },
 };
 const episode = (init: number) => ({ init, outcome: "failure", steps: 1 }) as unknown as EpisodeResult;

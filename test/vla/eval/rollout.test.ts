@@ -120,8 +120,106 @@ describe("rollout", () => {
     const frame = async (step: number) => void frames.push(step);
     const withFrames = await play(new FakeStage(14), chunksOf(4), 30, { ...alone, frame });
     expect(frames).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    const { policyMs: _, ...episode } = (await play(new FakeStage(14), chunksOf(4)))!.episode;
+    const { policyMs: _, controlHz: _hz, ...episode } = (await play(new FakeStage(14), chunksOf(4)))!.episode;
     expect(withFrames!.episode).toMatchObject(episode);
+  });
+
+  describe("with an overlap", () => {
+    const overlapping = (overlap: number): Protocol => ({ ...NINA, overlap });
+    /** Plans that tell when they were made: action i of one that was made at step s is s + i hundredths. */
+    const telling = (length: number, delay = 0): Policy =>
+      planner(async (seen) => {
+        const step = seen.agentview_image.get(0, 0, 0) - 5;
+        if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay));
+        return { actions: Array.from({ length }, (_, i) => [step, (step + i) / 100, 0, 0, 0, 0, 0]) };
+      });
+
+    test.prop([
+      fc
+        .integer({ min: 1, max: 4 })
+        .chain((n) => fc.tuple(fc.constant(n), fc.integer({ min: 2 * n + 1, max: 10 }))),
+      fc.integer({ min: 1, max: 50 }),
+      fc.integer({ min: 1, max: 60 }),
+    ])(
+      "each action is what was planned for its step, and plans begin as early as was asked for",
+      async ([overlap, length], maxSteps, succeedsAfter) => {
+        const stage = new FakeStage(5 + succeedsAfter);
+        const { episode, actions } = (await play(
+          stage,
+          telling(length),
+          maxSteps,
+          alone,
+          overlapping(overlap),
+        ))!;
+        expect(episode.outcome).toBe(succeedsAfter <= maxSteps ? "success" : "failure");
+        expect(actions.length).toBe(Math.min(succeedsAfter, maxSteps));
+        const every = length - overlap;
+        actions.forEach(([made, planned], step) => {
+          expect(planned).toBeCloseTo(step / 100, 12);
+          // The plan of step 0 serves until the second takes over, `overlap` steps after it was asked for.
+          expect(made).toBe(step < length ? 0 : every * Math.floor((step - overlap) / every));
+        });
+        // A picture for each plan, and that of the last settle step; at the end none is asked for that could not be used.
+        expect(stage.log.filter((line) => line === "look").length).toBeGreaterThanOrEqual(
+          episode.policyCalls,
+        );
+      },
+    );
+
+    test("what is executed does not depend on how long the policy takes", async () => {
+      const run = async (delay: number) =>
+        (await play(new FakeStage(), telling(7, delay), 25, alone, overlapping(2)))!.actions;
+      expect(await run(3)).toEqual(await run(0));
+    });
+
+    test("the robot moves while the policy plans", async () => {
+      const stage = new FakeStage();
+      const during: number[] = [];
+      const policy = planner(async () => {
+        const before = stage.times.steps;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        during.push(stage.times.steps - before);
+        return { actions: Array.from({ length: 10 }, () => still) };
+      });
+      await play(stage, policy, 30, alone, overlapping(3));
+      expect(during).toEqual([0, 3, 3, 3]);
+    });
+
+    test("a policy that is at work when the episode ends is waited for", async () => {
+      let busy = false;
+      const policy = planner(async () => {
+        busy = true;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        busy = false;
+        return { actions: Array.from({ length: 10 }, () => still) };
+      });
+      // Success after 9 of 10 actions; the next plan was asked for after 7.
+      expect((await play(new FakeStage(5 + 9), policy, 30, alone, overlapping(3)))!.episode).toMatchObject({
+        outcome: "success",
+        policyCalls: 2,
+      });
+      expect(busy).toBe(false);
+      const watcher: Watcher = { ...alone, interrupted: () => busy };
+      expect(await play(new FakeStage(), policy, 30, watcher, overlapping(3))).toBeNull();
+      expect(busy).toBe(false);
+    });
+
+    test("a policy that breaks while actions play ends the episode when they are over", async () => {
+      let calls = 0;
+      const policy = planner(async () => {
+        if (calls++ > 0) throw new Error("late");
+        return { actions: Array.from({ length: 10 }, () => still) };
+      });
+      const { episode } = (await play(new FakeStage(), policy, 30, alone, overlapping(3)))!;
+      expect(episode).toMatchObject({ outcome: "error", error: "late", steps: 10, policyCalls: 1 });
+    });
+
+    test("plans that are too short for it are an error", async () => {
+      expect((await play(new FakeStage(), chunksOf(6), 30, alone, overlapping(3)))!.episode).toMatchObject({
+        outcome: "error",
+        error: "policy: expected a plan of more than 6 actions, twice the overlap, got 6",
+      });
+    });
   });
 
   test("turns pictures for protocols that rotate them, as views", async () => {

@@ -8,6 +8,7 @@ const run: RunInfo = {
   untrained: false,
   seed: 4,
   protocol: "nina",
+  overlap: 0,
   swapWords: false,
   cameraSize: 128,
   engine: { node: "20.20.2", mujoco: "3.14.0", contacts: "mujoco-2.3", fma: true },
@@ -23,6 +24,7 @@ const episode = (change: Partial<EpisodeResult>): EpisodeResult => ({
   policyMs: 3,
   simMs: 1,
   renderMs: 2,
+  controlHz: 20,
   ...change,
 });
 
@@ -46,7 +48,7 @@ describe("Tally", () => {
     const tally = tallyOf([
       [
         episode({ steps: 100, policyMs: 1, policyCalls: 30 }),
-        episode({ outcome: "failure", steps: 300, simMs: 3 }),
+        episode({ outcome: "failure", steps: 300, simMs: 3, controlHz: 10 }),
       ],
       [episode({ steps: 200, policyMs: 5 })],
     ]);
@@ -61,6 +63,7 @@ describe("Tally", () => {
       "1.50",
       "2.50",
       "2.00",
+      "11.4", // 400 steps in 5 + 30 seconds
     ]);
     expect(row(report, "task1")).toEqual([
       "1",
@@ -71,6 +74,7 @@ describe("Tally", () => {
       "5.00",
       "1.00",
       "2.00",
+      "20.0",
     ]);
     expect(row(report, "all tasks").slice(0, 3)).toEqual(["3", "2", "0"]);
     expect(report).toContain("suite mini, policy zero, protocol nina, seed 4");
@@ -109,7 +113,7 @@ describe("Tally", () => {
   });
 
   test("shows no rate where nothing finished", () => {
-    expect(row(tallyOf([[]]).report(run), "task0")).toEqual(["0", "0", "0", "-", "-", "-", "-", "-"]);
+    expect(row(tallyOf([[]]).report(run), "task0")).toEqual(["0", "0", "0", "-", "-", "-", "-", "-", "-"]);
   });
 
   test("of swapped words: how often the told goal held, and how often the other", () => {
