@@ -1,4 +1,12 @@
-import { checkFunction, checkShare, checkTensor, Random, refuse, type Tensor } from "../core/index.ts";
+import {
+  checkFunction,
+  checkShare,
+  checkTensor,
+  Random,
+  type RandomState,
+  refuse,
+  type Tensor,
+} from "../core/index.ts";
 import { Module } from "./module.ts";
 
 /** Whose numbers become masks; null outside `withMasks`. */
@@ -18,6 +26,26 @@ export function withMasks<T>(random: Random | null, body: () => T): T {
   } finally {
     masks = before;
   }
+}
+
+/** f, which draws in every later call the masks of its first one again, from wherever that drew them. */
+export function withSameMasks<X extends unknown[], Y>(f: (...xs: X) => Y): (...xs: X) => Y {
+  let first: { readonly stream: Random | null; readonly state: RandomState | null } | null = null;
+  return (...xs) => {
+    if (!first) {
+      first = { stream: masks, state: masks?.state ?? null };
+      return f(...xs);
+    }
+    const { stream, state } = first;
+    if (!stream || !state) return f(...xs);
+    const now = stream.state;
+    stream.restore({ ...state, round: now.round });
+    try {
+      return withMasks(stream, () => f(...xs));
+    } finally {
+      stream.restore(now);
+    }
+  };
 }
 
 /**

@@ -25,6 +25,7 @@ export {
   uniform,
   xavier,
 } from "./parameter.ts";
+export { recomputed } from "./recomputed.ts";
 export { RMSNorm } from "./rms-norm.ts";
 export { rotaryTables, rotate } from "./rotary.ts";
 export { oneStepLate, type Schedule, type TriStage, triStage } from "./schedule.ts";

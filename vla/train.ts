@@ -48,6 +48,7 @@ await runMain(async () => {
 
   const { florence, tokenizer } = encoder.perception;
   const decoder = makeDecoder(sizes).init(new Random(seed));
+  florence.checkpoint(options.checkpointing);
   const parts = partsOf(decoder, encoder, options);
   const identity = identityOf(options, set, encoder, device); // of the weights as they come
   const config: PolicyConfig = {

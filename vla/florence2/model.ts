@@ -48,6 +48,17 @@ export class Florence2 extends Module {
   }
 
   /**
+   * Trains in less memory from now on, or as before: what a convolution, a block or a layer computes on the way is not
+   * kept but computed once more on the way back. The gradients are the same, bit for bit; a step takes a third longer.
+   * Observers are told nothing from inside blocks.
+   */
+  checkpoint(on = true): this {
+    this.vision_tower.checkpointed = on;
+    this.language_model.model.encoder.checkpointed = on;
+    return this;
+  }
+
+  /**
    * Pixels (B, 3, H, W), normalised, → image tokens (B, 1 + N, d): the mean over the map first, then its N tokens
    * row by row.
    */

@@ -1,5 +1,5 @@
 import { concat, type Tensor } from "../../core/index.ts";
-import { Dropout, Embedding, LayerNorm, Linear, Module, storedAs } from "../../nn/index.ts";
+import { Dropout, Embedding, LayerNorm, Linear, Module, recomputed, storedAs } from "../../nn/index.ts";
 import type { FlorenceConfig } from "./config.ts";
 import type { Observer } from "./vision.ts";
 
@@ -84,6 +84,8 @@ export class TextEncoder extends Module {
   layernorm_embedding: LayerNorm;
   layers: EncoderLayer[];
   readonly dropout: Dropout;
+  /** See `Florence2.checkpoint`. */
+  checkpointed = false;
 
   constructor(config: FlorenceConfig) {
     super();
@@ -103,7 +105,7 @@ export class TextEncoder extends Module {
     observe("text.layernorm_embedding", x);
     x = this.dropout.forward(x);
     this.layers.forEach((layer, i) => {
-      x = layer.forward(x);
+      x = this.checkpointed ? recomputed(layer, (y) => layer.forward(y), x) : layer.forward(x);
       observe(`text.layers.${i}`, x);
     });
     return x;

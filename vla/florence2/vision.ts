@@ -1,5 +1,14 @@
 import { concat, Tensor } from "../../core/index.ts";
-import { Conv2d, DepthwiseConv2d, DropPath, LayerNorm, Linear, Mlp, Module } from "../../nn/index.ts";
+import {
+  Conv2d,
+  DepthwiseConv2d,
+  DropPath,
+  LayerNorm,
+  Linear,
+  Mlp,
+  Module,
+  recomputed,
+} from "../../nn/index.ts";
 import type { FlorenceConfig } from "./config.ts";
 
 /** Called with intermediate results under the names of the reference's goldens; for tests and study. */
@@ -238,6 +247,8 @@ class ChannelBlock extends Block {
 export class VisionTower extends Module {
   convs: ConvEmbed[];
   blocks: { spatial_block: SpatialBlock; channel_block: ChannelBlock }[][];
+  /** See `Florence2.checkpoint`. */
+  checkpointed = false;
 
   constructor(config: FlorenceConfig) {
     super();
@@ -260,16 +271,21 @@ export class VisionTower extends Module {
   forward(pixels: Tensor, observe: Observer = () => {}): Tensor {
     pixels.dims("B H W 3", "VisionTower");
     let x = pixels;
+    const through = (
+      part: Module & { forward(x: Tensor, observe: Observe): Tensor },
+      inside: Observe,
+    ): Tensor =>
+      this.checkpointed ? recomputed(part, (y) => part.forward(y, () => {}), x) : part.forward(x, inside);
     this.convs.forEach((conv, stage) => {
-      x = conv.forward(x);
+      x = through(conv, () => {});
       observe(`convs.${stage}`, tokens(x));
       this.blocks[stage].forEach(({ spatial_block, channel_block }, depth) => {
         const name = `blocks.${stage}.${depth}`;
-        x = spatial_block.forward(x, (branch, value) =>
+        x = through(spatial_block, (branch, value) =>
           observe(`${name}.${branch === "attn" ? "window_attn" : "spatial_ffn"}`, tokens(value)),
         );
         observe(`${name}.spatial_block`, tokens(x));
-        x = channel_block.forward(x, (branch, value) => {
+        x = through(channel_block, (branch, value) => {
           if (branch === "attn") observe(`${name}.channel_attn`, tokens(value));
         });
         observe(`${name}.channel_block`, tokens(x));

@@ -48,7 +48,7 @@ const seen: Observation = {
 
 describe("vla/train.ts", () => {
   test.each([
-    ["with its encoder", "nina-mlp", ["--accumulate", "2", "--clip", "100", "--hold-out"]],
+    ["with its encoder", "nina-mlp", ["--accumulate", "2", "--clip", "100", "--hold-out", "--checkpointing"]],
     ["on a frozen encoder's tokens", "flower", ["--frozen", "--heads", "2", "--time-sampling", "ln"]],
   ])(
     "lowers the loss and writes a checkpoint that plays: %s, %s",
