@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from "node:child_process";
+import { execFile, execFileSync, spawn } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -172,6 +172,19 @@ describe("vla/collect.ts", () => {
     execFileSync(process.execPath, command(cut, "--workers", "1"));
     expect(await contentOf(join(cut, name))).toEqual(await contentOf(join(whole, name)));
   }, 180_000);
+
+  test("Ctrl-C, which a terminal sends to all its processes, ends it without an error", async () => {
+    const out = join(folder, "interrupted");
+    const child = spawn(process.execPath, command(out, "--workers", "1"), { detached: true });
+    let stderr = "";
+    child.stderr.setEncoding("utf8").on("data", (part) => (stderr += part));
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    while (!existsSync(join(out, "collect.json"))) await sleep(5);
+    await sleep(200); // the worker is about to start: it has no answer to signals of its own
+    process.kill(-(child.pid as number), "SIGINT");
+    expect(await ended).toBe(130);
+    expect(stderr).toBe("\nInterrupted: keeping the finished episodes. Once more to end at once.\n");
+  }, 60_000);
 
   test("records random scenes: independent pictures, each with the state it shows", async () => {
     const out = join(folder, "random");

@@ -20,7 +20,9 @@ export class Crew implements Disposable {
   constructor(count: number, folder: string, settings: CollectSettings, checkpoint?: string) {
     const script = fileURLToPath(new URL("worker.ts", import.meta.url));
     const args = [folder, JSON.stringify(settings), ...(checkpoint === undefined ? [] : [checkpoint])];
-    this.#workers = Array.from({ length: count }, () => fork(script, args, { execArgv: process.execArgv }));
+    // Detached: Ctrl-C, which a terminal sends to its whole group, lets them finish what they play.
+    const options = { execArgv: process.execArgv, detached: true };
+    this.#workers = Array.from({ length: count }, () => fork(script, args, options));
   }
 
   /** Plays what the schedule asks for until it asks for no more. Throws when a worker ends or cannot play. */
@@ -29,7 +31,7 @@ export class Crew implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const worker of this.#workers) worker.disconnect?.();
+    for (const worker of this.#workers) if (worker.connected) worker.disconnect();
   }
 }
 

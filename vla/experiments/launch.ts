@@ -19,6 +19,7 @@ export class Launcher implements Disposable {
       const path = fileURLToPath(new URL(script, ROOT));
       const child = spawn(process.execPath, ["--import", import.meta.resolve("tsx"), path, ...args], {
         stdio: ["ignore", "pipe", "pipe"],
+        detached: true, // or a terminal's Ctrl-C, which goes to its whole group, would reach it twice
       });
       this.#child = child;
       let [stdout, stderr] = ["", ""];
