@@ -55,6 +55,11 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [2, "only --policy nina takes --overlap", "--policy", "zero", "--overlap", "1"],
     [2, "--overlap: expected less than half of the 10 actions", "--overlap", "5"],
   ],
+  "vla/import.ts": [
+    [2, "missing CKPT"],
+    [2, "expected --vlm", WEIGHTS, "out"],
+    [1, ABSENT, WEIGHTS, "out", "--vlm", ABSENT],
+  ],
   "vla/convert.ts": [
     [2, "missing IN"],
     [2, "missing OUT", WEIGHTS],

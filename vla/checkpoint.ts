@@ -5,6 +5,7 @@ import {
   countElements,
   FormatError,
   type HostTensor,
+  type LazyTensor,
   lazily,
   makeFolder,
   openSafetensors,
@@ -13,6 +14,7 @@ import {
   type WeightFormat,
   writeFileAtomic,
   writeSafetensors,
+  writeSafetensorsInTurns,
 } from "../core/index.ts";
 import { Permutation } from "../flows/index.ts";
 import { buildWithin } from "../nn/index.ts";
@@ -217,6 +219,24 @@ export async function saveCheckpoint(
   for (const [name, tensor] of await florence.readStateDict()) tensors.set(ENCODER + name, tensor);
   for (const [name, tensor] of await decoder.readStateDict()) tensors.set(name, tensor);
   writeSafetensors(join(dir, FILES.weights), tensors);
+  writeFileAtomic(join(dir, FILES.tokenizer), `${JSON.stringify(tokenizer)}\n`);
+  writeFileAtomic(join(dir, FILES.config), `${JSON.stringify(config, null, 2)}\n`);
+}
+
+/**
+ * Writes the same folder from tensors that are read when their turn comes: those of the encoder under the names of
+ * `Florence2`, those of the decoder under its own.
+ */
+export async function writeCheckpoint(
+  dir: string,
+  config: PolicyConfig,
+  weights: Readonly<Record<"encoder" | "decoder", ReadonlyMap<string, LazyTensor>>>,
+  tokenizer: TokenizerJson,
+): Promise<void> {
+  makeFolder(dir);
+  const tensors = new Map(weights.decoder);
+  for (const [name, tensor] of weights.encoder) tensors.set(ENCODER + name, tensor);
+  await writeSafetensorsInTurns(join(dir, FILES.weights), tensors);
   writeFileAtomic(join(dir, FILES.tokenizer), `${JSON.stringify(tokenizer)}\n`);
   writeFileAtomic(join(dir, FILES.config), `${JSON.stringify(config, null, 2)}\n`);
 }

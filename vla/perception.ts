@@ -21,6 +21,14 @@ export interface PerceptionConfig {
   readonly cameraSize: number | null;
 }
 
+/** As the published policies see LIBERO: pictures of any size made 112 pixels, prompts of any length. */
+export const publishedPerception: PerceptionConfig = {
+  imageSize: 112,
+  prompt: "template",
+  promptLength: null,
+  cameraSize: null,
+};
+
 export const PERCEPTION_RULES: Readonly<Record<keyof PerceptionConfig, Rule>> = {
   imageSize: whole(1, 4096),
   prompt: oneOf(["template", "instruction"] satisfies PromptForm[]),

@@ -56,14 +56,17 @@ export function fromPieces(
   return { dtype, shape, read, pieces };
 }
 
-/** The same as float32, whatever floats they are, or what I8 numbers with scales stand for. `name` is for errors. */
+/**
+ * The same as float32, whatever floats they are, or what I8 numbers with scales stand for: of these, `unit` goes into rows,
+ * or rows into it. `name` is for errors.
+ */
 export function* floatPieces(
   name: string,
   tensor: HostTensor | LazyTensor,
   unit = 1,
 ): Iterable<Float32Array> {
   if ("scales" in tensor && tensor.scales) {
-    yield* scaledPieces(tensor, tensor.scales);
+    yield* scaledPieces(tensor, tensor.scales, unit);
     return;
   }
   let floats = new Float32Array(0);
@@ -77,11 +80,11 @@ export function* floatPieces(
   }
 }
 
-function* scaledPieces(tensor: LazyTensor, rows: LazyTensor): Iterable<Float32Array> {
+function* scaledPieces(tensor: LazyTensor, rows: LazyTensor, unit: number): Iterable<Float32Array> {
   const scales = rows.read();
   const width = tensor.shape.slice(1).reduce((product, size) => product * size, 1);
   let row = 0;
-  for (const numbers of piecesOf(tensor, width)) {
+  for (const numbers of piecesOf(tensor, unit % width === 0 ? unit : width)) {
     const floats = new Float32Array(numbers.length);
     for (let at = 0; at < floats.length; row++) {
       const scale = scales[row] as number;

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import {
   FormatError,
   floatPieces,
@@ -40,36 +40,40 @@ const OURS = "vlm.";
  * misshapen or left over.
  */
 export function openFlorence2(folder: string): PublishedEncoder {
+  const { prefix, ...described } = describeFolder(folder);
+  const { tokenizer } = described;
   const weights = WEIGHTS.map((name) => join(folder, name)).find((path) => existsSync(path));
-  const lacks = ["config.json", "tokenizer.json"].filter((name) => !existsSync(join(folder, name)));
-  if (weights === undefined) lacks.push(WEIGHTS.join(" or "));
-  if (weights === undefined || lacks.length > 0) {
-    const wanted = `config.json, tokenizer.json and weights of Florence-2`;
-    throw new FormatError(
-      folder,
-      wanted,
-      existsSync(folder) ? `no ${lacks.join(", no ")}` : "no such folder",
-    );
-  }
-  const { config, prefix } = readConfig(join(folder, "config.json"));
-  const vocabulary = join(folder, "tokenizer.json");
-  const tokenizer = loadTokenizer(vocabulary);
+  if (weights === undefined)
+    throw new FormatError(folder, `weights of Florence-2, ${WEIGHTS.join(" or ")}`, "none of them");
   const file = openTensors(weights);
   try {
     const tensors = encoderTensors(withScales(file.tensors, weights), prefix, tokenizer.idOf(FLOW));
     addFlowRow(tensors, tokenizer);
-    const sized = sizedBy(tensors, config);
-    outline(() => new Florence2(sized)).checkFit(tensors);
-    return {
-      ...{ folder, tensors, tokenizer, config: sized },
-      vocabulary: JSON.parse(readText(vocabulary, MAX_FILE)),
-      [Symbol.dispose]: () => file[Symbol.dispose](),
-    };
+    const config = sizedBy(tensors, described.config);
+    outline(() => new Florence2(config)).checkFit(tensors);
+    return { ...described, config, folder, tensors, [Symbol.dispose]: () => file[Symbol.dispose]() };
   } catch (cause) {
     file[Symbol.dispose]();
     if (cause instanceof FormatError) throw cause;
     throw new Error(`${weights}: ${(cause as Error).message}`, { cause });
   }
+}
+
+/** All that such a folder says without its weights, which need not be there. `prefix` stands before their names. */
+export function describeFolder(
+  folder: string,
+): Pick<PublishedEncoder, "config" | "tokenizer" | "vocabulary"> & { readonly prefix: string } {
+  const [config, vocabulary] = ["config.json", "tokenizer.json"].map((name) => join(folder, name));
+  for (const path of [config, vocabulary]) {
+    if (existsSync(path)) continue;
+    const found = existsSync(folder) ? `no ${basename(path)}` : "no such folder";
+    throw new FormatError(folder, "config.json and tokenizer.json of Florence-2", found);
+  }
+  return {
+    ...readConfig(config),
+    tokenizer: loadTokenizer(vocabulary),
+    vocabulary: JSON.parse(readText(vocabulary, MAX_FILE)),
+  };
 }
 
 function readConfig(path: string): { config: FlorenceConfig; prefix: string } {
