@@ -8,12 +8,11 @@
  * arguments: one kernel serves all shapes that are walked alike.
  */
 import type { Expr } from "../../formula/expr.ts";
-import { type Atom, Index, type Term, type Variable } from "../../formula/indices.ts";
+import { Index, type Variable } from "../../formula/indices.ts";
 import { counterOf, flatten } from "../../formula/launch.ts";
 import {
   type Block,
   countersOf,
-  homeOf,
   type Nest,
   type Reduction,
   type Step,
@@ -22,7 +21,8 @@ import {
 import type { Local } from "./assembler.ts";
 import { type Kernel, type KernelCode, kernelByCode, rehearse } from "./engine.ts";
 import { emitNode, nodeCost } from "./formula.ts";
-import { F32x4, I32, I32x4, int, load, loadLane, loadOne, loadSplat } from "./values.ts";
+import { MOST_NUMBERS, type Numbers, Places } from "./nest-places.ts";
+import { F32x4, type I32, I32x4, int, load, loadLane, loadOne, loadSplat } from "./values.ts";
 
 export interface NestKernel {
   /** Arguments: the output's address, those of the nest's sources, `numbers`, and the bits of the params. */
@@ -33,18 +33,8 @@ export interface NestKernel {
   readonly cost: number;
 }
 
-/** Numbers that are arguments; further ones are written into the code. */
-const MOST_NUMBERS = 100;
-
 /** Elements per tile where there is one axis only: of a formula without reductions, and with. */
 const CHUNK = { plain: 2048, reducing: 16 };
-
-/** What the kernel must know of a source. */
-export interface Numbers {
-  readonly size: number;
-  /** True for int32, false for float32. */
-  readonly integers: boolean;
-}
 
 /** The kernel of a launch. `sources` are those of the nest. */
 export function nestKernel(nest: Nest, sources: readonly Numbers[], params: number): NestKernel {
@@ -130,12 +120,6 @@ function strideOf(index: Index, counter: Variable): number | null {
 /** Whether elements along that counter can be computed from what is loaded at once. */
 const isSmooth = (index: Index, counter: Variable): boolean => [0, 1].includes(strideOf(index, counter) ?? 2);
 
-/** The index without its constant. */
-const withoutConstant = (index: Index): Index => index.add(-index.constant);
-
-const sumOf = (terms: readonly Term[]): Index =>
-  terms.reduce((sum, { atom, factor }) => sum.add(Index.atom(atom).mul(factor)), Index.constant(0));
-
 /** What the lanes of a vector are: neighbours along a counter, or (null) the same number four times. */
 interface Lanes {
   readonly along: Variable | null;
@@ -144,26 +128,18 @@ interface Lanes {
 }
 
 class Writer {
-  readonly numbers: number[] = [];
   readonly #nest: Nest;
-  readonly #sources: readonly Numbers[];
   readonly #code: KernelCode;
-  readonly #bases: readonly I32[];
+  readonly #places: Places;
   readonly #params: readonly Local<F32x4>[];
-  readonly #known = new Map<string, I32>();
-  readonly #counters = new Map<Variable, Local<I32>>();
   readonly #values = new Map<number, Local<F32x4>>();
-  /** Whole numbers that are computed at the start of each turn of a block: sums without constants, by key. */
-  readonly #heads = new Map<Block, Map<string, { readonly index: Index; local: Local<I32> | null }>>();
+  /** Where the element is stored. */
   readonly #place: Index;
-  /** The counter that stands further than at the first lane, while a later lane's index is computed. */
-  #moved: Variable | null = null;
 
   constructor(nest: Nest, sources: readonly Numbers[], params: number, code: KernelCode) {
     this.#nest = nest;
-    this.#sources = sources;
     this.#code = code;
-    this.#bases = code.args.slice(1, 1 + nest.sources.length);
+    this.#places = new Places(nest, sources, code);
     const { f, args } = code;
     this.#params = args.slice(args.length - params).map((bits) => f.let(bits.asF32().splat()));
     const { axes } = nest.launch;
@@ -171,8 +147,13 @@ class Writer {
       axes.map(counterOf),
       axes.map(({ length }) => length),
     );
-    this.#note(this.#place, innermostOf(nest.outermost));
-    for (const { index, block } of usesOf(nest.outermost)) this.#note(index, block);
+    this.#places.note(this.#place, innermostOf(nest.outermost));
+    for (const { index, block } of usesOf(nest.outermost)) this.#places.note(index, block);
+  }
+
+  /** Lengths, strides and sizes that are arguments. */
+  get numbers(): readonly number[] {
+    return this.#places.numbers;
   }
 
   write(): void {
@@ -180,26 +161,10 @@ class Writer {
     f.if(tileBegin.lt(tileEnd), () => this.#block(this.#nest.outermost, { along: null, free: true }));
   }
 
-  /** A number that shapes decide. Equal keys have equal numbers. */
-  #number(key: string, value: number): I32 {
-    let number = this.#known.get(key);
-    if (!number) {
-      const at = 1 + this.#bases.length + this.numbers.length;
-      number = this.numbers.length < MOST_NUMBERS ? this.#code.args[at] : int(value);
-      if (this.numbers.length < MOST_NUMBERS) this.numbers.push(value);
-      this.#known.set(key, number);
-    }
-    return number;
-  }
-
   // Loops.
 
   #block(block: Block, lanes: Lanes): void {
-    const { f } = this.#code;
-    for (const head of this.#heads.get(block)?.values() ?? []) {
-      head.local = null;
-      head.local = f.let(this.#sum(head.index, block));
-    }
+    this.#places.enter(block);
     for (const step of block.steps) this.#step(step, block, lanes);
   }
 
@@ -217,7 +182,7 @@ class Writer {
         break;
       case "store": {
         const value = this.#value(step.value, block, lanes);
-        const address = args[0].add(this.#whole(this.#place, block).shl(2));
+        const address = args[0].add(this.#places.whole(this.#place, block).shl(2));
         if (lanes.along) f.store(address, value);
         else f.storeLane(address, value, 0);
       }
@@ -228,13 +193,13 @@ class Writer {
   #axis(block: Block, first: boolean): void {
     const { f, tileBegin, tileEnd } = this.#code;
     const variable = block.variable as Variable;
-    const length = this.#number(variable.name, variable.length);
+    const length = this.#places.number(variable.name, variable.length);
     const last = block.steps.at(-1)?.kind === "store";
     const chunk = first && last ? chunkOf(this.#nest) : 1;
     const from = first ? f.let(tileBegin.mul(chunk)) : int(0);
     const to = first ? f.let(f.let(tileEnd.mul(chunk)).min(length)) : length;
     const side = last && this.#sideBySide(block, variable);
-    const counter = this.#counter(variable);
+    const counter = this.#places.counter(variable);
     f.set(counter, from);
     if (side) {
       const whole = f.let(from.add(to.sub(from).and(-4)));
@@ -256,12 +221,6 @@ class Writer {
     return elements <= terms;
   }
 
-  #counter(variable: Variable): Local<I32> {
-    let counter = this.#counters.get(variable);
-    if (!counter) this.#counters.set(variable, (counter = this.#code.f.local(I32)));
-    return counter;
-  }
-
   /** From where the counter stands to `end`. */
   #turns(counter: Local<I32>, end: I32, step: number, body: () => void): void {
     const { f } = this.#code;
@@ -279,8 +238,8 @@ class Writer {
   #reduce(block: Block, results: readonly Reduction[], lanes: Lanes): void {
     const { f } = this.#code;
     const variable = block.variable as Variable;
-    const length = this.#number(variable.name, variable.length);
-    const counter = this.#counter(variable);
+    const length = this.#places.number(variable.name, variable.length);
+    const counter = this.#places.counter(variable);
     const totals = results.map(({ name, value }) => {
       const total = f.let<F32x4>(f.constant(name === "sum" ? 0 : Number.NEGATIVE_INFINITY));
       this.#values.set(value.id, total);
@@ -317,7 +276,7 @@ class Writer {
     if (node.kind === "param") return this.#params[node.index];
     if (node.kind === "read") {
       const numbers = this.#read(node, block, lanes);
-      const { integers } = this.#source(node.source.name);
+      const { integers } = this.#places.source(node.source.name);
       return integers ? this.#code.f.let(numbers.as(I32x4).toF32x4()) : numbers;
     }
     if (node.kind === "choose") return this.#choose(value, this.#test(node, block, lanes), block, lanes);
@@ -347,7 +306,7 @@ class Writer {
     const difference = a.sub(b);
     const { along } = lanes;
     const stride = along ? strideOf(difference, along) : 0;
-    const first = f.let(this.#whole(difference, block));
+    const first = f.let(this.#places.whole(difference, block));
     if (stride === 0)
       return int(0)
         .sub(test === "less" ? first.shr(31) : first.eq(0))
@@ -357,7 +316,9 @@ class Writer {
     else {
       let all = f.let(first.splat().as(F32x4));
       for (let lane = 1; lane < 4; lane++)
-        all = f.let(all.withLane(lane, this.#laneOf(difference, block, along as Variable, lane).asF32()));
+        all = f.let(
+          all.withLane(lane, this.#places.laneOf(difference, block, along as Variable, lane).asF32()),
+        );
       distances = all.as(I32x4);
     }
     return test === "less" ? distances.lt(f.constantInt(0)) : distances.eq(f.constantInt(0));
@@ -365,16 +326,16 @@ class Writer {
 
   #read({ source, at }: Extract<Expr["node"], { kind: "read" }>, block: Block, lanes: Lanes): Local<F32x4> {
     const { f } = this.#code;
-    const { base, size } = this.#source(source.name);
+    const { base, size } = this.#places.source(source.name);
     const inside = at.low >= 0 && at.high < size;
     const { along } = lanes;
     const stride = along ? strideOf(at, along) : 0;
-    const first = f.let(this.#whole(at, block));
+    const first = f.let(this.#places.whole(at, block));
     /** Where a number lies; that of a place outside is read from the start, and not used. */
     const address = (place: I32): I32 => {
       const own = inside ? place : f.let(place);
       return base.add(
-        (inside ? own : own.lt(this.#number(`${source.name} size`, size)).select(own, 0)).shl(2),
+        (inside ? own : own.lt(this.#places.number(`${source.name} size`, size)).select(own, 0)).shl(2),
       );
     };
     if (stride === 0 || !along) return f.let(loadSplat(address(first)));
@@ -385,15 +346,15 @@ class Writer {
       for (let lane = 1; lane < 4; lane++) {
         const place =
           stride === null
-            ? this.#laneOf(at, block, along, lane)
-            : first.add(this.#number(`${lane * stride}`, lane * stride));
+            ? this.#places.laneOf(at, block, along, lane)
+            : first.add(this.#places.number(`${lane * stride}`, lane * stride));
         all = f.let(loadLane(all, lane, address(place)));
       }
       return all;
     };
     if (stride !== 1) return f.let(gathered());
     const out = f.local(F32x4);
-    const whole = this.#number(`${source.name} vectors`, Math.max(0, size - 3));
+    const whole = this.#places.number(`${source.name} vectors`, Math.max(0, size - 3));
     f.if(
       first.lt(whole),
       () => f.set(out, atOnce()),
@@ -401,100 +362,4 @@ class Writer {
     );
     return out;
   }
-
-  #source(name: string): Numbers & { readonly base: I32 } {
-    const i = this.#nest.sources.findIndex((source) => source.name === name);
-    return { ...this.#sources[i], base: this.#bases[i] };
-  }
-
-  // Whole numbers.
-
-  /** Has the parts of an index computed where the counters that they need are known. */
-  #note(index: Index, block: Block): void {
-    for (const { atom } of index.terms) {
-      const home = homeOf(countersOf(Index.atom(atom)), block);
-      if (atom.kind === "loaded") this.#note(atom.at, home);
-      if (atom.kind === "quotient" || atom.kind === "remainder") this.#note(atom.of, home);
-    }
-    for (let home: Block | null = block; home; home = home.parent) {
-      const at: Block = home;
-      const part = sumOf(index.terms.filter((term) => isKnown(term, at, block)));
-      if (!part.terms.some(({ atom }) => homeOf(countersOf(Index.atom(atom)), block) === at)) continue;
-      let heads = this.#heads.get(at);
-      if (!heads) this.#heads.set(at, (heads = new Map()));
-      if (!heads.has(part.key)) heads.set(part.key, { index: part, local: null });
-    }
-  }
-
-  /** A whole number where it is used. */
-  #whole(index: Index, block: Block): I32 {
-    const { constant } = index;
-    const rest = withoutConstant(index);
-    if (rest.terms.length === 0) return this.#number(`${constant}`, constant);
-    const sum = this.#head(rest, block) ?? this.#sum(rest, block);
-    return constant === 0 ? sum : sum.add(this.#number(`${constant}`, constant));
-  }
-
-  #head(sum: Index, block: Block | null): I32 | null {
-    if (this.#moved && countersOf(sum).has(this.#moved)) return null; // what is known is the first lane's
-    for (let at = block; at; at = at.parent) {
-      const local = this.#heads.get(at)?.get(sum.key)?.local;
-      if (local) return local;
-    }
-    return null;
-  }
-
-  /** A sum without a constant: what is known further out, and the rest. */
-  #sum(index: Index, block: Block): I32 {
-    const outer = index.terms.filter(({ atom }) => homeOf(countersOf(Index.atom(atom)), block) !== block);
-    const known = outer.length > 0 && block.parent ? this.#head(sumOf(outer), block.parent) : null;
-    const own = known ? index.terms.filter((term) => !outer.includes(term)) : index.terms;
-    const parts = own.map(({ atom, key, factor }) => {
-      const value = this.#atom(atom, block);
-      return factor === 1 ? value : value.mul(this.#number(`${key}*${factor}`, factor));
-    });
-    return [...(known ? [known] : []), ...parts].reduce((a, b) => a.add(b));
-  }
-
-  #atom(atom: Atom, block: Block): I32 {
-    const { f } = this.#code;
-    switch (atom.kind) {
-      case "variable":
-        return this.#counter(atom.variable);
-      case "loaded": {
-        const { base, size } = this.#source(atom.source.name);
-        const place = f.let(this.#whole(atom.at, block));
-        const inside = place.lt(this.#number(`${atom.source.name} size`, size)).select(place, 0);
-        return load(I32, base.add(inside.shl(2)));
-      }
-      default: {
-        const of = f.let(this.#whole(atom.of, block));
-        const by = this.#number(`/${atom.by}`, atom.by);
-        // Division is that of unsigned numbers: ⌊x / by⌋ = −1 − ⌊(−1 − x) / by⌋.
-        const quotient =
-          atom.of.low >= 0 ? of.div(by) : of.shr(31).select(int(-1).sub(int(-1).sub(of).div(by)), of.div(by));
-        return f.let(atom.kind === "quotient" ? quotient : of.sub(quotient.mul(by)));
-      }
-    }
-  }
-
-  /** An index for the element that is `lane` turns of a counter further. */
-  #laneOf(index: Index, block: Block, along: Variable, lane: number): Local<I32> {
-    const { f } = this.#code;
-    const counter = this.#counter(along);
-    this.#counters.set(along, f.let(counter.add(lane)));
-    this.#moved = along;
-    const result = f.let(this.#whole(index, block));
-    this.#moved = null;
-    this.#counters.set(along, counter);
-    return result;
-  }
-}
-
-/** Whether what a term needs is known at a block around the one where it is used. */
-function isKnown({ atom }: Term, at: Block, block: Block): boolean {
-  let home: Block | null = at;
-  const needed = homeOf(countersOf(Index.atom(atom)), block);
-  while (home && home !== needed) home = home.parent;
-  return home !== null;
 }
