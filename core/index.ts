@@ -72,6 +72,6 @@ export { Scope, unscoped } from "./scope.ts";
 export { checkShape, type Shape, sameShape, showShape, sizeOf } from "./shape.ts";
 export { checkTensor, Tensor } from "./tensor.ts";
 export { tidy } from "./tidy.ts";
-export { WEIGHT_BYTES, type WeightFormat } from "./weight-format.ts";
+export { type Kept, rounded, WEIGHT_BYTES, type WeightFormat } from "./weight-format.ts";
 
 setDevice(cpu);

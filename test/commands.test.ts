@@ -55,6 +55,10 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [2, "only --policy nina takes --overlap", "--policy", "zero", "--overlap", "1"],
     [2, "--overlap: expected less than half of the 10 actions", "--overlap", "5"],
   ],
+  "vla/florence2/export.ts": [
+    [2, "missing DIR"],
+    [1, ABSENT, ABSENT, "out"],
+  ],
   "vla/import.ts": [
     [2, "missing CKPT"],
     [2, "expected --vlm", WEIGHTS, "out"],

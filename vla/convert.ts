@@ -15,6 +15,7 @@ import {
   toFloat32,
   writeSafetensorsInTurns,
 } from "../core/index.ts";
+import { withProgress } from "./tensor-progress.ts";
 
 const SCHEMA = {
   usage: "npx tsx vla/convert.ts IN OUT.safetensors [options]",
@@ -155,24 +156,6 @@ function warnOf(losses: readonly Loss[], to: Target): void {
     );
   }
   for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
-}
-
-/** Shows on a terminal which tensor is being read. */
-function withProgress(tensors: ReadonlyMap<string, LazyTensor>): ReadonlyMap<string, LazyTensor> {
-  if (!process.stderr.isTTY) return tensors;
-  let done = 0;
-  const announce = (name: string): void => {
-    done++;
-    process.stderr.write(
-      `\r\x1b[K${done}/${tensors.size} ${printable(name)}${done === tensors.size ? "\n" : ""}`,
-    );
-  };
-  const wrap = (name: string, tensor: LazyTensor): LazyTensor =>
-    fromPieces(tensor.dtype, tensor.shape, (unit) => {
-      announce(name);
-      return piecesOf(tensor, unit);
-    });
-  return new Map([...tensors].map(([name, tensor]) => [name, wrap(name, tensor)]));
 }
 
 function printList(tensors: ReadonlyMap<string, LazyTensor>, hasAverages: boolean): void {
