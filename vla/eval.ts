@@ -15,12 +15,16 @@ import { composeScene } from "./libero/compose/scene.ts";
 import { LiberoEnv } from "./libero/env.ts";
 import { readInitStates } from "./libero/init-states.ts";
 import { MUJOCO_VERSION } from "./libero/mujoco.ts";
+import { Premises } from "./libero/premises.ts";
 import type { Protocol } from "./libero/protocols.ts";
 import { createRenderer } from "./libero/render/renderer.ts";
-import type { Scene } from "./libero/scene.ts";
+import type { Scene, Term } from "./libero/scene.ts";
 import { findTasks, loadSuite, type Task } from "./libero/suites.ts";
 import { loadPolicy, type PolicyFiles, type PolicySource } from "./policies/index.ts";
 import { threadedPolicy } from "./policies/thread.ts";
+
+/** Control steps after which objects of sound starts rest, or nearly: half a second. */
+const SETTLED = 10;
 
 await runMain(async () => {
   const options = readOptions(process.argv.slice(2), process.env);
@@ -76,18 +80,28 @@ await runMain(async () => {
       renderer: createRenderer,
       imageSize: cameraSize,
     });
-  /** Starts every episode without playing it: a state that does not fit the scene is told now, not after hours. */
-  const rehearse = async ({ task, scene, episodes }: TaskPlan): Promise<void> => {
+  /**
+   * Starts every episode without playing it: a state that does not fit the scene is told now, not after hours. And sees
+   * whether things stay where the task has them: in half a second without motion, those that are thrown fly high.
+   *
+   * @returns for each episode the premises that are lost.
+   */
+  const rehearse = async ({ task, scene, episodes }: TaskPlan): Promise<readonly (readonly Term[])[]> => {
     using env = await open(scene);
-    for (const { start, swapped } of episodes) {
+    const premises = new Premises(scene, env.sim, env.predicates);
+    return episodes.map(({ start, swapped }) => {
       startEpisode(env, task, start);
       if (swapped) new SwappedGoal(env, swapped.goal);
-    }
+      premises.note();
+      for (let step = 0; step < SETTLED; step++) env.advance(protocol.settle.action);
+      return premises.lost();
+    });
   };
+  const lost = new Map<TaskPlan, readonly (readonly Term[])[]>();
   const progress = new Progress(tasks.length * options.episodes);
   for (const [i, each] of plan.entries()) {
     progress.note(`checking task ${i + 1}/${plan.length}  ${each.task.name}`);
-    await rehearse(each);
+    lost.set(each, await rehearse(each));
   }
 
   const run: RunInfo = {
@@ -113,11 +127,12 @@ await runMain(async () => {
   const results = (): Results => ({ ...run, complete: tally.complete, tasks: tally.tasks });
   using interrupt = new Interrupt();
 
-  const play = async ({ task, scene, episodes }: TaskPlan): Promise<void> => {
+  const play = async (each: TaskPlan): Promise<void> => {
+    const { task, scene, episodes } = each;
     const { name } = task;
     tally.open(name, task.instruction);
     using env = await open(scene);
-    for (const { start, policy, swapped } of episodes) {
+    for (const [i, { start, policy, swapped }] of episodes.entries()) {
       const goal = swapped && new SwappedGoal(env, swapped.goal);
       const played = await rollout(goal ?? env, policy, start, protocol, maxSteps, {
         interrupted: () => interrupt.requested,
@@ -128,9 +143,12 @@ await runMain(async () => {
       if (played === null) break;
       const { actions } = played;
       const { instruction } = start;
-      const episode: EpisodeResult = goal
-        ? { ...played.episode, swapped: { told: swapped.task.name, instruction, ...goal.held } }
-        : played.episode;
+      const lostPremises = lost.get(each)![i].map((term) => term.join(" "));
+      const episode: EpisodeResult = {
+        ...played.episode,
+        ...(lostPremises.length > 0 && { lostPremises }),
+        ...(goal && { swapped: { told: swapped.task.name, instruction, ...goal.held } }),
+      };
       progress.episodeDone();
       tally.add(episode);
       journal.keep({ ...run, task: name, instruction, ...episode, actions }, results());

@@ -37,6 +37,8 @@ export interface EpisodeResult {
   readonly renderMs: number;
   /** Control steps per second from the first query on, waiting for the policy included; null without a step. */
   readonly controlHz: number | null;
+  /** What the task says of where things are and does not hold once they have settled; see libero/premises.ts. */
+  readonly lostPremises?: readonly string[];
   /** log p(chunk | seen) of each of the policy's plans, nats, where it was asked for. */
   readonly logProbs?: readonly number[];
   /** With `--swap-words` alone. */

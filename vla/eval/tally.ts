@@ -76,6 +76,7 @@ export class Tally {
         "Words are swapped: each start was played with those of another task of its scene. As told: that task's goal",
         "came to hold. Not as told: that of the task in the table did at some step, of which nothing was said.",
       );
+    lines.push(...this.#lostPremises());
     if (run.untrained)
       lines.push("The policy is UNTRAINED (random weights): its rate says nothing about the method.");
     if (this.errors > 0) {
@@ -86,6 +87,20 @@ export class Tally {
     }
     if (!this.complete) lines.push(`The run broke off after ${all.length} of ${this.planned} episodes.`);
     return lines.join("\n");
+  }
+
+  /** A line for each task whose starts are not what it says. */
+  #lostPremises(): string[] {
+    return this.#tasks.flatMap(({ task, episodes }) => {
+      const spoilt = episodes.filter(({ lostPremises }) => lostPremises !== undefined);
+      if (spoilt.length === 0) return [];
+      const counts = new Map<string, number>();
+      for (const term of spoilt.flatMap(({ lostPremises = [] }) => lostPremises))
+        counts.set(term, (counts.get(term) ?? 0) + 1);
+      const terms = [...counts].map(([term, count]) => `(${printable(term)}) in ${count}`);
+      const starts = `${spoilt.length} of ${episodes.length} starts`;
+      return [`PREMISES LOST: ${printable(task)}: ${starts} are not as the task says: ${terms.join(", ")}`];
+    });
   }
 
   #firstError(): string {

@@ -55,6 +55,8 @@ export interface Scene {
   /** In BDDL order, objects before fixtures. */
   readonly objects: readonly SceneObject[];
   readonly sites: readonly SceneSite[];
+  /** What the task says of where things are when an episode begins. */
+  readonly init: readonly Term[];
   /** Conjunction of terms. */
   readonly goal: readonly Term[];
   /** Arm posture at reset, radians, (7), and finger positions, metres, (2). */

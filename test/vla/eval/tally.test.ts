@@ -44,6 +44,18 @@ function row(report: string, name: string): string[] {
 }
 
 describe("Tally", () => {
+  test("tells which starts are not what their task says", () => {
+    const lostPremises = ["on bowl_1 ramekin_1"];
+    const both = ["on bowl_1 ramekin_1", "on plate_1 table"];
+    const report = tallyOf([
+      [episode({ lostPremises }), episode({}), episode({ lostPremises: both })],
+      [episode({})],
+    ]).report(run);
+    expect(report.match(/^PREMISES LOST.*$/gm)).toEqual([
+      "PREMISES LOST: task0: 2 of 3 starts are not as the task says: (on bowl_1 ramekin_1) in 2, (on plate_1 table) in 1",
+    ]);
+  });
+
   test("reports each task and all tasks together", () => {
     const tally = tallyOf([
       [

@@ -116,6 +116,7 @@ function sceneOf(mjcf: string, task: GoldenTask): Omit<Scene, "assets"> {
     ),
     objects,
     sites,
+    init: [],
     goal: task.goal_state,
     home: { arm: task.controller_after_reset.initial_joint, fingers: [0.020833, -0.020833] },
     fixturePoses: () => fixturePoses,

@@ -120,6 +120,7 @@ export const TINY_SCENE: Scene = {
   layout: { nq: 25, nv: 23, quaternions: [12, 19] },
   objects,
   sites,
+  init: [],
   goal: [["turnon", "stove"]],
   home: { arm: HOME, fingers: [0.02, -0.02] },
   fixturePoses: (seed, resets) =>

@@ -61,6 +61,7 @@ export function composeScene(from: TaskFiles): Scene {
     layout: layoutOf(jointsOf(model.worldbody)),
     objects: facts,
     sites,
+    init: problem.init,
     goal: problem.goal,
     home: HOME,
     fixturePoses: (seed, resets) => fixturesOf(plan, seed, resets),
