@@ -180,6 +180,11 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [2, "--batch: expected whole numbers from 1", "--batch", "0"],
     [2, "--rounds: expected a whole number from 1", "--rounds", "0"],
   ],
+  "benchmarks/backward.ts": [
+    [2, "--model: expected base, large", "--model", "huge"],
+    [2, "--keep: expected recompute, everything", "--keep", "half"],
+    [2, "--batch: expected a whole number from 1", "--batch", "0"],
+  ],
   "benchmarks/checkpoints.ts": [
     [2, "missing FOLDER"],
     [2, "--rounds: expected a whole number from 1", ABSENT, "--rounds", "0"],
