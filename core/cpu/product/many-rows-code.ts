@@ -7,7 +7,7 @@
  *
  *     for each tile of C (rows × 64 columns; tiles are what threads share)
  *       for each block of KC steps of k
- *         pack the tile's panels of B
+ *         pack the tile's panels of B, and lay the rows of a transposed A out as rows
  *         for each panel, for each MR rows: C += A·B     the panel stays in the first cache, A comes from the second
  *       C = activation(C + bias) + residual
  */
@@ -25,6 +25,8 @@ export interface ManyRowsSpec {
   readonly tile: Tile;
   /** Row length of A in floats, an immediate of the code; null when A is transposed. */
   readonly lda: number | null;
+  /** Whether a transposed A is laid out as rows first. */
+  readonly turned: boolean;
   /** How B is given: packed, or as its rows or columns. */
   readonly b: "packed" | "rows" | "columns";
   /** Columns of the last panel when it is not full, or 0. */
@@ -36,6 +38,16 @@ export interface ManyRowsSpec {
 
 /** Columns of a tile of C: panels of B that are packed together. */
 export const TILE_COLUMNS = 64;
+
+/** Steps of k of a transposed A that are laid out at a time, and bytes from row to row: not a power of two, which caches dislike. */
+export const TURNED_DEPTH = 256;
+const TURNED_ROW = 4 * (TURNED_DEPTH + 16);
+
+/** Rows of a transposed A that there is scratch memory for, beside a tile's panels of B. */
+export function turnedRows({ rows, depth }: Tile): number {
+  const fit = Math.floor((SCRATCH_BYTES - 4 * TILE_COLUMNS * depth) / TURNED_ROW);
+  return fit - (fit % rows);
+}
 
 /**
  * Panels that few rows take at a time: about eight sums hide the latency of multiply-add, and the sums, what is loaded
@@ -64,6 +76,7 @@ class ManyRowsCode {
   readonly #b: Local<I32>;
   readonly #c: Local<I32>;
   readonly #residual: Local<I32>;
+  readonly #firstRow: Local<I32>;
   readonly #rowEnd: Local<I32>;
   /** First column; the column after the last full panel; the column after the last. */
   readonly #column: Local<I32>;
@@ -73,6 +86,8 @@ class ManyRowsCode {
   readonly #k: Local<I32>;
   readonly #depth: Local<I32>;
   readonly #panels: Local<I32>;
+  /** Where the rows of a transposed A were laid out. */
+  readonly #rowsOfA: Local<I32>;
 
   constructor(spec: ManyRowsSpec, code: KernelCode) {
     this.#spec = spec;
@@ -89,6 +104,7 @@ class ManyRowsCode {
     const { f } = code;
     [this.#a, this.#b, this.#c, this.#residual, this.#rowEnd, this.#column] = f.locals(I32, 6);
     [this.#fullEnd, this.#columnEnd, this.#k, this.#depth, this.#panels] = f.locals(I32, 5);
+    [this.#firstRow, this.#rowsOfA] = f.locals(I32, 2);
   }
 
   get #args() {
@@ -108,6 +124,7 @@ class ManyRowsCode {
       f.set(this.#b, b.add(product.mul(stepB)));
       f.set(this.#c, c.add(product.mul(stepC)));
       f.set(this.#residual, residual.add(product.mul(stepC)));
+      f.set(this.#firstRow, row);
       f.set(this.#rowEnd, f.let(row.add(rows)).min(M));
       f.set(this.#column, tile.rem(groups).mul(TILE_COLUMNS));
       f.set(this.#columnEnd, f.let(this.#column.add(TILE_COLUMNS)).min(N));
@@ -115,6 +132,7 @@ class ManyRowsCode {
       f.range(this.#k, 0, K, depth, () => {
         f.set(this.#depth, f.let(K.sub(this.#k)).min(depth));
         this.#findPanels();
+        if (this.#spec.turned) this.#turnA(row);
         this.#rows(row);
       });
       if (this.#spec.activation) this.#activate(row, this.#spec.activation);
@@ -142,6 +160,30 @@ class ManyRowsCode {
     });
     if (this.#spec.ragged) {
       f.if(this.#fullEnd.ne(this.#columnEnd), () => pack(f, block, this.#fullEnd, to, this.#spec.ragged));
+    }
+  }
+
+  /**
+   * Lays the tile's rows of a transposed A out for this block of k, behind the panels of B. Where they lie each step of k is
+   * on another cache line, of which a few numbers are used, and with some widths all these lines compete for one place.
+   */
+  #turnA(first: I32): void {
+    const { f, scratch } = this.#code;
+    const { M } = this.#args;
+    f.set(this.#rowsOfA, scratch.add(4 * TILE_COLUMNS * this.#spec.tile.depth));
+    const rows = f.let(this.#rowEnd.sub(first));
+    const block = { b: this.#a, k: first, depth: rows, N: M, K: M, rowBytes: TURNED_ROW };
+    const [k, write] = [f.local(I32), f.let<I32>(this.#rowsOfA)];
+    const end = f.let(this.#k.add(this.#depth));
+    const fours = f.let(this.#k.add(this.#depth.and(-4)));
+    for (const [from, to, steps] of [
+      [this.#k, fours, 4],
+      [fours, end, 1],
+    ] as const) {
+      f.range(k, from, to, steps, () => {
+        packColumns(f, block, k, write, steps);
+        f.bump(write, 4 * steps);
+      });
     }
   }
 
@@ -214,7 +256,7 @@ class ManyRowsCode {
   /** The inner kernel: `rows` rows of C, and `columns` columns of each of `panels` panels, for one block of k. */
   #micro(row: I32, column: I32, panel: I32, rows: number, panels: number, columns: number): void {
     const { f, madd } = this.#code;
-    const { lda, bias, residual, activation } = this.#spec;
+    const { lda, turned, bias, residual, activation } = this.#spec;
     const { K, M, N } = this.#args;
     const vectors = Math.ceil(columns / 4);
     const cells = Array.from({ length: rows * panels * vectors }, (_, i) => {
@@ -240,13 +282,14 @@ class ManyRowsCode {
     f.if(this.#k, fromC, fromZero);
 
     // a points to the row's (or column's) first number of this block of k; b runs through the panel.
+    const [aRow, aStep] = turned ? [TURNED_ROW, 4] : lda === null ? [4, f.let(M.shl(2))] : [4 * lda, 4];
     const a = f.let(
-      lda === null
-        ? this.#a.add(this.#k.mul(M).add(row).shl(2))
-        : this.#a.add(row.mul(4 * lda)).add(this.#k.shl(2)),
+      turned
+        ? this.#rowsOfA.add(row.sub(this.#firstRow).mul(aRow))
+        : lda === null
+          ? this.#a.add(this.#k.mul(M).add(row).shl(2))
+          : this.#a.add(row.mul(aRow)).add(this.#k.shl(2)),
     );
-    const aRow = lda === null ? 4 : 4 * lda;
-    const aStep = lda === null ? f.let(M.shl(2)) : 4;
     const b = f.let(panel);
     const end = f.let(panel.add(this.#depth.mul(this.#rowBytes)));
     const bs = f.locals(F32x4, panels * vectors);

@@ -8,22 +8,37 @@ import { type Kernel, kernel, usesFma } from "../kernels/engine.ts";
 import { formulaKey } from "../kernels/formula.ts";
 import { addressOf } from "../storage.ts";
 import { PackedWeights } from "./layout.ts";
-import { type ManyRowsSpec, TILE_COLUMNS, writeManyRows } from "./many-rows-code.ts";
+import {
+  type ManyRowsSpec,
+  TILE_COLUMNS,
+  TURNED_DEPTH,
+  turnedRows,
+  writeManyRows,
+} from "./many-rows-code.ts";
 import type { Product } from "./task.ts";
 import { TILES, type Tile, tileName } from "./tile.ts";
 
 /** Bytes of A that one tile reads per block of k: half a second-level cache. */
 const A_BYTES = 1 << 19;
 
+/**
+ * Width from which a transposed A is laid out as rows first. Narrower ones lie close enough together for the caches, and
+ * copying them costs more than it brings (4096 × 1024 with 49 steps: 17 GFLOP/s as it lies, 27 laid out; 64 × 256 with 2048:
+ * 47 and 46).
+ */
+const TURNED_WIDTH = 512;
+
 /** Makes a product ready to run; K, M, N and the batch are not 0. */
 export function manyRowsWasm(task: Product, tile: Tile): Ready {
   const { out, a, b, M, N, K, batch = 1, strides, bias, residual } = task;
   const packed = b instanceof PackedWeights;
+  const turned = task.transA === true && M >= TURNED_WIDTH;
   // Without many rows to use a block of B for, it need not fit the cache.
-  const depth = packed && M < 12 ? K : Math.min(K, tile.depth);
+  const depth = packed && M < 12 ? K : Math.min(K, turned ? TURNED_DEPTH : tile.depth);
   const code = manyRowsKernel({
     tile,
     lda: task.transA ? null : K,
+    turned,
     b: packed ? "packed" : task.transB ? "columns" : "rows",
     ragged: N % (4 * tile.vectors),
     bias: bias !== undefined,
@@ -31,7 +46,8 @@ export function manyRowsWasm(task: Product, tile: Tile): Ready {
     activation: task.activation ?? null,
   });
   const groups = Math.ceil(N / TILE_COLUMNS);
-  const rows = tileRows(tile, M, Math.min(K, tile.depth), groups * batch);
+  const most = turned ? turnedRows(tile) : Math.floor(A_BYTES / (4 * Math.min(K, tile.depth)));
+  const rows = tileRows(tile, M, most, groups * batch);
   const rowTiles = Math.ceil(M / rows);
   // biome-ignore format: one line for the matrices, one for the sizes, one for the steps
   const args = [
@@ -43,11 +59,10 @@ export function manyRowsWasm(task: Product, tile: Tile): Ready {
   return wasmCall(code, args, batch * rowTiles * groups, cost);
 }
 
-/** Rows per tile: as many as the cache likes, but enough tiles for some threads, and all about equally large. */
-function tileRows(tile: Tile, M: number, depth: number, columnTiles: number): number {
-  const cached = Math.floor(A_BYTES / (4 * depth));
+/** Rows per tile: as many as there is room for, but enough tiles for some threads, and all about equally large. */
+function tileRows(tile: Tile, M: number, most: number, columnTiles: number): number {
   const shared = Math.max(48, Math.ceil((M * columnTiles) / 8));
-  const tiles = Math.ceil(M / Math.min(cached, shared, M));
+  const tiles = Math.ceil(M / Math.min(most, shared, M));
   return Math.ceil(M / tiles / tile.rows) * tile.rows;
 }
 
@@ -55,12 +70,12 @@ function tileRows(tile: Tile, M: number, depth: number, columnTiles: number): nu
 const kernels = new Map<number, Kernel>();
 const ORDERS: readonly ManyRowsSpec["b"][] = ["rows", "columns", "packed"];
 
-function specCode({ tile, lda, b, ragged, bias, residual }: ManyRowsSpec): number {
+function specCode({ tile, lda, turned, b, ragged, bias, residual }: ManyRowsSpec): number {
   let code = 1 + (lda ?? -1);
   code = 64 * code + ragged;
   code = ORDERS.length * code + ORDERS.indexOf(b);
   code = (TILES.length + 1) * code + TILES.indexOf(tile);
-  for (const flag of [bias, residual, usesFma()]) code = 2 * code + (flag ? 1 : 0);
+  for (const flag of [turned, bias, residual, usesFma()]) code = 2 * code + (flag ? 1 : 0);
   return code;
 }
 
@@ -75,7 +90,12 @@ function manyRowsKernel(spec: ManyRowsSpec): Kernel {
 function namedKernel(spec: ManyRowsSpec): Kernel {
   const { tile, activation } = spec;
   const name = [
-    ...["product of many rows", tileName(tile), spec.b, `lda ${spec.lda ?? "columns"}`],
+    ...[
+      "product of many rows",
+      tileName(tile),
+      spec.b,
+      `lda ${spec.lda ?? (spec.turned ? "turned" : "columns")}`,
+    ],
     ...[`ragged ${spec.ragged}`, spec.bias ? "bias" : "", spec.residual ? "residual" : ""],
     activation ? formulaKey(activation) : "",
   ];

@@ -140,6 +140,31 @@ describe("matrix products", () => {
     expect(bits(row)).toEqual(bits(whole).slice(22 * N));
   });
 
+  it("give the same bits for a transposed A as for its rows, narrow or wide", () => {
+    const lengths = fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 250, max: 262 }));
+    const widths = fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 505, max: 640 }));
+    fc.assert(
+      fc.property(
+        widths,
+        fc.integer({ min: 1, max: 80 }),
+        lengths,
+        fc.constantFrom(...TILES),
+        (M, N, K, tile) => {
+          using _ = new Scope();
+          const [a, b] = [numbers([2, K, M], 1), numbers([2, K, N], 2)];
+          const product = (own: Tensor, transA: boolean): Tensor => {
+            const out = Tensor.empty([2, M, N]);
+            const strides = { a: M * K, b: K * N, out: M * N };
+            withTile(tile, () => productWasm({ out, a: own, b, M, N, K, batch: 2, strides, transA })?.());
+            return out;
+          };
+          expect(bits(product(a, true))).toEqual(bits(product(a.permute([0, 2, 1]), false)));
+        },
+      ),
+      { numRuns: 20 },
+    );
+  });
+
   it("refuse weights packed for another product", () => {
     using _ = new Scope();
     const [out, a] = [Tensor.empty([2, 5]), Tensor.empty([2, 3])];
