@@ -22,7 +22,7 @@ const EXACT = /^(prompt_embeds|visual_temporal_embed\.)/;
 
 /**
  * Writes an encoder as a folder of its own, which `openFlorence2` reads: `model.safetensors`, `config.json` as the original
- * repositories have it, and `tokenizer.json`, each under a temporary name first. One piece of a tensor at a time is in
+ * repositories have it, with its perception, and `tokenizer.json`, each under a temporary name first. One piece of a tensor at a time is in
  * memory.
  *
  * @param format what weights are rounded to. With bfloat16 vectors stay float32. With int8 the matrices of linear layers
@@ -30,7 +30,12 @@ const EXACT = /^(prompt_embeds|visual_temporal_embed\.)/;
  * @param watch sees each tensor, by its name in the file, before it is read
  */
 export async function exportEncoder(
-  { tensors, config, vocabulary }: Pick<PublishedEncoder, "tensors" | "config" | "vocabulary">,
+  {
+    tensors,
+    config,
+    perception,
+    vocabulary,
+  }: Pick<PublishedEncoder, "tensors" | "config" | "perception" | "vocabulary">,
   out: string,
   format: WeightFormat,
   watch: (tensors: ReadonlyMap<string, LazyTensor>) => ReadonlyMap<string, LazyTensor> = (all) => all,
@@ -48,7 +53,10 @@ export async function exportEncoder(
   makeFolder(out);
   await writeSafetensorsInTurns(join(out, "model.safetensors"), watch(kept), { format: "pt" });
   writeFileAtomic(join(out, "tokenizer.json"), `${JSON.stringify(vocabulary)}\n`);
-  writeFileAtomic(join(out, "config.json"), `${JSON.stringify(publishedConfig(config), null, 2)}\n`);
+  writeFileAtomic(
+    join(out, "config.json"),
+    `${JSON.stringify({ ...publishedConfig(config), perception }, null, 2)}\n`,
+  );
 }
 
 const asFloat32 = (name: string, tensor: LazyTensor): LazyTensor =>

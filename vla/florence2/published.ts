@@ -6,10 +6,13 @@ import {
   fromPieces,
   type LazyTensor,
   openTensors,
+  printable,
   readText,
   withScales,
 } from "../../core/index.ts";
 import { outline } from "../../nn/index.ts";
+import { checkFields } from "../check-config.ts";
+import { PERCEPTION_RULES, type PerceptionConfig, publishedPerception } from "../perception.ts";
 import { checkFlorenceConfig, type FlorenceConfig } from "./config.ts";
 import { parsePublishedConfig, readConfigFile } from "./config-file.ts";
 import { Florence2 } from "./model.ts";
@@ -21,6 +24,8 @@ import { sizedBy } from "./weights.ts";
 export interface PublishedEncoder extends Disposable {
   readonly folder: string;
   readonly config: FlorenceConfig;
+  /** How it is shown pictures and words: as its `config.json` says, or as the published policies do. */
+  readonly perception: PerceptionConfig;
   /** All tensors of a `Florence2` under its names, each read when asked for. */
   readonly tensors: ReadonlyMap<string, LazyTensor>;
   readonly tokenizer: Tokenizer;
@@ -60,9 +65,12 @@ export function openFlorence2(folder: string): PublishedEncoder {
 }
 
 /** All that such a folder says without its weights, which need not be there. `prefix` stands before their names. */
-export function describeFolder(
-  folder: string,
-): Pick<PublishedEncoder, "config" | "tokenizer" | "vocabulary"> & { readonly prefix: string } {
+export function describeFolder(folder: string): Pick<
+  PublishedEncoder,
+  "config" | "perception" | "tokenizer" | "vocabulary"
+> & {
+  readonly prefix: string;
+} {
   const [config, vocabulary] = ["config.json", "tokenizer.json"].map((name) => join(folder, name));
   for (const path of [config, vocabulary]) {
     if (existsSync(path)) continue;
@@ -76,12 +84,20 @@ export function describeFolder(
   };
 }
 
-function readConfig(path: string): { config: FlorenceConfig; prefix: string } {
+function readConfig(path: string): Pick<PublishedEncoder, "config" | "perception"> & { prefix: string } {
   const json = readConfigFile(path);
-  if (!Object.hasOwn(json, "florence")) return { config: parsePublishedConfig(json, path), prefix: "" };
-  const wrong = checkFlorenceConfig(json.florence);
-  if (wrong.length > 0) throw new Error(`${path}: ${wrong.join("; ")}`);
-  return { config: json.florence as FlorenceConfig, prefix: OURS };
+  const perception = json.perception ?? publishedPerception;
+  const isOurs = Object.hasOwn(json, "florence");
+  const wrong = [
+    ...(isOurs ? checkFlorenceConfig(json.florence) : []),
+    ...checkFields("perception", perception, PERCEPTION_RULES),
+  ];
+  if (wrong.length > 0) throw new Error(`${path}: ${printable(wrong.join("; "), 1500)}`);
+  return {
+    config: isOurs ? (json.florence as FlorenceConfig) : parsePublishedConfig(json, path),
+    perception: perception as PerceptionConfig,
+    prefix: isOurs ? OURS : "",
+  };
 }
 
 /**

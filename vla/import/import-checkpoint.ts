@@ -12,7 +12,7 @@ import { encoderTensors } from "../florence2/names.ts";
 import { describeFolder } from "../florence2/published.ts";
 import { FLOW } from "../florence2/tokenizer.ts";
 import { sizedBy } from "../florence2/weights.ts";
-import { checkRoom, publishedPerception } from "../perception.ts";
+import { checkRoom } from "../perception.ts";
 import { readDecoder, type Told, unsupported } from "./read-decoder.ts";
 
 export interface Import {
@@ -50,7 +50,7 @@ export async function importCheckpoint({ path, vlm, out, weights, told }: Import
   const config: PolicyConfig = {
     florence: sizedBy(encoder, base.config),
     decoder,
-    perception: publishedPerception,
+    perception: base.perception,
     sampling: { temperature: 1, actionsPerQuery: typeof chunk === "number" ? chunk : decoder.steps },
     untrained: false,
   };

@@ -30,7 +30,10 @@ const schema = {
       help: "instead: folder of LIBERO's own, with a folder per suite",
     },
     suite: { type: "string", default: MINI, help: "for rollouts, and the folder in --libero-data" },
-    encoder: { type: "string", help: "a checkpoint folder, or the folder of a run of vla/pretrain.ts" },
+    encoder: {
+      type: "string",
+      help: "a checkpoint folder, that of a run of vla/pretrain.ts, or Florence-2 as published or exported",
+    },
     out: { type: "string", help: "folder of the run" },
     decoder: { type: "string", default: "nina-mlp", choices: decoderNames, help: "what is trained" },
     frozen: { type: "boolean", help: "leaves the encoder as it is and keeps its features on disk" },

@@ -11,13 +11,18 @@ import {
   rounded,
   type WeightFormat,
 } from "../../../core/index.ts";
+import { publishedConfig } from "../../../vla/florence2/config-file.ts";
 import { exportEncoder } from "../../../vla/florence2/export-encoder.ts";
 import { openFlorence2 } from "../../../vla/florence2/published.ts";
 import { FLOW, publishedTensors, smallest, vocabulary, withDecoder, writeFolder } from "./folders.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "export-"));
 afterAll(() => rmSync(folder, { recursive: true }));
-const source = writeFolder(join(folder, "source"), { tensors: withDecoder(publishedTensors()) });
+const perception = { imageSize: 64, prompt: "instruction", promptLength: 9, cameraSize: null } as const;
+const source = writeFolder(join(folder, "source"), {
+  tensors: withDecoder(publishedTensors()),
+  config: { ...publishedConfig(smallest), perception },
+});
 
 async function exported(from: string, format: WeightFormat): Promise<string> {
   const out = join(folder, `${format} of ${from.split("/").at(-1)}`);
@@ -48,7 +53,7 @@ describe.each(["float32", "bfloat16", "int8"] as const)("as %s", (format) => {
     const [before, after] = [floats(source), floats(out)];
     using encoder = openFlorence2(out);
     expect(encoder.config).toEqual({ ...smallest, vocab_size: FLOW + 1 });
-    expect(encoder.vocabulary).toEqual(vocabulary);
+    expect([encoder.vocabulary, encoder.perception]).toEqual([vocabulary, perception]);
     expect([...after.keys()].sort()).toEqual([...before.keys()].sort());
     for (const [name, numbers] of before) {
       const { shape } = encoder.tensors.get(name) as LazyTensor;

@@ -7,6 +7,8 @@ import { type HostTensor, readSafetensors } from "../../../core/index.ts";
 import { type FlorenceConfig, florenceBase, florenceLarge } from "../../../vla/florence2/config.ts";
 import { parsePublishedConfig, publishedConfig } from "../../../vla/florence2/config-file.ts";
 import { openFlorence2 } from "../../../vla/florence2/published.ts";
+import { publishedPerception } from "../../../vla/perception.ts";
+import { loadEncoder } from "../../../vla/train/encoder.ts";
 import { published as goldenConfig, type TinyGolden } from "../../parity/florence2.ts";
 import {
   FILES,
@@ -170,6 +172,21 @@ describe("a folder", () => {
     const { numbers } = read(writeFolder(fresh(), { tensors: ours, config: { florence: smallest } }));
     expect(numbers.get("prompt_embeds")).toEqual([...(prompt.data as Float32Array)]);
     expect([...numbers.keys()].sort()).toEqual([...expected.numbers.keys()].sort());
+  });
+
+  test("is an encoder to train on, which sees what the published policies see unless it says otherwise", () => {
+    const config = publishedConfig({ ...smallest, patch_stride: [16, 7] });
+    const at = (perception?: object): string =>
+      writeFolder(fresh(), { tensors: withDecoder(tensors), config: { ...config, perception } });
+    const encoder = loadEncoder(at());
+    expect(encoder.tokenizer).toEqual(vocabulary);
+    expect(encoder.perception.config).toEqual(publishedPerception);
+    expect(encoder.perception.florence.stateDict().size).toBe(expected.numbers.size);
+    encoder.perception.florence.dispose();
+    expect(() => loadEncoder(at({ ...publishedPerception, imageSize: 700 }))).toThrow(
+      /imageSize: expected a map of at most 4 by as many tokens, found 7/,
+    );
+    expect(() => loadEncoder(at({ imageSize: 448 }))).toThrow(/perception.prompt: expected/);
   });
 
   test("of 16-bit floats is read as such", () => {
