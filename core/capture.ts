@@ -1,4 +1,5 @@
-import type { Device, Shared, Step, Storage } from "./device.ts";
+import { type Device, GONE, type Promised, type Shared, type Step, type Storage } from "./device.ts";
+import type { DType } from "./dtype.ts";
 import { isTracked, noGrad, type Op } from "./op.ts";
 import { capturing, type Recorder } from "./recorder.ts";
 import { Scope, scopes, unscoped } from "./scope.ts";
@@ -7,8 +8,9 @@ import { Tensor } from "./tensor.ts";
 
 /**
  * Writes down what a body computes, for a plan. The body runs on tensors of its own, which live and die by its scopes as
- * in any other code. The plan gets doubles of them: what depends on inputs or variables becomes a tensor over a
- * storage without room yet; what else is read, a constant or a variable, becomes one more owner of the same storage.
+ * in any other code; those that depend on inputs or variables have no numbers, and nothing is computed. The plan gets
+ * doubles of them, over storages without room yet; what else is read, a constant or a variable, becomes one more owner of
+ * the same storage.
  */
 export class Capture implements Recorder {
   /** The calls to replay, on the plan's tensors. */
@@ -16,7 +18,7 @@ export class Capture implements Recorder {
   /** The plan's tensor for each of the body's that it needs; those over storages of the body's keep them alive. */
   readonly #doubles = new Map<Tensor, Tensor>();
   /** For each storage of the body's that changes from replay to replay, the plan's. */
-  readonly #planned = new Map<Storage, Storage>();
+  readonly #planned = new Map<Promised, Promised>();
   readonly #own: { readonly tensors: Tensor[]; readonly storages: Storage[] } = { tensors: [], storages: [] };
   readonly #variables: ReadonlySet<Storage>;
   readonly #shared = new Set<Shared>();
@@ -31,14 +33,17 @@ export class Capture implements Recorder {
     this.#variables = new Set(variables.map((x) => x.storage));
   }
 
-  /** Runs `body` once on copies of the examples: the plan's inputs and outputs. */
+  /** Runs `body` once on tensors like the examples, without numbers: the plan's inputs and outputs. */
   trace(
     body: (...inputs: Tensor[]) => Tensor | readonly Tensor[],
     examples: readonly Tensor[],
   ): { inputs: Tensor[]; outputs: Tensor[] } {
     using scope = new Scope();
-    const given = examples.map((x) => x.copy());
-    const inputs = given.map((x) => this.#place(x));
+    const given = examples.map(({ size, dtype, shape, storage }) => {
+      if (storage.gone) throw new Error(`Tensor ${showShape(shape)}: ${GONE}`);
+      return Tensor.over(this.#promised(size, dtype), shape);
+    });
+    const inputs = given.map((x) => this.#double(x));
     capturing.recorder = this;
     try {
       const result = noGrad(() => body(...given));
@@ -46,7 +51,7 @@ export class Capture implements Recorder {
         throw new Error("Plan: the body ended with a scope of its own still open");
       const results: readonly unknown[] = Array.isArray(result) ? result : [result];
       const outputs = results.map((x) => {
-        if (x instanceof Tensor) return this.#double(refuseOthers(x));
+        if (x instanceof Tensor) return this.#double(this.#refuseOthers(x));
         throw new Error(
           `Plan: expected a body that returns a tensor or an array of tensors, got ${kindOf(x)}`,
         );
@@ -55,7 +60,8 @@ export class Capture implements Recorder {
     } finally {
       capturing.recorder = null;
       while (scopes.current && scopes.current !== scope) scopes.current[Symbol.dispose]();
-      // The body's tensors are not needed any more.
+      // The body's tensors are not needed any more; those that it handed out have no numbers.
+      for (const storage of this.#planned.keys()) storage.takeAway();
       this.#doubles.clear();
       this.#planned.clear();
     }
@@ -66,24 +72,26 @@ export class Capture implements Recorder {
     return new Set([...this.#variables, ...this.#own.storages]);
   }
 
-  run(step: Step<Tensor>, kernel: () => void): void {
-    for (const x of step.ins) refuseOthers(x);
-    capturing.recorder = null; // a kernel may look at numbers
-    try {
-      kernel();
-    } finally {
-      capturing.recorder = this;
-    }
-    const { out, ins, attrs } = step;
-    const op = step.op as Op<unknown>;
+  promise(
+    op: Op<unknown>,
+    ins: readonly Tensor[],
+    device: Device,
+    size: number,
+    dtype: DType,
+  ): Promised | null {
+    for (const x of ins) this.#refuseOthers(x);
     // What never changes from replay to replay is not computed again: it is a constant like any other.
-    if (!op.volatile && !ins.some((x) => this.#changes(x))) return;
-    if (step.out.device !== this.#device)
+    if (!op.volatile && !ins.some((x) => this.#changes(x))) return null;
+    if (device !== this.#device)
       throw new Error(
-        `Plan: expected a body that computes on ${this.#device.name}, got ${step.op.name} on ${step.out.device.name}`,
+        `Plan: expected a body that computes on ${this.#device.name}, got ${op.name} on ${device.name}`,
       );
-    this.steps.push({ op, out: this.#place(out), ins: ins.map((x) => this.#double(x)), attrs });
-    const shared = op.shared?.(attrs);
+    return this.#promised(size, dtype);
+  }
+
+  record({ op, out, ins, attrs }: Step<Tensor>): void {
+    this.steps.push({ op, out: this.#double(out), ins: ins.map((x) => this.#double(x)), attrs });
+    const shared = (op as Op<unknown>).shared?.(attrs);
     if (!shared || this.#shared.has(shared)) return;
     shared.retain();
     this.#shared.add(shared);
@@ -98,27 +106,36 @@ export class Capture implements Recorder {
   }
 
   #changes(x: Tensor): boolean {
-    return this.#planned.has(x.storage) || this.#variables.has(x.storage);
+    return this.#planned.has(x.storage as Promised) || this.#variables.has(x.storage);
   }
 
-  #place(x: Tensor): Tensor {
-    const storage = this.#device.promise(x.storage);
-    this.#planned.set(x.storage, storage);
-    this.#own.storages.push(storage);
-    return this.#double(x);
+  /** A storage for a result in the body; the plan's has one of its own. */
+  #promised(size: number, dtype: DType): Promised {
+    const [storage, planned] = [0, 1].map(() => this.#device.promise(size, dtype));
+    this.#planned.set(storage, planned);
+    this.#own.storages.push(planned);
+    return storage;
   }
 
   /** The plan's tensor for one of the body's. */
   #double(x: Tensor): Tensor {
     let double = this.#doubles.get(x);
     if (!double) {
-      const planned = this.#planned.get(x.storage);
+      const planned = this.#planned.get(x.storage as Promised);
       if (!planned) this.tracked ||= isTracked(x);
-      double = planned ? Tensor.over(planned, x.shape) : unscoped(() => x.detach());
+      double = unscoped(() => (planned ? Tensor.over(planned, x.shape) : x.detach()));
       this.#doubles.set(x, double);
       this.#own.tensors.push(double);
     }
     return double;
+  }
+
+  /** Another plan's result is not this one's to keep alive, and changes when that plan runs. */
+  #refuseOthers(x: Tensor): Tensor {
+    if (!x.storage.planned || this.#planned.has(x.storage as Promised)) return x;
+    throw new Error(
+      `Plan: the body reads a result ${showShape(x.shape)} of another plan: make it an input, or copy it first`,
+    );
   }
 
   /** Lets go of all that the plan reads. */
@@ -126,14 +143,6 @@ export class Capture implements Recorder {
     for (const tensor of this.#own.tensors) tensor.dispose();
     for (const shared of this.#shared) shared.letGo();
   }
-}
-
-/** Another plan's result is not this one's to keep alive, and changes when that plan runs. */
-function refuseOthers(x: Tensor): Tensor {
-  if (!x.storage.planned) return x;
-  throw new Error(
-    `Plan: the body reads a result ${showShape(x.shape)} of another plan: make it an input, or copy it first`,
-  );
 }
 
 function kindOf(x: unknown): string {

@@ -20,8 +20,8 @@ export interface Device {
    * such formats.
    */
   pack?(groups: number, outputs: number, inputs: number, format: WeightFormat): Storage;
-  /** A storage like that one for results of a program: without room until `capture` is given it, and `planned`. */
-  promise(like: Storage): Storage;
+  /** A storage for results of a program: without room until `capture` is given it, and `planned`. */
+  promise(size: number, dtype: DType): Promised;
   /** Sets every number to `value`, which the storage's type can hold. */
   fill(storage: Storage, value: number): void;
   /** Overwrites all numbers, rounded to the storage's type. */
@@ -50,7 +50,7 @@ export interface Storage {
   owners: number;
   /** True when it is part of a program, whose memory it is. */
   readonly planned: boolean;
-  /** True when the program that it is part of was disposed of. */
+  /** True when the program that it is part of was disposed of, or never got it. */
   readonly gone: boolean;
   /** The numbers themselves, for a device whose memory the host can look at, else null; null too while there is no room yet. */
   readonly data: TensorData | null;
@@ -58,6 +58,15 @@ export interface Storage {
   readonly packed?: Packed;
   /** Called when the last owner has let go. That of a planned storage does nothing. */
   release(): void;
+}
+
+/** Why nothing can be done with a storage that is gone. */
+export const GONE = "the plan that it is a result of was disposed of, or was just being captured";
+
+/** The storage of a program's result. */
+export interface Promised extends Storage {
+  /** Makes it `gone`: nothing can be done with it any more. */
+  takeAway(): void;
 }
 
 /** Weights in the layout of a device's product kernels, with nothing beside it. */

@@ -4,7 +4,7 @@ import type { DType } from "./dtype.ts";
 import type { Expr } from "./formula/expr.ts";
 import type { Operand } from "./formula/launch.ts";
 import { capturing, type Recorder, refuseInCapture } from "./recorder.ts";
-import { type Shape, sameShape, showShape } from "./shape.ts";
+import { type Shape, sameShape, showShape, sizeOf } from "./shape.ts";
 import { checkTensor, type Differentiable, Tensor } from "./tensor.ts";
 
 /** One op: its shapes, what it means (`formula`), its gradient, and samples for the shared test suites. */
@@ -97,16 +97,30 @@ export const isTracked = (x: Tensor): boolean => x.requiresGrad || x.node !== nu
 /** Runs an op on the device of its inputs: makes the output, records history and, when one is being made, the plan. */
 export function apply<A>(op: Op<A>, ins: readonly Tensor[], attrs: A): Tensor {
   const dtype = outputType(op, ins, attrs);
+  const { recorder } = capturing;
+  if (recorder) return record(op, captured(recorder, op, ins, attrs, dtype), ins, attrs);
   const out = Tensor.reserve(op.shape(ins, attrs), dtype, commonDevice(op, ins));
-  if (out.size > 0) {
-    if (capturing.recorder) captured(capturing.recorder, { op: op as Op<unknown>, out, ins, attrs });
-    else applyInto(op, out, ins, attrs);
-  }
+  if (out.size > 0) applyInto(op, out, ins, attrs);
   return record(op, out, ins, attrs);
 }
 
-function captured(recorder: Recorder, call: Step): void {
-  recorder.run(call, () => applyInto(call.op, call.out, call.ins, call.attrs));
+/** The result of an op while a plan is captured: without numbers if replays compute it. */
+function captured<A>(recorder: Recorder, op: Op<A>, ins: readonly Tensor[], attrs: A, dtype: DType): Tensor {
+  const shape = op.shape(ins, attrs);
+  const device = commonDevice(op, ins);
+  const size = sizeOf(shape);
+  const promised = size > 0 ? recorder.promise(op, ins, device, size, dtype) : null;
+  const out = promised ? Tensor.over(promised, shape) : Tensor.reserve(shape, dtype, device);
+  if (promised) recorder.record({ op: op as Op<unknown>, out, ins, attrs });
+  else if (size > 0) {
+    capturing.recorder = null; // a kernel may look at numbers
+    try {
+      applyInto(op, out, ins, attrs);
+    } finally {
+      capturing.recorder = recorder;
+    }
+  }
+  return out;
 }
 
 /** Does a computation alone: the result goes to `out`, which must fit. Neither history nor a plan knows of it. */

@@ -9,8 +9,8 @@ import { CUT, checkTensor, checkTensors, type Tensor } from "./tensor.ts";
 /**
  * A forward pass, captured once and replayed in memory of its own.
  *
- * Capture runs `body` once on copies of the example inputs and writes down its calls of ops. Calls that do not depend
- * on an input are dropped, their results kept. What is left becomes a program of the device of the examples, which does the
+ * Capture runs `body` once on tensors like the example inputs, but without numbers, and writes down its calls of ops. Calls
+ * that do not depend on an input are done, and their results kept. What is left becomes a program of the device of the examples, which does the
  * same operations in the same order and rounding, so replay equals the eager pass bit for bit.
  *
  * `body` must compute by ops alone: looking at numbers that change from replay to replay, drawing random numbers and

@@ -1,9 +1,21 @@
-import type { Block, Step } from "./device.ts";
+import type { Block, Computation, Device, Step, Storage } from "./device.ts";
+import type { DType } from "./dtype.ts";
 
 /** What is told of the kernel calls of a body, and of what it does beside them. */
 export interface Recorder {
-  /** Runs the kernel, and writes the call down. */
-  run(step: Step, kernel: () => void): void;
+  /**
+   * The storage for the result of a call that replays do, which is not done now; null for a call that is done once, now,
+   * because nothing that it reads changes from replay to replay.
+   */
+  promise(
+    op: Computation<never>,
+    ins: readonly Block[],
+    device: Device,
+    size: number,
+    dtype: DType,
+  ): Storage | null;
+  /** Writes down a call whose result has such a storage. */
+  record(step: Step): void;
   /** The body looks at a tensor's numbers on the host: throws when a replay could not do so again. */
   look(tensor: Block): void;
 }

@@ -1,9 +1,9 @@
 import { checkInt32, markCopy, refuse } from "./check.ts";
-import { type Block, currentDevice, type Device, type Storage } from "./device.ts";
+import { type Block, currentDevice, type Device, GONE, type Storage } from "./device.ts";
 import { checkDType, type DType, type TensorData } from "./dtype.ts";
 import { flatten, type Nested } from "./nested.ts";
 import { capturing } from "./recorder.ts";
-import { type Scope, type Scoped, scopes, unscoped } from "./scope.ts";
+import { type Scope, type Scoped, scopes } from "./scope.ts";
 import { checkShape, type Shape, sameShape, showShape, sizeOf } from "./shape.ts";
 import type { WeightFormat } from "./weight-format.ts";
 
@@ -86,9 +86,9 @@ export class Tensor implements Block, Scoped {
     return new Tensor(shape, size, dtype, device.allocate(size, dtype));
   }
 
-  /** A tensor that looks at a given storage; in no scope. What plans are made of. */
+  /** A tensor that looks at a given storage. What plans are made of. */
   static over(storage: Storage, shape: Shape): Tensor {
-    return unscoped(() => new Tensor(shape, sizeOf(shape), storage.dtype, storage));
+    return new Tensor(shape, sizeOf(shape), storage.dtype, storage);
   }
 
   /**
@@ -195,7 +195,7 @@ export class Tensor implements Block, Scoped {
       throw new Error(
         `${who}: packed as ${packed.format} for inference: its numbers are not there to look at or to train`,
       );
-    if (this.storage.gone) throw new Error(`${who}: the plan that it is a result of was disposed of`);
+    if (this.storage.gone) throw new Error(`${who}: ${GONE}`);
     throw new Error(
       `${who}: data, item and toArray look at numbers on cpu, got a tensor on ${this.device.name}: await read()`,
     );

@@ -1,4 +1,4 @@
-import type { Block, Computation, Device, Program, Ready, Storage, Trace } from "../device.ts";
+import type { Block, Computation, Device, Program, Promised, Ready, Storage, Trace } from "../device.ts";
 import { ARRAYS, type DType, type TensorData } from "../dtype.ts";
 import { plainKernel } from "../formula/plain.ts";
 import type { WeightFormat } from "../weight-format.ts";
@@ -25,7 +25,7 @@ export const cpu: Device = {
     return new PackedStorage(groups, outputs, inputs, format);
   },
 
-  promise({ size, dtype }: Storage): Storage {
+  promise(size: number, dtype: DType): Promised {
     return CpuStorage.promised(size, dtype);
   },
 

@@ -1,10 +1,10 @@
-import type { Block, Device, Storage } from "../device.ts";
+import { type Block, type Device, GONE, type Promised } from "../device.ts";
 import { ARRAYS, bytesOf, type DType, type TensorData } from "../dtype.ts";
 import { showShape } from "../shape.ts";
 import { allocate, memory, release } from "./heap.ts";
 
 /** A block of the heap: the numbers of a tensor where kernels and threads find them. */
-export class CpuStorage implements Storage {
+export class CpuStorage implements Promised {
   /** The CPU; device.ts sets it. */
   static device: Device;
 
@@ -72,7 +72,6 @@ export class CpuStorage implements Storage {
 /** Where a tensor's numbers start on the heap, in bytes. */
 export function addressOf(x: Block): number {
   const { address } = x.storage as CpuStorage;
-  if (address < 0)
-    throw new Error(`Tensor ${showShape(x.shape)}: the plan that it is a result of was disposed of`);
+  if (address < 0) throw new Error(`Tensor ${showShape(x.shape)}: ${GONE}`);
   return address;
 }

@@ -1,4 +1,14 @@
-import type { Block, Computation, Device, Program, Ready, Storage, Trace } from "../device.ts";
+import {
+  type Block,
+  type Computation,
+  type Device,
+  GONE,
+  type Program,
+  type Promised,
+  type Ready,
+  type Storage,
+  type Trace,
+} from "../device.ts";
 import type { DType, TensorData } from "../dtype.ts";
 import { keyOf, plainKernel, resultsOf } from "../formula/plain.ts";
 import { showShape, sizeOf } from "../shape.ts";
@@ -55,7 +65,7 @@ export class GpuDevice implements Device {
     return this.#storage(size, dtype, false);
   }
 
-  promise({ size, dtype }: Storage): Storage {
+  promise(size: number, dtype: DType): Promised {
     return this.#storage(size, dtype, true);
   }
 
@@ -102,6 +112,7 @@ export class GpuDevice implements Device {
   /** What a kernel reads in a storage's place. */
   resultOf(storage: GpuStorage): Result {
     if (storage.size === 0) return this.#nothing;
+    if (storage.gone) throw new Error(`Tensor of ${storage.size} numbers: ${GONE}`);
     if (!storage.result)
       storage.take(
         storage.host ? this.#uploaded(Float32Array.from(storage.host)) : this.#filled(storage.size, 0),

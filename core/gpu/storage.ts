@@ -1,4 +1,4 @@
-import type { Device, Storage } from "../device.ts";
+import type { Device, Promised } from "../device.ts";
 import type { DType } from "../dtype.ts";
 import type { Slot } from "./gpu.ts";
 
@@ -29,7 +29,7 @@ export class Result {
  * so int32 storages keep their numbers on the host, where row numbers are checked, and a result with the same numbers as
  * soon as a kernel reads them.
  */
-export class GpuStorage implements Storage {
+export class GpuStorage implements Promised {
   readonly device: Device;
   readonly dtype: DType;
   readonly size: number;

@@ -12,6 +12,7 @@ import {
   Tensor,
   tidy,
   unscoped,
+  watchKernels,
 } from "../../core/index.ts";
 import { AdamW } from "../../nn/index.ts";
 
@@ -190,7 +191,7 @@ describe("a plan and what it reads", () => {
     expect(heapUsage().live).toBe(before);
   });
 
-  it("frees what a body makes like any other code, and keeps what it hands out", () => {
+  it("frees what a body makes like any other code, and lets nobody use what it hands out", () => {
     using _ = new Scope();
     const seen: Tensor[] = [];
     const x = Tensor.full([3], 2);
@@ -212,8 +213,28 @@ describe("a plan and what it reads", () => {
     const [square, negative] = seen;
     expect(() => square.data).toThrow("used after it was freed");
     expect(plan.run(Tensor.full([3], 10))[0].toArray()).toEqual([110, 110, 110]);
-    expect(negative.toArray()).toEqual([-2, -2, -2]); // an ordinary tensor: what the example gave
+    const message = "was disposed of, or was just being captured";
+    expect(() => negative.data).toThrow(message);
+    expect(() => negative.add(1)).toThrow(message);
     negative.dispose();
+  });
+
+  it("computes nothing while it is captured but what stays the same, and takes no memory for it", () => {
+    using _ = new Scope();
+    const [x, w] = [Tensor.zeros([64, 256]), Tensor.ones([256, 256])];
+    const calls: string[] = [];
+    const body = (y: Tensor): Tensor => {
+      for (let i = 0; i < 100; i++) y = y.matmul(w.neg()).gelu();
+      return y;
+    };
+    const plan = watchKernels(
+      ({ op }) => calls.push(op.name),
+      () => new Plan((y) => body(y.exp()), [x]),
+    );
+    expect(new Set(calls)).toEqual(new Set(["neg"]));
+    // Two results that take turns.
+    expect(plan.arenaBytes).toBeLessThanOrEqual(3 * 4 * x.size);
+    plan[Symbol.dispose]();
   });
 
   it("returns inputs, constants, variables and views of them as they are", () => {

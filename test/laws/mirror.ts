@@ -1,4 +1,14 @@
-import type { Block, Computation, Device, Program, Ready, Step, Storage, Trace } from "../../core/device.ts";
+import type {
+  Block,
+  Computation,
+  Device,
+  Program,
+  Promised,
+  Ready,
+  Step,
+  Storage,
+  Trace,
+} from "../../core/device.ts";
 import { ARRAYS, bytesOf, type DType, type TensorData } from "../../core/dtype.ts";
 import { plainKernel } from "../../core/formula/plain.ts";
 
@@ -16,7 +26,7 @@ export class Mirror implements Device {
     storage.take();
     return storage;
   }
-  promise({ size, dtype }: Storage): MirrorStorage {
+  promise(size: number, dtype: DType): MirrorStorage {
     return new MirrorStorage(this, size, dtype, true);
   }
   fill(storage: Storage, value: number): void {
@@ -40,7 +50,7 @@ export class Mirror implements Device {
   }
 }
 
-class MirrorStorage implements Storage {
+class MirrorStorage implements Promised {
   readonly device: Mirror;
   readonly size: number;
   readonly dtype: DType;
@@ -66,6 +76,10 @@ class MirrorStorage implements Storage {
   letGo(): void {
     this.hidden = null;
     this.device.live--;
+  }
+  takeAway(): void {
+    if (this.hidden) this.letGo();
+    this.gone = true;
   }
   release(): void {
     if (!this.planned) this.letGo();
@@ -112,8 +126,7 @@ class MirrorProgram implements Program {
   }
   dispose(): void {
     for (const storage of this.#storages) {
-      storage.letGo();
-      storage.gone = true;
+      storage.takeAway();
     }
     this.#storages = [];
   }

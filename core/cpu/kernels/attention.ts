@@ -62,7 +62,6 @@ function byProducts(out: Block, ins: readonly Block[], compute: (ins: readonly T
     tidy(() => {
       const own = ins.map((x) => Tensor.over(x.storage, x.shape));
       out.data.set(noGrad(() => compute(own)).data);
-      for (const x of own) x.dispose();
     });
 }
 

@@ -6,6 +6,7 @@
  * Results never depend on the choice, bit for bit: every tile adds the terms of an element in the order of k.
  */
 import { Cache } from "../../cache.ts";
+import { unscoped } from "../../scope.ts";
 import { sizeOf } from "../../shape.ts";
 import { Tensor } from "../../tensor.ts";
 import { usesFma } from "../kernels/engine.ts";
@@ -79,7 +80,7 @@ function trial(tile: Tile): number {
     [K, N],
     [M, N],
   ].map((shape) => {
-    const x = Tensor.over(CpuStorage.allocated(sizeOf(shape), "float32"), shape);
+    const x = unscoped(() => Tensor.over(CpuStorage.allocated(sizeOf(shape), "float32"), shape));
     x.data.fill(0);
     return x;
   });
