@@ -1,5 +1,16 @@
-import type { Tensor } from "../core/index.ts";
-import { cosineTable, type Florence2 } from "../vla/florence2/model.ts";
+import {
+  type HostTensor,
+  type LazyTensor,
+  type Shape,
+  sizeOf,
+  Tensor,
+  type TensorData,
+  tidy,
+  toHost,
+} from "../core/index.ts";
+import { outline } from "../nn/index.ts";
+import type { FlorenceConfig } from "../vla/florence2/config.ts";
+import { cosineTable, Florence2 } from "../vla/florence2/model.ts";
 
 /** 32-bit FNV-1a hash of a string's UTF-8 bytes. */
 export function fnv1a(text: string): number {
@@ -16,10 +27,12 @@ function mix(x: number): number {
 }
 
 /** Fills a tensor with base + k(i) 2^(e−23), k in [−2²³, 2²³) hashed from the tag and the element's index. */
-export function fill(tensor: Tensor, tag: string, exponent: number, base = 0, first = 0): void {
+export const fill = (tensor: Tensor, tag: string, exponent: number, base = 0, first = 0): void =>
+  fillNumbers(tensor.data, tag, exponent, base, first);
+
+function fillNumbers(data: TensorData, tag: string, exponent: number, base: number, first: number): void {
   const salt = fnv1a(tag);
   const scale = 2 ** (exponent - 23);
-  const data = tensor.data;
   for (let i = 0; i < data.length; i++) {
     data[i] = base + ((mix((mix(first + i) + salt) >>> 0) >>> 8) - 8_388_608) * scale;
   }
@@ -52,4 +65,38 @@ export function generate(model: Florence2, seed: number): Florence2 {
     }
   }
   return model;
+}
+
+/** Numbers of a piece. */
+const PIECE = 2 ** 18;
+
+/** The same weights as a file would give them, piece by piece. */
+export function generatedTensors(config: FlorenceConfig, seed: number): Map<string, HostTensor | LazyTensor> {
+  const model = outline(() => new Florence2(config));
+  const tensors = new Map<string, HostTensor | LazyTensor>();
+  for (const [name, { shape }] of model.namedTensors()) tensors.set(name, lazily(shape, seed, name));
+  const table = "language_model.model.shared.weight";
+  const { size } = model.language_model.model.shared.weight;
+  tensors.set("prompt_embeds", lazily(model.prompt_embeds.shape, seed, table, size));
+  const { shape } = model.visual_temporal_embed.pos_idx_to_embed;
+  const cosines = tidy(() => {
+    const times = Tensor.empty(shape);
+    cosineTable(times);
+    return [toHost(times)];
+  });
+  return tensors.set("visual_temporal_embed.pos_idx_to_embed", cosines[0]);
+}
+
+function lazily(shape: Shape, seed: number, name: string, first = 0): LazyTensor {
+  const { exponent, base } = rule(name, shape);
+  const size = sizeOf(shape);
+  const pieces = function* (unit: number): Iterable<Float32Array> {
+    const room = new Float32Array(Math.min(size, unit * Math.max(1, Math.floor(PIECE / unit))));
+    for (let at = 0; at < size; at += room.length) {
+      const piece = room.subarray(0, size - at);
+      fillNumbers(piece, `${seed}:${name}`, exponent, base, first + at);
+      yield piece;
+    }
+  };
+  return { dtype: "F32", shape, read: () => [...pieces(size)][0], pieces };
 }

@@ -9,21 +9,28 @@ export interface Kept {
   readonly scale: number;
 }
 
+/** What `rounded` may write to, for weights of so many inputs. */
+export const holderOf = (format: WeightFormat, inputs: number): Float32Array | Int8Array =>
+  format === "int8" ? new Int8Array(inputs) : new Float32Array(inputs);
+
 /**
- * Rounds the weights of one output. bfloat16 keeps 8 bits of precision; int8 keeps 7, relative to the largest weight. Its
+ * Rounds the weights of one output, to `numbers`: an array of its own unless given. bfloat16 keeps 8 bits of precision; int8 keeps 7, relative to the largest weight. Its
  * scale is a float32.
  */
-export function rounded(weights: ArrayLike<number>, format: WeightFormat): Kept {
+export function rounded(
+  weights: ArrayLike<number>,
+  format: WeightFormat,
+  numbers: Float32Array | Int8Array = holderOf(format, weights.length),
+): Kept {
   if (format === "int8") {
     let largest = 0;
     for (let k = 0; k < weights.length; k++) largest = Math.max(largest, Math.abs(weights[k]));
-    const numbers = new Int8Array(weights.length);
     for (let k = 0; k < weights.length; k++) numbers[k] = Math.round((weights[k] / largest || 0) * 127);
     return { numbers, scale: Math.fround(largest / 127) };
   }
-  const numbers = new Float32Array(weights);
+  numbers.set(weights);
   if (format === "bfloat16") {
-    const bits = new Uint32Array(numbers.buffer);
+    const bits = new Uint32Array(numbers.buffer, numbers.byteOffset, numbers.length);
     for (let k = 0; k < bits.length; k++) bits[k] = toBfloat16(bits[k]);
   }
   return { numbers, scale: 1 };

@@ -81,6 +81,16 @@ export class Perception {
    * Made of ops alone, so it can be captured.
    */
   features(agentview: Tensor, wrist: Tensor, ids: Tensor): Tensor {
-    return this.florence.forward([agentview, wrist], ids);
+    return this.read(this.look(agentview, wrist), ids);
+  }
+
+  /** The part of it that pictures have: the tokens of each camera. */
+  look(agentview: Tensor, wrist: Tensor): Tensor[] {
+    return this.florence.encodeImages([agentview, wrist]);
+  }
+
+  /** The rest of it: features of the cameras' tokens and prompts. */
+  read(seen: readonly Tensor[], ids: Tensor): Tensor {
+    return this.florence.encode(seen, ids);
   }
 }

@@ -1,5 +1,5 @@
 import type { Block, Device, Packed, Storage } from "../device.ts";
-import { rounded, type WeightFormat } from "../weight-format.ts";
+import { holderOf, rounded, type WeightFormat } from "../weight-format.ts";
 import { layoutForFrozen } from "./product/choose.ts";
 import { PackedWeights } from "./product/layout.ts";
 import { CpuStorage } from "./storage.ts";
@@ -56,12 +56,11 @@ export class PackedStorage implements Storage, Packed {
       numbers instanceof Float32Array || numbers instanceof Float64Array
         ? numbers
         : Float64Array.from(numbers);
-    for (let from = 0, row = first; from < given.length; from += K, row++)
-      this.panels.setColumn(
-        Math.floor(row / N),
-        row % N,
-        rounded(given.subarray(from, from + K), this.format),
-      );
+    const room = holderOf(this.format, K);
+    for (let from = 0, row = first; from < given.length; from += K, row++) {
+      const kept = rounded(given.subarray(from, from + K), this.format, room);
+      this.panels.setColumn(Math.floor(row / N), row % N, kept);
+    }
   }
 
   numbers(): Float32Array {

@@ -100,10 +100,18 @@ export class Florence2 extends Module {
   /**
    * Features (B, S, d) of the cameras' images, (B, 3, H, W) each, and a prompt (B, L), S = 2 (1 + N) + 1 + L for two: the
    * tokens of the first image, of the second, the task token, the text. Padding in the prompt takes part like any token,
-   * as in the reference. All images go through the vision tower as one batch: each weight is read once for all of them.
+   * as in the reference.
    */
   forward(images: readonly Tensor[], ids: Tensor, observe?: Observer): Tensor {
-    const { B } = ids.dims("B L", "Florence2");
+    return this.encode(this.encodeImages(images, observe), ids, observe);
+  }
+
+  /**
+   * Tokens (B, 1 + N, d) of each camera's images (B, 3, H, W). All go through the vision tower as one batch: each weight is
+   * read once for all of them.
+   */
+  encodeImages(images: readonly Tensor[], observe?: Observer): Tensor[] {
+    const B = images[0].shape[0];
     /** What belongs to each image of a batch of all. */
     const perImage = (x: Tensor): Tensor[] => images.map((_, i) => x.slice(0, i * B, (i + 1) * B));
     const encoded = this.encodeImage(
@@ -115,6 +123,12 @@ export class Florence2 extends Module {
     );
     const features = perImage(encoded);
     for (const [i, own] of features.entries()) observe?.(`image_features.${i + 1}`, own);
+    return features;
+  }
+
+  /** Features (B, S, d) of the cameras' tokens, as `encodeImages` gives them, and a prompt (B, L). */
+  encode(features: readonly Tensor[], ids: Tensor, observe?: Observer): Tensor {
+    const { B } = ids.dims("B L", "Florence2");
     const prompt = this.prompt_embeds.broadcastTo([B, 1, this.config.d_model]);
     const merged = concat([...features, prompt, this.embedTokens(ids)], 1);
     observe?.("merged_embeds", merged);

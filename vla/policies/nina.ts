@@ -73,7 +73,9 @@ export class NinaPolicy implements Policy, Disposable {
   readonly #device: Device;
   /** Samples on cpu, if the decoder has such a form; densities come from the checkpoint's own decoder. */
   readonly #fused: FusedDecoder | undefined;
-  /** A captured forward pass for each prompt length, with log-probabilities and without. */
+  /** What cameras see, captured once for all prompts. */
+  #look: Replay | null = null;
+  /** The rest of the forward pass, captured for each prompt length, with log-probabilities and without. */
   readonly #replays = new Map<string, Replay>();
   readonly #prompts = new Map<string, Tensor>();
   #random = new Random(0);
@@ -125,9 +127,13 @@ export class NinaPolicy implements Policy, Disposable {
   #run(seen: Observation, instruction: string, withLogProb: boolean): readonly Tensor[] {
     const { steps, actionWidth } = this.#decoder.config;
     return tidy(() => {
-      const inputs = [
+      const pictures = [
         this.#pixels(seen.agentview_image, "agentview_image"),
         this.#pixels(seen.robot0_eye_in_hand_image, "robot0_eye_in_hand_image"),
+      ];
+      this.#look ??= new Replay((...[a, b]) => this.#perception.look(a, b), pictures);
+      const inputs = [
+        ...this.#look.run(...pictures),
         this.#prompt(instruction),
         this.#random.normals([1, steps, actionWidth]).scale(this.#sampling.temperature),
       ];
@@ -161,7 +167,7 @@ export class NinaPolicy implements Policy, Disposable {
     if (!replay) {
       const sampler = this.#fused ?? this.#decoder;
       const forward = (agentview: Tensor, wrist: Tensor, ids: Tensor, z: Tensor): Tensor[] => {
-        const condition = sampler.condition(this.#perception.features(agentview, wrist, ids));
+        const condition = sampler.condition(this.#perception.read([agentview, wrist], ids));
         const actions = sampler.sample(z, condition);
         const terms = withLogProb ? this.#decoder.logProbTerms?.(actions, condition) : undefined;
         return terms ? [actions, concat([terms.base, ...terms.layers], 0)] : [actions];
@@ -174,7 +180,7 @@ export class NinaPolicy implements Policy, Disposable {
 
   /** Gives back the memory of what was made for inference; the checkpoint's own weights stay. */
   [Symbol.dispose](): void {
-    for (const replay of this.#replays.values()) replay[Symbol.dispose]();
+    for (const replay of [this.#look, ...this.#replays.values()]) replay?.[Symbol.dispose]();
     for (const ids of this.#prompts.values()) ids.dispose();
     this.#fused?.dispose();
   }

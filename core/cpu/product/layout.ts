@@ -67,6 +67,12 @@ export function panelWidth({ rows, format, width }: Layout, columns: number): nu
 export const stepBytes = (format: WeightFormat, width: number): number =>
   (format === "int8" ? 2 : WEIGHT_BYTES[format]) * width;
 
+/** The bits of numbers that are float32. */
+function bitsOf(numbers: Kept["numbers"]): Uint32Array {
+  const floats = numbers instanceof Float32Array ? numbers : new Float32Array(numbers);
+  return new Uint32Array(floats.buffer, floats.byteOffset, floats.length);
+}
+
 /**
  * G weight matrices of K × N, one behind the other, each in panels that are filled up with zeros. int8 weights have a
  * float32 scale per column. Lives on the heap until `dispose`.
@@ -117,7 +123,7 @@ export class PackedWeights extends HeapBlock {
       }
       case "bfloat16": {
         const to = new Uint16Array(memory.buffer, this.address);
-        const bits = new Uint32Array(new Float32Array(numbers).buffer);
+        const bits = bitsOf(numbers);
         for (let k = 0, at = start; k < bits.length; k++, at += step) to[at] = bits[k] >>> 16;
         break;
       }
