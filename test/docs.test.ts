@@ -1,5 +1,13 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
@@ -34,4 +42,25 @@ describe("the documentation's examples run and print what they say", () => {
       },
     );
   }
+});
+
+describe("the documentation's commands", () => {
+  const pages = readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md"));
+  const commands = pages.flatMap((page) =>
+    [...readFileSync(join(ROOT, "docs", page), "utf8").matchAll(/^(?: {4})?npx tsx (\S+\.ts)(.*)$/gm)].map(
+      ([, script, rest]) => [page, script, rest] as const,
+    ),
+  );
+
+  test.each(commands)("%s: %s has the flags of%s", (_, script, rest) => {
+    const beside = join(ROOT, script.replace(/\.ts$/, "/options.ts"));
+    const source =
+      readFileSync(join(ROOT, script), "utf8") + (existsSync(beside) ? readFileSync(beside, "utf8") : "");
+    for (const [, flag] of rest.replace(/#.*/, "").matchAll(/ --([a-z-]+)/g))
+      expect(source).toMatch(new RegExp(`^ +"?${flag}"?: \\{`, "m"));
+  });
+
+  test("are found", () => {
+    expect(commands.length).toBeGreaterThan(5);
+  });
 });
