@@ -67,8 +67,9 @@ export function generate(model: Florence2, seed: number): Florence2 {
   return model;
 }
 
-/** Numbers of a piece. */
+/** Numbers of a piece, and where all pieces are made: one after the other. */
 const PIECE = 2 ** 18;
+const room = new Float32Array(PIECE);
 
 /** The same weights as a file would give them, piece by piece. */
 export function generatedTensors(config: FlorenceConfig, seed: number): Map<string, HostTensor | LazyTensor> {
@@ -91,9 +92,10 @@ function lazily(shape: Shape, seed: number, name: string, first = 0): LazyTensor
   const { exponent, base } = rule(name, shape);
   const size = sizeOf(shape);
   const pieces = function* (unit: number): Iterable<Float32Array> {
-    const room = new Float32Array(Math.min(size, unit * Math.max(1, Math.floor(PIECE / unit))));
-    for (let at = 0; at < size; at += room.length) {
-      const piece = room.subarray(0, size - at);
+    const most = unit * Math.max(1, Math.floor(PIECE / unit));
+    const whole = unit > PIECE ? new Float32Array(unit) : room;
+    for (let at = 0; at < size; at += most) {
+      const piece = whole.subarray(0, Math.min(most, size - at));
       fillNumbers(piece, `${seed}:${name}`, exponent, base, first + at);
       yield piece;
     }

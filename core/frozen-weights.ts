@@ -1,25 +1,17 @@
-import type { Shared } from "./device.ts";
-import { type Kept, rounded, WEIGHT_BYTES, type WeightFormat } from "./weight-format.ts";
+import { type Block, currentDevice, type Shared } from "./device.ts";
+import { unscoped } from "./scope.ts";
+import { Tensor } from "./tensor.ts";
+import { rounded, WEIGHT_BYTES, type WeightFormat } from "./weight-format.ts";
 
 /** How frozen weights are kept. float64 serves verification. */
 export type FrozenFormat = WeightFormat | "float64";
-
-/** The arrays that hold what is kept; numbers of bfloat16 are float32 ones that end in zeros. */
-const HOLDERS = {
-  float64: Float64Array,
-  float32: Float32Array,
-  bfloat16: Float32Array,
-  int8: Int8Array,
-} as const;
-
-/** What a device makes of frozen weights; null when it takes them as they are. */
-type Derived = { dispose(): void } | null;
 
 /**
  * G matrices of K inputs and N outputs that will not change any more, for `frozenLinear`. They are rounded once, from
  * float64, to what they are kept as: float32; bfloat16 with 8 bits of precision; int8 with 7, relative to the largest
  * weight of the same output. With int8, cpu rounds what it multiplies them with too, to 15 bits of the row's largest
- * number, or 12 with 4096 inputs (cpu/product/quantize.ts). Lives until `dispose`, and as long as a plan reads it.
+ * number, or 12 with 4096 inputs (cpu/product/quantize.ts). They are held once: as the panels that kernels read, where the
+ * device on which they are made packs them. Lives until `dispose`, and as long as a plan reads it.
  */
 export class FrozenWeights implements Shared {
   readonly groups: number;
@@ -30,13 +22,10 @@ export class FrozenWeights implements Shared {
   readonly error: number;
   /** ‖given‖ */
   readonly norm: number;
-  /** (groups, outputs, inputs); for int8, to be multiplied by the scale of its output. */
-  #numbers: Kept["numbers"] | null;
-  /** (groups, outputs) */
-  readonly #scales: Float32Array;
-  /** What `values` gives for int8. */
-  #values: Float64Array | null = null;
-  readonly #derived = new Map<(weights: FrozenWeights) => Derived, Derived>();
+  /** (groups, outputs, inputs), where the current device packs them; else they are on the host. */
+  #packed: Tensor | null = null;
+  /** The numbers as they are kept, for those who ask. */
+  #values: Float32Array | Float64Array | null = null;
   #disposed = false;
   /** Who made it, until `dispose`, and the plans that read it. */
   #owners = 1;
@@ -59,20 +48,23 @@ export class FrozenWeights implements Shared {
     this.inputs = inputs;
     this.outputs = outputs;
     this.format = format;
-    const kept = new HOLDERS[format](matrices.length * size);
-    this.#numbers = kept;
-    this.#scales = new Float32Array(matrices.length * outputs);
+    const shape = [matrices.length, outputs, inputs];
+    const rows = matrices.length * outputs;
+    if (format !== "float64" && currentDevice().pack)
+      this.#packed = unscoped(() => Tensor.packed(shape, format));
+    else this.#values = new (format === "float64" ? Float64Array : Float32Array)(rows * inputs);
     const given = new Float64Array(inputs);
     let [difference, total] = [0, 0];
-    for (let row = 0; row < this.#scales.length; row++) {
+    for (let row = 0; row < rows; row++) {
       const matrix = matrices[Math.floor(row / outputs)];
       const from = (row % outputs) * inputs;
       for (let k = 0; k < inputs; k++) given[k] = matrix[from + k];
       const { numbers, scale } = format === "float64" ? { numbers: given, scale: 1 } : rounded(given, format);
-      kept.set(numbers, row * inputs);
-      this.#scales[row] = scale;
+      this.#packed?.writePart(row * inputs, given);
       for (let k = 0; k < inputs; k++) {
-        difference += (numbers[k] * scale - given[k]) ** 2;
+        const kept = numbers[k] * scale;
+        if (this.#values) this.#values[row * inputs + k] = kept;
+        difference += (kept - given[k]) ** 2;
         total += given[k] ** 2;
       }
     }
@@ -82,32 +74,15 @@ export class FrozenWeights implements Shared {
 
   /** The numbers as they are kept, (groups, outputs, inputs): the same array at each call, not to be written to. */
   values(): Float32Array | Float64Array {
-    const numbers = this.#alive();
-    if (!(numbers instanceof Int8Array)) return numbers;
-    if (!this.#values) {
-      this.#values = new Float64Array(numbers.length);
-      for (let i = 0; i < numbers.length; i++)
-        this.#values[i] = numbers[i] * this.#scales[Math.floor(i / this.inputs)];
-    }
-    return this.#values;
+    this.#checkAlive();
+    this.#values ??= this.#packed?.storage.packed?.numbers() ?? null;
+    return this.#values as Float32Array | Float64Array;
   }
 
-  /** The weights of output n of matrix g as they are kept. */
-  column(g: number, n: number): Kept {
-    const row = g * this.outputs + n;
-    const numbers = this.#alive().subarray(row * this.inputs, (row + 1) * this.inputs);
-    return { numbers, scale: this.#scales[row] };
-  }
-
-  /** What `make` makes of them, such as a device's own layout: made once, kept with them, disposed of with them. */
-  derived<T extends Derived>(make: (weights: FrozenWeights) => T): T {
-    let made = this.#derived.get(make);
-    if (made === undefined) {
-      this.#alive();
-      made = make(this);
-      this.#derived.set(make, made);
-    }
-    return made as T;
+  /** The packed weights that kernels read, where there are some. */
+  get packed(): Block | null {
+    this.#checkAlive();
+    return this.#packed;
   }
 
   /** Bytes that one pass over the weights reads. */
@@ -136,14 +111,11 @@ export class FrozenWeights implements Shared {
   /** Called by plans. */
   letGo(): void {
     if (--this.#owners > 0) return;
-    for (const made of this.#derived.values()) made?.dispose();
-    this.#derived.clear();
-    this.#numbers = null;
+    this.#packed?.dispose();
     this.#values = null;
   }
 
-  #alive(): Kept["numbers"] {
-    if (!this.#numbers) throw new Error("FrozenWeights: used after they were disposed of");
-    return this.#numbers;
+  #checkAlive(): void {
+    if (this.#owners === 0) throw new Error("FrozenWeights: used after they were disposed of");
   }
 }

@@ -75,7 +75,8 @@ export function setStored(
   let at = 0;
   for (const piece of floatPieces(who, from, order[0] === 0 ? inputs : tensor.size)) {
     const given = order[0] === 0 ? shape.with(0, piece.length / inputs) : shape;
-    tensor.writePart(at, isInOrder ? piece : tidy(() => Tensor.from(piece, given).permute(order).toArray()));
+    if (isInOrder) tensor.writePart(at, piece);
+    else tidy(() => tensor.writePart(at, Tensor.from(piece, given).permute(order).data));
     at += piece.length;
   }
 }

@@ -185,6 +185,11 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [2, "--keep: expected recompute, everything", "--keep", "half"],
     [2, "--batch: expected a whole number from 1", "--batch", "0"],
   ],
+  "benchmarks/memory.ts": [
+    [2, "--model: expected base, large", "--model", "huge"],
+    [2, "--weights: expected float32, bfloat16, int8", "--weights", "int4"],
+    [2, "--lengths: expected a whole number from 1", "--lengths", "0"],
+  ],
   "benchmarks/checkpoints.ts": [
     [2, "missing FOLDER"],
     [2, "--rounds: expected a whole number from 1", ABSENT, "--rounds", "0"],

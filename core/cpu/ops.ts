@@ -48,7 +48,7 @@ import { triangleWasm } from "./kernels/triangle.ts";
 import { triangularSolveWasm } from "./kernels/triangular-solve.ts";
 import { foldWasm, unfoldWasm } from "./kernels/unfold.ts";
 import { panelsOf } from "./packed-storage.ts";
-import { layoutForRows, packFrozen, packWeights } from "./product/choose.ts";
+import { layoutForRows, packWeights } from "./product/choose.ts";
 import type { PackedWeights } from "./product/layout.ts";
 import { packedProductWasm, productWasm } from "./product/product.ts";
 import { addressOf } from "./storage.ts";
@@ -193,8 +193,8 @@ serve(linear, {
 serve(frozenLinear, {
   kernel(out, ins, attrs) {
     const { x, bias, residual } = named(ins, attrs);
-    const weights = attrs.weights.derived(packFrozen);
-    if (!weights) return null;
+    const weights = attrs.weights.packed && panelsOf(attrs.weights.packed);
+    if (!weights) return null; // float64, or made on another device
     return packedProductWasm({
       ...{ out, x, rowLength: x.shape[2], weights, M: out.shape[1] },
       ...{ bias, biasRows: bias?.shape[1], biasFrom: attrs.biasFrom, residual },

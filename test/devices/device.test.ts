@@ -1,5 +1,17 @@
 import { describe, expect, it } from "vitest";
-import { concat, DEVICE_NAMES, grad, onDevice, openDevice, Plan, Tensor, tidy } from "../../core/index.ts";
+import {
+  concat,
+  DEVICE_NAMES,
+  grad,
+  onDevice,
+  openDevice,
+  Plan,
+  plainKernels,
+  Random,
+  Tensor,
+  tidy,
+} from "../../core/index.ts";
+import { forInference, Linear } from "../../nn/index.ts";
 import { describeDevices } from "./modes.ts";
 
 /** The numbers of tensors on any device; frees them. */
@@ -47,6 +59,23 @@ describeDevices("device", (device, mode) => {
       [2, 0, big],
     ]);
     for (const x of [some, table]) x.dispose();
+  });
+
+  it("takes modules that were built for inference, with what their weights were rounded to", async () => {
+    const whole = new Linear(5, 3).init(new Random(1));
+    const packed = forInference("int8", () => new Linear(5, 3)).load(whole.stateDict());
+    const x = Tensor.from([1, 2, 3, 4, 5], [1, 5]);
+    const y = tidy(() => plainKernels(() => packed.forward(x)));
+    packed.to(device());
+    const moved = x.to(device());
+    const [there, here] = await read(
+      tidy(() => packed.forward(moved)),
+      y,
+    );
+    there.forEach((value, i) => {
+      expect(Math.abs(value - here[i])).toBeLessThan(1e-5);
+    });
+    for (const each of [whole, packed, x, moved]) each.dispose();
   });
 
   it("serves empty tensors", async () => {

@@ -11,7 +11,6 @@
  * of rows. `npx tsx benchmarks/products.ts` times every kernel for every cell and marks the choice beside the fastest.
  */
 import type { Block } from "../../device.ts";
-import type { FrozenWeights } from "../../frozen-weights.ts";
 import { rounded, type WeightFormat } from "../../weight-format.ts";
 import { chosenTile } from "./choose-tile.ts";
 import { forFewRows, forManyRows, forSomeRows, type Layout, PackedWeights } from "./layout.ts";
@@ -54,17 +53,6 @@ export function packWeights(b: Block, K: number, N: number, transB: boolean, lay
   for (let n = 0; n < N; n++) {
     for (let k = 0; k < K; k++) column[k] = b.data[k * stepK + n * stepN];
     packed.setColumn(0, n, rounded(column, layout.format));
-  }
-  return packed;
-}
-
-/** Lays frozen weights out for products of any number of rows; null for float64, which the plain kernels read. */
-export function packFrozen(weights: FrozenWeights): PackedWeights | null {
-  const { groups, inputs, outputs, format } = weights;
-  if (format === "float64") return null;
-  const packed = new PackedWeights(groups, inputs, outputs, layoutForFrozen(format));
-  for (let g = 0; g < groups; g++) {
-    for (let n = 0; n < outputs; n++) packed.setColumn(g, n, weights.column(g, n));
   }
   return packed;
 }

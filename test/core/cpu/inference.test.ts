@@ -71,7 +71,8 @@ describe("frozen weights", () => {
     const kept = (["float32", "bfloat16", "int8"] as const).map((format) => {
       const weights = new FrozenWeights([given.data], 37, 21, format);
       const values = weights.values();
-      expect(weights.error).toBeCloseTo(distance(values, given.data) / distance(given.data), 12);
+      // What is read back is float32, the error was summed in float64.
+      expect(weights.error).toBeCloseTo(distance(values, given.data) / distance(given.data), 8);
       weights.dispose();
       return values;
     });

@@ -5,6 +5,7 @@ import ndarray from "ndarray";
 import { afterAll, describe, expect, it } from "vitest";
 import { heapUsage, Random, readSafetensors, Scope, Tensor, writeSafetensors } from "../../../core/index.ts";
 import {
+  type Checkpoint,
   type DecoderConfig,
   loadCheckpoint,
   makeDecoder,
@@ -171,6 +172,40 @@ describe("NinaPolicy", () => {
     const { live } = heapUsage();
     for (let i = 0; i < 3; i++) await policy.act(seen(picture(128, i + 1)), "push the drawer shut");
     expect(heapUsage().live).toBe(live);
+  });
+
+  it.each(["float32", "bfloat16", "int8"] as const)(
+    "holds weights in %s once, however many prompt lengths it plays",
+    async (format) => {
+      const before = heapUsage().live;
+      const packed = loadCheckpoint(EMBEDDED.checkpoint, format);
+      const weights = heapUsage().live - before;
+      const perception = { ...packed.config.perception, promptLength: null };
+      const policy = new NinaPolicy("test", { ...packed, config: { ...packed.config, perception } });
+      const act = (words: number): Promise<Plan> =>
+        policy.act(seen(picture(128, 3)), Array.from({ length: words }, () => "push").join(" "));
+      await act(12);
+      const first = heapUsage().live;
+      for (let words = 1; words < 12; words++) await act(words);
+      // A plan for each of eleven more lengths: an arena for some tokens of text, and no weights.
+      expect(heapUsage().live - first).toBeLessThan(11 * 0.06 * weights);
+      policy[Symbol.dispose]();
+      for (const module of [packed.florence, packed.decoder]) module.dispose();
+      // int8 rounds rows in a room that all products share.
+      expect(heapUsage().live - before).toBeLessThan(format === "int8" ? 2 ** 20 : 1);
+    },
+  );
+
+  it("does in float32 what it does on weights that can be trained, to the last bit", async () => {
+    const act = async (from: Checkpoint): Promise<number[][]> => {
+      using policy = new NinaPolicy("test", from);
+      policy.reset(5);
+      const { actions } = await policy.act(seen(picture(128, 3)), "push the drawer shut");
+      return actions.map((action) => Array.from(action));
+    };
+    const packed = loadCheckpoint(EMBEDDED.checkpoint, "float32");
+    expect(await act(packed)).toEqual(await act(checkpoint));
+    for (const module of [packed.florence, packed.decoder]) module.dispose();
   });
 
   it("refuses pictures it cannot use, and says which", async () => {
