@@ -7,6 +7,7 @@ import { afterAll, describe, expect } from "vitest";
 import {
   type HostTensor,
   type LazyTensor,
+  openTensors,
   Random,
   readSafetensors,
   toHost,
@@ -258,4 +259,23 @@ describe("the sizes of a decoder", () => {
       expect(readDecoder("test", shapes, settingsOf(decoder))).toEqual(decoder);
     },
   );
+});
+
+const goldens = process.env.NINA_GOLDENS ? join(process.env.NINA_GOLDENS, "nina") : undefined;
+
+describe.skipIf(!goldens)("checkpoints that the reference's code saved (need NINA_GOLDENS)", () => {
+  test.each(["mlp", "trans"])("%s: the decoder of both sets of weights is recognised", (backbone) => {
+    using file = openTensors(join(goldens as string, `checkpoint_${backbone}.ckpt`));
+    expect(file.hasAverages).toBe(true);
+    for (const all of [file.tensors, file.averages()]) {
+      const tensors = new Map([...all].filter(([name]) => !name.startsWith("vlm.")));
+      const told = {
+        heads: 2,
+        steps: (all.get("nf.layers.0.perm")?.shape[0] as number) / (backbone === "mlp" ? 3 : 1),
+      };
+      const decoder = readDecoder("golden", tensors, new Map([["action_dim", 3]]), told);
+      expect(decoder.kind).toBe(backbone === "mlp" ? "mlp" : "transformer");
+      outline(() => makeDecoder(decoder)).checkFit(tensors);
+    }
+  });
 });
