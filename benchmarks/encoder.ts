@@ -1,30 +1,49 @@
 /**
  * How long does Florence-2 take from two pictures and a prompt to features, and how far is that from what the machine can do?
  *
- *     npx tsx benchmarks/encoder.ts                     base and large: each part, and the whole
+ *     npx tsx benchmarks/encoder.ts                     base and large, in each format: every part, and the whole
  *     npx tsx benchmarks/encoder.ts --json              one object per line
- *     … --model large --threads 1 --batch 1 --rounds 5  some of it
+ *     … --model large --weights float32 --threads 1 --batch 1 --rounds 5     some of it
  *     npx tsx benchmarks/encoder.ts --products          the main products, beside ONNX Runtime (npm install --prefix benchmarks)
  *
- * Weights are made by a formula, those of the full-size goldens. A sample is two pictures of 112 × 112 pixels and a prompt of
- * 35 tokens, as long as LIBERO's are. The parts are plans of their own: the convolutions, spatial blocks and channel blocks of
- * the four stages, the projection of their result, the text encoder. Operations are counted from the kernel calls: a
- * multiply-add of a product, of attention or of a depthwise convolution is two. The limit is as many on registers, timed in
- * turns with the parts; the least time of each counts, of the processor on one thread and by the clock on more. Each model is measured in a process of its own: its peak memory is that
- * of the model and the plan of the whole.
+ * Weights are made by a formula, those of the full-size goldens, and written to a file (2.3 GB for large) that is removed at
+ * the end. A sample is two pictures of 112 × 112 pixels and a prompt of 35 tokens, as long as LIBERO's are. The parts are plans
+ * of their own: the convolutions, spatial blocks and channel blocks of the four stages, the projection of their result, the
+ * text encoder. Operations are counted from the kernel calls: a multiply-add of a product, of attention or of a depthwise
+ * convolution is two. The limit is as many on registers, timed in turns with the parts; the least time of each counts, of the
+ * processor on one thread and by the clock on more. Each model is measured in a process of its own: its peak memory is that of
+ * loading it and of the plan of the whole.
  */
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseCli, runMain } from "../cli/index.ts";
+import { parseCli, runMain, UsageError } from "../cli/index.ts";
 import type { Attention } from "../core/attention.ts";
-import { Plan, Random, type Step, setThreads, spinning, Tensor, tidy, watchKernels } from "../core/index.ts";
+import {
+  type LazyTensor,
+  openSafetensors,
+  Plan,
+  Random,
+  type Step,
+  setThreads,
+  spinning,
+  Tensor,
+  tidy,
+  type WeightFormat,
+  watchKernels,
+  writeSafetensors,
+} from "../core/index.ts";
 import { sizes, type Transposed } from "../core/ops/matmul.ts";
 import { type FlorenceConfig, florenceBase, florenceLarge } from "../vla/florence2/config.ts";
 import { Florence2 } from "../vla/florence2/model.ts";
+import { loadFlorence2 } from "../vla/florence2/weights.ts";
 import { compareProducts } from "./encoder-products.ts";
-import { generate } from "./generated-weights.ts";
+import { generatedTensors } from "./generated-weights.ts";
 import { machine, wholeNumbers } from "./measure.ts";
 import { openOnnxruntime } from "./peers/onnxruntime.ts";
+import type { Peer } from "./peers/peer.ts";
 import { fmaLimit } from "./probe.ts";
 
 const MODELS: Readonly<Record<string, FlorenceConfig>> = { base: florenceBase, large: florenceLarge };
@@ -32,21 +51,27 @@ const CAMERAS = 2;
 const PIXELS = 112;
 const PROMPT = 35;
 
+const FORMATS = ["float32", "bfloat16", "int8"] as const;
+
 interface Options {
   readonly threads: readonly number[];
   readonly batches: readonly number[];
   readonly rounds: number;
-  readonly products: boolean;
   readonly json: boolean;
 }
 
 await runMain(async () => {
-  const { model, threads, batch, ...rest } = parseCli(
+  const { model, weights, file, products, threads, batch, ...rest } = parseCli(
     {
       usage: "npx tsx benchmarks/encoder.ts [options]",
       description: "Times Florence-2's encoder from two pictures and a prompt to features, part by part.",
       options: {
         model: { type: "string", choices: ["base", "large"], help: "one of them" },
+        weights: { type: "string", choices: FORMATS, help: "what its weights are kept as: one of them" },
+        file: {
+          type: "string",
+          help: "the weights of --model, made by an earlier call, for one of --weights",
+        },
         threads: { type: "string", default: "1,2", help: "numbers of threads, separated by commas" },
         batch: { type: "string", default: "1,4", help: "sizes of batches, separated by commas" },
         rounds: { type: "integer", least: 1, default: 5, help: "how often each part has its turn" },
@@ -60,18 +85,45 @@ await runMain(async () => {
     ...rest,
     ...{ threads: wholeNumbers("threads", threads), batches: wholeNumbers("batch", batch) },
   };
-  if (!model) for (const name of Object.keys(MODELS)) inOwnProcess(name);
-  else if (options.products) await measureProducts(model, options);
-  else await measureParts(model, options);
+  const models = model ? [model] : Object.keys(MODELS);
+  if (products) {
+    const peers = [await openOnnxruntime("web"), await openOnnxruntime("node")];
+    if (!options.json) console.log(machine());
+    for (const name of models) await measureProducts(name, peers, options);
+  } else if (file === undefined) {
+    for (const name of models) inProcesses(name, weights ? [weights] : FORMATS);
+  } else {
+    if (!model || !weights) throw new UsageError("--file: expected --model and --weights beside it");
+    await measureParts(model, weights, file, options);
+  }
 });
 setImmediate(() => process.exit()); // ONNX Runtime keeps threads of its own
 
-/** The same command for one model. */
-function inOwnProcess(model: string): void {
-  const script = fileURLToPath(import.meta.url);
-  const args = [...process.execArgv, script, ...process.argv.slice(2), "--model", model];
-  const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });
-  if (status !== 0) throw new Error(`${model}: its process ended with code ${status}`);
+/** The same command with the model in each format, one process after the other. */
+function inProcesses(model: string, formats: readonly WeightFormat[]): void {
+  const folder = mkdtempSync(join(tmpdir(), "nina-encoder-"));
+  try {
+    const file = join(folder, "model.safetensors");
+    writeSafetensors(file, generatedTensors(MODELS[model], 0));
+    const script = fileURLToPath(import.meta.url);
+    const given = parsedAgain(process.argv.slice(2));
+    for (const format of formats) {
+      const own = ["--model", model, "--weights", format, "--file", file];
+      const { status } = spawnSync(process.execPath, [...process.execArgv, script, ...given, ...own], {
+        stdio: "inherit",
+      });
+      if (status !== 0) throw new Error(`${model}, ${format}: its process ended with code ${status}`);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Arguments without those that each process gets its own of. */
+function parsedAgain(args: readonly string[]): string[] {
+  return args.filter(
+    (arg, i) => ![arg, args[i - 1]].some((word) => word === "--model" || word === "--weights"),
+  );
 }
 
 /** A stretch of the encoder. */
@@ -189,20 +241,29 @@ function leastTimes(parts: readonly Part[], rounds: number): Time[] {
   return best;
 }
 
-async function measureParts(name: string, { threads, batches, rounds, json }: Options): Promise<void> {
+async function measureParts(
+  name: string,
+  format: WeightFormat,
+  file: string,
+  { threads, batches, rounds, json }: Options,
+): Promise<void> {
+  const clock = (): number => performance.now();
+  const start = clock();
+  const model = load(name, format, file);
+  const load_ms = clock() - start;
   if (!json) console.log(`\n${machine()}`);
-  const model = generate(new Florence2(MODELS[name]), 0);
   for (const batch of batches) {
-    const start = performance.now();
+    const before = clock();
     const whole = wholeEncoder(model, batch);
-    const capture_ms = performance.now() - start;
-    const peak_mb = process.resourceUsage().maxRSS / 1000;
-    const about = { bench: "encoder", model: name, batch };
-    if (json) console.log(JSON.stringify({ ...about, capture_ms, peak_mb }));
-    else
+    const about = { bench: "encoder", model: name, weights: format, batch };
+    const numbers = { load_ms, capture_ms: clock() - before, peak_mb: process.resourceUsage().maxRSS / 1000 };
+    if (json) console.log(JSON.stringify({ ...about, ...numbers }));
+    else {
+      const [loaded, captured, peak] = Object.values(numbers).map((x) => x.toFixed(0));
       console.log(
-        `\n${name}, batch ${batch}: captured in ${capture_ms.toFixed(0)} ms, peak ${peak_mb.toFixed(0)} MB`,
+        `\n${name}, ${format}, batch ${batch}: loaded in ${loaded} ms, captured in ${captured} ms, peak ${peak} MB`,
       );
+    }
     const parts = [...partsOf(model, batch), whole];
     for (const count of threads) {
       setThreads(count);
@@ -220,6 +281,17 @@ async function measureParts(name: string, { threads, batches, rounds, json }: Op
     for (const each of parts) each.dispose();
   }
   model.dispose();
+}
+
+function load(name: string, format: WeightFormat, file: string): Florence2 {
+  using stored = openSafetensors(file);
+  const tensors = new Map(
+    [...stored.tensors].map(([key, { dtype, shape }]): [string, LazyTensor] => [
+      key,
+      { dtype, shape, read: () => stored.read(key).data, pieces: (unit) => stored.pieces(key, unit) },
+    ]),
+  );
+  return loadFlorence2(MODELS[name], tensors, "", format);
 }
 
 function print(about: object, { name, gflop }: Part, ms: number, limit: number, json: boolean): void {
@@ -244,12 +316,14 @@ function countProducts(model: Florence2, batch: number): Map<string, number> {
   return counts;
 }
 
-async function measureProducts(name: string, { batches, rounds, json }: Options): Promise<void> {
-  if (!json) console.log(`\n${machine()}`);
+async function measureProducts(
+  name: string,
+  peers: readonly Peer[],
+  { batches, rounds, json }: Options,
+): Promise<void> {
   const model = new Florence2(MODELS[name]);
   const counts = batches.map((batch) => countProducts(model, batch));
   model.dispose();
-  const peers = [await openOnnxruntime("web"), await openOnnxruntime("node")];
   for (const [i, batch] of batches.entries())
     await compareProducts(`${name}, batch ${batch}`, counts[i], peers, rounds, json);
 }
