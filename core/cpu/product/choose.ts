@@ -3,7 +3,7 @@
  *
  *     rows                      1 … 9      10 … 32      33 and more
  *     float32, known rows       few        many         not packed: many, a block of B packed at a time
- *     float32, frozen           some       some         many, over the same panels
+ *     float32, frozen           some       some         some
  *     bfloat16, frozen          some       some         some
  *     int8, frozen              few        few          few
  *
@@ -14,7 +14,6 @@ import type { Block } from "../../device.ts";
 import { rounded, type WeightFormat } from "../../weight-format.ts";
 import { chosenTile } from "./choose-tile.ts";
 import { forFewRows, forManyRows, forSomeRows, type Layout, PackedWeights } from "./layout.ts";
-import { TILES, type Tile } from "./tile.ts";
 
 /** Rows up to which time is that of the weights' way from memory. */
 const FEW_ROWS = 9;
@@ -30,16 +29,6 @@ export function layoutForRows(rows: number): Layout | null {
 /** The layout of frozen weights, for any number of rows. */
 export function layoutForFrozen(format: WeightFormat): Layout {
   return format === "int8" ? forFewRows(format) : forSomeRows(format);
-}
-
-/**
- * The tile with which the kernel for many rows reads packed weights: that of the layout, or, of float32 weights that are
- * packed for any number of rows, one that is as wide as their panels, from so many rows on; null for the others.
- */
-export function tileFor({ tile, format, width }: Layout, rows: number): Tile | null {
-  if (tile) return tile;
-  if (format !== "float32" || rows <= PACKING_PAYS) return null;
-  return [chosenTile(), ...TILES].find(({ vectors }) => 4 * vectors === width) ?? null;
 }
 
 /** Lays B, which is (K, N), or (N, K) with `transB`, out for a product, rounded to the layout's format. */

@@ -6,7 +6,6 @@
  * are the same bit for bit.
  */
 import type { Ready } from "../../device.ts";
-import { tileFor } from "./choose.ts";
 import { chosenTile } from "./choose-tile.ts";
 import { fewRowsWasm } from "./few-rows.ts";
 import { PackedWeights } from "./layout.ts";
@@ -20,7 +19,7 @@ export function productWasm(task: Product): Ready | null {
   if (K === 0 || M * N * batch === 0) return null;
   if (!(b instanceof PackedWeights)) return manyRowsWasm(task, chosenTile());
   checkPacked(task, b);
-  const tile = tileFor(b.layout, M);
+  const { tile } = b.layout;
   return tile ? manyRowsWasm(task, tile) : packedProductWasm({ ...task, x: a, rowLength: K, weights: b });
 }
 

@@ -5,7 +5,8 @@
  *
  * Weights come in panels of 8 columns. Four rows at a time run along all of k through one panel, their sums in registers,
  * and end with what follows the product; the rows that are left go through several panels at once, so that as many sums are
- * under way. Tiles, which threads share, are chunks of some panels. Every element is one sum in the order of k: the same
+ * under way. Each new panel comes from memory, so while rows go through one the next is asked for, a few cache lines at a
+ * time. Tiles, which threads share, are chunks of some panels. Every element is one sum in the order of k: the same
  * bits for any number of rows beside it and any number of threads.
  */
 
@@ -32,6 +33,8 @@ interface Spec {
   readonly rowLength: number;
   /** Rows that do not fill a group of ROWS. */
   readonly rowsLeft: number;
+  /** Cache lines of the next panel that a group of rows asks for in each stretch of k. */
+  readonly linesAhead: number;
   /** Bias rows: none, one for all rows of a group, or several. */
   readonly bias: "none" | "one" | "some";
   readonly residual: boolean;
@@ -42,6 +45,10 @@ interface Spec {
 const ROWS = 4;
 /** Columns of a tile, in panels, unless the whole matrix has hardly more. */
 const CHUNK = 8;
+/** Steps of k between the times that lines of the next panel are asked for: a power of two. */
+const STRETCH = 64;
+/** Bytes of a cache line. */
+const LINE = 64;
 
 /** Makes the product ready to run; K and the result are not empty. */
 export function someRowsWasm(task: PackedProduct): Ready {
@@ -55,6 +62,7 @@ export function someRowsWasm(task: PackedProduct): Ready {
     width,
     rowLength,
     rowsLeft: M % ROWS,
+    linesAhead: linesAhead(Math.floor(M / ROWS), width * WEIGHT_BYTES[format]),
     bias: bias ? (biasRows === 1 ? "one" : "some") : "none",
     residual: residual !== undefined,
     activation: task.activation ?? null,
@@ -62,15 +70,33 @@ export function someRowsWasm(task: PackedProduct): Ready {
   const { chunks } = chunksOf(spec);
   const { activation, ...plain } = spec;
   const name = `product of some rows ${Object.values(plain).join(" ")} ${activation ? formulaKey(activation) : ""}`;
-  const code = kernel(name, 10, (k) => build(k, spec));
+  const code = kernel(name, 11, (k) => build(k, spec));
+  const lastPanel = weights.address + (groups * Math.ceil(N / width) - 1) * width * K * WEIGHT_BYTES[format];
   const args = [
     ...[addressOf(out), addressOf(x), weights.address],
     ...[(bias ? addressOf(bias) : 0) + 4 * biasFrom * biasRows * N, residual ? addressOf(residual) : 0],
-    ...[M, x.size === M * rowLength ? 0 : 4 * M * rowLength, M / biasRows, 4 * biasRows * N, chunks],
+    ...[
+      M,
+      x.size === M * rowLength ? 0 : 4 * M * rowLength,
+      M / biasRows,
+      4 * biasRows * N,
+      chunks,
+      lastPanel,
+    ],
   ];
   const size = groups * K * N;
   const cost = Math.max((2 * M * size) / 30_000, (size * WEIGHT_BYTES[format]) / 20_000);
   return wasmCall(code, args, groups * chunks, cost);
+}
+
+/**
+ * Lines that each of so many groups of rows asks for, so that together they ask for all, where that is a few at a time: a
+ * processor waits for more. A divisor of the lines of a stretch. None for few rows, which read as fast as memory gives.
+ */
+function linesAhead(rowGroups: number, panelRowBytes: number): number {
+  const lines = (STRETCH * panelRowBytes) / LINE;
+  if (rowGroups < 4) return 0;
+  return [1, 2].find((ahead) => ahead * rowGroups >= lines) ?? 4;
 }
 
 /** How the columns are cut: panels per chunk, and chunks per matrix. */
@@ -92,7 +118,7 @@ function panelsTogether(panels: number, rows: number, format: WeightFormat): num
 function build(code: KernelCode, spec: Spec): void {
   const { f, tileBegin, tileEnd } = code;
   const { N, rowsLeft, width } = spec;
-  const [M, xGroup, rowsPerBias, biasGroup, chunks] = code.args.slice(5);
+  const [M, xGroup, rowsPerBias, biasGroup, chunks, lastPanel] = code.args.slice(5);
   const [out, x, weights, bias, residual] = code.args;
   const { panels, perChunk } = chunksOf(spec);
   const panelBytes = width * spec.K * WEIGHT_BYTES[spec.format];
@@ -101,7 +127,7 @@ function build(code: KernelCode, spec: Spec): void {
   const [atOut, atX, atPanel, atBias, atResidual, panel] = f.locals(I32, 6);
   const at: Places = {
     ...{ out: atOut, x: atX, panel: atPanel, bias: atBias, residual: atResidual },
-    ...{ row, rowsPerBias },
+    ...{ row, rowsPerBias, lastPanel },
   };
   const whole = f.let(M.sub(rowsLeft));
   /** Moves all places to the next portion of columns. */
@@ -176,6 +202,8 @@ interface Places {
   readonly residual: Local<I32>;
   readonly row: Local<I32>;
   readonly rowsPerBias: Local<I32>;
+  /** The last panel of all weights. */
+  readonly lastPanel: Local<I32>;
 }
 
 /** `rows` rows by `columns` columns of the result, from the first step of k to the epilogue. */
@@ -192,32 +220,53 @@ function micro(code: KernelCode, spec: Spec, at: Places, rows: number, columns: 
   const end = f.let(x.add(4 * K));
   const w = f.locals(F32x4, Math.min(vectors, rows === 1 ? 2 : vectors));
   const splats = f.locals(F32x4, rows === 1 ? 1 : 0);
-  f.repeatWhile(
-    () => {
-      if (rows === 1) f.set(splats[0], loadSplat(x));
-      // With one row a weight is used once: pairs of vectors are read as they are needed.
-      for (let v = 0; v < vectors; v += 2) {
-        const offset = Math.floor((4 * v) / width) * rowBytes * K;
-        const pair = Math.min(2, vectors - v);
-        const into = rows === 1 ? w.slice(0, pair) : w.slice(v, v + pair);
-        readPair(code, format, into, panel, offset + ((4 * v) % width) * WEIGHT_BYTES[format]);
-        if (rows === 1) {
-          for (const [i, weight] of into.entries()) {
-            f.set(sums[0][v + i], madd(splats[0], weight, sums[0][v + i]));
-          }
+  const step = (): void => {
+    if (rows === 1) f.set(splats[0], loadSplat(x));
+    // With one row a weight is used once: pairs of vectors are read as they are needed.
+    for (let v = 0; v < vectors; v += 2) {
+      const offset = Math.floor((4 * v) / width) * rowBytes * K;
+      const pair = Math.min(2, vectors - v);
+      const into = rows === 1 ? w.slice(0, pair) : w.slice(v, v + pair);
+      readPair(code, format, into, panel, offset + ((4 * v) % width) * WEIGHT_BYTES[format]);
+      if (rows === 1) {
+        for (const [i, weight] of into.entries()) {
+          f.set(sums[0][v + i], madd(splats[0], weight, sums[0][v + i]));
         }
       }
-      if (rows > 1) {
-        for (let r = 0; r < rows; r++) {
-          const splat = f.let(loadSplat(x, 4 * r * rowLength));
-          for (const [v, sum] of sums[r].entries()) f.set(sum, madd(splat, w[v], sum));
-        }
+    }
+    if (rows > 1) {
+      for (let r = 0; r < rows; r++) {
+        const splat = f.let(loadSplat(x, 4 * r * rowLength));
+        for (const [v, sum] of sums[r].entries()) f.set(sum, madd(splat, w[v], sum));
       }
-      f.bump(x, 4);
-      f.bump(panel, rowBytes);
-    },
-    () => x.ne(end),
-  );
+    }
+    f.bump(x, 4);
+    f.bump(panel, rowBytes);
+  };
+  const stepsTo = (stop: I32): void => f.repeatWhile(step, () => x.ne(stop));
+  const stretches = rows === ROWS && spec.linesAhead > 0 ? Math.floor(K / STRETCH) : 0;
+  if (stretches > 0) {
+    // Each group asks for a region of its own, from front to end: memory follows a stream.
+    const region = stretches * spec.linesAhead * LINE;
+    const nextPanel = f.let(f.let(at.panel.add(K * rowBytes)).min(at.lastPanel));
+    const own = f.let(at.row.mul(region / ROWS)).min(int(K * rowBytes - region));
+    const next = f.let(nextPanel.add(own));
+    const [stop, line] = f.locals(I32, 2);
+    f.set(stop, x);
+    const whole = f.let(x.add(4 * STRETCH * stretches));
+    f.repeatWhile(
+      () => {
+        // Read and forgotten: nothing waits for it.
+        f.set(line, load(I32, next));
+        for (let i = 1; i < spec.linesAhead; i++) f.set(line, load(I32, next, i * LINE));
+        f.bump(next, spec.linesAhead * LINE);
+        f.bump(stop, 4 * STRETCH);
+        stepsTo(stop);
+      },
+      () => stop.ne(whole),
+    );
+  }
+  if (K > stretches * STRETCH) stepsTo(end);
 
   const lanes = (v: number): number => Math.min(4, columns - 4 * v);
   const place = f.let(at.row.mul(4 * N));

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { packWeights } from "../../../core/cpu/product/choose.ts";
-import { forFewRows, PackedWeights } from "../../../core/cpu/product/layout.ts";
+import { forFewRows, forSomeRows, PackedWeights } from "../../../core/cpu/product/layout.ts";
 import { productWasm } from "../../../core/cpu/product/product.ts";
 import { levels } from "../../../core/cpu/product/quantize.ts";
 import { Expr } from "../../../core/formula/expr.ts";
@@ -186,5 +186,32 @@ describe("every format", () => {
       expect(streamed).toEqual(plain);
     }
     b.dispose();
+  });
+});
+
+describe("weights for any number of rows", () => {
+  // So many that each four rows ask for one, two or four lines of the next panel; K with steps left behind the stretches.
+  const cases = fc.record({
+    M: fc.integer({ min: 14, max: 140 }),
+    N: fc.integer({ min: 1, max: 90 }),
+    K: fc.oneof(fc.constantFrom(64, 128), fc.integer({ min: 60, max: 200 })),
+    format: fc.constantFrom("float32", "bfloat16"),
+    seed: fc.nat(),
+  });
+  it("give the bits of products that are not packed, of the rounded weights", () => {
+    fc.assert(
+      fc.property(cases, ({ M, N, K, format, seed }) => {
+        using _ = new Scope();
+        const [a, weight] = [numbers([M, K], seed), numbers([K, N], seed + 1)];
+        const kept = Tensor.from(rounded(weight.data, format).numbers, [K, N]);
+        const packed = packWeights(weight, K, N, false, forSomeRows(format));
+        const [out, expected] = [Tensor.empty([M, N]), Tensor.empty([M, N])];
+        productWasm({ out, a, b: packed, M, N, K })?.();
+        productWasm({ out: expected, a, b: kept, M, N, K })?.();
+        expect(bits(out)).toEqual(bits(expected));
+        packed.dispose();
+      }),
+      { numRuns: 40 },
+    );
   });
 });
