@@ -95,18 +95,18 @@ function transpose(tensor: HostTensor | LazyTensor): LazyTensor {
 /** Row `flow` of a table (rows, d), or the mean of its rows where it has none of that number. */
 function promptFrom(table: HostTensor | LazyTensor, flow: number): LazyTensor {
   const [rows, width] = table.shape;
-  const read = (): Float32Array => {
+  const isRow = flow < rows;
+  const average = (): Float32Array => {
     const sums = new Float64Array(width);
-    const from = flow < rows ? flow * width : 0;
-    const to = flow < rows ? from + width : rows * width;
-    let at = 0;
-    for (const piece of floatPieces(TABLE, table)) {
-      const [begin, end] = [Math.max(from - at, 0), Math.min(to - at, piece.length)];
-      for (let i = begin; i < end; i++) sums[(at + i) % width] += piece[i];
-      at += piece.length;
+    let row = 0;
+    for (const piece of floatPieces(TABLE, table, width)) {
+      for (let at = 0; at < piece.length; at += width, row++) {
+        if (isRow && row !== flow) continue;
+        for (let i = 0; i < width; i++) sums[i] += piece[at + i];
+      }
     }
-    const count = (to - from) / width;
-    return Float32Array.from(sums, (sum) => sum / count);
+    return Float32Array.from(sums, (sum) => sum / (isRow ? 1 : rows));
   };
-  return { dtype: "F32", shape: [1, 1, width], read };
+  let prompt: Float32Array | undefined; // it is asked for twice where the table gets its row
+  return { dtype: "F32", shape: [1, 1, width], read: () => (prompt ??= average()) };
 }
