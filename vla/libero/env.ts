@@ -65,7 +65,8 @@ export class LiberoEnv implements Disposable {
   /** The goal's terms, in order. */
   readonly goal: readonly Predicate[];
 
-  readonly #renderer: Renderer | null;
+  readonly #makeRenderer: () => Renderer | null;
+  #renderer: Renderer | null;
   readonly #observables: Observables;
   readonly #clock = new SamplingClock();
   readonly #armAddresses: readonly number[];
@@ -96,7 +97,9 @@ export class LiberoEnv implements Disposable {
     this.goal = scene.goal.map((term) => this.predicates.compile(term));
 
     const size = options.imageSize ?? 128;
-    this.#renderer = options.renderer?.(sim.mj, sim.model, sim.data, { width: size, height: size }) ?? null;
+    this.#makeRenderer = () =>
+      options.renderer?.(sim.mj, sim.model, sim.data, { width: size, height: size }) ?? null;
+    this.#renderer = this.#makeRenderer();
     this.#observables = new Observables(scene, sim);
     this.#armAddresses = ARM_JOINTS.map((joint) => sim.qposAddress(joint));
     this.#fingerAddresses = FINGER_JOINTS.map((joint) => sim.qposAddress(joint));
@@ -129,6 +132,17 @@ export class LiberoEnv implements Disposable {
   [Symbol.dispose](): void {
     this.controller[Symbol.dispose]();
     this.sim[Symbol.dispose]();
+  }
+
+  /**
+   * Changes how the scene looks: what a renderer reads but once, such as lights, textures and fields of view. A new one
+   * draws what follows. Call it before `setInitState`.
+   *
+   * @param change writes to the model.
+   */
+  restyle(change: (sim: Sim) => void): void {
+    change(this.sim);
+    this.#renderer = this.#makeRenderer();
   }
 
   /**

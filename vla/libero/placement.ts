@@ -117,8 +117,8 @@ function originOf(
   return [origin.inside ? support.pos : top, offset];
 }
 
-/** wxyz. */
-function turned(turn: PlaceDraw["turn"], rng: Mt19937): Quaternion {
+/** How a thing is turned when it is placed, wxyz. */
+export function turned(turn: PlaceDraw["turn"], rng: Mt19937): Quaternion {
   if ("yaw" in turn) {
     const half = drawAngle(turn.yaw, rng) / 2;
     return [Math.cos(half), 0, 0, Math.sin(half)];

@@ -3,7 +3,7 @@
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { FormatError, openFile, readText } from "../../../core/index.ts";
-import { MOST_BDDL_BYTES, type Problem, parseBddl, type Region } from "../bddl.ts";
+import { type Instance, MOST_BDDL_BYTES, type Problem, parseBddl, type Region } from "../bddl.ts";
 import { samplePlacements } from "../placement.ts";
 import type { FixturePose, Scene, SceneObject, SceneSite } from "../scene.ts";
 import { isJointKind, type JointKind, layoutOf } from "../state-layout.ts";
@@ -31,6 +31,8 @@ export interface TaskFiles {
   /** A robosuite clone (or a folder laid out like it). */
   readonly robosuite: string;
   readonly task: Task;
+  /** Objects that the task's file does not list, behind those that it does; `:init` has no place for them. */
+  readonly extra?: readonly Instance[];
 }
 
 /**
@@ -74,7 +76,12 @@ export function placementPlanOf(from: TaskFiles): PlacementPlan {
   return planPlacement(problem, workspace, byName, who);
 }
 
-function readTask({ libero, robosuite, task }: TaskFiles) {
+/** The task's objects, those that are extra behind the others, then its fixtures. */
+export function objectsOf(from: TaskFiles): readonly LoadedObject[] {
+  return readTask(from).objects;
+}
+
+function readTask({ libero, robosuite, task, extra = [] }: TaskFiles) {
   const roots: AssetRoots = {
     libero: resolve(libero, "libero", "libero", "assets"),
     robosuite: resolve(robosuite, "robosuite", "models", "assets"),
@@ -84,7 +91,8 @@ function readTask({ libero, robosuite, task }: TaskFiles) {
       throw new FormatError("composeScene", `the assets of ${name} in ${root}`, "no such folder");
   }
   const who = task.bddlPath;
-  const problem = parseBddl(readText(who, MOST_BDDL_BYTES), who);
+  const listed = parseBddl(readText(who, MOST_BDDL_BYTES), who);
+  const problem = { ...listed, objects: [...listed.objects, ...extra] };
   const workspace = workspaceOf(problem.name, who);
   checkNames(problem, who);
 
