@@ -20,6 +20,13 @@ import type { Protocol } from "./libero/protocols.ts";
 import { createRenderer } from "./libero/render/renderer.ts";
 import type { Scene, Term } from "./libero/scene.ts";
 import { findTasks, loadSuite, type Task } from "./libero/suites.ts";
+import { showLevels } from "./perturb/dimensions.ts";
+import { drawsOf, type EpisodeName } from "./perturb/draws.ts";
+import { perturbInstruction } from "./perturb/language.ts";
+import { Look } from "./perturb/look.ts";
+import { PerturbedStage } from "./perturb/stage.ts";
+import { findStart, type PerturbedStart, playStart } from "./perturb/start.ts";
+import { type PerturbedTask, perturbTask } from "./perturb/task.ts";
 import { loadPolicy, type PolicyFiles, type PolicySource } from "./policies/index.ts";
 import { threadedPolicy } from "./policies/thread.ts";
 
@@ -28,7 +35,7 @@ const SETTLED = 10;
 
 await runMain(async () => {
   const options = readOptions(process.argv.slice(2), process.env);
-  const { protocol, maxSteps, seed } = options;
+  const { protocol, maxSteps, seed, conditions } = options;
   const suite = loadSuite(options.libero, options.suite);
   const tasks = options.tasks === null ? suite.tasks : findTasks(suite, options.tasks);
 
@@ -42,7 +49,8 @@ await runMain(async () => {
   if (options.logProb && !policies.hasDensity)
     throw new UsageError(`--log-prob: expected a policy with a density, got ${policies.name}`);
   const companions = options.swapWords ? companionsOf(suite.tasks) : null;
-  const plan = tasks.map((task) => {
+  const pairs = conditions.flatMap((levels) => tasks.map((task) => ({ levels, task })));
+  const plan = pairs.map(({ levels, task }) => {
     const others = companions?.get(task) ?? [];
     if (companions && others.length === 0)
       throw new UsageError(
@@ -50,6 +58,8 @@ await runMain(async () => {
       );
     const scene = composeScene({ ...options, task });
     const states = readInitStates(task.initPath, scene.layout);
+    const perturb = showLevels(levels);
+    const perturbed = perturb === "none" ? null : perturbTask({ ...options, task }, suite, levels, seed);
     const last = options.first + options.episodes - 1;
     // One that is played twice is the same episode twice, and no further evidence.
     if (last >= states.length)
@@ -59,20 +69,25 @@ await runMain(async () => {
       // Each of the others in turn, whichever starts are chosen.
       const swapped = others.length > 0 ? others[init % others.length] : null;
       const told = swapped?.task ?? task;
-      const { instruction } = told;
+      const name: EpisodeName = { seed, suite: suite.name, task: task.name, init };
+      const language = perturbed && perturbedWords(perturbed, task, name);
+      const instruction = language?.instruction ?? told.instruction;
       const key = {
         ...{ suite: suite.name, task: task.name, told: told.name, instruction },
-        ...{ init, seed, protocol },
+        ...{ init, seed, protocol, perturb },
       };
       const policySeed = episodeSeed(seed, suite.name, task.name, init);
       const start = { init, state: states[init], seed, policySeed, instruction };
       const policy = policies.forEpisode({ ...key, contacts: options.contacts, mujoco: MUJOCO_VERSION });
-      return { start, policy, swapped };
+      return { start, policy, swapped, name, language };
     });
-    return { task, scene, episodes };
+    return { task, perturb, perturbed, scene: perturbed?.scene ?? scene, episodes };
   });
   await policies.accepted?.();
   type TaskPlan = (typeof plan)[number];
+  type EpisodePlan = TaskPlan["episodes"][number];
+  /** Where perturbed episodes start. */
+  const found = new Map<EpisodePlan, PerturbedStart | null>();
   const cameraSize = policies.cameraSize ?? protocol.cameraSize;
   const open = (scene: Scene) =>
     LiberoEnv.open(scene, {
@@ -86,11 +101,18 @@ await runMain(async () => {
    *
    * @returns for each episode the premises that are lost.
    */
-  const rehearse = async ({ task, scene, episodes }: TaskPlan): Promise<readonly (readonly Term[])[]> => {
+  const rehearse = async ({
+    task,
+    perturbed,
+    scene,
+    episodes,
+  }: TaskPlan): Promise<readonly (readonly Term[])[]> => {
     using env = await open(scene);
     const premises = new Premises(scene, env.sim, env.predicates);
-    return episodes.map(({ start, swapped }) => {
-      startEpisode(env, task, start);
+    return episodes.map((episode) => {
+      const { start, swapped, name } = episode;
+      if (perturbed) found.set(episode, findStart(env, perturbed, start.state, name));
+      startEpisode(env, task, start, found.get(episode) ?? null);
       if (swapped) new SwappedGoal(env, swapped.goal);
       premises.note();
       for (let step = 0; step < SETTLED; step++) env.advance(protocol.settle.action);
@@ -98,7 +120,8 @@ await runMain(async () => {
     });
   };
   const lost = new Map<TaskPlan, readonly (readonly Term[])[]>();
-  const progress = new Progress(tasks.length * options.episodes);
+  const planned = plan.length * options.episodes;
+  const progress = new Progress(planned);
   for (const [i, each] of plan.entries()) {
     progress.note(`checking task ${i + 1}/${plan.length}  ${each.task.name}`);
     lost.set(each, await rehearse(each));
@@ -112,6 +135,8 @@ await runMain(async () => {
     protocol: protocol.name,
     overlap: protocol.overlap,
     swapWords: options.swapWords,
+    perturb: options.perturb,
+    robustness: options.robustness,
     cameraSize,
     sampling: policies.sampling,
     device: policies.device,
@@ -123,22 +148,26 @@ await runMain(async () => {
       fma: engineInfo().fma,
     },
   };
-  const tally = new Tally(tasks.length * options.episodes);
+  const tally = new Tally(planned);
   const results = (): Results => ({ ...run, complete: tally.complete, tasks: tally.tasks });
   using interrupt = new Interrupt();
 
   const play = async (each: TaskPlan): Promise<void> => {
-    const { task, scene, episodes } = each;
-    const { name } = task;
-    tally.open(name, task.instruction);
+    const { task, perturb, perturbed, scene, episodes } = each;
+    tally.open(task.name, task.instruction, perturbed ? perturb : undefined);
     using env = await open(scene);
-    for (const [i, { start, policy, swapped }] of episodes.entries()) {
+    const look = perturbed && new Look(env, perturbed.height);
+    for (const [i, planned] of episodes.entries()) {
+      const { start, policy, swapped, name, language } = planned;
       const goal = swapped && new SwappedGoal(env, swapped.goal);
-      const played = await rollout(goal ?? env, policy, start, protocol, maxSteps, {
+      const harder =
+        perturbed && look && new PerturbedStage(env, perturbed, look, name, found.get(planned) ?? null);
+      const label = `${task.name} ${start.init}${perturbed ? ` (${perturb})` : ""}`;
+      const played = await rollout(harder ?? goal ?? env, policy, start, protocol, maxSteps, {
         interrupted: () => interrupt.requested,
         logProb: options.logProb,
-        stepped: (steps) => progress.step(`${name} ${start.init}`, steps / maxSteps),
-        frame: journal.frames(name, start.init),
+        stepped: (steps) => progress.step(label, steps / maxSteps),
+        frame: journal.frames(task.name, start.init),
       });
       if (played === null) break;
       const { actions } = played;
@@ -148,10 +177,11 @@ await runMain(async () => {
         ...played.episode,
         ...(lostPremises.length > 0 && { lostPremises }),
         ...(goal && { swapped: { told: swapped.task.name, instruction, ...goal.held } }),
+        ...(harder && { perturbed: { levels: perturb, ...harder.change, ...(language && { language }) } }),
       };
       progress.episodeDone();
       tally.add(episode);
-      journal.keep({ ...run, task: name, instruction, ...episode, actions }, results());
+      journal.keep({ ...run, task: task.name, instruction, ...episode, actions }, results());
     }
   };
 
@@ -184,11 +214,21 @@ function checkOverlap({ overlap, actionsPerQuery }: Protocol, { name, sampling }
     );
 }
 
-function startEpisode(env: LiberoEnv, task: Task, { init, state, seed }: Start): void {
+function startEpisode(
+  env: LiberoEnv,
+  task: Task,
+  { init, state, seed }: Start,
+  found: PerturbedStart | null,
+): void {
   try {
-    env.reset({ seed, resets: 0 });
-    env.setInitState(state);
+    playStart(env, seed, found ?? { state, moved: new Map() });
   } catch (cause) {
     throw new Error(`${task.initPath}, state ${init}: ${(cause as Error).message}`, { cause });
   }
+}
+
+/** What is said in an episode, if that is perturbed. */
+function perturbedWords({ levels, others }: PerturbedTask, { instruction }: Task, name: EpisodeName) {
+  const level = levels.language;
+  return level ? perturbInstruction(instruction, others, level, drawsOf("language", name)) : null;
 }

@@ -216,6 +216,57 @@ describe("vla/eval.ts", () => {
     expect(refused).toBe(1);
   });
 
+  test("plays a start as it is and made harder in turn, and says of each how", EPISODES, async () => {
+    const task = "DRAWER_SCENE3_push_the_drawer_shut";
+    const plain = JSON.parse(readFileSync(join(ROOT, "test", "fixtures", "mini", `${task}.json`), "utf8"));
+    const path = join(folder, "harder.json");
+    // What is said moves nothing, so that the expert's actions serve; what the arm begins with does.
+    const said = { ...plain, perturbed: { levels: "language:5" } };
+    const moved = { ...plain, perturbed: { levels: "robot:5" }, actions: plain.actions.slice(0, 5) };
+    writeFileSync(path, JSON.stringify([plain, said, moved]));
+    const files = { json: join(folder, "harder-results.json"), out: join(folder, "harder") };
+    const args = ["--tasks", task, "--episodes", "1", "--policy", "replay", path];
+    const grid = ["--robustness", "robot:5,language:5"];
+    const { code, stdout } = await run(...args, ...grid, "--json", files.json, "--out", files.out);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^as they are +100\.0 \[20\.7, 100\.0\] *$/m);
+    expect(stdout).toMatch(/^robot +- +- +- +- +0\.0 \[0\.0, 79\.3\]$/m);
+    expect(stdout).toMatch(/^language +- +- +- +- +100\.0 \[20\.7, 100\.0\]$/m);
+
+    const { robustness, tasks } = readResults(files.json);
+    expect(robustness).toBe("robot:5,language:5");
+    expect(tasks.map(({ perturb }) => perturb)).toEqual([undefined, "robot:5", "language:5"]);
+    const [asIs, arm, words] = tasks.map(({ episodes: [episode] }) => episode);
+    expect(asIs.perturbed).toBeUndefined();
+    expect(arm.perturbed).toMatchObject({ levels: "robot:5", givenUp: expect.any(Number) });
+    expect(Math.hypot(...arm.perturbed!.robot!)).toBeCloseTo(0.5, 9);
+    expect(words.perturbed!.language!.kind).toBe("nonsense");
+    expect(words.trajectoryHash).toBe(asIs.trajectoryHash);
+    const lines = readLines(join(files.out, "episodes.jsonl"));
+    expect(lines.map(({ instruction }) => instruction)).toEqual([
+      "push the drawer shut",
+      "push the drawer shut",
+      words.perturbed!.language!.instruction,
+    ]);
+
+    // The same again, alone: bit for bit, with the recording that the first run made.
+    const again = [
+      "--tasks",
+      task,
+      "--episodes",
+      "1",
+      "--policy",
+      "replay",
+      join(files.out, "episodes.jsonl"),
+    ];
+    const json = join(folder, "harder-again.json");
+    await run(...again, "--perturb", "robot:5", "--json", json);
+    const repeated = readResults(json);
+    expect(repeated.perturb).toBe("robot:5");
+    expect(lasting(repeated.tasks[0].episodes[0])).toEqual(lasting(arm));
+    expect(repeated.tasks[0].episodes[0].perturbed).toEqual(arm.perturbed);
+  });
+
   test("swaps no words where a scene has one task", async () => {
     const clone = join(folder, "alone");
     cpSync(MINI.libero, clone, { recursive: true });

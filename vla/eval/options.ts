@@ -5,6 +5,7 @@ import { DEVICE_NAMES, WEIGHT_BYTES, type WeightFormat } from "../../core/index.
 import type { SamplingConfig } from "../checkpoint.ts";
 import type { Contacts } from "../libero/mujoco.ts";
 import { maxSteps, PROTOCOLS, type Protocol } from "../libero/protocols.ts";
+import { DIMENSIONS, type Levels, readGrid, readLevels } from "../perturb/dimensions.ts";
 import { DEFAULT_POLICY, type PolicyKind, policyKinds } from "../policies/index.ts";
 import { INTERRUPTED } from "./interrupt.ts";
 
@@ -99,7 +100,20 @@ const schema = {
       type: "boolean",
       help: "plays each start with the words of another task of its scene: how often is what was told done, how often not",
     },
-    seed: { type: "integer", least: 0, default: 0, help: "places the fixtures and seeds the policy" },
+    perturb: {
+      type: "string",
+      help: `makes every episode harder: DIMENSION:LEVEL, with commas between, of ${DIMENSIONS.join(", ")}; levels 1 to 5`,
+    },
+    robustness: {
+      type: "string",
+      help: "plays every start as it is and made harder in one way after another: all, or some as for --perturb (without a level: all five)",
+    },
+    seed: {
+      type: "integer",
+      least: 0,
+      default: 0,
+      help: "places the fixtures, seeds the policy and the perturbations",
+    },
     ...CLONE_OPTIONS,
     contacts: {
       type: "string",
@@ -144,6 +158,10 @@ export interface Options {
   readonly weights: WeightFormat;
   /** Whether starts are played with the words of other tasks of their scenes. */
   readonly swapWords: boolean;
+  /** How starts are made harder, as it was said; each of `conditions` is played in turn. */
+  readonly perturb?: string;
+  readonly robustness?: string;
+  readonly conditions: readonly Levels[];
   /** Whether the policy is asked for log-probabilities. */
   readonly logProb: boolean;
   readonly seed: number;
@@ -184,10 +202,18 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
   if (given.json !== undefined && given.out !== undefined && meet(given.json, given.out))
     throw new UsageError(`--json ${given.json} is where --out ${given.out} writes: name another file`);
 
+  if (given.perturb !== undefined && given.robustness !== undefined)
+    throw new UsageError("expected --perturb or --robustness, got both");
+  if (given["swap-words"] && (given.perturb ?? given.robustness) !== undefined)
+    throw new UsageError("--swap-words plays starts as they are: leave out --perturb and --robustness");
+  if (given.frames && given.robustness !== undefined)
+    throw new UsageError("--frames keeps one episode of each start: name one perturbation with --perturb");
+
   return {
     ...given,
     ...findRoots(given, environment),
     tasks: given.tasks === undefined ? null : readTasks(given.tasks),
+    conditions: readConditions(given),
     episodes,
     protocol,
     maxSteps: limitOf(protocol, given.suite),
@@ -197,6 +223,12 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
     logProb: given["log-prob"],
     swapWords: given["swap-words"],
   };
+}
+
+/** A run has one, or the grid behind the start as it is. */
+function readConditions({ perturb, robustness }: Pick<Options, "perturb" | "robustness">): Levels[] {
+  if (robustness !== undefined) return [{}, ...readGrid("--robustness", robustness)];
+  return [perturb === undefined ? {} : readLevels("--perturb", perturb)];
 }
 
 /** What is not to be sampled as the checkpoint says. */

@@ -1,6 +1,8 @@
 import type { WeightFormat } from "../../core/index.ts";
 import type { SamplingConfig } from "../checkpoint.ts";
 import type { DeviceInfo } from "../device-info.ts";
+import type { LanguageChange } from "../perturb/language.ts";
+import type { StageChange } from "../perturb/stage.ts";
 
 /** `error` says that the policy broke: it threw, or planned something that is no action. It never counts as a failure. */
 export type Outcome = "success" | "failure" | "error";
@@ -14,6 +16,12 @@ export interface SwappedWords {
   readonly toldGoal: boolean;
   /** Whether the goal of the start's own task, of which nothing was said, held after any step. */
   readonly otherGoal: boolean;
+}
+
+/** How an episode was made harder than the suite has it: `camera:3`, and what came of it by dimension. */
+export interface PerturbedEpisode extends StageChange {
+  readonly levels: string;
+  readonly language?: LanguageChange;
 }
 
 /** One finished episode. */
@@ -43,12 +51,16 @@ export interface EpisodeResult {
   readonly logProbs?: readonly number[];
   /** With `--swap-words` alone. */
   readonly swapped?: SwappedWords;
+  /** With `--perturb` and `--robustness` alone. */
+  readonly perturbed?: PerturbedEpisode;
 }
 
 export interface TaskResult {
   readonly task: string;
   /** The task's own; with `--swap-words` each episode has another one. */
   readonly instruction: string;
+  /** How its episodes were made harder, where they were. */
+  readonly perturb?: string;
   readonly episodes: readonly EpisodeResult[];
 }
 
@@ -73,6 +85,10 @@ export interface RunInfo {
   readonly overlap: number;
   /** Whether each start was played with the words, and for the goal, of another task of its scene. */
   readonly swapWords: boolean;
+  /** How every episode was made harder, `camera:3`, where it was. */
+  readonly perturb?: string;
+  /** Which of dimensions and levels were played in turn, as the run was told, where they were. */
+  readonly robustness?: string;
   /** Side of the pictures that were drawn, pixels. */
   readonly cameraSize: number;
   /** How the policy sampled, where it does: as its checkpoint says, or as the run was told. */

@@ -1,8 +1,9 @@
 import { printable } from "../../core/index.ts";
 import type { DeviceInfo } from "../device-info.ts";
 import type { EpisodeResult, RunInfo, TaskResult } from "./results.ts";
+import { robustnessTable } from "./robustness.ts";
 import { type Column, renderTable } from "./table.ts";
-import { wilsonInterval } from "./wilson.ts";
+import { rateOf } from "./wilson.ts";
 
 /** Of plain runs, and of those with swapped words: how often the goal held that was told, how often the start's own. */
 const columnsOf = ({ swapWords }: RunInfo): readonly Column[] => [
@@ -19,14 +20,15 @@ const columnsOf = ({ swapWords }: RunInfo): readonly Column[] => [
 export class Tally {
   /** Episodes that the run is to have. */
   readonly planned: number;
-  readonly #tasks: { task: string; instruction: string; episodes: EpisodeResult[] }[] = [];
+  readonly #tasks: (Omit<TaskResult, "episodes"> & { readonly episodes: EpisodeResult[] })[] = [];
 
   constructor(planned: number) {
     this.planned = planned;
   }
 
-  open(task: string, instruction: string): void {
-    this.#tasks.push({ task, instruction, episodes: [] });
+  /** @param perturb how the episodes are made harder, where they are. */
+  open(task: string, instruction: string, perturb?: string): void {
+    this.#tasks.push({ task, instruction, ...(perturb !== undefined && { perturb }), episodes: [] });
   }
 
   /** Adds an episode to the task opened last. */
@@ -53,11 +55,14 @@ export class Tally {
     const rows = this.#tasks.map(({ task, episodes }) => [printable(task), ...cells(episodes)]);
     const { node, mujoco, contacts, fma } = run.engine;
     const lines = [
-      renderTable(columnsOf(run), rows, ["all tasks", ...cells(all)]),
+      run.robustness === undefined
+        ? renderTable(columnsOf(run), rows, ["all tasks", ...cells(all)])
+        : robustnessTable(this.#tasks),
       "",
       `suite ${printable(run.suite)}, policy ${printable(run.policy)}, protocol ${run.protocol}, seed ${run.seed}`,
       `node ${node}, mujoco ${mujoco}, contacts ${contacts}, ${fma ? "fused" : "separate"} multiply-add`,
     ];
+    if (run.perturb !== undefined) lines.push(`made harder: ${run.perturb} (docs/robustness.md)`);
     const { cameraSize, sampling } = run;
     const sampled = sampling
       ? `, sampling temperature ${sampling.temperature}, ${sampling.actionsPerQuery} actions per query`
@@ -134,13 +139,6 @@ function summarise(episodes: readonly EpisodeResult[], swapWords: boolean): stri
     show(mean(episodes.map((e) => [e.renderMs, e.steps])), 2),
     show(frequencyOf(episodes), 1),
   ];
-}
-
-/** A rate and its interval, in percent. */
-function rateOf(successes: number, n: number): string {
-  const [low, high] = wilsonInterval(successes, n);
-  const percent = (rate: number) => (100 * rate).toFixed(1);
-  return n === 0 ? "-" : `${percent(successes / n)} [${percent(low)}, ${percent(high)}]`;
 }
 
 /** Weighted mean of [value, weight] pairs; null when nothing weighs. */

@@ -21,3 +21,10 @@ export function wilsonInterval(successes: number, n: number): readonly [low: num
   // The ends are exact where rounding would leave a 1e-17 on the wrong side.
   return [successes === 0 ? 0 : centre - half, successes === n ? 1 : centre + half];
 }
+
+/** A rate and its interval, in percent: `50.0 [9.5, 90.5]`; `-` without episodes. */
+export function rateOf(successes: number, n: number): string {
+  const [low, high] = wilsonInterval(successes, n);
+  const percent = (rate: number) => (100 * rate).toFixed(1);
+  return n === 0 ? "-" : `${percent(successes / n)} [${percent(low)}, ${percent(high)}]`;
+}

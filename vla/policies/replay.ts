@@ -17,6 +17,8 @@ export interface Recording {
   readonly protocol: string | null;
   readonly contacts: string | null;
   readonly mujoco: string | null;
+  /** How the episode was made harder, "none" unless the recording says so. */
+  readonly perturb: string;
   /** None where the policy broke before its first action. */
   readonly actions: readonly (readonly number[])[];
 }
@@ -24,7 +26,7 @@ export interface Recording {
 /**
  * Plays recorded actions: `FILE` holds one recording as JSON, an array of them, or one per line (the `episodes.jsonl`
  * of an earlier run). A recording is `{ suite, task, init, seed, actions: [[7 numbers], …] }`, as a rule with `protocol`
- * and `engine: { contacts, mujoco }`, and with `swapped: { told }` where it was given the words of another task; the names `name_` and `init_index` of scripted expert episodes stand for `task`
+ * and `engine: { contacts, mujoco }`, and with `swapped: { told }` where it was given the words of another task and `perturbed: { levels }` where it was made harder; the names `name_` and `init_index` of scripted expert episodes stand for `task`
  * and `init`. When a recording is over, the robot holds still.
  */
 export function replayPolicy(path: string): PolicySource {
@@ -91,6 +93,7 @@ function differences(recording: Recording, episode: EpisodeKey): [recorded: stri
     ["protocol", recording.protocol, episode.protocol.name],
     ["contacts", recording.contacts, episode.contacts],
     ["mujoco", recording.mujoco, episode.mujoco],
+    ["perturbations", recording.perturb, episode.perturb ?? "none"],
   ] as const;
   return pairs.flatMap(([what, recorded, run]) =>
     recorded === null || recorded === run ? [] : [[`${what} ${recorded}`, `${what} ${run}`]],
@@ -147,9 +150,11 @@ function checkRecording(record: unknown, who: string): Recording {
   const { suite, task = fields.name_, init = fields.init_index, seed, protocol = null, actions } = fields;
   const { contacts = null, mujoco = null } = asObject(fields.engine) ?? {};
   const { told = task } = asObject(fields.swapped) ?? {};
+  const { levels: perturb = "none" } = asObject(fields.perturbed) ?? {};
   if (typeof suite !== "string") return fail("suite, a name", suite);
   if (typeof task !== "string") return fail("task, a name", task);
   if (typeof told !== "string") return fail("swapped.told, a name", told);
+  if (typeof perturb !== "string") return fail("perturbed.levels, words", perturb);
   if (!isIndex(init)) return fail("init, a whole number", init);
   if (!isIndex(seed)) return fail("seed, a whole number", seed);
   if (!isNameOrNull(protocol)) return fail("protocol, a name", protocol);
@@ -158,7 +163,7 @@ function checkRecording(record: unknown, who: string): Recording {
   if (!Array.isArray(actions)) return fail("actions, a list", actions);
   const bad = actions.findIndex((action) => !isAction(action));
   if (bad !== -1) return fail(`action ${bad} to be 7 finite numbers`, actions[bad]);
-  return { suite, task, told, init, seed, protocol, contacts, mujoco, actions };
+  return { suite, task, told, init, seed, protocol, contacts, mujoco, perturb, actions };
 }
 
 function asObject(value: unknown): Readonly<Record<string, unknown>> | null {

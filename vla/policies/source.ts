@@ -21,6 +21,8 @@ export interface EpisodeKey {
   /** Whose contacts the simulator reproduces, and its version: the same actions move objects differently in another. */
   readonly contacts: Contacts;
   readonly mujoco: string;
+  /** How it is made harder, as `showLevels` has it; not at all unless given. */
+  readonly perturb?: string;
 }
 
 /** Where the policies of a run come from: one set of weights, or one recording, for all its episodes. */

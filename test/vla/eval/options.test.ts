@@ -53,6 +53,16 @@ describe("readOptions", () => {
     ]);
   });
 
+  test("plays starts as they are, made harder, or both in turn", () => {
+    expect(readOptions([], {}).conditions).toEqual([{}]);
+    expect(readOptions(["--perturb", "noise:2,camera:3"], {}).conditions).toEqual([{ camera: 3, noise: 2 }]);
+    expect(readOptions(["--robustness", "noise:2,light:1"], {}).conditions).toEqual([
+      {},
+      { noise: 2 },
+      { light: 1 },
+    ]);
+  });
+
   test("takes a checkpoint's sampling as it is, but for what is named", () => {
     expect(readOptions([], {})).toMatchObject({ sampling: {}, logProb: false });
     expect(readOptions(["--temperature", "0.5", "--log-prob"], {})).toMatchObject({
@@ -95,6 +105,12 @@ describe("readOptions", () => {
     [["--policy", "zero", "--checkpoint", "mine"], "only --policy nina takes --checkpoint, got mine"],
     [["--robosuite", "/robots"], "--robosuite needs --libero for suite mini"],
     [["--frames"], "--frames needs --out"],
+    [["--perturb", "camera"], "--perturb: expected a level, as camera:3, got camera"],
+    [["--robustness", "cameras"], 'got "cameras"'],
+    [["--perturb", "camera:1", "--robustness", "all"], "expected --perturb or --robustness, got both"],
+    [["--swap-words", "--perturb", "camera:1"], "--swap-words plays starts as they are"],
+    [["--swap-words", "--robustness", "all"], "--swap-words plays starts as they are"],
+    [["--frames", "--out", "run", "--robustness", "all"], "--frames keeps one episode of each start"],
   ])("refuses %j", (argv, message) => {
     expect(() => readOptions(argv, {})).toThrow(UsageError);
     expect(() => readOptions(argv, {})).toThrow(message);

@@ -33,6 +33,7 @@ const recordings = fc.array(
     suite: fc.string(),
     task: fc.string(),
     swapped: fc.record({ told: fc.string() }),
+    perturbed: fc.record({ levels: fc.string() }),
     init: fc.nat(),
     seed: fc.nat(),
     protocol: fc.constantFrom("nina", "openvla"),
@@ -46,7 +47,11 @@ describe("parseRecordings", () => {
   test.prop([recordings])("reads back what was written, as one JSON value or one per line", (written) => {
     // JSON has no -0.
     const recordings = JSON.parse(
-      JSON.stringify(written.map(({ engine, swapped, ...r }) => ({ ...r, ...engine, ...swapped }))),
+      JSON.stringify(
+        written.map(({ engine, swapped, perturbed: { levels: perturb }, ...r }) => ({
+          ...{ ...r, ...engine, ...swapped, perturb },
+        })),
+      ),
     );
     const expected = { recordings, torn: "" };
     expect(parseRecordings(JSON.stringify(written, null, 1), "file")).toEqual(expected);
@@ -60,7 +65,7 @@ describe("parseRecordings", () => {
     const { suite, seed, actions } = push;
     const expert = { suite, seed, actions, index: 0, name_: "push", init_index: 3, settle_steps: 5 };
     expect(parseRecordings(JSON.stringify(expert), "file").recordings).toEqual([
-      { ...push, told: "push", protocol: null, contacts: null, mujoco: null },
+      { ...push, told: "push", protocol: null, contacts: null, mujoco: null, perturb: "none" },
     ]);
   });
 
@@ -155,6 +160,17 @@ describe("replayPolicy", () => {
     const plain = replayPolicy(save(push));
     expect(() => plain.forEpisode({ ...episode, told: "pull" })).toThrow(
       "with words of pull, found words of push",
+    );
+  });
+
+  test("one that was made harder is no plain one, and the other way round", () => {
+    const harder = replayPolicy(save({ ...push, perturbed: { levels: "robot:2" } }));
+    expect(harder.forEpisode({ ...episode, perturb: "robot:2" })).toBeDefined();
+    expect(() => harder.forEpisode(episode)).toThrow("with perturbations none, found perturbations robot:2");
+    const plain = replayPolicy(save(push));
+    expect(plain.forEpisode({ ...episode, perturb: "none" })).toBeDefined();
+    expect(() => plain.forEpisode({ ...episode, perturb: "robot:1" })).toThrow(
+      "with perturbations robot:1, found perturbations none",
     );
   });
 
