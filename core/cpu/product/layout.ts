@@ -67,6 +67,14 @@ export function panelWidth({ rows, format, width }: Layout, columns: number): nu
 export const stepBytes = (format: WeightFormat, width: number): number =>
   (format === "int8" ? 2 : WEIGHT_BYTES[format]) * width;
 
+/** Arrays that look at numbers of a format. */
+const VIEWS = { float32: Float32Array, bfloat16: Uint16Array, int8: Int8Array } as const;
+type View = Float32Array | Uint16Array | Int8Array;
+interface Views {
+  readonly numbers: View;
+  readonly scales: Float32Array;
+}
+
 /** The bits of numbers that are float32. */
 function bitsOf(numbers: Kept["numbers"]): Uint32Array {
   const floats = numbers instanceof Float32Array ? numbers : new Float32Array(numbers);
@@ -86,6 +94,7 @@ export class PackedWeights extends HeapBlock {
   readonly columns: number;
   /** Steps along k that are stored: pairs for int8. */
   readonly steps: number;
+  #seen: Views | null = null;
   /** Bytes of all matrices; behind them lie the column scales (int8), `columns` for each matrix. */
   readonly #weightBytes: number;
 
@@ -117,18 +126,18 @@ export class PackedWeights extends HeapBlock {
     const { start, step } = this.#column(g, n);
     switch (format) {
       case "float32": {
-        const to = new Float32Array(memory.buffer, this.address);
+        const to = this.#numbers() as Float32Array;
         for (let k = 0, at = start; k < numbers.length; k++, at += step) to[at] = numbers[k];
         break;
       }
       case "bfloat16": {
-        const to = new Uint16Array(memory.buffer, this.address);
+        const to = this.#numbers() as Uint16Array;
         const bits = bitsOf(numbers);
         for (let k = 0, at = start; k < bits.length; k++, at += step) to[at] = bits[k] >>> 16;
         break;
       }
       case "int8": {
-        const to = new Int8Array(memory.buffer, this.address);
+        const to = this.#numbers() as Int8Array;
         for (let k = 0, at = start; k < numbers.length; k += 2, at += step) {
           to[at] = numbers[k];
           if (k + 1 < numbers.length) to[at + 1] = numbers[k + 1];
@@ -144,26 +153,43 @@ export class PackedWeights extends HeapBlock {
     const { start, step } = this.#column(g, n);
     switch (this.layout.format) {
       case "float32": {
-        const from = new Float32Array(memory.buffer, this.address);
+        const from = this.#numbers() as Float32Array;
         for (let k = 0, place = start; k < K; k++, place += step) to[at + k] = from[place];
         break;
       }
       case "bfloat16": {
-        const from = new Uint16Array(memory.buffer, this.address);
+        const from = this.#numbers() as Uint16Array;
         const bits = new Uint32Array(to.buffer, to.byteOffset);
         for (let k = 0, place = start; k < K; k++, place += step) bits[at + k] = from[place] << 16;
         break;
       }
       case "int8": {
-        const from = new Int8Array(memory.buffer, this.address);
+        const from = this.#numbers() as Int8Array;
         const scale = this.#columnScales()[g * this.columns + n];
         for (let k = 0; k < K; k++) to[at + k] = from[start + (k >> 1) * step + (k & 1)] * scale;
       }
     }
   }
 
+  #numbers(): View {
+    return this.#views().numbers;
+  }
+
   #columnScales(): Float32Array {
-    return new Float32Array(memory.buffer, this.scales, this.groups * this.columns);
+    return this.#views().scales;
+  }
+
+  /** All numbers and scales, looked at anew when the heap has grown. */
+  #views(): Views {
+    const { address, scales, layout, columns, groups } = this;
+    if (this.#seen?.scales.buffer !== memory.buffer) {
+      const size = this.#weightBytes / VIEWS[layout.format].BYTES_PER_ELEMENT;
+      this.#seen = {
+        numbers: new VIEWS[layout.format](memory.buffer, address, size),
+        scales: new Float32Array(memory.buffer, scales, layout.format === "int8" ? groups * columns : 0),
+      };
+    }
+    return this.#seen;
   }
 
   /** Where the first number of a column lies, and how far the next one is (the next pair, for int8), in numbers. */
