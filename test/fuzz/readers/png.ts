@@ -28,7 +28,7 @@ const reader: Reader = {
       const model = await compileModel(mj, { mjcf: MJCF, assets: new Map([[FILE, path]]) }, new Cache(null));
       try {
         const { faces } = readTexture(model, 0, "mujoco-3.14");
-        const [{ width, height, texels }] = faces[0];
+        const { width, height, texels } = faces[0].level(0);
         if (texels.length !== 3 * width * height || texels.length === 0)
           throw new BrokenLaw(`${width} by ${height}`);
         return `${width} by ${height}`;

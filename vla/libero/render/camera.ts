@@ -1,4 +1,6 @@
 import type { MainModule, MjData, MjModel } from "@mujoco/mujoco";
+import { WORLD } from "./drawable.ts";
+import type { Snapshot } from "./snapshot.ts";
 
 /** The part of a camera that never changes: its frustum at the near plane, metres. */
 export interface Frustum {
@@ -19,6 +21,14 @@ export function cameraNames(mj: MainModule, model: MjModel): Map<string, number>
     if (name) names.set(name, id);
   }
   return names;
+}
+
+/** `mjCAMLIGHT_FIXED`: the camera keeps its pose in the frame of its body. */
+const MODE_FIXED = 0;
+
+/** Does the camera stay where it is, whatever the state? */
+export function isFixedCamera(model: MjModel, camera: number): boolean {
+  return model.cam_mode[camera] === MODE_FIXED && model.body_weldid[model.cam_bodyid[camera]] === WORLD;
 }
 
 /** Frustum of a camera, from its field of view or, where a sensor size is given, its intrinsics. */
@@ -93,6 +103,21 @@ export class View {
     this.scaleY = (near * this.height) / (top - bottom);
     this.shiftX = this.width / 2 - (center * this.width) / (2 * halfWidth);
     this.shiftY = (-bottom * this.height) / (top - bottom);
+  }
+
+  /** Adds all that decides where things are seen to a snapshot. */
+  describe(snapshot: Snapshot): void {
+    snapshot.addAll(this.eye);
+    snapshot.addAll(this.right);
+    snapshot.addAll(this.up);
+    snapshot.addAll(this.forward);
+    snapshot.add(this.mirrored ? 1 : 0);
+    snapshot.add(this.near);
+    snapshot.add(this.far);
+    snapshot.add(this.scaleX);
+    snapshot.add(this.scaleY);
+    snapshot.add(this.shiftX);
+    snapshot.add(this.shiftY);
   }
 
   /** Moves the picture by a part of a pixel to the right and up. */

@@ -10,9 +10,14 @@ export const CYLINDER = 5;
 export const BOX = 6;
 export const MESH = 7;
 
+/** The body that everything fixed is welded to. */
+export const WORLD = 0;
+
 /** One surface of a drawable, scaled and shifted in the drawable's frame; a capsule has three, the others one. */
 export interface Part {
   readonly owner: Drawable;
+  /** Its number among the parts of the scene, in the order they are drawn. */
+  readonly index: number;
   readonly surface: Surface;
   readonly scale: readonly [number, number, number];
   /** Shift along the drawable's z axis, metres. */
@@ -20,17 +25,20 @@ export interface Part {
   /** Texture coordinates of each corner, `texture.kind` "2d": (C, 2), "cube": (C, 3). */
   readonly texture: Texture | null;
   readonly coordinates: Float32Array | null;
-  /** Where the part's points and corners lie in the renderer's per-frame arrays. */
-  readonly firstPoint: number;
+  /** Where the part's corners lie in the renderer's per-frame arrays. */
   readonly firstCorner: number;
   /** This frame's map from the surface's to the world frame, row-major (3, 4). */
   readonly world: Float64Array;
+  /** Depth where its bounding sphere begins, metres, in the view that is being drawn. */
+  nearest: number;
 }
 
 /** A geom or site of the model: what stays for the model's life, then what each frame updates. */
 export class Drawable {
   readonly source: "geom" | "site";
   readonly id: number;
+  /** Its body is part of the world: no state moves it. */
+  readonly fixed: boolean;
   readonly type: number;
   readonly size: readonly [number, number, number];
   /** Radius about the origin that holds it all, metres; 0 for planes. */
@@ -61,6 +69,7 @@ export class Drawable {
   constructor(fields: {
     source: "geom" | "site";
     id: number;
+    fixed: boolean;
     type: number;
     size: readonly [number, number, number];
     radius: number;
@@ -73,6 +82,7 @@ export class Drawable {
   }) {
     this.source = fields.source;
     this.id = fields.id;
+    this.fixed = fields.fixed;
     this.type = fields.type;
     this.size = fields.size;
     this.radius = fields.radius;

@@ -97,10 +97,11 @@ export class Lighting {
     let cg = glow * green;
     let cb = glow * blue;
 
-    const power = 128 * owner.shininess;
+    const exponent = 128 * owner.shininess;
     const specular = owner.specular;
     const { table, count } = this.#lights;
     for (let i = 0, at = 0; i < count; i++, at += LIGHT_STRIDE) {
+      // Most exponents are whole and small: 10 or 64 squarings and products take a third of the time of **.
       let lx: number;
       let ly: number;
       let lz: number;
@@ -126,7 +127,11 @@ export class Lighting {
         if (cosCutoff > -2) {
           const cosine = -(lx * dx + ly * dy + lz * dz);
           if (cosine < cosCutoff) continue;
-          k *= Math.max(cosine, 0) ** table[at + LIGHT_EXPONENT];
+          const exponent = table[at + LIGHT_EXPONENT];
+          const base = Math.max(cosine, 0);
+          if (exponent !== (exponent & 255)) k *= base ** exponent;
+          else
+            for (let n = exponent, square = base; n !== 0; n >>= 1, square *= square) if (n & 1) k *= square;
         }
       }
       const facing = Math.max(0, nx * lx + ny * ly + nz * lz);
@@ -136,7 +141,13 @@ export class Lighting {
         const hy = ly + vy;
         const hz = lz + vz;
         const cosine = (nx * hx + ny * hy + nz * hz) / (Math.sqrt(hx * hx + hy * hy + hz * hz) || 1);
-        shine = power === 0 ? specular : cosine > 0 ? specular * cosine ** power : 0;
+        if (cosine > 0 || exponent === 0) {
+          shine = specular;
+          if (exponent !== (exponent & 255)) shine *= cosine ** exponent;
+          else
+            for (let n = exponent, square = cosine; n !== 0; n >>= 1, square *= square)
+              if (n & 1) shine *= square;
+        }
       }
       const am = at + LIGHT_AMBIENT;
       const di = at + LIGHT_DIFFUSE;

@@ -1,13 +1,25 @@
 import type { View } from "./camera.ts";
 import { BOX, type Drawable, type Part, PLANE } from "./drawable.ts";
+import { FixedLayer } from "./fixed-layer.ts";
 import type { Lighting } from "./lighting.ts";
-import { Pass } from "./pass.ts";
-import { SAMPLES } from "./rasterizer.ts";
+import type { Lights } from "./lights.ts";
+import { Pass, type Reflection } from "./pass.ts";
+import type { Rectangle } from "./rasterizer.ts";
 import { placePart, type RenderScene } from "./scene.ts";
 import { planeSurface } from "./shapes.ts";
+import { Snapshot } from "./snapshot.ts";
 
-/** Points of a box's mirror face. */
-const FACE_POINTS = 4;
+/** Where a view sees the mirror. */
+interface Sight {
+  /** 1/depth of the mirror per sample, 0 where it is not: the stencil. */
+  readonly mask: Float32Array;
+  /** Holds all of the mask's samples that are not 0; null where there are none. */
+  rectangle: Rectangle | null;
+  /** What the mask was drawn from. */
+  readonly snapshot: Snapshot;
+  /** What is fixed in the mirror, for a view that is fixed like the mirror itself. */
+  readonly layer: FixedLayer | null;
+}
 
 /**
  * The reflection MuJoCo draws: in the first opaque plane or box (scene order) with positive reflectance, a box
@@ -18,39 +30,36 @@ export class Mirror {
   readonly #candidates: readonly Drawable[];
   readonly #faces = new Map<Drawable, Part>();
   readonly #pass: Pass;
-  /** 1/depth of the mirror per sample, 0 where it is not: the stencil. */
-  readonly #mask: Float32Array;
+  /** Of fixed cameras, by number, and of all others. */
+  readonly #sights = new Map<number, Sight>();
+  readonly #passingSight: Sight;
   readonly #point = new Float64Array(3);
   readonly #normal = new Float64Array(3);
 
   /** The mirror of a scene, null if nothing in it can reflect. */
-  static of(width: number, height: number, scene: RenderScene, lighting: Lighting): Mirror | null {
-    const candidates = scene.drawables.filter(
-      ({ type, reflectance }) => (type === PLANE || type === BOX) && reflectance > 0,
-    );
-    return candidates.length > 0 ? new Mirror(width, height, scene, lighting, candidates) : null;
-  }
-
-  private constructor(
+  static of(
     width: number,
     height: number,
     scene: RenderScene,
+    lights: Lights,
     lighting: Lighting,
-    candidates: readonly Drawable[],
-  ) {
+  ): Mirror | null {
+    const candidates = scene.drawables.filter(
+      ({ type, reflectance }) => (type === PLANE || type === BOX) && reflectance > 0,
+    );
+    if (candidates.length === 0) return null;
+    return new Mirror(new Pass(width, height, scene, lights, lighting), candidates, scene);
+  }
+
+  private constructor(pass: Pass, candidates: readonly Drawable[], scene: RenderScene) {
     this.#candidates = candidates;
-    this.#pass = new Pass(width, height, scene, lighting, FACE_POINTS);
-    this.#mask = this.#pass.target.depth.slice();
+    this.#pass = pass;
+    this.#passingSight = this.#makeSight(false);
     for (const drawable of candidates) this.#faces.set(drawable, mirrorFace(drawable, scene));
   }
 
-  /** Colours of the reflection per sample, (H, W, 4, 3); black where there is none. */
-  get samples(): Uint8ClampedArray {
-    return this.#pass.samples;
-  }
-
-  /** Draws what the mirror shows to the view; returns the mirror, or null when this view sees no reflection. */
-  draw(view: View): Drawable | null {
+  /** Draws what the mirror shows to the view, of this camera where it is fixed; null when it sees no reflection. */
+  draw(view: View, fixedCamera: number | null): Reflection | null {
     const mirror = this.#candidates.find((drawable) => !drawable.transparent && drawable.rgba[3] > 0);
     if (mirror === undefined) return null;
     const { position: p, rotation: r } = mirror;
@@ -62,48 +71,76 @@ export class Mirror {
       side += (view.eye[k] - this.#point[k]) * this.#normal[k];
     }
     if (side < 0) return null;
-    const { raster } = this.#pass;
     this.#pass.view.reflect(view, this.#point, this.#normal);
-    raster.setScissor(0, view.width - 1, 0, view.height - 1);
-    if (!this.#drawMask(mirror)) return null;
-    this.#pass.draw({
-      sky: null,
-      tint: mirror.reflectance,
-      without: mirror,
-      behind: this.#mask,
-      mirror: null,
-    });
-    return mirror;
+    const sight = this.#sightOf(mirror.fixed ? fixedCamera : null);
+    this.#findMirror(mirror, sight);
+    const { rectangle, mask, layer } = sight;
+    if (rectangle === null) return null;
+    this.#pass.raster.rectangle = rectangle;
+    this.#pass.draw(
+      { sky: null, tint: mirror.reflectance, without: mirror, behind: mask, reflection: null },
+      layer,
+    );
+    return { mirror, rectangle, samples: this.#pass.samples };
   }
 
-  /** Finds the samples that see the mirror, with no regard to what is in front; false when there are none. */
-  #drawMask(mirror: Drawable): boolean {
+  #sightOf(fixedCamera: number | null): Sight {
+    if (fixedCamera === null) return this.#passingSight;
+    let sight = this.#sights.get(fixedCamera);
+    if (!sight) this.#sights.set(fixedCamera, (sight = this.#makeSight(true)));
+    return sight;
+  }
+
+  #makeSight(fixed: boolean): Sight {
+    const { view, target } = this.#pass;
+    return {
+      mask: new Float32Array(target.depth.length),
+      rectangle: null,
+      snapshot: new Snapshot(),
+      layer: fixed ? new FixedLayer(view.width, view.height) : null,
+    };
+  }
+
+  /** Finds the samples that see the mirror, with no regard to what is in front. */
+  #findMirror(mirror: Drawable, sight: Sight): void {
     const { raster, target, view } = this.#pass;
     const face = this.#faces.get(mirror)!;
     placePart(face);
+    const { snapshot, mask } = sight;
+    snapshot.begin();
+    snapshot.add(mirror.parts[0].index);
+    snapshot.addAll(face.world);
+    view.describe(snapshot);
+    if (snapshot.same) return;
+    raster.rectangle = { left: 0, right: view.width - 1, bottom: 0, top: view.height - 1 };
+    sight.rectangle = null;
+    if (!raster.sees(face)) return;
     target.depth.fill(0);
-    raster.clearLog();
-    raster.project(face);
+    target.touched.fill(0);
+    raster.log.count = 0;
     // Points of the mirror plane look the same in both views, and so does its winding: undo the view's turn.
-    raster.drawOpaque(face, 0, true, target, null);
-    this.#mask.set(target.depth);
-    let left = view.width;
-    let right = -1;
-    let bottom = view.height;
-    let top = -1;
-    const rowSamples = SAMPLES * view.width;
-    for (let i = 0; i < this.#mask.length; i++) {
-      if (this.#mask[i] === 0) continue;
-      const y = Math.floor(i / rowSamples);
-      const x = Math.floor((i % rowSamples) / SAMPLES);
-      if (x < left) left = x;
-      if (x > right) right = x;
-      if (y < bottom) bottom = y;
-      top = y;
-    }
-    raster.setScissor(left, right, bottom, top);
-    return right >= left;
+    raster.drawOpaque(face, true, target, null);
+    mask.set(target.depth);
+    sight.rectangle = rectangleOf(target.touched, view.width);
   }
+}
+
+/** The smallest rectangle that holds all pixels whose byte is 1; null where there are none. */
+function rectangleOf(touched: Uint8Array, width: number): Rectangle | null {
+  let left = width;
+  let right = -1;
+  let bottom = touched.length;
+  let top = -1;
+  for (let i = 0; i < touched.length; i++) {
+    if (touched[i] === 0) continue;
+    const x = i % width;
+    const y = (i - x) / width;
+    if (x < left) left = x;
+    if (x > right) right = x;
+    if (y < bottom) bottom = y;
+    top = y;
+  }
+  return right < 0 ? null : { left, right, bottom, top };
 }
 
 /** The surface that reflects: the whole plane, or the +z face of a box. */
@@ -112,13 +149,14 @@ function mirrorFace(drawable: Drawable, scene: RenderScene): Part {
   const axis = { lines: [-1, 1], step: 0 };
   return {
     owner: drawable,
+    index: drawable.parts[0].index,
     surface: planeSurface(axis, axis),
     scale: [drawable.size[0], drawable.size[1], 1],
     shift: drawable.size[2],
     texture: null,
     coordinates: null,
-    firstPoint: scene.pointCount,
     firstCorner: scene.cornerCount,
     world: new Float64Array(12),
+    nearest: 0,
   };
 }

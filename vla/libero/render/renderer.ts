@@ -1,8 +1,9 @@
 import type { MainModule, MjData, MjModel } from "@mujoco/mujoco";
 import ndarray, { type NdArray } from "ndarray";
 import type { Image } from "../../observation.ts";
-import { cameraNames, type Frustum, frustumOf } from "./camera.ts";
+import { cameraNames, type Frustum, frustumOf, isFixedCamera } from "./camera.ts";
 import type { Compat } from "./compat.ts";
+import { FixedLayer } from "./fixed-layer.ts";
 import { Lighting } from "./lighting.ts";
 import { Lights } from "./lights.ts";
 import { Mirror } from "./mirror.ts";
@@ -17,9 +18,6 @@ export interface RendererOptions {
   /** Whose rules to follow; the default is what LIBERO's demonstrations were drawn with. */
   readonly compat?: Compat;
 }
-
-/** Nothing left out. */
-const WHOLE = { without: null, behind: null };
 
 /** Draws one model in one size. */
 export interface Renderer {
@@ -46,8 +44,9 @@ export interface Renderer {
  * 1 and 2 shown, sites by their opacity (0 and below: hidden), per-corner lighting, textures modulate, no gamma,
  * the first mirror reflects, four samples per pixel, shaded once.
  *
- * Shapes, materials, textures and lights are read here, once; a frame takes only poses, colours of geoms and sites,
- * and cameras. Left out: shadows (lights are drawn as if `castshadow="false"`, as all of LIBERO's are), haze, tendons.
+ * Shapes, materials and lights are read here, once, a texture when it is first seen; a frame takes only poses, colours
+ * of geoms and sites, and cameras. What is fixed, seen by a fixed camera, is drawn again only when one of these changes.
+ * Left out: shadows (lights are drawn as if `castshadow="false"`, as all of LIBERO's are), haze, tendons.
  * Throws for what it cannot draw at all: height fields, signed distance fields, flexes, skins, orthographic cameras.
  */
 export function createRenderer(
@@ -75,6 +74,8 @@ class SoftwareRenderer implements Renderer {
   readonly #lights: Lights;
   readonly #pass: Pass;
   readonly #mirror: Mirror | null;
+  /** What is fixed, as each fixed camera sees it; null for cameras that move. */
+  readonly #layers = new Map<number, FixedLayer | null>();
 
   constructor(mj: MainModule, model: MjModel, data: MjData, width: number, height: number, compat: Compat) {
     this.#model = model;
@@ -83,29 +84,24 @@ class SoftwareRenderer implements Renderer {
     this.#scene = readScene(mj, model, compat);
     this.#lights = new Lights(model);
     const lighting = new Lighting(this.#lights, this.#scene.cornerCount);
-    this.#pass = new Pass(width, height, this.#scene, lighting);
-    this.#mirror = Mirror.of(width, height, this.#scene, lighting);
+    this.#pass = new Pass(width, height, this.#scene, this.#lights, lighting);
+    this.#mirror = Mirror.of(width, height, this.#scene, this.#lights, lighting);
   }
 
   render(camera: string): Image {
-    const { view, samples } = this.#pass;
-    this.#look(camera);
+    const { view } = this.#pass;
+    const id = this.#look(camera);
+    const layer = this.#layerOf(id);
     this.#lights.update(this.#data, view.forward);
-    const mirror = this.#mirror?.draw(view) ?? null;
-    this.#pass.draw({
-      sky: this.#scene.skybox,
-      tint: 1,
-      without: null,
-      behind: null,
-      mirror: mirror && { drawable: mirror, samples: this.#mirror!.samples },
-    });
-    return resolve(samples, view.width, view.height);
+    const reflection = this.#mirror?.draw(view, layer && id) ?? null;
+    this.#pass.draw({ sky: this.#scene.skybox, tint: 1, without: null, behind: null, reflection }, layer);
+    return ndarray(this.#pass.resolve(layer), [view.height, view.width, 3]);
   }
 
   depth(camera: string): NdArray<Float32Array> {
     const { view, target } = this.#pass;
     this.#look(camera);
-    this.#pass.findVisible(WHOLE, false);
+    this.#pass.findVisible(false);
     const metres = Float32Array.from(
       { length: view.width * view.height },
       (_, i) => 1 / target.depth[SAMPLES * i],
@@ -117,7 +113,7 @@ class SoftwareRenderer implements Renderer {
     const { view } = this.#pass;
     this.#look(camera);
     view.shift(...FIRST_SAMPLE); // so that each pixel's first sample sees what its centre saw
-    this.#pass.findVisible(WHOLE, true);
+    this.#pass.findVisible(true);
     const ids = Int32Array.from({ length: view.width * view.height }, (_, i) => {
       const shown = this.#pass.drawableAt(SAMPLES * i);
       return shown?.source === "geom" ? shown.id : -1;
@@ -125,12 +121,13 @@ class SoftwareRenderer implements Renderer {
     return ndarray(ids, [view.height, view.width]);
   }
 
-  /** Turns the view to a camera and takes over where everything is. */
-  #look(camera: string): void {
+  /** Turns the view to a camera, takes over where everything is, and returns the camera's number. */
+  #look(camera: string): number {
     const { view } = this.#pass;
     const id = this.#cameraId(camera);
     view.set(this.#data, id, this.#frustum(id));
     updateDrawables(this.#scene.drawables, this.#model, this.#data, view.eye);
+    return id;
   }
 
   #cameraId(camera: string): number {
@@ -147,16 +144,14 @@ class SoftwareRenderer implements Renderer {
     if (!frustum) this.#frustums.set(camera, (frustum = frustumOf(this.#model, camera)));
     return frustum;
   }
-}
 
-/** The picture as the mean of the samples, rounded. */
-function resolve(samples: Uint8ClampedArray, width: number, height: number): Image {
-  const pixels = new Uint8Array(3 * width * height);
-  for (let i = 0, at = 0; i < pixels.length; i += 3, at += 3 * SAMPLES) {
-    for (let k = 0; k < 3; k++) {
-      const sum = samples[at + k] + samples[at + 3 + k] + samples[at + 6 + k] + samples[at + 9 + k];
-      pixels[i + k] = (sum + SAMPLES / 2) / SAMPLES;
+  #layerOf(camera: number): FixedLayer | null {
+    let layer = this.#layers.get(camera);
+    if (layer === undefined) {
+      const { width, height } = this.#pass.view;
+      layer = isFixedCamera(this.#model, camera) ? new FixedLayer(width, height) : null;
+      this.#layers.set(camera, layer);
     }
+    return layer;
   }
-  return ndarray(pixels, [height, width, 3]);
 }

@@ -1,25 +1,17 @@
-import type { Level, Texture } from "./texture.ts";
+import type { Pyramid, Texture } from "./texture.ts";
 
 /*
  * Texture lookups: linear within a level, linear between levels (OpenGL's LINEAR_MIPMAP_LINEAR), the level from the
  * derivatives of the coordinates along screen x and y. Colours are written to `out` as three numbers in [0, 1].
  */
 
-/** 2D lookup, repeating. `dudx` and the like are derivatives of (u, v) per pixel. */
-export function sample2d(
-  texture: Texture,
-  u: number,
-  v: number,
-  dudx: number,
-  dvdx: number,
-  dudy: number,
-  dvdy: number,
-  out: Float64Array,
-): void {
-  const levels = texture.faces[0];
-  const lod = levelOfDetail(levels[0], dudx, dvdx, dudy, dvdy);
-  trilinear(levels, u - Math.floor(u), v - Math.floor(v), lod, true, texture.decode, out);
+/** 2D lookup, repeating, at `spot`: u, v, ∂u/∂x, ∂v/∂x, ∂u/∂y, ∂v/∂y per pixel. */
+export function sample2d(texture: Texture, spot: Float64Array, out: Float64Array): void {
+  trilinear(texture.faces[0], spot, true, texture.decode, out);
 }
+
+/** Where `sampleCube` looks on a face, like the spot of `sample2d`. */
+const faceSpot = new Float64Array(6);
 
 /** Cube lookup along a direction (x, y, z), not normalised, by OpenGL's face table; faces clamp at their edges. */
 export function sampleCube(
@@ -69,87 +61,74 @@ export function sampleCube(
   const u = (signS * direction[s]) / major;
   const v = (signT * direction[t]) / major;
   const half = 0.5 / major; // the face spans -1..1, the texture 0..1
-  const lod = levelOfDetail(
-    texture.faces[face][0],
-    (signS * ddx[s] - u * sign * ddx[m]) * half,
-    (signT * ddx[t] - v * sign * ddx[m]) * half,
-    (signS * ddy[s] - u * sign * ddy[m]) * half,
-    (signT * ddy[t] - v * sign * ddy[m]) * half,
-  );
-  trilinear(texture.faces[face], 0.5 * u + 0.5, 0.5 * v + 0.5, lod, false, texture.decode, out);
+  faceSpot[0] = 0.5 * u + 0.5;
+  faceSpot[1] = 0.5 * v + 0.5;
+  faceSpot[2] = (signS * ddx[s] - u * sign * ddx[m]) * half;
+  faceSpot[3] = (signT * ddx[t] - v * sign * ddx[m]) * half;
+  faceSpot[4] = (signS * ddy[s] - u * sign * ddy[m]) * half;
+  faceSpot[5] = (signT * ddy[t] - v * sign * ddy[m]) * half;
+  trilinear(texture.faces[face], faceSpot, false, texture.decode, out);
 }
 
-/** log₂ of how many texels of the base level one pixel spans. */
-function levelOfDetail(base: Level, dudx: number, dvdx: number, dudy: number, dvdy: number): number {
-  const ax = dudx * base.width;
-  const ay = dvdx * base.height;
-  const bx = dudy * base.width;
-  const by = dvdy * base.height;
-  return 0.5 * Math.log2(Math.max(ax * ax + ay * ay, bx * bx + by * by, 1e-20));
-}
-
+/** The weighted mean of one linear lookup or, between two levels of detail, of two. */
 function trilinear(
-  levels: readonly Level[],
-  u: number,
-  v: number,
-  lod: number,
+  pyramid: Pyramid,
+  spot: Float64Array,
   repeat: boolean,
   decode: Float32Array,
   out: Float64Array,
 ): void {
-  out[0] = out[1] = out[2] = 0;
-  const last = levels.length - 1;
-  if (!(lod > 0)) {
-    bilinear(levels[0], u, v, repeat, decode, 1, out);
-  } else if (lod >= last) {
-    bilinear(levels[last], u, v, repeat, decode, 1, out);
-  } else {
-    const level = Math.floor(lod);
-    bilinear(levels[level], u, v, repeat, decode, 1 - (lod - level), out);
-    bilinear(levels[level + 1], u, v, repeat, decode, lod - level, out);
+  const u = repeat ? spot[0] - Math.floor(spot[0]) : spot[0];
+  const v = repeat ? spot[1] - Math.floor(spot[1]) : spot[1];
+  // How many texels of the base level one pixel spans, squared.
+  const ax = spot[2] * pyramid.width;
+  const ay = spot[3] * pyramid.height;
+  const bx = spot[4] * pyramid.width;
+  const by = spot[5] * pyramid.height;
+  const span = Math.max(ax * ax + ay * ay, bx * bx + by * by);
+  const coarsest = pyramid.count - 1;
+  const detail = span > 1 ? Math.min(0.5 * Math.log2(span), coarsest) : 0;
+  const finer = Math.floor(detail);
+  const share = detail - finer;
+  let red = 0;
+  let green = 0;
+  let blue = 0;
+  for (let i = 0; i < (share > 0 ? 2 : 1); i++) {
+    const { width, height, texels } = pyramid.level(finer + i);
+    const weight = i === 0 ? 1 - share : share;
+    const fx = u * width - 0.5;
+    const fy = v * height - 0.5;
+    let x0 = Math.floor(fx);
+    let y0 = Math.floor(fy);
+    const tx = fx - x0;
+    const ty = fy - y0;
+    let x1 = x0 + 1;
+    let y1 = y0 + 1;
+    if (x0 < 0) x0 = repeat ? width - 1 : 0;
+    if (y0 < 0) y0 = repeat ? height - 1 : 0;
+    if (x1 >= width) x1 = repeat ? 0 : width - 1;
+    if (y1 >= height) y1 = repeat ? 0 : height - 1;
+    const a = 3 * (y0 * width + x0);
+    const b = 3 * (y0 * width + x1);
+    const c = 3 * (y1 * width + x0);
+    const d = 3 * (y1 * width + x1);
+    const wa = (1 - tx) * (1 - ty) * weight;
+    const wb = tx * (1 - ty) * weight;
+    const wc = (1 - tx) * ty * weight;
+    const wd = tx * ty * weight;
+    red += decode[texels[a]] * wa + decode[texels[b]] * wb + decode[texels[c]] * wc + decode[texels[d]] * wd;
+    green +=
+      decode[texels[a + 1]] * wa +
+      decode[texels[b + 1]] * wb +
+      decode[texels[c + 1]] * wc +
+      decode[texels[d + 1]] * wd;
+    blue +=
+      decode[texels[a + 2]] * wa +
+      decode[texels[b + 2]] * wb +
+      decode[texels[c + 2]] * wc +
+      decode[texels[d + 2]] * wd;
   }
-}
-
-/** Adds `weight` times the linear lookup at (u, v) in [0, 1]² to `out`. */
-function bilinear(
-  level: Level,
-  u: number,
-  v: number,
-  repeat: boolean,
-  decode: Float32Array,
-  weight: number,
-  out: Float64Array,
-): void {
-  const { width, height, texels } = level;
-  const fx = u * width - 0.5;
-  const fy = v * height - 0.5;
-  let x0 = Math.floor(fx);
-  let y0 = Math.floor(fy);
-  const tx = fx - x0;
-  const ty = fy - y0;
-  let x1 = x0 + 1;
-  let y1 = y0 + 1;
-  if (x0 < 0) x0 = repeat ? width - 1 : 0;
-  if (y0 < 0) y0 = repeat ? height - 1 : 0;
-  if (x1 >= width) x1 = repeat ? 0 : width - 1;
-  if (y1 >= height) y1 = repeat ? 0 : height - 1;
-  const a = 3 * (y0 * width + x0);
-  const b = 3 * (y0 * width + x1);
-  const c = 3 * (y1 * width + x0);
-  const d = 3 * (y1 * width + x1);
-  const wa = (1 - tx) * (1 - ty) * weight;
-  const wb = tx * (1 - ty) * weight;
-  const wc = (1 - tx) * ty * weight;
-  const wd = tx * ty * weight;
-  out[0] += decode[texels[a]] * wa + decode[texels[b]] * wb + decode[texels[c]] * wc + decode[texels[d]] * wd;
-  out[1] +=
-    decode[texels[a + 1]] * wa +
-    decode[texels[b + 1]] * wb +
-    decode[texels[c + 1]] * wc +
-    decode[texels[d + 1]] * wd;
-  out[2] +=
-    decode[texels[a + 2]] * wa +
-    decode[texels[b + 2]] * wb +
-    decode[texels[c + 2]] * wc +
-    decode[texels[d + 2]] * wd;
+  out[0] = red;
+  out[1] = green;
+  out[2] = blue;
 }

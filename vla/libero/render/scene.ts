@@ -1,6 +1,17 @@
 import type { MainModule, MjData, MjModel } from "@mujoco/mujoco";
 import type { Compat } from "./compat.ts";
-import { BOX, CAPSULE, CYLINDER, Drawable, ELLIPSOID, MESH, type Part, PLANE, SPHERE } from "./drawable.ts";
+import {
+  BOX,
+  CAPSULE,
+  CYLINDER,
+  Drawable,
+  ELLIPSOID,
+  MESH,
+  type Part,
+  PLANE,
+  SPHERE,
+  WORLD,
+} from "./drawable.ts";
 import { meshSurface } from "./mesh-surface.ts";
 import {
   boxSurface,
@@ -31,6 +42,7 @@ const OPAQUE = 0.995;
 interface Row {
   source: "geom" | "site";
   id: number;
+  body: number;
   type: number;
   size: readonly [number, number, number];
   material: number;
@@ -44,7 +56,6 @@ export interface RenderScene {
   readonly drawables: readonly Drawable[];
   /** The texture behind everything, null for black. */
   readonly skybox: Texture | null;
-  readonly pointCount: number;
   readonly cornerCount: number;
 }
 
@@ -62,7 +73,7 @@ export function readScene(mj: MainModule, model: MjModel, compat: Compat): Rende
     if (!texture) textures.set(id, (texture = readTexture(model, id, compat)));
     return texture;
   };
-  let pointCount = 0;
+  let partCount = 0;
   let cornerCount = 0;
   const drawables = visibleRows(mj, model).map((row) => {
     const drawable = makeDrawable(model, row);
@@ -74,22 +85,22 @@ export function readScene(mj: MainModule, model: MjModel, compat: Compat): Rende
         texture && textureCoordinates(drawable, surface, texture, tilingOf(model, row.material), compat);
       drawable.parts.push({
         owner: drawable,
+        index: partCount++,
         surface,
         scale,
         shift,
         texture: coordinates && texture,
         coordinates,
-        firstPoint: pointCount,
         firstCorner: cornerCount,
         world: new Float64Array(12),
+        nearest: 0,
       });
-      pointCount += surface.points.length / 3;
       cornerCount += surface.cornerPoints.length;
     }
     return drawable;
   });
   const sky = skyboxOf(model);
-  return { drawables, skybox: sky < 0 ? null : textureOf(sky), pointCount, cornerCount };
+  return { drawables, skybox: sky < 0 ? null : textureOf(sky), cornerCount };
 }
 
 function visibleRows(mj: MainModule, model: MjModel): Row[] {
@@ -101,6 +112,7 @@ function visibleRows(mj: MainModule, model: MjModel): Row[] {
     rows.push({
       source: "geom",
       id,
+      body: model.geom_bodyid[id],
       type,
       size: axisSizes(type, size),
       material: model.geom_matid[id],
@@ -115,6 +127,7 @@ function visibleRows(mj: MainModule, model: MjModel): Row[] {
     rows.push({
       source: "site",
       id,
+      body: model.site_bodyid[id],
       type,
       size: axisSizes(type, size),
       material: model.site_matid[id],
@@ -143,6 +156,7 @@ function axisSizes(type: number, size: [number, number, number]): [number, numbe
 
 function makeDrawable(model: MjModel, row: Row): Drawable {
   const { source, id, type, size, material } = row;
+  const fixed = model.body_weldid[row.body] === WORLD;
   const shine =
     material < 0
       ? { emission: 0, specular: 0.5, shininess: 0.5, reflectance: 0, materialRgba: null }
@@ -156,7 +170,7 @@ function makeDrawable(model: MjModel, row: Row): Drawable {
   const radius = row.bound > 0 ? row.bound : boundingRadius(type, size);
   const gridSteps: [number, number] =
     type === PLANE ? [planeAxis(model, row, 0).step, planeAxis(model, row, 1).step] : [0, 0];
-  return new Drawable({ source, id, type, size, radius, ...shine, gridSteps });
+  return new Drawable({ source, id, fixed, type, size, radius, ...shine, gridSteps });
 }
 
 function boundingRadius(type: number, size: readonly [number, number, number]): number {

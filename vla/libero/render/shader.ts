@@ -3,6 +3,7 @@ import type { Part } from "./drawable.ts";
 import type { Lighting } from "./lighting.ts";
 import { sample2d, sampleCube } from "./sampling.ts";
 import type { Texture } from "./texture.ts";
+import type { TriangleLog } from "./triangle-log.ts";
 
 /**
  * Colour of a triangle or the sky at a pixel's centre. Corner colours are interpolated perspective-correctly
@@ -12,7 +13,14 @@ export class Shader {
   /** The last colour, RGB in [0, 1]. */
   readonly rgb = new Float64Array(3);
   readonly #lighting: Lighting;
+  /*
+   * Numbers go from one method to the next in arrays: as arguments of functions that are too long to be inlined, V8
+   * would make an object of each.
+   */
+  /** Perspective-correct weights of the three corners, and the depth. */
+  readonly #weights = new Float64Array(4);
   readonly #texel = new Float64Array(3);
+  readonly #spot = new Float64Array(6);
   readonly #direction = new Float64Array(3);
   readonly #ddx = new Float64Array(3);
   readonly #ddy = new Float64Array(3);
@@ -21,21 +29,19 @@ export class Shader {
     this.#lighting = lighting;
   }
 
-  /** Shades a logged triangle: its nine edge numbers start at `at`, its corners are c0, c1, c2 of the part. */
-  shade(
-    edges: Float64Array,
-    at: number,
-    part: Part,
-    c0: number,
-    c1: number,
-    c2: number,
-    x: number,
-    y: number,
-  ): void {
+  /** Shades a logged triangle of a part. */
+  shade(log: TriangleLog, id: number, part: Part, x: number, y: number): void {
     const lighting = this.#lighting;
+    const { triangleCorners } = part.surface;
+    const triangle = 3 * log.triangles[id];
+    const c0 = triangleCorners[triangle];
+    const c1 = triangleCorners[triangle + 1];
+    const c2 = triangleCorners[triangle + 2];
     lighting.light(part, c0);
     lighting.light(part, c1);
     lighting.light(part, c2);
+    const { edges } = log;
+    const at = 9 * id;
     const px = x + 0.5;
     const py = y + 0.5;
     const w0 = edges[at] * px + edges[at + 1] * py + edges[at + 2];
@@ -55,9 +61,13 @@ export class Shader {
     rgb[2] = clamp(l0 * colors[a + 2] + l1 * colors[b + 2] + l2 * colors[c + 2]);
     const { texture } = part;
     if (texture === null) return;
-    if (texture.kind === "cube")
-      this.#cube(texture, edges, at, part.coordinates!, c0, c1, c2, l0, l1, l2, depth);
-    else this.#flat(texture, edges, at, part.coordinates!, c0, c1, c2, l0, l1, l2, depth);
+    const weights = this.#weights;
+    weights[0] = l0;
+    weights[1] = l1;
+    weights[2] = l2;
+    weights[3] = depth;
+    if (texture.kind === "cube") this.#cube(texture, edges, at, part.coordinates!, c0, c1, c2);
+    else this.#flat(texture, edges, at, part.coordinates!, c0, c1, c2);
     const texel = this.#texel;
     rgb[0] *= texel[0];
     rgb[1] *= texel[1];
@@ -96,11 +106,11 @@ export class Shader {
     c0: number,
     c1: number,
     c2: number,
-    l0: number,
-    l1: number,
-    l2: number,
-    depth: number,
   ): void {
+    const l0 = this.#weights[0];
+    const l1 = this.#weights[1];
+    const l2 = this.#weights[2];
+    const depth = this.#weights[3];
     const u0 = uvs[2 * c0];
     const u1 = uvs[2 * c1];
     const u2 = uvs[2 * c2];
@@ -117,16 +127,14 @@ export class Shader {
     const b2 = e[at + 7];
     const sumA = a0 + a1 + a2;
     const sumB = b0 + b1 + b2;
-    sample2d(
-      texture,
-      u,
-      v,
-      (a0 * u0 + a1 * u1 + a2 * u2 - u * sumA) * depth,
-      (a0 * v0 + a1 * v1 + a2 * v2 - v * sumA) * depth,
-      (b0 * u0 + b1 * u1 + b2 * u2 - u * sumB) * depth,
-      (b0 * v0 + b1 * v1 + b2 * v2 - v * sumB) * depth,
-      this.#texel,
-    );
+    const spot = this.#spot;
+    spot[0] = u;
+    spot[1] = v;
+    spot[2] = (a0 * u0 + a1 * u1 + a2 * u2 - u * sumA) * depth;
+    spot[3] = (a0 * v0 + a1 * v1 + a2 * v2 - v * sumA) * depth;
+    spot[4] = (b0 * u0 + b1 * u1 + b2 * u2 - u * sumB) * depth;
+    spot[5] = (b0 * v0 + b1 * v1 + b2 * v2 - v * sumB) * depth;
+    sample2d(texture, spot, this.#texel);
   }
 
   #cube(
@@ -137,11 +145,11 @@ export class Shader {
     c0: number,
     c1: number,
     c2: number,
-    l0: number,
-    l1: number,
-    l2: number,
-    depth: number,
   ): void {
+    const l0 = this.#weights[0];
+    const l1 = this.#weights[1];
+    const l2 = this.#weights[2];
+    const depth = this.#weights[3];
     const sumA = e[at] + e[at + 3] + e[at + 6];
     const sumB = e[at + 1] + e[at + 4] + e[at + 7];
     for (let k = 0; k < 3; k++) {

@@ -1,6 +1,8 @@
+import { type Clusters, makeClusters } from "./clusters.ts";
+
 /**
- * A triangle surface in its own frame. Positions and corners are kept apart: the visibility pass transforms each
- * distinct position once, the shading pass lights only the corners (position, normal and texture coordinate) it sees.
+ * A triangle surface in its own frame. Positions and corners are kept apart: the visibility pass transforms positions,
+ * cluster by cluster, the shading pass lights only the corners (position, normal and texture coordinate) it sees.
  */
 export interface Surface {
   /** Distinct positions, (P, 3). */
@@ -13,8 +15,8 @@ export interface Surface {
   readonly uvs: Float32Array | null;
   /** Corners of each triangle, counter-clockwise seen from the front, (T, 3). */
   readonly triangleCorners: Uint32Array;
-  /** Positions of each triangle, (T, 3). */
-  readonly trianglePoints: Uint32Array;
+  /** Its triangles as the visibility pass takes them. */
+  readonly clusters: Clusters;
   /** Bounding sphere: x, y, z, radius. */
   readonly bound: readonly [number, number, number, number];
 }
@@ -45,7 +47,7 @@ export function joinSurface(
     normals,
     uvs,
     triangleCorners,
-    trianglePoints,
+    clusters: makeClusters(points, trianglePoints),
     bound: boundingSphere(points),
   };
 }

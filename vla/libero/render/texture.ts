@@ -13,11 +13,44 @@ export interface Level {
   readonly texels: Uint8Array;
 }
 
+/** A picture with its mipmaps down to one texel, each made on first use. */
+export class Pyramid {
+  /** Size of level 0, texels. */
+  readonly width: number;
+  readonly height: number;
+  /** How many levels there are. */
+  readonly count: number;
+  readonly #read: () => Uint8Array;
+  readonly #srgb: boolean;
+  readonly #levels: Level[] = [];
+
+  /** `read` gives level 0 when it is needed; sRGB levels are averaged as light, not as bytes. */
+  constructor(width: number, height: number, srgb: boolean, read: () => Uint8Array) {
+    this.width = width;
+    this.height = height;
+    this.count = 1 + Math.floor(Math.log2(Math.max(width, height)));
+    this.#srgb = srgb;
+    this.#read = read;
+  }
+
+  level(index: number): Level {
+    return this.#levels[index] ?? this.#make(index);
+  }
+
+  #make(index: number): Level {
+    const { width, height } = this;
+    const level =
+      index === 0 ? { width, height, texels: this.#read() } : halve(this.level(index - 1), this.#srgb);
+    this.#levels[index] = level;
+    return level;
+  }
+}
+
 /** A texture with its mipmaps. */
 export interface Texture {
   readonly kind: "2d" | "cube";
-  /** Mipmap pyramids: one for a 2D texture, six (+x -x +y -y +z -z) for a cube. */
-  readonly faces: readonly (readonly Level[])[];
+  /** One for a 2D texture, six (+x -x +y -y +z -z) for a cube. */
+  readonly faces: readonly Pyramid[];
   /** Stored byte → colour in [0, 1]. */
   readonly decode: Float32Array;
 }
@@ -35,7 +68,7 @@ const ENCODE_SRGB = Uint8Array.from({ length: ENCODE_STEPS + 1 }, (_, i) => {
   return Math.round(255 * (c <= 0.0031308 ? 12.92 * c : 1.055 * c ** (1 / 2.4) - 0.055));
 });
 
-/** Reads one texture of the model and builds its mipmaps. Throws for textures without red, green and blue. */
+/** One texture of the model, whose bytes are read on first use. Throws for textures without red, green and blue. */
 export function readTexture(model: MjModel, id: number, compat: Compat): Texture {
   const width: number = model.tex_width[id];
   const height: number = model.tex_height[id];
@@ -47,11 +80,11 @@ export function readTexture(model: MjModel, id: number, compat: Compat): Texture
   // MuJoCo 3.3.3 began to decode sRGB images when sampling; nothing encodes the picture again.
   const srgb = flat && compat === "mujoco-3.14" && model.tex_colorspace[id] === COLORSPACE_SRGB;
   const start = Number(model.tex_adr[id]);
-  const pyramid = (face: number, w: number, h: number): Level[] => {
-    const first = start + face * channels * w * h;
-    const bytes: Uint8Array = model.tex_data.subarray(first, first + channels * w * h);
-    return mipmaps({ width: w, height: h, texels: rgbOf(bytes, channels) }, srgb);
-  };
+  const pyramid = (face: number, w: number, h: number): Pyramid =>
+    new Pyramid(w, h, srgb, () => {
+      const first = start + face * channels * w * h;
+      return rgbOf(model.tex_data.subarray(first, first + channels * w * h), channels);
+    });
   const decode = srgb ? SRGB : LINEAR;
   if (flat) return { kind: "2d", faces: [pyramid(0, width, height)], decode };
   if (width === height) {
@@ -75,13 +108,6 @@ function rgbOf(bytes: Uint8Array, channels: number): Uint8Array {
     rgb[o + 2] = bytes[i + 2];
   }
   return rgb;
-}
-
-/** The pyramid from `base` down to one texel; sRGB levels are averaged as light, not as bytes. */
-export function mipmaps(base: Level, srgb: boolean): Level[] {
-  const levels = [base];
-  for (let level = base; level.width > 1 || level.height > 1; ) levels.push((level = halve(level, srgb)));
-  return levels;
 }
 
 /** Half the size, rounded down; each texel is a linear lookup at its centre (the mean of four for even sizes). */

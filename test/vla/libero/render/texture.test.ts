@@ -1,7 +1,7 @@
 import { fc, test as property } from "@fast-check/vitest";
 import { describe, expect, test } from "vitest";
 import { sample2d, sampleCube } from "../../../../vla/libero/render/sampling.ts";
-import { type Level, mipmaps, type Texture } from "../../../../vla/libero/render/texture.ts";
+import { type Level, Pyramid, type Texture } from "../../../../vla/libero/render/texture.ts";
 
 const DECODE = Float32Array.from({ length: 256 }, (_, i) => i / 255);
 
@@ -14,6 +14,9 @@ function gradient(width: number, height: number, blue = 0): Level {
   return { width, height, texels };
 }
 
+const pyramid = ({ width, height, texels }: Level, srgb = false): Pyramid =>
+  new Pyramid(width, height, srgb, () => texels);
+
 describe("mipmaps", () => {
   property.prop([
     fc.integer({ min: 1, max: 40 }),
@@ -21,8 +24,10 @@ describe("mipmaps", () => {
     fc.nat(255),
     fc.boolean(),
   ])("halve down to one texel and keep an even colour", (width, height, value, srgb) => {
-    const levels = mipmaps({ width, height, texels: new Uint8Array(3 * width * height).fill(value) }, srgb);
-    expect(levels.length).toBe(1 + Math.floor(Math.log2(Math.max(width, height))));
+    const all = pyramid({ width, height, texels: new Uint8Array(3 * width * height).fill(value) }, srgb);
+    expect(all.count).toBe(1 + Math.floor(Math.log2(Math.max(width, height))));
+    // The coarsest first: it must not need that the others were made before.
+    const levels = Array.from({ length: all.count }, (_, i) => all.level(all.count - 1 - i)).reverse();
     levels.forEach((level, i) => {
       expect(level.width).toBe(Math.max(1, width >> i));
       expect(level.height).toBe(Math.max(1, height >> i));
@@ -30,19 +35,30 @@ describe("mipmaps", () => {
     });
   });
 
+  test("are made when they are looked at", () => {
+    let reads = 0;
+    const lazy = new Pyramid(4, 4, false, () => {
+      reads++;
+      return new Uint8Array(48);
+    });
+    expect(reads).toBe(0);
+    expect(lazy.level(1)).toBe(lazy.level(1));
+    expect(reads).toBe(1);
+  });
+
   test("average light, so sRGB black and white give a lighter grey", () => {
     const texels = Uint8Array.from([0, 0, 0, 255, 255, 255]);
-    expect([...mipmaps({ width: 2, height: 1, texels }, false)[1].texels]).toEqual([128, 128, 128]);
-    expect([...mipmaps({ width: 2, height: 1, texels }, true)[1].texels]).toEqual([188, 188, 188]);
+    expect([...pyramid({ width: 2, height: 1, texels }).level(1).texels]).toEqual([128, 128, 128]);
+    expect([...pyramid({ width: 2, height: 1, texels }, true).level(1).texels]).toEqual([188, 188, 188]);
   });
 });
 
 describe("a 2D lookup", () => {
-  const texture: Texture = { kind: "2d", faces: [mipmaps(gradient(16, 8, 77), false)], decode: DECODE };
+  const texture: Texture = { kind: "2d", faces: [pyramid(gradient(16, 8, 77))], decode: DECODE };
   const out = new Float64Array(3);
   const bytes = () => [...out].map((value) => value * 255);
   const at = (u: number, v: number, spread = 0) => {
-    sample2d(texture, u, v, spread, 0, 0, spread, out);
+    sample2d(texture, Float64Array.of(u, v, spread, 0, 0, spread), out);
     return bytes();
   };
 
@@ -74,7 +90,7 @@ describe("a 2D lookup", () => {
 });
 
 test("a cube lookup takes the face of the largest component, in OpenGL's order", () => {
-  const faces = [0, 1, 2, 3, 4, 5].map((face) => [gradient(4, 4, face)]);
+  const faces = [0, 1, 2, 3, 4, 5].map((face) => pyramid(gradient(4, 4, face)));
   const texture: Texture = { kind: "cube", faces, decode: DECODE };
   const out = new Float64Array(3);
   const none = new Float64Array(3);
