@@ -29,6 +29,7 @@ import { findStart, type PerturbedStart, playStart } from "./perturb/start.ts";
 import { type PerturbedTask, perturbTask } from "./perturb/task.ts";
 import { loadPolicy, type PolicyFiles, type PolicySource } from "./policies/index.ts";
 import { threadedPolicy } from "./policies/thread.ts";
+import type { Policy } from "./policy.ts";
 
 /** Control steps after which objects of sound starts rest, or nearly: half a second. */
 const SETTLED = 10;
@@ -78,7 +79,9 @@ await runMain(async () => {
       };
       const policySeed = episodeSeed(seed, suite.name, task.name, init);
       const start = { init, state: states[init], seed, policySeed, instruction };
-      const policy = policies.forEpisode({ ...key, contacts: options.contacts, mujoco: MUJOCO_VERSION });
+      const choose = () =>
+        policies.forEpisode({ ...key, contacts: options.contacts, mujoco: MUJOCO_VERSION });
+      const policy = language ? readerOf(policies.name, choose) : choose();
       return { start, policy, swapped, name, language };
     });
     return { task, perturb, perturbed, scene: perturbed?.scene ?? scene, episodes };
@@ -224,6 +227,21 @@ function startEpisode(
     playStart(env, seed, found ?? { state, moved: new Map() });
   } catch (cause) {
     throw new Error(`${task.initPath}, state ${init}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/**
+ * The policy of an episode with other words than its task's. One that cannot read them, such as more of them than it has room
+ * for, breaks when it is told, as it would in use: the other episodes are played nevertheless.
+ */
+function readerOf(name: string, choose: () => Policy): Policy {
+  try {
+    return choose();
+  } catch (error) {
+    const act = (): never => {
+      throw error;
+    };
+    return { name, reset() {}, act };
   }
 }
 
