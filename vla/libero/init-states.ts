@@ -10,13 +10,14 @@ import { type StateLayout, stateFault } from "./state-layout.ts";
  * not part of them (see `Scene.fixturePoses`).
  *
  * @param layout that of the task's scene: every row is checked against it
- * @throws FormatError when the file holds anything else than one two-dimensional float64 array, or when a row cannot
+ * @throws FormatError when the file holds anything else than one float64 array of states, or of one, or when a row cannot
  *   be a state of the scene
  */
 export function readInitStates(path: string, layout?: StateLayout): Float64Array[] {
   const { shape, data } = readNumpy(path);
-  const [rows, width] = shape;
-  if (shape.length !== 2 || rows === 0 || width === 0) {
+  // LIBERO-plus has files of one state, without rows.
+  const [rows, width] = shape.length === 1 ? [1, shape[0]] : shape;
+  if (shape.length > 2 || !(rows > 0) || !(width > 0)) {
     throw new FormatError(path, "an array of states (rows, 1 + nq + nv)", `shape (${shape.join(", ")})`);
   }
   const states = Array.from({ length: rows }, (_, i) => data.subarray(i * width, (i + 1) * width));

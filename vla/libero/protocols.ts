@@ -1,4 +1,5 @@
 import { EnvError } from "./env-error.ts";
+import { baseSuiteOf } from "./suite-names.ts";
 
 /** Seven numbers: translation (3), rotation vector (3), gripper (1, −1 opens, 0 holds, +1 closes), each in [-1, 1]. */
 export type Action = readonly [number, number, number, number, number, number, number];
@@ -103,15 +104,16 @@ export const PROTOCOLS: Readonly<Record<string, Protocol>> = Object.fromEntries(
   [LIBERO, NINA, OPENVLA, OPENVLA_OFT, OPENPI, LEROBOT].map((protocol) => [protocol.name, protocol]),
 );
 
-/** How many control steps a policy has on a suite. @throws EnvError if the protocol does not say. */
+/** How many control steps a policy has on a suite; on a variant of LIBERO's suites as many as on that. @throws EnvError if the protocol does not say. */
 export function maxSteps(protocol: Protocol, suite: string): number {
   if (Object.hasOwn(EMBEDDED, suite)) return EMBEDDED[suite];
   if (typeof protocol.maxSteps === "number") return protocol.maxSteps;
-  if (!Object.hasOwn(protocol.maxSteps, suite))
+  const base = baseSuiteOf(suite);
+  if (base === null || !Object.hasOwn(protocol.maxSteps, base))
     throw new EnvError(
       `maxSteps of protocol "${protocol.name}"`,
       `one of ${Object.keys(protocol.maxSteps).join(", ")}`,
       `"${suite}"`,
     );
-  return protocol.maxSteps[suite];
+  return protocol.maxSteps[base];
 }

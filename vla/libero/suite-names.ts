@@ -144,3 +144,11 @@ export const LIBERO_SUITES: Readonly<Record<string, readonly string[]>> = {
     "STUDY_SCENE4_pick_up_the_book_on_the_right_and_place_it_under_the_cabinet_shelf",
   ],
 };
+
+/**
+ * Which of LIBERO's suites one is made from: itself, or for a variant such as LIBERO-PRO's `libero_goal_swap` the one that its
+ * name begins with; null for others.
+ */
+export function baseSuiteOf(suite: string): string | null {
+  return Object.keys(LIBERO_SUITES).find((base) => suite === base || suite.startsWith(`${base}_`)) ?? null;
+}

@@ -45,6 +45,26 @@ describe("composeScene on a tiny clone", () => {
     ]);
   });
 
+  test("LIBERO-plus's classes of other lights are LIBERO's with another arena", () => {
+    const scenes = join(clone.assets, "scenes");
+    const arena = readFileSync(join(scenes, "libero_tabletop_base_style.xml"), "utf8").replaceAll(
+      "../",
+      "../../",
+    );
+    const light = '<light name="light1" pos="0 0 3" dir="0 0 -1"/>';
+    mkdirSync(join(scenes, "lights"), { recursive: true });
+    const file = join(scenes, "lights", "tabletop_light_sync_modified_7.xml");
+    writeFileSync(file, arena.replace("<worldbody>", `<worldbody>${light}`));
+    const problem = "Libero_Tabletop_Manipulation_tabletop_light_sync_modified_7";
+    const lit = child(parseXml(compose(tinyBddl({ problem })).mjcf, "lit"), "worldbody")!;
+    expect(named(lit, "light")).toEqual(["light1"]);
+    expect(lit.children.filter((e) => e.tag !== "light").map(nameOf)).toEqual(world.children.map(nameOf));
+    rmSync(join(scenes, "lights"), { recursive: true });
+    expect(() => compose(tinyBddl({ problem }))).toThrow(
+      /a problem class of libero_tabletop_manipulation, .*, or scenes\/libero_tabletop_/,
+    );
+  });
+
   test("gripper hangs in the hand, mount comes after the arm", () => {
     expect(find("robot0_right_hand").children.map(nameOf)).toEqual([
       "robot0_eye_in_hand",
@@ -126,7 +146,7 @@ describe("composeScene on a tiny clone", () => {
     expect(find("table_collision").attributes.get("size")).toBe("0.5 0.6 0.025");
     expect(find("table_collision").attributes.has("material")).toBe(false);
     expect(find("table_leg2_visual").attributes.get("pos")).toBe("-0.4 0.5 -0.4375");
-    expect(find("agentview").attributes.get("pos")).toBe("0.6586131746834771 0 1.6103500240372423");
+    expect(find("agentview").attributes.get("pos")).toBe("0.6586131746834771 0 1.6103500240372424");
     expect(named(world, "camera")).toEqual(["agentview", "frontview", "galleryview", "robot0_eye_in_hand"]);
   });
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -9,6 +9,7 @@ import { writeInitStates } from "../../../vla/libero/init-states-writer.ts";
 import { layoutOf } from "../../../vla/libero/state-layout.ts";
 import { LIBERO_SUITES } from "../../../vla/libero/suite-names.ts";
 import { loadSuite } from "../../../vla/libero/suites.ts";
+import { numpyFile } from "../../core/formats/build.ts";
 
 const { LIBERO_ROOT: ROOT, ROBOSUITE_ROOT } = process.env;
 
@@ -48,6 +49,13 @@ describe("readInitStates", () => {
   test("gives the rows of a file that fits the scene", () => {
     writeInitStates(path, [good, good]);
     expect(readInitStates(path, layout)).toEqual([Float64Array.from(good), Float64Array.from(good)]);
+  });
+
+  test("takes one state without rows, as LIBERO-plus has it", () => {
+    writeFileSync(path, numpyFile([good.length], Float64Array.from(good)));
+    expect(readInitStates(path, layout)).toEqual([Float64Array.from(good)]);
+    writeFileSync(path, numpyFile([0], new Float64Array(0)));
+    expect(() => readInitStates(path)).toThrow("an array of states (rows, 1 + nq + nv), found shape (0)");
   });
 
   test.each([

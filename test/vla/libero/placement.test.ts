@@ -14,7 +14,7 @@ import { type TinyClone, tinyBddl, tinyClone } from "./tiny-clone.ts";
 
 function planOf(bddl: string, libero: string, robosuite: string): PlacementPlan {
   const problem = parseBddl(bddl, "task");
-  const workspace = workspaceOf(problem.name, "task");
+  const workspace = workspaceOf(problem.name, "assets", "task");
   const roots = {
     libero: join(libero, "libero", "libero", "assets"),
     robosuite: join(robosuite, "robosuite", "models", "assets"),

@@ -24,6 +24,12 @@ test("protocols that limit steps by suite refuse a suite they do not know", () =
   expect(maxSteps(PROTOCOLS.openvla, "libero_spatial")).toBe(220);
 });
 
+test("variants of LIBERO's suites have their limits", () => {
+  expect(maxSteps(PROTOCOLS.openvla, "libero_object_swap")).toBe(280);
+  expect(maxSteps(PROTOCOLS.openvla, "libero_10_lan")).toBe(520);
+  expect(() => maxSteps(PROTOCOLS.openvla, "libero_100")).toThrow('found "libero_100"');
+});
+
 test("the embedded suite has one limit under all protocols", () => {
   for (const protocol of Object.values(PROTOCOLS)) expect(maxSteps(protocol, "mini")).toBe(300);
 });

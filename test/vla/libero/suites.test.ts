@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -62,6 +62,101 @@ describe("loadSuite", () => {
     const { tasks } = loadSuite(root, "libero_goal");
     expect(tasks.map((t) => t.name)).toEqual(LIBERO_SUITES.libero_goal);
     expect(tasks[0].name).toBe("open_the_middle_drawer_of_the_cabinet");
+  });
+
+  describe("of a clone of LIBERO-PRO", () => {
+    const text = (words: string) => `(define (problem libero_tabletop_manipulation) (:domain robosuite)
+      (:language ${words}) (:regions) (:fixtures) (:objects) (:obj_of_interest) (:init) (:goal (And (On a b))))`;
+    const addAll = (suite: string, names: readonly string[]): void => {
+      for (const name of names) {
+        add(suite, name);
+        writeFileSync(
+          join(root, "libero", "libero", "bddl_files", suite, `${name}.bddl`),
+          text(`Do ${name}`),
+        );
+      }
+    };
+
+    test("a variant has the order of LIBERO's suite, and the words of its files", () => {
+      addAll("libero_goal_task", LIBERO_SUITES.libero_goal);
+      const { tasks } = loadSuite(root, "libero_goal_task");
+      expect(tasks.map(({ name }) => name)).toEqual(LIBERO_SUITES.libero_goal);
+      expect(tasks[0].instruction).toBe("do open_the_middle_drawer_of_the_cabinet");
+    });
+
+    test("one of other tasks is ordered by file name", () => {
+      addAll("libero_10_temp", ["stir", "pour"]);
+      expect(loadSuite(root, "libero_10_temp").tasks.map(({ name }) => name)).toEqual(["pour", "stir"]);
+    });
+  });
+
+  describe("of a clone of LIBERO-plus", () => {
+    const BOWL = LIBERO_SUITES.libero_spatial[0];
+    const list = join("libero", "libero", "benchmark", "task_classification.json");
+    let plus: string;
+    const put = (path: string, text = ""): void => {
+      mkdirSync(join(plus, path, ".."), { recursive: true });
+      writeFileSync(join(plus, path), text);
+    };
+    beforeAll(() => {
+      plus = mkdtempSync(join(tmpdir(), "plus-"));
+      const names = [
+        "table_3",
+        "view_0_0_100_0_0_initstate_7",
+        "light_4",
+        "add_9",
+        "level2_sample1",
+        "language_5",
+      ];
+      const entries = names.map((name, id) => ({
+        id,
+        name: `${BOWL}_${name}`,
+        category: "any",
+        difficulty_level: 1,
+      }));
+      put(list, JSON.stringify({ libero_spatial: entries }));
+      for (const { name } of entries.filter(({ id }) => id !== 1))
+        put(
+          `libero/libero/bddl_files/libero_spatial/${name}.bddl`,
+          `(define (problem p) (:domain robosuite) (:language Take the bowl) (:regions) (:fixtures) (:objects)
+            (:obj_of_interest) (:init) (:goal (And (On a b))))`,
+        );
+      put(`libero/libero/init_files/libero_spatial/${BOWL}.pruned_init`);
+      for (const name of ["add_9", "level2_sample1"])
+        put(`libero/libero/init_files/libero_newobj/libero_spatial/${BOWL}_${name}.pruned_init`);
+    });
+    afterAll(() => rmSync(plus, { recursive: true }));
+
+    test("has the tasks that it has files for, at their places in its list, with the starts they share", () => {
+      const { tasks } = loadSuite(plus, "libero_spatial");
+      const own = (name: string) => join("libero_newobj", "libero_spatial", `${BOWL}_${name}.pruned_init`);
+      const shared = join("libero_spatial", `${BOWL}.pruned_init`);
+      const starts = tasks.map(({ index, name, initPath }) => [
+        index,
+        name.slice(BOWL.length + 1),
+        initPath.slice(join(plus, "libero", "libero", "init_files").length + 1),
+      ]);
+      expect(starts).toEqual([
+        [0, "table_3", shared],
+        [2, "light_4", shared],
+        [3, "add_9", own("add_9")],
+        [4, "level2_sample1", own("level2_sample1")],
+        [5, "language_5", shared],
+      ]);
+      expect(tasks[1].instruction).toBe(`${BOWL.replaceAll("_", " ")} light 4`);
+      expect(tasks[4].instruction).toBe("take the bowl");
+    });
+
+    test("is refused for a list that cannot be meant", () => {
+      const good = readFileSync(join(plus, list), "utf8");
+      put(list, good.replace(`${BOWL}_table_3`, "../x"));
+      expect(() => loadSuite(plus, "libero_spatial")).toThrow(
+        "task_classification.json: libero_spatial[0]: name",
+      );
+      put(list, "{");
+      expect(() => loadSuite(plus, "libero_spatial")).toThrow("task_classification.json: expected JSON");
+      put(list, good);
+    });
   });
 
   test.each(["constructor", "toString", "__proto__"])("a folder named %s is one of one's own", (name) => {

@@ -1,7 +1,15 @@
 /**
- * What LIBERO knows about object categories beyond their XML. A category that is not listed gets the defaults:
- * it stands upright, has nothing to open and shows no state.
+ * What is known of object categories beyond their XML: how they are turned when they are placed, what counts as open, which sites
+ * show their state. It stands in `NAME.json` beside `NAME.xml`; clones of LIBERO have no such files, so that its own categories
+ * stand in `libero-categories.json`. A category without either gets the defaults: it stands upright, has nothing to open
+ * and shows no state.
  */
+
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { FormatError } from "../../../core/index.ts";
+import { checkName } from "../names.ts";
+import { type Data, readData } from "./data.ts";
 
 export type Range = readonly [number, number];
 
@@ -14,69 +22,53 @@ export type Range = readonly [number, number];
  */
 export type Rotation = readonly (readonly [axis: "x" | "y" | "z", angles: Range])[];
 
+const STATES = ["open", "close", "turnon", "turnoff"] as const;
+
 export interface Category {
   readonly rotation: Rotation;
   /** Joint values that are drawn when `:init` asks for the state; radians or metres. */
-  readonly articulation: Readonly<Partial<Record<"open" | "close" | "turnon" | "turnoff", Range>>> | null;
+  readonly articulation: Readonly<Partial<Record<(typeof STATES)[number], Range>>> | null;
   /** Sites that show the state, role → site in the object's XML. */
   readonly stateSites: Readonly<Record<string, string>>;
 }
 
-const QUARTER = Math.PI / 2;
-const EIGHTH = Math.PI / 4;
+const UPRIGHT: Rotation = [["x", [0, 0]]];
 
-const about = (axis: "x" | "y" | "z", low: number, high = low): Rotation => [[axis, [low, high]]];
-const facing = about("x", QUARTER);
-const bottle: Rotation = [...about("x", QUARTER), ...about("z", QUARTER)];
-/** Up to 17 degrees to either side. */
-const BLOCK = about("x", -0.3, 0.3);
-const plain = (rotation: Rotation): Category => ({ rotation, articulation: null, stateSites: {} });
+const LIBERO = fileURLToPath(new URL("libero-categories.json", import.meta.url));
+const LIBERO_CATEGORIES = readData(LIBERO).record(readCategory);
 
-const DEFAULT = plain(about("x", 0));
+/**
+ * @param xml path of the category's XML.
+ * @throws FormatError for a file beside it that cannot be meant
+ */
+export function categoryFacts(category: string, xml: string): Category {
+  const beside = xml.replace(/\.xml$/, ".json");
+  if (existsSync(beside)) return readCategory(readData(beside));
+  if (Object.hasOwn(LIBERO_CATEGORIES, category)) return LIBERO_CATEGORIES[category];
+  return { rotation: UPRIGHT, articulation: null, stateSites: {} };
+}
 
-const CABINET: Category = {
-  rotation: about("x", EIGHTH, QUARTER),
-  articulation: { open: [-0.16, -0.14], close: [0, 0.005] },
-  stateSites: {},
-};
+function readCategory(data: Data): Category {
+  const { rotation, articulation, stateSites } = data.fields([], ["rotation", "articulation", "stateSites"]);
+  return {
+    rotation: rotation?.list(readTurn) ?? UPRIGHT,
+    articulation: articulation ? readStates(articulation) : null,
+    stateSites: stateSites?.record((site) => checkName(site.text(), site.who)) ?? {},
+  };
+}
 
-const CATEGORIES: Readonly<Record<string, Category>> = {
-  wooden_cabinet: CABINET,
-  white_cabinet: CABINET,
-  microwave: { ...CABINET, articulation: { open: [-2.094, -1.3], close: [-0.005, 0] } },
-  flat_stove: {
-    rotation: about("y", 0),
-    articulation: { turnon: [0.5, 2.1], turnoff: [-0.005, 0] },
-    stateSites: { burner: "burner" },
-  },
-  akita_black_bowl: plain(facing),
-  alphabet_soup: plain(about("z", QUARTER)),
-  basket: plain(facing),
-  bbq_sauce: plain(facing),
-  black_book: plain(about("x", -QUARTER, -EIGHTH)),
-  chefmate_8_frypan: plain(facing),
-  cookies: plain(facing),
-  glazed_rim_porcelain_ramekin: plain(facing),
-  ketchup: plain(bottle),
-  milk: plain(bottle),
-  new_salad_dressing: plain(bottle),
-  orange_juice: plain(bottle),
-  plate: plain(facing),
-  porcelain_mug: plain(about("x", -QUARTER)),
-  red_coffee_mug: plain(about("x", -QUARTER)),
-  salad_dressing: plain(bottle),
-  tomato_sauce: plain(about("z", QUARTER)),
-  white_bowl: plain(facing),
-  white_yellow_mug: plain(about("x", -QUARTER)),
-  yellow_book: plain(about("x", -QUARTER, -EIGHTH)),
+function readTurn(data: Data): readonly ["x" | "y" | "z", Range] {
+  const [axis, angles] = data.pair();
+  return [axis.oneOf(["x", "y", "z"]), readRange(angles)];
+}
 
-  // The embedded suite's own.
-  small_cabinet: CABINET,
-  red_block: plain(BLOCK),
-  green_block: plain(BLOCK),
-  blue_block: plain(BLOCK),
-};
+function readStates(data: Data): Category["articulation"] {
+  data.fields([], STATES); // no others
+  return data.record(readRange);
+}
 
-export function categoryFacts(category: string): Category {
-  return Object.hasOwn(CATEGORIES, category) ? CATEGORIES[category] : DEFAULT;
+function readRange(data: Data): Range {
+  const [low, high] = data.numbers(2);
+  if (low > high) throw new FormatError(data.who, "the lower number first", `[${low}, ${high}]`);
+  return [low, high];
 }

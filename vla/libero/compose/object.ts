@@ -65,7 +65,7 @@ export function loadObject(
 
   const named = (keep: (e: Element) => boolean): string[] =>
     [...walk(body)].filter(keep).map((e) => attributeOrFail(e, "name"));
-  const { articulation, stateSites, rotation } = categoryFacts(category);
+  const { articulation, stateSites, rotation } = categoryFacts(category, path);
   // Its free joint would be taken for one that opens.
   if (articulation !== null && kind === "object")
     throw new FormatError(

@@ -93,7 +93,7 @@ function readTask({ libero, robosuite, task, extra = [] }: TaskFiles) {
   const who = task.bddlPath;
   const listed = parseBddl(readText(who, MOST_BDDL_BYTES), who);
   const problem = { ...listed, objects: [...listed.objects, ...extra] };
-  const workspace = workspaceOf(problem.name, who);
+  const workspace = workspaceOf(problem.name, roots.libero, who);
   checkNames(problem, who);
 
   const objects = [

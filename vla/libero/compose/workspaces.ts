@@ -1,9 +1,15 @@
 /**
- * LIBERO's problem classes: which arena, which robot mount, where table, robot and cameras are.
- * A BDDL file names its class in `(problem NAME)`.
+ * Problem classes: which arena, which robot mount, where table, robot and cameras are. A BDDL file names its class in
+ * `(problem NAME)`; `assets/scenes/NAME.json` describes it. Clones of LIBERO have no such files, so that its own classes stand in
+ * `libero-workspaces.json`.
  */
 
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { FormatError } from "../../../core/index.ts";
+import { checkName } from "../names.ts";
+import { type Data, readData } from "./data.ts";
 
 export interface Camera {
   readonly name: string;
@@ -37,119 +43,78 @@ export interface Workspace {
   readonly keepInside: boolean;
 }
 
-const TABLE_VIEW = "0.6380177736282349 0.3048497438430786 0.30484986305236816 0.6380177736282349";
-const LOW_VIEW = "0.6182166934013367 0.3432307541370392 0.3432314395904541 0.6182177066802979";
-const FRONT_VIEW = "0.56 0.43 0.43 0.56";
-const GALLERY: Camera = {
-  name: "galleryview",
-  pos: "2.844547668904445 2.1279684793440667 3.128616846013882",
-  quat: "0.42261379957199097 0.23374411463737488 0.41646939516067505 0.7702690958976746",
-};
-const paper = (pos: string): Camera => ({ name: "paperview", pos, quat: "0.513 0.353 0.443 0.645" });
-
-const TABLETOP: Workspace = {
-  category: "table",
-  offset: [0, 0, 0.9],
-  arena: "libero_tabletop_base_style.xml",
-  floorTexture: "light-gray-floor-tile.png",
-  wallTexture: "light-gray-plaster.png",
-  table: { size: [1.0, 1.2, 0.05], friction: "0.6 0.005 0.0001" },
-  regionBody: "table",
-  regionHeight: 0.02,
-  pedestal: true,
-  robotBase: "-0.66 0 0.912",
-  cameras: [
-    { name: "agentview", pos: "0.6586131746834771 0 1.6103500240372423", quat: TABLE_VIEW },
-    { name: "frontview", pos: "1 0 1.48", quat: FRONT_VIEW },
-    GALLERY,
-  ],
-  fixtureRise: 0.01 - 0.05,
-  keepInside: true,
-};
-
-const FLOOR: Workspace = {
-  category: "floor",
-  offset: [0, 0, -0.035],
-  arena: "libero_floor_base_style.xml",
-  floorTexture: "light-gray-floor-tile.png",
-  wallTexture: "light-gray-plaster.png",
-  table: null,
-  regionBody: "floor",
-  regionHeight: 0.02,
-  pedestal: false,
-  robotBase: "-0.6 0 0",
-  cameras: [
-    { name: "agentview", pos: "0.8965773716836134 5.216182733499864e-07 0.65", quat: LOW_VIEW },
-    { name: "frontview", pos: "1 0 0.65", quat: FRONT_VIEW },
-    GALLERY,
-  ],
-  fixtureRise: -0.025,
-  keepInside: true,
-};
-
-const LIVING_ROOM: Workspace = {
-  category: "living_room_table",
-  offset: [0, 0, 0.41],
-  arena: "libero_living_room_tabletop_base_style.xml",
-  floorTexture: "seamless_wood_planks_floor.png",
-  wallTexture: "light-gray-plaster.png",
-  table: null,
-  regionBody: "living_room_table",
-  regionHeight: 0.41,
-  pedestal: false,
-  robotBase: "-0.51 0 0.42",
-  cameras: [
-    { name: "agentview", pos: "0.6065773716836134 0 0.96", quat: LOW_VIEW },
-    { name: "frontview", pos: "1.5 0 0.9", quat: FRONT_VIEW },
-    GALLERY,
-    paper("2.1 0.735 1.875"),
-  ],
-  fixtureRise: 0.01 - 0.024,
-  keepInside: false,
-};
-
-const KITCHEN: Workspace = {
-  ...TABLETOP,
-  category: "kitchen_table",
-  arena: "libero_kitchen_tabletop_base_style.xml",
-  floorTexture: "gray_ceramic_tile.png",
-  wallTexture: "yellow_linen_wall_texture.png",
-  table: { size: [1.0, 1.2, 0.05], friction: "1 0.005 0.0001" },
-  regionHeight: 0,
-  cameras: [...TABLETOP.cameras, paper("2.1 0.535 2.075")],
-  keepInside: false,
-};
-
-const STUDY: Workspace = {
-  ...KITCHEN,
-  category: "study_table",
-  offset: [-0.2, 0, 0.867],
-  arena: "libero_study_base_style.xml",
-  floorTexture: "light-gray-floor-tile.png",
-  wallTexture: "light-gray-plaster.png",
-  table: null,
-  regionBody: "study_table",
-  regionHeight: 0.867,
-  robotBase: "-0.75 0 0.912",
-  cameras: [
-    { name: "agentview", pos: "0.4586131746834771 0 1.6103500240372423", quat: TABLE_VIEW },
-    ...KITCHEN.cameras.slice(1),
-  ],
-};
-
-const WORKSPACES: Readonly<Record<string, Workspace>> = {
-  libero_tabletop_manipulation: TABLETOP,
-  libero_floor_manipulation: FLOOR,
-  libero_living_room_tabletop_manipulation: LIVING_ROOM,
-  libero_kitchen_tabletop_manipulation: KITCHEN,
-  libero_study_tabletop_manipulation: STUDY,
-};
+const LIBERO = fileURLToPath(new URL("libero-workspaces.json", import.meta.url));
+const LIBERO_WORKSPACES = readData(LIBERO).record(readWorkspace);
 
 /**
+ * @param assets folder of a clone's assets.
  * @param who name of the BDDL file, for the error message
- * @throws FormatError for an unknown class
+ * @throws FormatError for an unknown class, or a file that cannot be meant
  */
-export function workspaceOf(problem: string, who: string): Workspace {
-  if (Object.hasOwn(WORKSPACES, problem)) return WORKSPACES[problem];
-  throw new FormatError(who, `a problem class of ${Object.keys(WORKSPACES).join(", ")}`, problem);
+export function workspaceOf(problem: string, assets: string, who: string): Workspace {
+  const path = join(assets, "scenes", `${problem}.json`);
+  if (existsSync(path)) return readWorkspace(readData(path));
+  if (Object.hasOwn(LIBERO_WORKSPACES, problem)) return LIBERO_WORKSPACES[problem];
+  const lit = litWorkspace(problem, assets);
+  if (lit !== null) return lit;
+  const known = Object.keys(LIBERO_WORKSPACES).join(", ");
+  throw new FormatError(who, `a problem class of ${known}, or scenes/${problem}.json`, problem);
+}
+
+/**
+ * LIBERO-plus (arXiv:2510.13626) has problem classes that differ from LIBERO's in their lights alone: a name that ends in
+ * `kitchen_light_sync_modified_7` stands for the arena `scenes/lights/kitchen_light_sync_modified_7.xml`, whose first word begins
+ * the name of LIBERO's own arena.
+ */
+function litWorkspace(problem: string, assets: string): Workspace | null {
+  const folder = join(assets, "scenes", "lights");
+  if (!/_light_sync_modified_\d+$/.test(problem) || !existsSync(folder)) return null;
+  const file = readdirSync(folder).find(
+    (name) => name.endsWith(".xml") && problem.endsWith(name.slice(0, -4)),
+  );
+  if (file === undefined) return null;
+  const domain = file.replace(/_light_sync_modified_.*/, "");
+  const base = Object.values(LIBERO_WORKSPACES).find(({ arena }) => arena.startsWith(`libero_${domain}`));
+  return base ? { ...base, arena: join("lights", file) } : null;
+}
+
+function readWorkspace(data: Data): Workspace {
+  const fields = data.fields([
+    "category",
+    "offset",
+    "arena",
+    "floorTexture",
+    "wallTexture",
+    "table",
+    "regionBody",
+    "regionHeight",
+    "pedestal",
+    "robotBase",
+    "cameras",
+    "fixtureRise",
+    "keepInside",
+  ]);
+  const name = (field: Data) => checkName(field.text(), field.who);
+  const vector = (field: Data) => field.numbers(3) as [number, number, number];
+  return {
+    category: name(fields.category),
+    offset: vector(fields.offset),
+    arena: name(fields.arena),
+    floorTexture: name(fields.floorTexture),
+    wallTexture: name(fields.wallTexture),
+    table: fields.table.orNull((table) => {
+      const { size, friction } = table.fields(["size", "friction"]);
+      return { size: vector(size), friction: friction.numbers(3).join(" ") };
+    }),
+    regionBody: name(fields.regionBody),
+    regionHeight: fields.regionHeight.number(),
+    pedestal: fields.pedestal.flag(),
+    robotBase: fields.robotBase.numbers(3).join(" "),
+    cameras: fields.cameras.list((camera) => {
+      const { name: own, pos, quat } = camera.fields(["name", "pos", "quat"]);
+      return { name: name(own), pos: pos.numbers(3).join(" "), quat: quat.numbers(4).join(" ") };
+    }),
+    fixtureRise: fields.fixtureRise.number(),
+    keepInside: fields.keepInside.flag(),
+  };
 }
