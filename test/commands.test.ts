@@ -59,6 +59,16 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [2, "missing DIR"],
     [1, ABSENT, ABSENT, "out"],
   ],
+  "vla/make-starts.ts": [
+    [2, "expected --suite"],
+    [2, "unknown suite no", "--suite", "no", ...CLONES],
+    [2, "--rows: expected a whole number from 1", "--suite", "mini", "--rows", "0"],
+  ],
+  "vla/perturb/sheet.ts": [
+    [2, "expected --out"],
+    [2, "mini has no task 99", "--out", ABSENT, "--task", "99"],
+    [2, "no number 50", "--out", ABSENT, "--init", "50"],
+  ],
   "vla/import.ts": [
     [2, "missing CKPT"],
     [2, "expected --vlm", WEIGHTS, "out"],
