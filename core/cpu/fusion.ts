@@ -1,20 +1,26 @@
 import type { Block, Ready, Step, Storage } from "../device.ts";
-import { Expr, inputsOf, rebuild, substitute } from "../formula/expr.ts";
+import type { TensorData } from "../dtype.ts";
+import { Expr, inputsOf, rebuild, substitute, type UnaryName } from "../formula/expr.ts";
 import { sameShape } from "../shape.ts";
 import { type Epilogue, fastFor } from "./fast.ts";
 import { elementwiseWasm } from "./kernels/elementwise.ts";
+import { geluWithSlopeWasm } from "./kernels/gelu.ts";
 import { usesFastKernels } from "./plain.ts";
 import type { PackedWeights } from "./product/layout.ts";
+import { CpuStorage } from "./storage.ts";
 
 /**
  * Fewer passes over memory for a plan: elementwise calls join into one kernel, and what follows a matrix product
- * (an activation, a residual) into the product's own kernel. Each number still goes through the same operations,
- * rounded to float32 one by one, so results stay equal bit for bit.
+ * (an activation, a residual) into the product's own kernel. Where the way back needs the slope of GELU at numbers that GELU
+ * was taken of, one kernel computes both. Each number still goes through the same operations, rounded to float32 one by one,
+ * so results stay equal bit for bit.
  */
 
 /** A call of a plan; `ready` is called once its blocks have their places. */
 export interface Call {
   readonly out: Block;
+  /** A second result, the slopes of GELU. */
+  readonly slope: Block | null;
   readonly ins: readonly Block[];
   /** The product, or the last of the elementwise calls, that it was made of. */
   readonly step: Step;
@@ -34,6 +40,8 @@ interface Draft {
   ins: readonly Block[];
   /** The formula of an elementwise call over `ins`. */
   formula: Expr | null;
+  /** Where the slopes of GELU go; such a call is not joined with others. */
+  slope: Block | null;
   /** The call itself when it is not elementwise, with what has been joined to it; else the last of those joined. */
   step: Step;
   epilogue: Epilogue;
@@ -41,33 +49,35 @@ interface Draft {
 
 /** Joins calls. `changing` are storages whose content differs from replay to replay; `kept` are results that must exist. */
 export function fuse(steps: readonly Step[], changing: ReadonlySet<Storage>, kept: readonly Block[]): Call[] {
+  const single = steps.map(draftOf);
+  shareGelu(single);
   const readers = new Map<Storage, number>();
-  for (const { ins } of steps) {
+  for (const { ins } of single) {
     for (const storage of new Set(ins.map((x) => x.storage)))
       readers.set(storage, (readers.get(storage) ?? 0) + 1);
   }
   const pinned = new Set(kept.map((x) => x.storage));
   const drafts = new Map<Storage, Draft>();
-  for (const step of steps) {
-    let draft = draftOf(step);
+  for (let draft of single) {
+    const { out } = draft;
     /** The call that made x, when this one is its only reader and sees the same shape. */
     const maker = (x: Block): Draft | undefined => {
       const made = drafts.get(x.storage);
       const oneView = draft.ins.every((other) => other === x || other.storage !== x.storage);
-      const only = made && readers.get(x.storage) === 1 && oneView && !pinned.has(x.storage);
-      return only && sameShape(made.out.shape, step.out.shape) && sameShape(x.shape, made.out.shape)
+      const only = made && !made.slope && readers.get(x.storage) === 1 && oneView && !pinned.has(x.storage);
+      return only && sameShape(made.out.shape, out.shape) && sameShape(x.shape, made.out.shape)
         ? made
         : undefined;
     };
     for (const x of new Set(draft.ins)) {
-      const made = draft.formula && maker(x);
+      const made = draft.formula && !draft.slope && maker(x);
       if (!made) continue;
       const joined = made.formula ? joinElementwise(made, draft, x) : joinEpilogue(made, draft, x);
       if (!joined) continue;
       drafts.delete(x.storage);
       draft = joined;
     }
-    drafts.set(step.out.storage, draft);
+    drafts.set(out.storage, draft);
   }
   return [...drafts.values()].map((draft) => callOf(draft, changing));
 }
@@ -76,7 +86,44 @@ function draftOf(step: Step): Draft {
   const { op, out, ins } = step;
   const fast = op.elementwise && usesFastKernels() && [out, ...ins].every((x) => x.dtype === "float32");
   const formula = fast ? bind(op.elementwise as Expr, step.attrs as readonly number[]) : null;
-  return { out, ins, formula, step, epilogue: {} };
+  return { out, ins, formula, slope: null, step, epilogue: {} };
+}
+
+/** Where formulas hold the slope of GELU at numbers that GELU was taken of before, that call makes it, and they read it. */
+function shareGelu(drafts: readonly Draft[]): void {
+  const gelus = new Map<Storage, Draft>(); // by what it was taken of
+  for (const draft of drafts) {
+    const { formula, out } = draft;
+    if (!formula) continue;
+    draft.ins.forEach((x, i) => {
+      const gelu = gelus.get(x.storage);
+      if (!gelu || !sameShape(x.shape, out.shape) || !sameShape(x.shape, gelu.out.shape)) return;
+      const slope = draft.ins.length; // as one more input, until x is known not to be read for anything else
+      const shared = rebuild(draft.formula as Expr, (e) =>
+        isUnary(e, "geluSlope", i) ? Expr.input(slope) : e,
+      );
+      const reads = inputsOf(shared);
+      if (!reads.includes(slope) || reads.includes(i)) return;
+      gelu.slope ??= promised(x);
+      draft.formula = substitute(shared, [...draft.ins.keys(), i].map(Expr.input));
+      draft.ins = draft.ins.with(i, gelu.slope);
+    });
+    if (isUnary(formula, "gelu", 0)) gelus.set(draft.ins[0].storage, draft);
+  }
+}
+
+const isUnary = ({ node }: Expr, name: UnaryName, input: number): boolean =>
+  node.kind === "unary" && node.name === name && node.x.node.kind === "input" && node.x.node.index === input;
+
+/** A block like x that the program gives a place in its own memory. */
+function promised({ shape, dtype, size }: Block): Block {
+  const storage = CpuStorage.promised(size, dtype);
+  return {
+    ...{ shape, dtype, size, storage },
+    get data() {
+      return storage.data as TensorData;
+    },
+  };
 }
 
 /** The consumer's formula with the producer's put in place of input x. */
@@ -99,7 +146,7 @@ function joinEpilogue(made: Draft, draft: Draft, x: Block): Draft | null {
   const after = splitResidual(formula, draft.ins, x);
   if (!after || (after.residual && !sameShape(after.residual.shape, draft.out.shape))) return null;
   const ins = after.residual ? [...made.ins, after.residual] : made.ins;
-  return { out: draft.out, ins, formula: null, step: made.step, epilogue: after };
+  return { out: draft.out, ins, formula: null, slope: null, step: made.step, epilogue: after };
 }
 
 function splitResidual(formula: Expr, ins: readonly Block[], x: Block): Epilogue | null {
@@ -124,12 +171,14 @@ function splitResidual(formula: Expr, ins: readonly Block[], x: Block): Epilogue
   return null;
 }
 
-function callOf({ out, ins, formula, step, epilogue }: Draft, changing: ReadonlySet<Storage>): Call {
+function callOf({ out, slope, ins, formula, step, epilogue }: Draft, changing: ReadonlySet<Storage>): Call {
   return {
     out,
+    slope,
     ins,
     step: { ...step, out, ins },
     ready(packed) {
+      if (slope) return geluWithSlopeWasm(out, slope, ins[0]);
       if (formula) return elementwiseWasm(formula, ins.length, 0)(out, ins, []) as Ready;
       const { op, ins: own, attrs } = step;
       const weights = usesFastKernels() ? packOnce(step, changing, packed) : null;

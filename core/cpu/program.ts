@@ -88,12 +88,13 @@ function layOut(
     lives.set(storage, { storage: storage as CpuStorage, first: at, last: at, offset: 0 });
   };
   for (const x of inputs) begin(x.storage, -1);
-  calls.forEach(({ out, ins }, at) => {
+  calls.forEach(({ out, slope, ins }, at) => {
     for (const x of ins) {
       const life = lives.get(x.storage);
       if (life) life.last = at;
     }
     begin(out.storage, at);
+    if (slope) begin(slope.storage, at);
   });
   for (const out of outputs) {
     const life = lives.get(out.storage);

@@ -13,6 +13,7 @@ import {
   tidy,
   unscoped,
   watchKernels,
+  withGradients,
 } from "../../core/index.ts";
 import { AdamW } from "../../nn/index.ts";
 
@@ -40,6 +41,38 @@ describe("Plan", () => {
         const x = random.normals([rows, 6]);
         expect(plan.run(x)[0].toArray()).toEqual(body(x).toArray());
       }
+    },
+  );
+
+  test.prop([fc.nat(), fc.constantFrom(1, 3, 64, 1025)], { numRuns: 20 })(
+    "computes GELU and its slope in one pass, to the bits of each alone",
+    (seed, rows) => {
+      using _ = new Scope();
+      const random = new Random(seed);
+      const w = random.normals([5, 5]);
+      const body = (x: Tensor, dy: Tensor): Tensor[] => {
+        const h = x.linear(w).tracked();
+        const y = withGradients(() =>
+          h
+            .gelu()
+            .reshape([5 * rows])
+            .square(),
+        );
+        return [h, y, ...grad(y, [h], { dy })] as Tensor[];
+      };
+      const inputs = [random.normals([rows, 5]).scale(3), random.normals([5 * rows])] as const;
+      using plan = new Plan(body, inputs);
+      let read: readonly number[][] = [];
+      const results = watchKernels(
+        ({ op, ins }) => {
+          if (op.name === "geluSlope") read = ins.map((x) => Array.from(x.data));
+        },
+        () => plan.run(...inputs),
+      ).map((x) => x.toArray());
+      const [h, y, dh] = body(...inputs);
+      expect(results).toEqual([h, y, dh].map((x) => x.toArray()));
+      const [slopes] = grad(h.gelu(), [h], { dy: Tensor.ones(h.shape) }) as [Tensor];
+      expect(read).toContainEqual(slopes.toArray()); // not h, of which it would have to be computed
     },
   );
 

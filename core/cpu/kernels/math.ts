@@ -191,15 +191,19 @@ export function erf(code: KernelCode, x: F32x4): F32x4 {
 }
 
 /** x Φ(x) with the normal distribution function Φ. */
-export function gelu(code: KernelCode, x: F32x4): F32x4 {
-  return code.f.let(x.mul(normal(code, x).below));
-}
+export const gelu = (code: KernelCode, x: F32x4): F32x4 => geluBoth(code, x).value();
 
 /** Its derivative, Φ(x) + x φ(x) with the normal density φ. */
-export function geluSlope(code: KernelCode, x: F32x4): F32x4 {
+export const geluSlope = (code: KernelCode, x: F32x4): F32x4 => geluBoth(code, x).slope();
+
+/** Either, or both with what they share computed once. */
+export function geluBoth(code: KernelCode, x: F32x4): { value(): F32x4; slope(): F32x4 } {
   const { f, madd } = code;
   const { below, bell } = normal(code, x);
-  return f.let(madd(x.mul(f.constant(1 / Math.sqrt(2 * Math.PI))), bell, below));
+  return {
+    value: () => f.let(x.mul(below)),
+    slope: () => f.let(madd(x.mul(f.constant(1 / Math.sqrt(2 * Math.PI))), bell, below)),
+  };
 }
 
 /** Φ(x) and e^(−x²/2); the form of Handbook of Mathematical Functions (Abramowitz & Stegun), 7.1.26. */
