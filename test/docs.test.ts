@@ -53,9 +53,13 @@ describe("the documentation's commands", () => {
   );
 
   test.each(commands)("%s: %s has the flags of%s", (_, script, rest) => {
-    const beside = join(ROOT, script.replace(/\.ts$/, "/options.ts"));
-    const source =
-      readFileSync(join(ROOT, script), "utf8") + (existsSync(beside) ? readFileSync(beside, "utf8") : "");
+    const own = readFileSync(join(ROOT, script), "utf8");
+    const beside = script.replace(/\.ts$/, "/options.ts");
+    // Which suite, and where its clones are, is said in one place for all commands.
+    const shared = own.includes("/eval/options.ts") ? ["vla/eval/options.ts"] : [];
+    const source = [beside, ...shared]
+      .map((path) => join(ROOT, path))
+      .reduce((text, path) => text + (existsSync(path) ? readFileSync(path, "utf8") : ""), own);
     for (const [, flag] of rest.replace(/#.*/, "").matchAll(/ --([a-z-]+)/g))
       expect(source).toMatch(new RegExp(`^ +"?${flag}"?: \\{`, "m"));
   });
