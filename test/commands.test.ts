@@ -219,6 +219,11 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [1, ABSENT, ABSENT],
   ],
   "benchmarks/pictures.ts": [[2, "--rounds: expected a whole number from 1", "--rounds", "0"]],
+  "benchmarks/environment.ts": [
+    [2, "--steps: expected a whole number from 1", "--steps", "0"],
+    [2, "--only: expected open, reset", "--only", "close"],
+    [2, "--suite and --task together", "--suite", "mini"],
+  ],
   "benchmarks/render.ts": [
     [2, "--size: expected whole numbers from 1", "--size", "64,"],
     [2, "--frames: expected a whole number from 1", "--frames", "0"],

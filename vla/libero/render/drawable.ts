@@ -29,8 +29,8 @@ export interface Part {
   readonly firstCorner: number;
   /** This frame's map from the surface's to the world frame, row-major (3, 4). */
   readonly world: Float64Array;
-  /** Depth where its bounding sphere begins, metres, in the view that is being drawn. */
-  nearest: number;
+  /** Depth of its middle, metres, in the view that is being drawn. */
+  depth: number;
 }
 
 /** A geom or site of the model: what stays for the model's life, then what each frame updates. */

@@ -157,6 +157,6 @@ function mirrorFace(drawable: Drawable, scene: RenderScene): Part {
     coordinates: null,
     firstCorner: scene.cornerCount,
     world: new Float64Array(12),
-    nearest: 0,
+    depth: 0,
   };
 }

@@ -146,7 +146,7 @@ export class Pass {
     this.raster.log.count = 0;
   }
 
-  /** Draws the opaque drawables that are fixed, that are not, or all; the nearest first, so that few samples are drawn twice. */
+  /** Draws the opaque drawables that are fixed, that are not, or all; nearer ones first, so that few samples are drawn twice. */
   #drawOpaque({ without, behind }: PassOptions, which: "fixed" | "moving" | "all"): void {
     const { raster } = this;
     const queue = this.#queue;
@@ -155,10 +155,10 @@ export class Pass {
       const { owner } = part;
       if (which !== "all" && owner.fixed !== (which === "fixed")) continue;
       if (owner.transparent || owner === without || !(owner.rgba[3] > 0) || !raster.sees(part)) continue;
-      part.nearest = raster.nearest(part);
+      part.depth = raster.depthOf(part);
       queue.push(part);
     }
-    queue.sort((a, b) => a.nearest - b.nearest);
+    queue.sort((a, b) => a.depth - b.depth);
     for (const part of queue) raster.drawOpaque(part, false, this.target, behind);
   }
 

@@ -59,6 +59,8 @@ export class Rasterizer {
   readonly #screenY = new Float64Array(CLUSTER_POINTS);
   readonly #inverseDepth = new Float64Array(CLUSTER_POINTS);
 
+  readonly #offsets = new Float64Array(3 * SAMPLES);
+
   constructor(view: View) {
     this.#view = view;
     this.#rectangle = { left: 0, right: view.width - 1, bottom: 0, top: view.height - 1 };
@@ -93,10 +95,10 @@ export class Rasterizer {
     );
   }
 
-  /** Depth where the part's bounding sphere begins, metres. */
-  nearest({ surface: { bound }, world: w, scale }: Part): number {
+  /** Depth of the middle of the part, metres. */
+  depthOf({ surface: { bound }, world: w }: Part): number {
     const { eye, forward } = this.#view;
-    let depth = -bound[3] * Math.max(scale[0], scale[1], scale[2]);
+    let depth = 0;
     for (let k = 0; k < 3; k++) {
       const at = w[4 * k] * bound[0] + w[4 * k + 1] * bound[1] + w[4 * k + 2] * bound[2] + w[4 * k + 3];
       depth += forward[k] * (at - eye[k]);
@@ -316,7 +318,7 @@ export class Rasterizer {
     return true;
   }
 
-  /** Visits the samples of the triangle that was set up, row by row, and logs it if it wins any. */
+  /** Visits the samples of the triangle that was set up, and logs it if it wins any. */
   #fill(
     firstColumn: number,
     lastColumn: number,
@@ -328,6 +330,40 @@ export class Rasterizer {
     behind: Float32Array | null,
     blended: boolean,
   ): void {
+    const { log } = this;
+    const { count } = log;
+    const seen =
+      lastColumn - firstColumn > WIDE
+        ? this.#fillWide(
+            firstColumn >> 2,
+            lastColumn >> 2,
+            firstRow >> 2,
+            lastRow >> 2,
+            part,
+            number,
+            target,
+            behind,
+            blended,
+          )
+        : this.#fillSmall(firstColumn, lastColumn, firstRow, lastRow, part, number, target, behind, blended);
+    if (!seen) return;
+    log.parts[count] = part;
+    log.triangles[count] = number;
+    log.count++;
+  }
+
+  /** Looks at the samples of the bounding box, row by row. */
+  #fillSmall(
+    firstColumn: number,
+    lastColumn: number,
+    firstRow: number,
+    lastRow: number,
+    part: number,
+    number: number,
+    target: SampleBuffer,
+    behind: Float32Array | null,
+    blended: boolean,
+  ): boolean {
     const { log } = this;
     const { edges, count } = log;
     const at = 9 * count;
@@ -344,44 +380,22 @@ export class Rasterizer {
     const nearest = 1 / near;
     const farthest = 1 / far;
     const { depth, shown, touched } = target;
-    const wide = lastColumn - firstColumn > WIDE;
     let seen = false;
     for (let row = firstRow; row <= lastRow; row++) {
       const s = row & 3;
       const y = row >> 2;
       const column = (COLUMNS >> (2 * s)) & 3;
-      // Edge functions at the pixel's corner in column 0 and from there to the sample.
       const sampleX = (column + 0.5) / 4;
       const sampleY = (s + 0.5) / 4;
-      const a = e1 * y;
-      const b = e4 * y;
-      const c = e7 * y;
-      const toA = e0 * sampleX + e1 * sampleY;
-      const toB = e3 * sampleX + e4 * sampleY;
-      const toC = e6 * sampleX + e7 * sampleY;
-      let x = (firstColumn + ((column - firstColumn) & 3)) >> 2;
-      let last = (lastColumn - column) >> 2;
-      if (wide) {
-        // Where does each edge function stay non-negative?
-        const q0 = a + e2 + toA;
-        const q1 = b + e5 + toB;
-        const q2 = c + e8 + toC;
-        if ((e0 === 0 && q0 < 0) || (e3 === 0 && q1 < 0) || (e6 === 0 && q2 < 0)) continue;
-        if (e0 > 0) x = Math.max(x, Math.min(last + 1, Math.ceil(-q0 / e0 - 1e-6)));
-        else if (e0 < 0) last = Math.min(last, Math.max(x - 1, Math.floor(-q0 / e0 + 1e-6)));
-        if (e3 > 0) x = Math.max(x, Math.min(last + 1, Math.ceil(-q1 / e3 - 1e-6)));
-        else if (e3 < 0) last = Math.min(last, Math.max(x - 1, Math.floor(-q1 / e3 + 1e-6)));
-        if (e6 > 0) x = Math.max(x, Math.min(last + 1, Math.ceil(-q2 / e6 - 1e-6)));
-        else if (e6 < 0) last = Math.min(last, Math.max(x - 1, Math.floor(-q2 / e6 + 1e-6)));
-      }
-      const rowPixels = y * width;
-      for (x |= 0, last |= 0; x <= last; x++) {
-        const w0 = e0 * x + a + e2 + toA;
-        const w1 = e3 * x + b + e5 + toB;
-        const w2 = e6 * x + c + e8 + toC;
+      const last = (lastColumn - column) >> 2;
+      for (let x = (firstColumn + ((column - firstColumn) & 3)) >> 2; x <= last; x++) {
+        // From the pixel's corner to the sample.
+        const w0 = e0 * x + e1 * y + e2 + (e0 * sampleX + e1 * sampleY);
+        const w1 = e3 * x + e4 * y + e5 + (e3 * sampleX + e4 * sampleY);
+        const w2 = e6 * x + e7 * y + e8 + (e6 * sampleX + e7 * sampleY);
         if (w0 < 0 || w1 < 0 || w2 < 0) continue;
         const inverse = w0 + w1 + w2;
-        const pixel = rowPixels + x;
+        const pixel = y * width + x;
         const sample = SAMPLES * pixel + s;
         const held = depth[sample];
         const rounded = Math.fround(inverse);
@@ -399,10 +413,89 @@ export class Rasterizer {
         seen = true;
       }
     }
-    if (!seen) return;
-    log.parts[count] = part;
-    log.triangles[count] = number;
-    log.count++;
+    return seen;
+  }
+
+  /** Looks at the pixels of each row between the edges. */
+  #fillWide(
+    left: number,
+    right: number,
+    bottom: number,
+    top: number,
+    part: number,
+    number: number,
+    target: SampleBuffer,
+    behind: Float32Array | null,
+    blended: boolean,
+  ): boolean {
+    const { log } = this;
+    const { edges, count } = log;
+    const at = 9 * count;
+    const e0 = edges[at];
+    const e1 = edges[at + 1];
+    const e2 = edges[at + 2];
+    const e3 = edges[at + 3];
+    const e4 = edges[at + 4];
+    const e5 = edges[at + 5];
+    const e6 = edges[at + 6];
+    const e7 = edges[at + 7];
+    const e8 = edges[at + 8];
+    const { near, far, width } = this.#view;
+    const nearest = 1 / near;
+    const farthest = 1 / far;
+    const { depth, shown, touched } = target;
+    // What an edge function gains from the pixel's corner to each sample, and at most.
+    const offsets = this.#offsets;
+    const reach0 = sampleOffsets(e0, e1, offsets, 0);
+    const reach1 = sampleOffsets(e3, e4, offsets, SAMPLES);
+    const reach2 = sampleOffsets(e6, e7, offsets, 2 * SAMPLES);
+    let seen = false;
+    for (let y = bottom; y <= top; y++) {
+      // Where does each edge function stay non-negative for some sample of the pixel?
+      const q0 = e1 * y + e2 + reach0;
+      const q1 = e4 * y + e5 + reach1;
+      const q2 = e7 * y + e8 + reach2;
+      if ((e0 === 0 && q0 < 0) || (e3 === 0 && q1 < 0) || (e6 === 0 && q2 < 0)) continue;
+      let from = left;
+      let to = right;
+      if (e0 > 0) from = Math.max(from, Math.ceil(-q0 / e0 - 1e-6));
+      else if (e0 < 0) to = Math.min(to, Math.floor(-q0 / e0 + 1e-6));
+      if (e3 > 0) from = Math.max(from, Math.ceil(-q1 / e3 - 1e-6));
+      else if (e3 < 0) to = Math.min(to, Math.floor(-q1 / e3 + 1e-6));
+      if (e6 > 0) from = Math.max(from, Math.ceil(-q2 / e6 - 1e-6));
+      else if (e6 < 0) to = Math.min(to, Math.floor(-q2 / e6 + 1e-6));
+      if (!(from <= to)) continue;
+      const last = to | 0;
+      for (let x = from | 0; x <= last; x++) {
+        const a = e0 * x + e1 * y + e2;
+        const b = e3 * x + e4 * y + e5;
+        const c = e6 * x + e7 * y + e8;
+        const pixel = y * width + x;
+        for (let s = 0; s < SAMPLES; s++) {
+          const w0 = a + offsets[s];
+          const w1 = b + offsets[SAMPLES + s];
+          const w2 = c + offsets[2 * SAMPLES + s];
+          if (w0 < 0 || w1 < 0 || w2 < 0) continue;
+          const inverse = w0 + w1 + w2;
+          const sample = SAMPLES * pixel + s;
+          const held = depth[sample];
+          const rounded = Math.fround(inverse);
+          if (rounded < held || inverse > nearest || inverse < farthest) continue;
+          if (behind !== null && inverse > behind[sample]) continue;
+          if (blended) {
+            if (inverse < held) continue; // farther, if only by less than held's rounding
+            this.#keepFragment(sample, count);
+          } else {
+            if (rounded === held && log.isLater(shown[sample], part, number)) continue;
+            depth[sample] = rounded;
+            shown[sample] = count;
+            touched[pixel] = 1;
+          }
+          seen = true;
+        }
+      }
+    }
+    return seen;
   }
 
   #keepFragment(sample: number, logged: number): void {
@@ -426,4 +519,15 @@ function holdsSample(firstColumn: number, lastColumn: number, firstRow: number, 
     if (((column - firstColumn) & 3) <= more) return true;
   }
   return false;
+}
+
+/** Writes a sx + b sy for the four samples and returns the largest. */
+function sampleOffsets(a: number, b: number, out: Float64Array, at: number): number {
+  let most = -Infinity;
+  for (let s = 0; s < SAMPLES; s++) {
+    const column = (COLUMNS >> (2 * s)) & 3;
+    out[at + s] = (a * (column + 0.5)) / 4 + (b * (s + 0.5)) / 4;
+    most = Math.max(most, out[at + s]);
+  }
+  return most;
 }

@@ -93,7 +93,7 @@ export function readScene(mj: MainModule, model: MjModel, compat: Compat): Rende
         coordinates,
         firstCorner: cornerCount,
         world: new Float64Array(12),
-        nearest: 0,
+        depth: 0,
       });
       cornerCount += surface.cornerPoints.length;
     }
