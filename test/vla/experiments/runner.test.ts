@@ -176,7 +176,7 @@ test("the command tells of each run that failed, records it, and ends with 1", (
   expect(lines).toHaveLength(3);
   for (const [seed, line] of lines.entries())
     expect(line).toContain(
-      `mse-seed-${seed}: failed: train: exit code 1: FormatError: ${join(empty, "config.json")}`,
+      `mse-seed-${seed}: failed: train: exit code 1: FormatError: ${empty}: expected config.json`,
     );
   expect(existsSync(join(folder, "mse-seed-2", "run.json"))).toBe(true);
 });
