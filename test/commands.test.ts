@@ -232,7 +232,11 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [2, "unknown suite libero_spatial", ...CLONES],
     [1, ABSENT, "--libero", ABSENT, "--robosuite", ABSENT],
   ],
-  "vla/suites/mini/run-expert.ts": [[2, "--episodes: expected a whole number from 1", "--episodes", "0"]],
+  "vla/experts/run.ts": [
+    [2, "--episodes: expected a whole number from 1", "--episodes", "0"],
+    [2, "is read from clones", "--suite", "libero_goal"],
+    [2, "mini has no task 11", "--tasks", "11"],
+  ],
 };
 
 /** A line; names to choose from may follow, each on its own. */

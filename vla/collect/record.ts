@@ -1,11 +1,11 @@
 import type { Random } from "../../core/index.ts";
 import type { RecordedEpisode } from "../data/libero-hdf5-writer.ts";
+import { createExpert } from "../experts/index.ts";
 import type { LiberoEnv } from "../libero/env.ts";
 import { placeFixtures } from "../libero/fixture-poses.ts";
 import { NINA } from "../libero/protocols.ts";
 import type { Observation } from "../observation.ts";
 import type { Policy } from "../policy.ts";
-import { Expert } from "../suites/mini/expert.ts";
 
 /** Where an episode starts, and what varies it. */
 export interface Start {
@@ -67,7 +67,7 @@ export async function recordEpisode(
 
   const rows = new Rows(env);
   if (pupil && (await lead(env, pupil, start, observation, rows, random)) === "solved") return "solved";
-  const expert = new Expert(start.task, env.sim, start.expertSeed);
+  const expert = createExpert(env, start.task, start.expertSeed);
   const push = bursts(noise, random);
   for (let step = 0; step < MAX_STEPS; step++) {
     const action = expert.act();
@@ -118,13 +118,13 @@ async function lead(
   policy.reset(policySeed);
   const last = random.integer(LONGEST_LEAD);
   for (let step = 0; ; ) {
-    const expert = new Expert(task, env.sim, expertSeed);
+    const expert = createExpert(env, task, expertSeed);
     const plan = random.uniform() < share ? (await policy.act(seen, instruction)).actions : null;
     const chunk = Math.min(plan?.length ?? CHUNK, CHUNK);
     for (let t = 0; t < chunk; t++, step++) {
       const action = plan?.[t] ?? expert.act();
       if (step === last) {
-        const wanted = new Expert(task, env.sim, expertSeed).act();
+        const wanted = createExpert(env, task, expertSeed).act();
         return rows.step(wanted, action) ? "solved" : "handed over";
       }
       // Pictures cost more than physics: none are drawn that nobody looks at.

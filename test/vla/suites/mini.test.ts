@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { demonstrate } from "../../../vla/experts/demonstrate.ts";
 import { type Problem, parseBddl } from "../../../vla/libero/bddl.ts";
 import { composeScene } from "../../../vla/libero/compose/scene.ts";
 import { LiberoEnv } from "../../../vla/libero/env.ts";
@@ -11,7 +12,6 @@ import { ARM_JOINTS, HAND_BODY } from "../../../vla/libero/robot.ts";
 import type { Scene } from "../../../vla/libero/scene.ts";
 import { loadSuite, type Task } from "../../../vla/libero/suites.ts";
 import { parseRecordings } from "../../../vla/policies/replay.ts";
-import { demonstrate } from "../../../vla/suites/mini/demonstrate.ts";
 import { Expert, expertTasks } from "../../../vla/suites/mini/expert.ts";
 import { sampleInitStates } from "../../../vla/suites/mini/make-init-states.ts";
 import { renderTexture, textures } from "../../../vla/suites/mini/make-textures.ts";

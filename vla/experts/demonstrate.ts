@@ -1,12 +1,14 @@
-import type { LiberoEnv } from "../../libero/env.ts";
-import { NINA, type Protocol } from "../../libero/protocols.ts";
-import { type Action, Expert } from "./expert.ts";
+import type { LiberoEnv } from "../libero/env.ts";
+import { NINA, type Protocol } from "../libero/protocols.ts";
+import { type Action, createExpert } from "./index.ts";
 
-/** One episode of the expert: what it did and what came of it. */
+/** One episode of an expert: what it did and what came of it. */
 export interface Demonstration {
   readonly success: boolean;
   /** What was executed, settle steps not included; the last one brought success, if any did. */
   readonly actions: readonly Action[];
+  /** What the expert was about to do at the end, and what had gone wrong before. */
+  readonly account: string;
 }
 
 /** Where an episode starts. */
@@ -35,13 +37,13 @@ export function demonstrate(
   env.setInitState(state);
   for (let i = 0; i < settle.steps; i++) env.advance(settle.action);
 
-  const expert = new Expert(task, env.sim, expertSeed);
+  const expert = createExpert(env, task, expertSeed);
   const actions: Action[] = [];
   while (actions.length < maxSteps) {
     const action = expert.act().map((value) => Math.round(value * 1e4) / 1e4);
     const { success } = env.advance(action);
     actions.push(action);
-    if (success) return { success, actions };
+    if (success) return { success, actions, account: expert.account };
   }
-  return { success: false, actions };
+  return { success: false, actions, account: expert.account };
 }
