@@ -168,6 +168,10 @@ function flopsOf({ op, out, ins, attrs }: Step): number {
       return 4 * out.size * keys(0);
     case "attentionSlope": // the scores once more, and a product each for weights, queries, keys and values
       return 10 * ins[0].size * keys(1);
+    case "channelAttention":
+      return (4 * out.size * out.shape[2]) / (attrs as number);
+    case "channelAttentionSlope":
+      return (10 * ins[0].size * ins[0].shape[2]) / (attrs as number);
     case "depthwiseConv":
     case "depthwiseConvTaps":
       return 18 * ins[0].size;

@@ -10,6 +10,7 @@ import { plainKernel } from "../formula/plain.ts";
 import { op as adamW } from "../ops/adamw.ts";
 import { op as attention, slopeOp as attentionSlope } from "../ops/attention.ts";
 import { op as broadcastTo } from "../ops/broadcast-to.ts";
+import { op as channelAttention, slopeOp as channelAttentionSlope } from "../ops/channel-attention.ts";
 import { op as concat } from "../ops/concat.ts";
 import { op as depthwiseConv, tapsOp as depthwiseTaps } from "../ops/depthwise-conv.ts";
 import { op as dropout, thresholdOf } from "../ops/dropout.ts";
@@ -32,6 +33,7 @@ import { sizeOf } from "../shape.ts";
 import { serve } from "./fast.ts";
 import { adamWWasm } from "./kernels/adamw.ts";
 import { attentionGradWasm, attentionWasm } from "./kernels/attention.ts";
+import { channelAttentionGradWasm, channelAttentionWasm } from "./kernels/channel-attention.ts";
 import { copyRowsWasm, inTurn, type Rows } from "./kernels/copy-rows.ts";
 import { depthwiseConvWasm } from "./kernels/depthwise-conv.ts";
 import { depthwiseTapsWasm } from "./kernels/depthwise-taps.ts";
@@ -210,6 +212,10 @@ serve(depthwiseTaps, { kernel: (out, [x, dy]) => depthwiseTapsWasm(out, x, dy) }
 serve(attention, { kernel: attentionWasm });
 serve(attentionSlope, {
   kernel: (out, [dy, ...ins], { wanted, ...attrs }) => attentionGradWasm(out, dy, ins, attrs, wanted),
+});
+serve(channelAttention, { kernel: (out, [x], groups) => channelAttentionWasm(out, x, groups) });
+serve(channelAttentionSlope, {
+  kernel: (out, [dy, x], groups) => channelAttentionGradWasm(out, dy, x, groups),
 });
 
 // In place.

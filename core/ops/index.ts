@@ -7,6 +7,7 @@ export { add } from "./add.ts";
 export { asinh } from "./asinh.ts";
 export { attention } from "./attention.ts";
 export { broadcastTo } from "./broadcast-to.ts";
+export { channelAttention } from "./channel-attention.ts";
 export { clamp } from "./clamp.ts";
 export { cos } from "./cos.ts";
 export { cosh } from "./cosh.ts";

@@ -90,6 +90,12 @@ const CASES: Record<keyof typeof ops, Case> = {
     mul: binary,
     sub: binary,
   },
+  channelAttention: {
+    on: packed,
+    args: [1],
+    kinds: ["count"],
+    more: [[0], [4]],
+  },
   attention: {
     on: packed,
     args: [packed, packed, attentionOptions],

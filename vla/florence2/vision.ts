@@ -143,13 +143,7 @@ class ChannelAttention extends Module {
   forward(x: Tensor): Tensor {
     const { B, H, W, C } = x.dims("B H W C", "ChannelAttention");
     const tokens = this.qkv.forward(x.reshape([B, H * W, C]));
-    const grouped = [B, H * W, this.groups, C / this.groups];
-    const [q, k, v] = tokens.chunk(3, 2).map((part) => part.reshape(grouped).permute([0, 2, 1, 3])); // (B, G, N, c)
-    const weights = q
-      .matmul(k, { transposeA: true })
-      .scale((H * W) ** -0.5)
-      .softmax(); // (B, G, c, c)
-    const out = v.matmul(weights, { transposeB: true }).permute([0, 2, 1, 3]);
+    const out = tokens.channelAttention(this.groups);
     return this.proj.forward(out.reshape([B, H, W, C]));
   }
 }

@@ -1,18 +1,18 @@
 /**
  * Attention and its gradient, one head of one sample per tile. Queries come in blocks of QUERIES: their scores, and
- * everything a block is multiplied with, lie in the thread's scratch memory, mostly in the first cache. All products run on
- * one inner kernel, 4 rows × 8 columns.
+ * everything a block is multiplied with, lie in the thread's scratch memory, mostly in the first cache.
  */
 import type { Block, Ready } from "../../device.ts";
 import { addressOf } from "../storage.ts";
 import type { Local } from "./assembler.ts";
 import type { Task } from "./attention-task.ts";
+import { fourRowsOf, type Rows } from "./block-product.ts";
 import { wasmCall } from "./call.ts";
 import { bitsOf } from "./elementwise.ts";
 import { type Kernel, type KernelCode, kernel, SCRATCH_BYTES } from "./engine.ts";
-import { lastLanes, maxLanes, sumLanes, tailMask } from "./lanes.ts";
+import { lastLanes, maxLanes, sumLanes, tailMask, transposeFour } from "./lanes.ts";
 import { expNonPositive } from "./math.ts";
-import { F32x4, type I8x16, I32, int, load, loadSplat } from "./values.ts";
+import { F32x4, type I8x16, I32, int, load } from "./values.ts";
 
 /** Queries of a block, a multiple of four. */
 const QUERIES = 16;
@@ -82,26 +82,6 @@ interface Sizes {
   readonly causal: boolean;
   readonly masked: boolean;
   readonly biased: boolean;
-}
-
-/** Rows `row` bytes apart, from an address on. */
-interface Rows {
-  readonly at: I32;
-  readonly row: number;
-}
-
-/** C = A B, or C += A B: four rows and some columns of C. */
-interface Product {
-  /** A's first number; bytes from row to row and from column to column. */
-  readonly a: I32;
-  readonly aRow: number;
-  readonly aStep: number;
-  readonly b: Rows;
-  /** Columns of A, rows of B; at least one. */
-  readonly steps: I32;
-  readonly c: Rows;
-  /** Adds to C where this is not 0. */
-  readonly onto?: I32;
 }
 
 /** One head of one sample: which it is, and its rows. */
@@ -207,7 +187,7 @@ class HeadCode {
         // Sums over the queries, which hold the scale already.
         const sumUp = (scores: I32, rows: I32, sums: I32) =>
           this.#fourRows(this.#columns, (key) => {
-            this.#product(int(this.#sizes.d), {
+            fourRowsOf(this.#code, int(this.#sizes.d), {
               ...{ a: scores.add(key.shl(2)), aRow: 4, aStep: scoreRow },
               ...{ b: { at: rows, row: headRow }, steps: count },
               ...{ c: { at: sums.add(key.mul(headRow)), row: headRow }, onto: first },
@@ -411,7 +391,7 @@ class HeadCode {
   /** to (count, d) = scores (count, S) times `rows` (S, d). */
   #combine(scores: I32, to: I32, count: I32): void {
     this.#fourRows(count, (row) => {
-      this.#product(int(this.#sizes.d), {
+      fourRowsOf(this.#code, int(this.#sizes.d), {
         ...{ a: scores.add(row.mul(this.#scoreRow)), aRow: this.#scoreRow, aStep: 4 },
         ...{ b: { at: this.#rows, row: this.#headRow }, steps: this.#S },
         c: { at: to.add(row.mul(this.#headRow)), row: this.#headRow },
@@ -424,64 +404,12 @@ class HeadCode {
     const { d } = this.#sizes;
     const [headRow, scoreRow] = [this.#headRow, this.#scoreRow];
     this.#fourRows(count, (row) => {
-      this.#product(this.#columns, {
+      fourRowsOf(this.#code, this.#columns, {
         ...{ a: rows.add(row.mul(headRow)), aRow: headRow, aStep: 4 },
         ...{ b: { at: transposed, row: scoreRow }, steps: int(d) },
         c: { at: to.add(row.mul(scoreRow)), row: scoreRow },
       });
     });
-  }
-
-  /** Four rows of a product, `columns` (a multiple of four) wide. */
-  #product(columns: I32, { a, b, c, ...rest }: Product): void {
-    const { f } = this.#code;
-    const column = f.local(I32);
-    const [fromA, fromB, toC] = [f.let(a), f.let(b.at), f.let(c.at)];
-    const some = (vectors: number) => {
-      const place = f.let(column.shl(2));
-      const own = { b: { ...b, at: fromB.add(place) }, c: { ...c, at: toC.add(place) } };
-      this.#inner(vectors, { a: fromA, ...own, ...rest });
-    };
-    const eights = f.let(columns.and(-8));
-    f.range(column, 0, eights, 8, () => some(2));
-    f.set(column, eights);
-    f.if(columns.and(4), () => some(1));
-  }
-
-  /** The inner kernel: four rows, one or two vectors of columns. */
-  #inner(vectors: number, { a, aRow, aStep, b, steps, c, onto }: Product): void {
-    const { f, madd } = this.#code;
-    const [fromA, fromB, toC] = [f.let(a), f.let(b.at), f.let(c.at)];
-    const sums = Array.from({ length: 4 }, () => f.locals(F32x4, vectors));
-    const each = (visit: (sum: Local<F32x4>, offset: number) => void) =>
-      sums.forEach((own, r) => {
-        own.forEach((sum, v) => {
-          visit(sum, r * c.row + 16 * v);
-        });
-      });
-    const fromZero = () => each((sum) => f.set(sum, F32x4.zero()));
-    if (onto) f.if(onto, () => each((sum, offset) => f.set(sum, load(F32x4, toC, offset))), fromZero);
-    else fromZero();
-    const end = f.let(fromB.add(steps.mul(b.row)));
-    const bs = f.locals(F32x4, vectors);
-    const x = f.local(F32x4);
-    f.repeatWhile(
-      () => {
-        bs.forEach((value, v) => {
-          f.set(value, load(F32x4, fromB, 16 * v));
-        });
-        sums.forEach((own, r) => {
-          f.set(x, loadSplat(fromA, r * aRow));
-          own.forEach((sum, v) => {
-            f.set(sum, madd(x, bs[v], sum));
-          });
-        });
-        f.bump(fromA, aStep);
-        f.bump(fromB, b.row);
-      },
-      () => fromB.ne(end),
-    );
-    each((sum, offset) => f.store(toC, sum, offset));
   }
 
   /** Copies `count` rows of d numbers, times a factor, or times one of each row's own at an address. */
@@ -514,13 +442,10 @@ class HeadCode {
     f.range(j, 0, S, 4, () => {
       const four = [0, 1, 2, 3].map((i) => (i === 0 ? row : f.let(f.let(row.add(i * rows.row)).min(last))));
       for (let i = 0; i < this.#sizes.d; i += 4) {
-        const [a, b, c, e] = four.map((address) => f.let(load(F32x4, address, 4 * i)));
-        const [ab, ce] = [f.let(a.shuffle(b, [0, 4, 1, 5])), f.let(c.shuffle(e, [0, 4, 1, 5]))];
-        const [AB, CE] = [f.let(a.shuffle(b, [2, 6, 3, 7])), f.let(c.shuffle(e, [2, 6, 3, 7]))];
-        f.store(write, ab.shuffle(ce, [0, 1, 4, 5]), i * this.#scoreRow);
-        f.store(write, ab.shuffle(ce, [2, 3, 6, 7]), (i + 1) * this.#scoreRow);
-        f.store(write, AB.shuffle(CE, [0, 1, 4, 5]), (i + 2) * this.#scoreRow);
-        f.store(write, AB.shuffle(CE, [2, 3, 6, 7]), (i + 3) * this.#scoreRow);
+        const rows = four.map((address) => load(F32x4, address, 4 * i));
+        transposeFour(f, rows).forEach((column, k) => {
+          f.store(write, column, (i + k) * this.#scoreRow);
+        });
       }
       f.bump(write, 16);
       f.bump(row, 4 * rows.row);

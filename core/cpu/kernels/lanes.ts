@@ -78,3 +78,16 @@ function fold(f: Func, x: F32x4, combine: (a: F32x4, b: F32x4) => F32x4): F32x4 
   const halves = f.let(combine(all, all.shuffle(all, [2, 3, 0, 1])));
   return f.let(combine(halves, halves.shuffle(halves, [1, 0, 3, 2])));
 }
+
+/** Four vectors as the rows of a matrix: its columns. */
+export function transposeFour(f: Func, rows: readonly F32x4[]): F32x4[] {
+  const [a, b, c, d] = rows.map((row) => f.let(row));
+  const [ab, cd] = [f.let(a.shuffle(b, [0, 4, 1, 5])), f.let(c.shuffle(d, [0, 4, 1, 5]))];
+  const [AB, CD] = [f.let(a.shuffle(b, [2, 6, 3, 7])), f.let(c.shuffle(d, [2, 6, 3, 7]))];
+  return [
+    ab.shuffle(cd, [0, 1, 4, 5]),
+    ab.shuffle(cd, [2, 3, 6, 7]),
+    AB.shuffle(CD, [0, 1, 4, 5]),
+    AB.shuffle(CD, [2, 3, 6, 7]),
+  ];
+}
