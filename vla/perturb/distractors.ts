@@ -12,7 +12,7 @@ import { LEVELS, type Level } from "./dimensions.ts";
 /** Tries for the place of one object. */
 const TRIES = 500;
 /** Above where they would rest, metres, as LIBERO puts its objects. */
-export const DISTRACTOR_RISE = 0.01;
+const RISE = 0.01;
 
 /**
  * What lies about that has no business there: one object per level, as in LIBERO-plus, of the kinds that the suite's tasks
@@ -88,7 +88,7 @@ export function placeDistractors(
     if (spot === null) return null;
     taken.push({ ...spot, radius });
     poses.push({
-      pos: [spot.x, spot.y, height + DISTRACTOR_RISE - bottom],
+      pos: [spot.x, spot.y, height + RISE - bottom],
       quat: turned({ rotation }, draws),
     });
   }

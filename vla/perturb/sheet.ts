@@ -1,7 +1,7 @@
 /** Draws what each perturbation does to one start: `npx tsx vla/perturb/sheet.ts --help`. */
 import { type CliSchema, parseCli, runMain, UsageError } from "../../cli/index.ts";
 import { writeFileAtomic } from "../../core/index.ts";
-import { Canvas, type Colour } from "../draw/canvas.ts";
+import { Canvas, type Colour, PITCH } from "../draw/canvas.ts";
 import { CLONE_OPTIONS, EMBEDDED, findRoots, readTasks } from "../eval/options.ts";
 import { LiberoEnv } from "../libero/env.ts";
 import { readInitStates } from "../libero/init-states.ts";
@@ -104,7 +104,9 @@ function draw(
 ): Uint8Array {
   const pitch = size + GAP;
   const below = TOP + rows.length * pitch + GAP;
-  const canvas = new Canvas(LEFT + 4 * pitch, below + words.length * LINE + GAP);
+  const longest = Math.max(...words.map((line) => line.length));
+  const width = LEFT + Math.max(4 * pitch, PITCH * longest + GAP);
+  const canvas = new Canvas(width, below + words.length * LINE + GAP);
   ["as it is", ...SHOWN.map((level) => `level ${level}`)].forEach((title, column) => {
     canvas.text(title, LEFT + column * pitch + size / 2, 6, "centre", INK);
   });

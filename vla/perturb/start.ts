@@ -3,11 +3,11 @@ import { EnvError } from "../libero/env-error.ts";
 import { ARM_JOINTS } from "../libero/robot.ts";
 import type { FixturePose, SceneObject } from "../libero/scene.ts";
 import { showLevels } from "./dimensions.ts";
-import { DISTRACTOR_RISE, placeDistractors } from "./distractors.ts";
+import { placeDistractors } from "./distractors.ts";
 import { drawsOf, type EpisodeName } from "./draws.ts";
 import { overlapFault, THE_ROBOT } from "./overlap.ts";
 import { drawMoves, type Move } from "./position.ts";
-import { comeToRest, type Rest, restFault } from "./rest.ts";
+import { comeToRest, type Expected, type Rest, restFault } from "./rest.ts";
 import { perturbArm } from "./robot.ts";
 import type { PerturbedTask } from "./task.ts";
 
@@ -219,22 +219,21 @@ function startFault(
   }
 }
 
-/** Distractors a little below where they were put, the task's own things as usual, or as much further as they were moved. */
+/** Distractors below where they were put, the task's own things as usual, or as much further as they were moved. */
 function expectedPlaces(
   { sim }: LiberoEnv,
   distractors: PerturbedTask["distractors"],
   { state, change }: PerturbedStart,
   usual: Rest,
-): ReadonlyMap<string, readonly [number, number, number]> {
-  const places = new Map(
-    [...usual.things].map(([name, { at }]) => {
-      const [dx, dy] = change.position?.[name] ?? [0, 0];
-      return [name, [at[0] + dx, at[1] + dy, at[2]] as const];
-    }),
-  );
+): ReadonlyMap<string, Expected> {
+  const places = new Map<string, Expected>();
+  for (const [name, { at }] of usual.things) {
+    const [dx, dy] = change.position?.[name] ?? [0, 0];
+    places.set(name, { at: [at[0] + dx, at[1] + dy, at[2]], dropped: false });
+  }
   for (const { facts } of distractors) {
     const at = 1 + sim.qposAddress(facts.joints[0]);
-    places.set(facts.name, [state[at], state[at + 1], state[at + 2] - DISTRACTOR_RISE]);
+    places.set(facts.name, { at: [state[at], state[at + 1], state[at + 2]], dropped: true });
   }
   return places;
 }
