@@ -172,6 +172,8 @@ function operations(call: Step): number {
   switch (op.name) {
     case "attention":
       return 4 * out.size * ins[(attrs as Attention).parts[1].input].shape[1];
+    case "channelAttention":
+      return (4 * out.size * out.shape[2]) / (attrs as number);
     case "depthwiseConv":
       return 18 * out.size;
     default:

@@ -16,6 +16,12 @@ import { F32x4, I32, int, load } from "./values.ts";
 /** Matrices in scratch memory: weights, slopes, and each of them transposed. */
 const MATRICES = 4;
 
+/**
+ * Tokens whose numbers are laid side by side at a time: where they lie, each is on another cache line, and with some widths
+ * all these lines compete for one place.
+ */
+const TOKENS = 64;
+
 interface Sizes {
   readonly groups: number;
   /** Channels of a group. */
@@ -41,7 +47,7 @@ export function channelAttentionGradWasm(dx: Block, dy: Block, x: Block, groups:
 /** null for those that the kernels do not serve. */
 function sizesOf({ shape: [, N, W], dtype }: Block, groups: number): Sizes | null {
   const c = W / (3 * groups);
-  const fit = c % 4 === 0 && 4 * MATRICES * c * c <= SCRATCH_BYTES && N >= 4;
+  const fit = c % 4 === 0 && 4 * c * (MATRICES * c + 2 * TOKENS) <= SCRATCH_BYTES && N >= 4;
   return fit && dtype === "float32" ? { groups, c } : null;
 }
 
@@ -86,6 +92,8 @@ class GroupCode {
   readonly #slopes: Rows;
   readonly #weightsT: Rows;
   readonly #slopesT: Rows;
+  /** Some tokens' numbers (TOKENS, c), of two kinds. */
+  readonly #tokens: readonly Rows[];
 
   constructor(code: KernelCode, sizes: Sizes) {
     this.#code = code;
@@ -94,10 +102,10 @@ class GroupCode {
     this.#N = args[3];
     this.#scale = f.let(args[4].asF32().splat());
     this.#row = 4 * sizes.c;
-    [this.#weights, this.#slopes, this.#weightsT, this.#slopesT] = Array.from(
-      { length: MATRICES },
-      (_, i) => ({ at: f.let(scratch.add(i * sizes.c * this.#row)), row: this.#row }),
-    );
+    const place = (rows: number): Rows => ({ at: f.let(scratch.add(rows * this.#row)), row: this.#row });
+    const matrices = Array.from({ length: MATRICES }, (_, i) => place(i * sizes.c));
+    [this.#weights, this.#slopes, this.#weightsT, this.#slopesT] = matrices;
+    this.#tokens = [0, 1].map((i) => place(MATRICES * sizes.c + i * TOKENS));
   }
 
   forward(): void {
@@ -199,12 +207,34 @@ class GroupCode {
   #overTokens(a: Rows, b: Rows, to: Rows): void {
     const { f } = this.#code;
     const { c } = this.#sizes;
-    const channel = f.local(I32);
-    f.range(channel, 0, int(c), 4, () =>
-      fourRowsOf(this.#code, int(c), {
-        ...{ a: a.at.add(channel.shl(2)), aRow: 4, aStep: a.row, b, steps: this.#N },
-        c: { at: to.at.add(channel.mul(to.row)), row: to.row },
-      }),
+    const [first, count, channel] = f.locals(I32, 3);
+    const [ownA, ownB] = this.#tokens;
+    const most = f.let(int(TOKENS));
+    f.range(first, 0, this.#N, TOKENS, () => {
+      f.set(count, f.let(this.#N.sub(first)).min(most));
+      this.#gather(a, ownA, first, count);
+      this.#gather(b, ownB, first, count);
+      f.range(channel, 0, int(c), 4, () =>
+        fourRowsOf(this.#code, int(c), {
+          ...{ a: ownA.at.add(channel.shl(2)), aRow: 4, aStep: this.#row, b: ownB, steps: count },
+          ...{ c: { at: to.at.add(channel.mul(to.row)), row: to.row }, onto: first },
+        }),
+      );
+    });
+  }
+
+  /** Copies the numbers of `count` tokens. */
+  #gather(from: Rows, to: Rows, first: I32, count: I32): void {
+    const { f } = this.#code;
+    const [read, write] = [f.let(from.at.add(first.mul(from.row))), f.let(to.at)];
+    const end = f.let(write.add(count.mul(to.row)));
+    f.repeatWhile(
+      () => {
+        for (let at = 0; at < this.#row; at += 16) f.store(write, load(F32x4, read, at), at);
+        f.bump(read, from.row);
+        f.bump(write, to.row);
+      },
+      () => write.ne(end),
     );
   }
 
