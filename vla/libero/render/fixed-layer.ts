@@ -1,8 +1,7 @@
 import type { View } from "./camera.ts";
 import type { Drawable } from "./drawable.ts";
 import type { Lights } from "./lights.ts";
-import { SAMPLES, type SampleBuffer } from "./rasterizer.ts";
-import { resolvePixel } from "./resolve.ts";
+import { resolvePixel, SAMPLES, type SampleBuffer } from "./samples.ts";
 import { Snapshot } from "./snapshot.ts";
 import { KEPT_NOTHING, keptPart, NOTHING, type TriangleLog } from "./triangle-log.ts";
 

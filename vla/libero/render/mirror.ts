@@ -4,7 +4,7 @@ import { FixedLayer } from "./fixed-layer.ts";
 import type { Lighting } from "./lighting.ts";
 import type { Lights } from "./lights.ts";
 import { Pass, type Reflection } from "./pass.ts";
-import type { Rectangle } from "./rasterizer.ts";
+import type { Rectangle } from "./samples.ts";
 import { placePart, type RenderScene } from "./scene.ts";
 import { planeSurface } from "./shapes.ts";
 import { Snapshot } from "./snapshot.ts";
@@ -117,7 +117,7 @@ export class Mirror {
     if (!raster.sees(face)) return;
     target.depth.fill(0);
     target.touched.fill(0);
-    raster.log.count = 0;
+    raster.begin();
     // Points of the mirror plane look the same in both views, and so does its winding: undo the view's turn.
     raster.drawOpaque(face, true, target, null);
     mask.set(target.depth);

@@ -3,8 +3,8 @@ import { type Drawable, type Part, PLANE } from "./drawable.ts";
 import type { FixedLayer } from "./fixed-layer.ts";
 import type { Lighting } from "./lighting.ts";
 import type { Lights } from "./lights.ts";
-import { Rasterizer, type Rectangle, SAMPLES, type SampleBuffer } from "./rasterizer.ts";
-import { resolvePixel } from "./resolve.ts";
+import { Rasterizer } from "./rasterizer.ts";
+import { type Rectangle, resolvePixel, SAMPLES, type SampleBuffer } from "./samples.ts";
 import type { RenderScene } from "./scene.ts";
 import { Shader } from "./shader.ts";
 import type { Texture } from "./texture.ts";
@@ -87,7 +87,7 @@ export class Pass {
         this.#shade(options.sky);
         layer.keep(target, samples, raster.log, this.#firstSample, this.#endSample);
       }
-      raster.log.count = 0;
+      raster.begin();
       layer.copyTo(target, samples, this.#firstSample, this.#endSample);
       this.#drawOpaque(options, "moving");
     } else {
@@ -143,7 +143,7 @@ export class Pass {
     this.target.depth.fill(0, first, end);
     this.target.shown.fill(NOTHING, first, end);
     this.target.touched.fill(1, first / SAMPLES, end / SAMPLES);
-    this.raster.log.count = 0;
+    this.raster.begin();
   }
 
   /** Draws the opaque drawables that are fixed, that are not, or all; nearer ones first, so that few samples are drawn twice. */
@@ -164,6 +164,7 @@ export class Pass {
 
   /** Colours every sample of touched pixels; a triangle is shaded once per pixel however many samples it covers. */
   #shade(sky: Texture | null): void {
+    this.#shader.begin();
     const { width } = this.view;
     const { left, right, bottom, top } = this.raster.rectangle;
     const { shown, touched } = this.target;
@@ -172,6 +173,13 @@ export class Pass {
         const pixel = y * width + x;
         if (touched[pixel] === 0) continue;
         const first = SAMPLES * pixel;
+        const only = shown[first];
+        if (only === shown[first + 1] && only === shown[first + 2] && only === shown[first + 3]) {
+          if (only < NOTHING) continue;
+          this.#shadeSample(only, sky, x, y, first);
+          for (let s = first + 1; s < first + SAMPLES; s++) this.#copySample(first, s);
+          continue;
+        }
         for (let s = first; s < first + SAMPLES; s++) {
           const id = shown[s];
           if (id < NOTHING) continue; // its colour is known

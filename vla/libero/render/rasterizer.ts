@@ -2,36 +2,15 @@ import type { View } from "./camera.ts";
 import { CLUSTER, type Clusters } from "./clusters.ts";
 import { Culler } from "./culling.ts";
 import type { Part } from "./drawable.ts";
+import { Filler } from "./filler.ts";
+import { Occlusion } from "./occlusion.ts";
+import { holdsSample, type Rectangle, type SampleBuffer } from "./samples.ts";
 import { TriangleLog } from "./triangle-log.ts";
 
-/** Samples per pixel, at OpenGL drivers' usual positions: one on each of four rows, on one of four columns each. */
-export const SAMPLES = 4;
-/** Columns of samples 0 to 3 of a pixel, two bits each: 1, 3, 0, 2. */
-const COLUMNS = 0b10_00_11_01;
-/** From the pixel's centre to its first sample, pixels. */
-export const FIRST_SAMPLE: readonly [x: number, y: number] = [1.5 / 4 - 0.5, 0.5 / 4 - 0.5];
 /** Triangles wider than this many sample columns get exact spans of each row instead of their bounding box. */
 const WIDE = 12;
 /** Points of a cluster at most. */
 const CLUSTER_POINTS = 3 * CLUSTER;
-
-/** What lies in front of each sample. */
-export interface SampleBuffer {
-  /** 1 / depth per sample (nearer is larger), 0 for nothing, (H, W, 4). */
-  readonly depth: Float32Array;
-  /** Number of the triangle in the rasteriser's log, or one of the negative values of triangle-log.ts, (H, W, 4). */
-  readonly shown: Int32Array;
-  /** 1 for pixels of which a sample was drawn, (H, W). */
-  readonly touched: Uint8Array;
-}
-
-/** Pixels, all four inclusive. */
-export interface Rectangle {
-  readonly left: number;
-  readonly right: number;
-  readonly bottom: number;
-  readonly top: number;
-}
 
 /**
  * Finds which triangle each sample sees. Edge functions are planes over the picture,
@@ -44,12 +23,10 @@ export interface Rectangle {
  */
 export class Rasterizer {
   readonly log = new TriangleLog();
-  /** Samples that passed the depth test in the last `drawBlended`, and the triangle of each in the log. */
-  fragments = new Int32Array(2 << 10);
-  fragmentCount = 0;
-
   readonly #view: View;
+  readonly #filler: Filler;
   readonly #culler = new Culler();
+  readonly #occlusion: Occlusion;
   #rectangle: Rectangle;
 
   /** Map from the part's frame to scaled camera axes, (3, 4), then the shifts of the picture. */
@@ -59,11 +36,26 @@ export class Rasterizer {
   readonly #screenY = new Float64Array(CLUSTER_POINTS);
   readonly #inverseDepth = new Float64Array(CLUSTER_POINTS);
 
-  readonly #offsets = new Float64Array(3 * SAMPLES);
-
   constructor(view: View) {
     this.#view = view;
+    this.#filler = new Filler(view, this.log);
+    this.#occlusion = new Occlusion(view);
     this.#rectangle = { left: 0, right: view.width - 1, bottom: 0, top: view.height - 1 };
+  }
+
+  /** Begins another picture, on a target that holds other things now. Its samples must not refer to logged triangles. */
+  begin(): void {
+    this.log.count = 0;
+    this.#occlusion.begin();
+  }
+
+  /** What the last `drawBlended` collected: the number of a sample, then that of its triangle in the log. */
+  get fragments(): Int32Array {
+    return this.#filler.fragments;
+  }
+
+  get fragmentCount(): number {
+    return this.#filler.fragmentCount;
   }
 
   /** What may be drawn. */
@@ -116,22 +108,9 @@ export class Rasterizer {
 
   /** Collects `fragments` of a part that pass the depth test, triangle by triangle, leaving the target as it is. */
   drawBlended(part: Part, turned: boolean, target: SampleBuffer, behind: Float32Array | null): void {
-    this.fragmentCount = 0;
+    this.#filler.fragmentCount = 0;
     this.#draw(part, turned, target, behind, true);
-    this.#sortFragments();
-  }
-
-  /** Puts the fragments in the order of their triangles in the surface: what is blended depends on it. */
-  #sortFragments(): void {
-    const { fragments, fragmentCount: count } = this;
-    const { triangles } = this.log;
-    const keys = Float64Array.from({ length: count }, (_, i) => count * triangles[fragments[2 * i + 1]] + i);
-    const sorted = new Int32Array(2 * count);
-    keys.sort().forEach((key, i) => {
-      sorted[2 * i] = fragments[2 * (key % count)];
-      sorted[2 * i + 1] = fragments[2 * (key % count) + 1];
-    });
-    fragments.set(sorted);
+    this.#filler.sortFragments();
   }
 
   #draw(
@@ -149,6 +128,7 @@ export class Rasterizer {
     for (let c = 0; c < clusters.count; c++) {
       if (culler.isOutside(clusters, c)) continue;
       if (!turned && culler.isTurnedAway(clusters, c)) continue;
+      if (this.#occlusion.hides(clusters, c, this.#map, this.#rectangle, target.depth)) continue;
       this.#projectPoints(clusters, c);
       this.log.reserve(CLUSTER);
       this.#drawCluster(clusters, c, part.index, turned, target, behind, blended);
@@ -334,7 +314,7 @@ export class Rasterizer {
     const { count } = log;
     const seen =
       lastColumn - firstColumn > WIDE
-        ? this.#fillWide(
+        ? this.#filler.fillWide(
             firstColumn >> 2,
             lastColumn >> 2,
             firstRow >> 2,
@@ -345,189 +325,21 @@ export class Rasterizer {
             behind,
             blended,
           )
-        : this.#fillSmall(firstColumn, lastColumn, firstRow, lastRow, part, number, target, behind, blended);
+        : this.#filler.fillSmall(
+            firstColumn,
+            lastColumn,
+            firstRow,
+            lastRow,
+            part,
+            number,
+            target,
+            behind,
+            blended,
+          );
     if (!seen) return;
+    if (!blended) this.#occlusion.note(firstColumn >> 2, lastColumn >> 2, firstRow >> 2, lastRow >> 2);
     log.parts[count] = part;
     log.triangles[count] = number;
     log.count++;
   }
-
-  /** Looks at the samples of the bounding box, row by row. */
-  #fillSmall(
-    firstColumn: number,
-    lastColumn: number,
-    firstRow: number,
-    lastRow: number,
-    part: number,
-    number: number,
-    target: SampleBuffer,
-    behind: Float32Array | null,
-    blended: boolean,
-  ): boolean {
-    const { log } = this;
-    const { edges, count } = log;
-    const at = 9 * count;
-    const e0 = edges[at];
-    const e1 = edges[at + 1];
-    const e2 = edges[at + 2];
-    const e3 = edges[at + 3];
-    const e4 = edges[at + 4];
-    const e5 = edges[at + 5];
-    const e6 = edges[at + 6];
-    const e7 = edges[at + 7];
-    const e8 = edges[at + 8];
-    const { near, far, width } = this.#view;
-    const nearest = 1 / near;
-    const farthest = 1 / far;
-    const { depth, shown, touched } = target;
-    let seen = false;
-    for (let row = firstRow; row <= lastRow; row++) {
-      const s = row & 3;
-      const y = row >> 2;
-      const column = (COLUMNS >> (2 * s)) & 3;
-      const sampleX = (column + 0.5) / 4;
-      const sampleY = (s + 0.5) / 4;
-      const last = (lastColumn - column) >> 2;
-      for (let x = (firstColumn + ((column - firstColumn) & 3)) >> 2; x <= last; x++) {
-        // From the pixel's corner to the sample.
-        const w0 = e0 * x + e1 * y + e2 + (e0 * sampleX + e1 * sampleY);
-        const w1 = e3 * x + e4 * y + e5 + (e3 * sampleX + e4 * sampleY);
-        const w2 = e6 * x + e7 * y + e8 + (e6 * sampleX + e7 * sampleY);
-        if (w0 < 0 || w1 < 0 || w2 < 0) continue;
-        const inverse = w0 + w1 + w2;
-        const pixel = y * width + x;
-        const sample = SAMPLES * pixel + s;
-        const held = depth[sample];
-        const rounded = Math.fround(inverse);
-        if (rounded < held || inverse > nearest || inverse < farthest) continue;
-        if (behind !== null && inverse > behind[sample]) continue;
-        if (blended) {
-          if (inverse < held) continue; // farther, if only by less than held's rounding
-          this.#keepFragment(sample, count);
-        } else {
-          if (rounded === held && log.isLater(shown[sample], part, number)) continue;
-          depth[sample] = rounded;
-          shown[sample] = count;
-          touched[pixel] = 1;
-        }
-        seen = true;
-      }
-    }
-    return seen;
-  }
-
-  /** Looks at the pixels of each row between the edges. */
-  #fillWide(
-    left: number,
-    right: number,
-    bottom: number,
-    top: number,
-    part: number,
-    number: number,
-    target: SampleBuffer,
-    behind: Float32Array | null,
-    blended: boolean,
-  ): boolean {
-    const { log } = this;
-    const { edges, count } = log;
-    const at = 9 * count;
-    const e0 = edges[at];
-    const e1 = edges[at + 1];
-    const e2 = edges[at + 2];
-    const e3 = edges[at + 3];
-    const e4 = edges[at + 4];
-    const e5 = edges[at + 5];
-    const e6 = edges[at + 6];
-    const e7 = edges[at + 7];
-    const e8 = edges[at + 8];
-    const { near, far, width } = this.#view;
-    const nearest = 1 / near;
-    const farthest = 1 / far;
-    const { depth, shown, touched } = target;
-    // What an edge function gains from the pixel's corner to each sample, and at most.
-    const offsets = this.#offsets;
-    const reach0 = sampleOffsets(e0, e1, offsets, 0);
-    const reach1 = sampleOffsets(e3, e4, offsets, SAMPLES);
-    const reach2 = sampleOffsets(e6, e7, offsets, 2 * SAMPLES);
-    let seen = false;
-    for (let y = bottom; y <= top; y++) {
-      // Where does each edge function stay non-negative for some sample of the pixel?
-      const q0 = e1 * y + e2 + reach0;
-      const q1 = e4 * y + e5 + reach1;
-      const q2 = e7 * y + e8 + reach2;
-      if ((e0 === 0 && q0 < 0) || (e3 === 0 && q1 < 0) || (e6 === 0 && q2 < 0)) continue;
-      let from = left;
-      let to = right;
-      if (e0 > 0) from = Math.max(from, Math.ceil(-q0 / e0 - 1e-6));
-      else if (e0 < 0) to = Math.min(to, Math.floor(-q0 / e0 + 1e-6));
-      if (e3 > 0) from = Math.max(from, Math.ceil(-q1 / e3 - 1e-6));
-      else if (e3 < 0) to = Math.min(to, Math.floor(-q1 / e3 + 1e-6));
-      if (e6 > 0) from = Math.max(from, Math.ceil(-q2 / e6 - 1e-6));
-      else if (e6 < 0) to = Math.min(to, Math.floor(-q2 / e6 + 1e-6));
-      if (!(from <= to)) continue;
-      const last = to | 0;
-      for (let x = from | 0; x <= last; x++) {
-        const a = e0 * x + e1 * y + e2;
-        const b = e3 * x + e4 * y + e5;
-        const c = e6 * x + e7 * y + e8;
-        const pixel = y * width + x;
-        for (let s = 0; s < SAMPLES; s++) {
-          const w0 = a + offsets[s];
-          const w1 = b + offsets[SAMPLES + s];
-          const w2 = c + offsets[2 * SAMPLES + s];
-          if (w0 < 0 || w1 < 0 || w2 < 0) continue;
-          const inverse = w0 + w1 + w2;
-          const sample = SAMPLES * pixel + s;
-          const held = depth[sample];
-          const rounded = Math.fround(inverse);
-          if (rounded < held || inverse > nearest || inverse < farthest) continue;
-          if (behind !== null && inverse > behind[sample]) continue;
-          if (blended) {
-            if (inverse < held) continue; // farther, if only by less than held's rounding
-            this.#keepFragment(sample, count);
-          } else {
-            if (rounded === held && log.isLater(shown[sample], part, number)) continue;
-            depth[sample] = rounded;
-            shown[sample] = count;
-            touched[pixel] = 1;
-          }
-          seen = true;
-        }
-      }
-    }
-    return seen;
-  }
-
-  #keepFragment(sample: number, logged: number): void {
-    const at = 2 * this.fragmentCount++;
-    if (at >= this.fragments.length) {
-      const grown = new Int32Array(2 * this.fragments.length);
-      grown.set(this.fragments);
-      this.fragments = grown;
-    }
-    this.fragments[at] = sample;
-    this.fragments[at + 1] = logged;
-  }
-}
-
-/** Is there a sample on these columns and rows, of four to a pixel each? */
-function holdsSample(firstColumn: number, lastColumn: number, firstRow: number, lastRow: number): boolean {
-  const more = lastColumn - firstColumn;
-  if (more >= 3 || lastRow - firstRow >= 3) return true;
-  for (let row = firstRow; row <= lastRow; row++) {
-    const column = (COLUMNS >> (2 * (row & 3))) & 3;
-    if (((column - firstColumn) & 3) <= more) return true;
-  }
-  return false;
-}
-
-/** Writes a sx + b sy for the four samples and returns the largest. */
-function sampleOffsets(a: number, b: number, out: Float64Array, at: number): number {
-  let most = -Infinity;
-  for (let s = 0; s < SAMPLES; s++) {
-    const column = (COLUMNS >> (2 * s)) & 3;
-    out[at + s] = (a * (column + 0.5)) / 4 + (b * (s + 0.5)) / 4;
-    most = Math.max(most, out[at + s]);
-  }
-  return most;
 }

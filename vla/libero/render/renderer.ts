@@ -8,7 +8,7 @@ import { Lighting } from "./lighting.ts";
 import { Lights } from "./lights.ts";
 import { Mirror } from "./mirror.ts";
 import { Pass } from "./pass.ts";
-import { FIRST_SAMPLE, SAMPLES } from "./rasterizer.ts";
+import { FIRST_SAMPLE, SAMPLES } from "./samples.ts";
 import { type RenderScene, readScene, updateDrawables } from "./scene.ts";
 
 export interface RendererOptions {

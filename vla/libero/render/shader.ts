@@ -14,9 +14,17 @@ export class Shader {
   readonly rgb = new Float64Array(3);
   readonly #lighting: Lighting;
   /*
-   * Numbers go from one method to the next in arrays: as arguments of functions that are too long to be inlined, V8
-   * would make an object of each.
+   * What stays the same over a triangle is computed once for all pixels shaded in a row. Numbers go from one method to
+   * the next in arrays: as arguments of functions that are too long to be inlined, V8 would make an object of each.
    */
+  #triangle = -1;
+  #texture: Texture | null = null;
+  /** Its edge functions: aᵢ, bᵢ, cᵢ for the corners i = 0, 1, 2. */
+  readonly #edges = new Float64Array(9);
+  /** Colours of its corners, (3, 3). */
+  readonly #colors = new Float64Array(9);
+  /** For each of its texture coordinates tᵢ: t₀, t₁, t₂, Σ aᵢ tᵢ, Σ bᵢ tᵢ; then Σ aᵢ, Σ bᵢ. */
+  readonly #coordinates = new Float64Array(17);
   /** Perspective-correct weights of the three corners, and the depth. */
   readonly #weights = new Float64Array(4);
   readonly #texel = new Float64Array(3);
@@ -29,49 +37,86 @@ export class Shader {
     this.#lighting = lighting;
   }
 
+  /** Forgets the last triangle: numbers of the log mean others from now on. */
+  begin(): void {
+    this.#triangle = -1;
+  }
+
   /** Shades a logged triangle of a part. */
   shade(log: TriangleLog, id: number, part: Part, x: number, y: number): void {
-    const lighting = this.#lighting;
-    const { triangleCorners } = part.surface;
-    const triangle = 3 * log.triangles[id];
-    const c0 = triangleCorners[triangle];
-    const c1 = triangleCorners[triangle + 1];
-    const c2 = triangleCorners[triangle + 2];
-    lighting.light(part, c0);
-    lighting.light(part, c1);
-    lighting.light(part, c2);
-    const { edges } = log;
-    const at = 9 * id;
+    if (id !== this.#triangle) this.#take(log, id, part);
+    const edges = this.#edges;
+    const colors = this.#colors;
     const px = x + 0.5;
     const py = y + 0.5;
-    const w0 = edges[at] * px + edges[at + 1] * py + edges[at + 2];
-    const w1 = edges[at + 3] * px + edges[at + 4] * py + edges[at + 5];
-    const w2 = edges[at + 6] * px + edges[at + 7] * py + edges[at + 8];
+    const w0 = edges[0] * px + edges[1] * py + edges[2];
+    const w1 = edges[3] * px + edges[4] * py + edges[5];
+    const w2 = edges[6] * px + edges[7] * py + edges[8];
     const depth = 1 / (w0 + w1 + w2);
     const l0 = w0 * depth;
     const l1 = w1 * depth;
     const l2 = w2 * depth;
-    const { colors } = lighting;
-    const a = 3 * (part.firstCorner + c0);
-    const b = 3 * (part.firstCorner + c1);
-    const c = 3 * (part.firstCorner + c2);
     const { rgb } = this;
-    rgb[0] = clamp(l0 * colors[a] + l1 * colors[b] + l2 * colors[c]);
-    rgb[1] = clamp(l0 * colors[a + 1] + l1 * colors[b + 1] + l2 * colors[c + 1]);
-    rgb[2] = clamp(l0 * colors[a + 2] + l1 * colors[b + 2] + l2 * colors[c + 2]);
-    const { texture } = part;
+    rgb[0] = clamp(l0 * colors[0] + l1 * colors[3] + l2 * colors[6]);
+    rgb[1] = clamp(l0 * colors[1] + l1 * colors[4] + l2 * colors[7]);
+    rgb[2] = clamp(l0 * colors[2] + l1 * colors[5] + l2 * colors[8]);
+    const texture = this.#texture;
     if (texture === null) return;
     const weights = this.#weights;
     weights[0] = l0;
     weights[1] = l1;
     weights[2] = l2;
     weights[3] = depth;
-    if (texture.kind === "cube") this.#cube(texture, edges, at, part.coordinates!, c0, c1, c2);
-    else this.#flat(texture, edges, at, part.coordinates!, c0, c1, c2);
+    if (texture.kind === "cube") this.#cube(texture);
+    else this.#flat(texture);
     const texel = this.#texel;
     rgb[0] *= texel[0];
     rgb[1] *= texel[1];
     rgb[2] *= texel[2];
+  }
+
+  #take(log: TriangleLog, id: number, part: Part): void {
+    this.#triangle = id;
+    this.#texture = part.texture;
+    const edges = this.#edges;
+    const logged = log.edges;
+    for (let i = 0; i < 9; i++) edges[i] = logged[9 * id + i];
+    const { triangleCorners } = part.surface;
+    const triangle = 3 * log.triangles[id];
+    this.#takeColor(part, triangleCorners[triangle], 0);
+    this.#takeColor(part, triangleCorners[triangle + 1], 3);
+    this.#takeColor(part, triangleCorners[triangle + 2], 6);
+    const { texture } = part;
+    if (texture === null) return;
+    const table = part.coordinates!;
+    const dimensions = texture.kind === "cube" ? 3 : 2;
+    const c0 = dimensions * triangleCorners[triangle];
+    const c1 = dimensions * triangleCorners[triangle + 1];
+    const c2 = dimensions * triangleCorners[triangle + 2];
+    const coordinates = this.#coordinates;
+    for (let k = 0, at = 0; k < dimensions; k++, at += 5) {
+      const t0 = table[c0 + k];
+      const t1 = table[c1 + k];
+      const t2 = table[c2 + k];
+      coordinates[at] = t0;
+      coordinates[at + 1] = t1;
+      coordinates[at + 2] = t2;
+      coordinates[at + 3] = edges[0] * t0 + edges[3] * t1 + edges[6] * t2;
+      coordinates[at + 4] = edges[1] * t0 + edges[4] * t1 + edges[7] * t2;
+    }
+    coordinates[15] = edges[0] + edges[3] + edges[6];
+    coordinates[16] = edges[1] + edges[4] + edges[7];
+  }
+
+  #takeColor(part: Part, corner: number, at: number): void {
+    const lighting = this.#lighting;
+    lighting.light(part, corner);
+    const from = 3 * (part.firstCorner + corner);
+    const lit = lighting.colors;
+    const colors = this.#colors;
+    colors[at] = lit[from];
+    colors[at + 1] = lit[from + 1];
+    colors[at + 2] = lit[from + 2];
   }
 
   /** Colour of the skybox behind a pixel; its cube is turned so that its y axis is the world's z. */
@@ -98,68 +143,32 @@ export class Shader {
    * A coordinate t = Σ eᵢ tᵢ / Σ eᵢ, so along screen x its derivative is (Σ aᵢ tᵢ - t Σ aᵢ) · depth, along y with bᵢ.
    */
 
-  #flat(
-    texture: Texture,
-    e: Float64Array,
-    at: number,
-    uvs: Float32Array,
-    c0: number,
-    c1: number,
-    c2: number,
-  ): void {
-    const l0 = this.#weights[0];
-    const l1 = this.#weights[1];
-    const l2 = this.#weights[2];
-    const depth = this.#weights[3];
-    const u0 = uvs[2 * c0];
-    const u1 = uvs[2 * c1];
-    const u2 = uvs[2 * c2];
-    const v0 = uvs[2 * c0 + 1];
-    const v1 = uvs[2 * c1 + 1];
-    const v2 = uvs[2 * c2 + 1];
-    const u = l0 * u0 + l1 * u1 + l2 * u2;
-    const v = l0 * v0 + l1 * v1 + l2 * v2;
-    const a0 = e[at];
-    const a1 = e[at + 3];
-    const a2 = e[at + 6];
-    const b0 = e[at + 1];
-    const b1 = e[at + 4];
-    const b2 = e[at + 7];
-    const sumA = a0 + a1 + a2;
-    const sumB = b0 + b1 + b2;
+  #flat(texture: Texture): void {
+    const weights = this.#weights;
+    const depth = weights[3];
+    const t = this.#coordinates;
     const spot = this.#spot;
+    const u = weights[0] * t[0] + weights[1] * t[1] + weights[2] * t[2];
+    const v = weights[0] * t[5] + weights[1] * t[6] + weights[2] * t[7];
     spot[0] = u;
     spot[1] = v;
-    spot[2] = (a0 * u0 + a1 * u1 + a2 * u2 - u * sumA) * depth;
-    spot[3] = (a0 * v0 + a1 * v1 + a2 * v2 - v * sumA) * depth;
-    spot[4] = (b0 * u0 + b1 * u1 + b2 * u2 - u * sumB) * depth;
-    spot[5] = (b0 * v0 + b1 * v1 + b2 * v2 - v * sumB) * depth;
+    spot[2] = (t[3] - u * t[15]) * depth;
+    spot[3] = (t[8] - v * t[15]) * depth;
+    spot[4] = (t[4] - u * t[16]) * depth;
+    spot[5] = (t[9] - v * t[16]) * depth;
     sample2d(texture, spot, this.#texel);
   }
 
-  #cube(
-    texture: Texture,
-    e: Float64Array,
-    at: number,
-    directions: Float32Array,
-    c0: number,
-    c1: number,
-    c2: number,
-  ): void {
-    const l0 = this.#weights[0];
-    const l1 = this.#weights[1];
-    const l2 = this.#weights[2];
-    const depth = this.#weights[3];
-    const sumA = e[at] + e[at + 3] + e[at + 6];
-    const sumB = e[at + 1] + e[at + 4] + e[at + 7];
+  #cube(texture: Texture): void {
+    const weights = this.#weights;
+    const depth = weights[3];
+    const t = this.#coordinates;
     for (let k = 0; k < 3; k++) {
-      const t0 = directions[3 * c0 + k];
-      const t1 = directions[3 * c1 + k];
-      const t2 = directions[3 * c2 + k];
-      const t = l0 * t0 + l1 * t1 + l2 * t2;
-      this.#direction[k] = t;
-      this.#ddx[k] = (e[at] * t0 + e[at + 3] * t1 + e[at + 6] * t2 - t * sumA) * depth;
-      this.#ddy[k] = (e[at + 1] * t0 + e[at + 4] * t1 + e[at + 7] * t2 - t * sumB) * depth;
+      const at = 5 * k;
+      const value = weights[0] * t[at] + weights[1] * t[at + 1] + weights[2] * t[at + 2];
+      this.#direction[k] = value;
+      this.#ddx[k] = (t[at + 3] - value * t[15]) * depth;
+      this.#ddy[k] = (t[at + 4] - value * t[16]) * depth;
     }
     sampleCube(texture, this.#direction, this.#ddx, this.#ddy, this.#texel);
   }

@@ -3,8 +3,11 @@ import { describe, expect, test } from "vitest";
 import { View } from "../../../../vla/libero/render/camera.ts";
 import { CLUSTER, makeClusters } from "../../../../vla/libero/render/clusters.ts";
 import { Culler } from "../../../../vla/libero/render/culling.ts";
+import { Occlusion } from "../../../../vla/libero/render/occlusion.ts";
 import { createRenderer } from "../../../../vla/libero/render/renderer.ts";
+import { SAMPLES } from "../../../../vla/libero/render/samples.ts";
 import { readScene, updateDrawables } from "../../../../vla/libero/render/scene.ts";
+import { sphereSurface } from "../../../../vla/libero/render/shapes.ts";
 import { compile, type Loaded, litPixels } from "./inline-model.ts";
 
 /*
@@ -200,6 +203,47 @@ describe("clusters", () => {
         const sides = [...beyond, (p: number[]) => p[2] + 0.01, (p: number[]) => -50 - p[2]];
         expect(sides.some((side) => [a, b, c].every((p) => side(p) > -1e-9))).toBe(true);
       }
+    }
+  });
+
+  property.prop([
+    fc.array(share, { minLength: 25, maxLength: 25 }),
+    fc.array(fc.tuple(share, share, share, share), { minLength: 1, maxLength: 8 }),
+  ])("that are hidden have no point before what is drawn", (tiles, places) => {
+    const { clusters } = sphereSurface(28, 16);
+    const view = new View(SIZE, SIZE);
+    view.near = 0.1;
+    const depth = new Float32Array(SAMPLES * SIZE * SIZE);
+    const occlusion = new Occlusion(view);
+    occlusion.begin();
+    const whole = { left: 0, right: SIZE - 1, bottom: 0, top: SIZE - 1 };
+    for (const [x, y, z, size] of places) {
+      // A camera at the origin that looks along z: half of the picture is as wide as it is far away.
+      const [half, r] = [SIZE / 2, 0.05 + size];
+      const map = Float64Array.of(
+        ...[half * r, 0, 0, half * (2 * x - 1), 0, half * r, 0, half * (2 * y - 1)],
+        ...[0, 0, r, 1.5 + z, half, half],
+      );
+      for (let c = 0; c < clusters.count; c++) {
+        if (!occlusion.hides(clusters, c, map, whole, depth)) continue;
+        for (let p = 3 * clusters.firstPoint[c]; p < 3 * clusters.firstPoint[c + 1]; p += 3) {
+          const [px, py, pz] = clusters.points.subarray(p, p + 3);
+          const away = r * pz + 1.5 + z;
+          const column = Math.floor((half * (r * px + 2 * x - 1)) / away + half);
+          const row = Math.floor((half * (r * py + 2 * y - 1)) / away + half);
+          if (column < 0 || column >= SIZE || row < 0 || row >= SIZE) continue;
+          const first = SAMPLES * (SIZE * row + column);
+          for (let s = first; s < first + SAMPLES; s++) expect(depth[s]).toBeGreaterThan(1 / away);
+        }
+      }
+      // More is drawn: on a part of the picture that is larger each time, tile by tile nearer.
+      const rows = Math.ceil(SIZE * size);
+      for (let s = 0; s < SAMPLES * SIZE * rows; s++) {
+        const pixel = s >> 2;
+        const tile = 5 * (Math.floor(pixel / SIZE) >> 3) + ((pixel % SIZE) >> 3);
+        depth[s] = Math.max(depth[s], 2 * tiles[tile]);
+      }
+      if (rows > 0) occlusion.note(0, SIZE - 1, 0, rows - 1);
     }
   });
 });
