@@ -102,6 +102,7 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [1, ABSENT, "--data", ABSENT, "--scenes", ABSENT, "--out", ABSENT],
   ],
   "vla/collect.ts": [
+    [2, "is read from clones", "--suite", "libero_goal", "--out", ABSENT],
     [2, "expected --out"],
     [2, "--size: expected a whole number from 16", "--out", ABSENT, "--size", "8"],
     [2, "--noise: expected a number from 0", "--out", ABSENT, "--noise=-1"],

@@ -1,4 +1,4 @@
-/** Records the scripted expert of the embedded suite as demonstrations: `npx tsx vla/collect.ts --help`. */
+/** Records scripted experts as demonstrations: `npx tsx vla/collect.ts --help`. */
 import { availableParallelism } from "node:os";
 import { type CliSchema, parseCli, runMain, UsageError } from "../cli/index.ts";
 import { readText } from "../core/index.ts";
@@ -10,22 +10,22 @@ import { type CollectSettings, CollectStore } from "./collect/store.ts";
 import { LiberoDemonstrations } from "./data/libero-hdf5.ts";
 import { type RecordedEpisode, writeLiberoDemonstrations } from "./data/libero-hdf5-writer.ts";
 import { INTERRUPTED, Interrupt } from "./eval/interrupt.ts";
-import { readTasks } from "./eval/options.ts";
+import { CLONE_OPTIONS, findRoots, readTasks, SUITE_OPTIONS } from "./eval/options.ts";
 import { Progress } from "./eval/progress.ts";
 import { groupByScene } from "./libero/scene-mates.ts";
 import { findTasks, loadSuite, type Task } from "./libero/suites.ts";
-import { MINI, miniRoots } from "./suites/mini/roots.ts";
 
 const schema = {
   usage: "npx tsx vla/collect.ts --out DIR [options]",
   description:
-    "Records the scripted expert of the embedded suite, one LIBERO demonstration file per task. Now and then the hand is\n" +
+    "Records the scripted expert of a suite, one LIBERO demonstration file per task. Now and then the hand is\n" +
     "pushed off its way; what is recorded is what the expert wanted. With --checkpoint a policy drives for a random while\n" +
     "first and the recording begins where it has come to. Successes only. The same command goes on where an\n" +
-    "interrupted one stopped. At 64 pixels an episode takes one core 1.5 seconds, and so do 100 random scenes.",
+    "interrupted one stopped. At 64 pixels an episode of the embedded suite takes one core 1.5 seconds, and so do 100\n" +
+    "random scenes.",
   options: {
     out: { type: "string", help: "folder for TASK_demo.hdf5" },
-    tasks: { type: "string", help: "indices or names, separated by commas; otherwise all" },
+    ...SUITE_OPTIONS,
     episodes: {
       type: "integer",
       least: 1,
@@ -53,6 +53,7 @@ const schema = {
       type: "boolean",
       help: "random scenes for vla/pretrain.ts instead: a file per scene, 100 pictures an episode",
     },
+    ...CLONE_OPTIONS,
     workers: { type: "integer", least: 1, help: "processes; otherwise as many as there are cores" },
   },
 } as const satisfies CliSchema;
@@ -79,7 +80,7 @@ await runMain(async () => {
   }
 
   const settings: CollectSettings = {
-    suite: MINI,
+    suite: args.suite,
     episodes: args.episodes,
     first: args.first,
     imageSize: args.size,
@@ -90,13 +91,14 @@ await runMain(async () => {
       policy: { checkpoint: checkpointDigest(checkpoint), share: share ?? 1 },
     }),
   };
-  const suite = loadSuite(miniRoots.libero, MINI);
+  const roots = findRoots(args, process.env);
+  const suite = loadSuite(roots.libero, args.suite);
   const chosen = args.tasks === undefined ? suite.tasks : findTasks(suite, readTasks(args.tasks));
-  const tasks = args.random ? groupByScene(miniRoots, chosen).map(([{ task }]) => task) : chosen;
+  const tasks = args.random ? groupByScene(roots, chosen).map(([{ task }]) => task) : chosen;
   const store = CollectStore.open(args.out, settings);
   const progress = new Progress(tasks.length * args.episodes);
   using interrupt = new Interrupt();
-  using crew = new Crew(workers, store.folder, settings, checkpoint);
+  using crew = new Crew(workers, store.folder, settings, roots, checkpoint);
   // A policy that is good already leaves the expert nothing to do at most starts.
   const most = (checkpoint === undefined ? 2 : 6) * args.episodes + 10;
 
@@ -112,7 +114,7 @@ await runMain(async () => {
       if (interrupt.requested) break;
       progress.clear();
       const unrecorded = (["failed", "solved"] as const).map((why) => store.unrecorded(task.name, why));
-      await gather(task, store, schedule, settings);
+      await gather(task, roots.libero, store, schedule, settings);
       console.log(`${task.name}: ${await summary(store.demonstrations(task.name))}`);
       const [failed, solved] = unrecorded;
       const alone = checkpoint === undefined ? "" : `, in ${solved} the policy was there before the expert`;
@@ -132,6 +134,7 @@ async function summary(path: string): Promise<string> {
 /** Joins the parts of a task into its file. */
 async function gather(
   task: Task,
+  root: string,
   store: CollectStore,
   schedule: Schedule,
   { episodes, imageSize }: CollectSettings,
@@ -146,7 +149,7 @@ async function gather(
   const files: LiberoDemonstrations[] = [];
   try {
     for (const start of kept) files.push(await LiberoDemonstrations.open(store.part(task.name, start)));
-    const header = demonstrationHeader(task, miniRoots.libero, readText(task.bddlPath, 2 ** 20), imageSize);
+    const header = demonstrationHeader(task, root, readText(task.bddlPath, 2 ** 20), imageSize);
     await writeLiberoDemonstrations(store.demonstrations(task.name), header, read(files));
   } finally {
     for (const file of files) file[Symbol.dispose]();

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Schedule } from "./schedule.ts";
 import type { CollectSettings } from "./store.ts";
-import type { Answer } from "./worker.ts";
+import type { Answer, SuiteRoots } from "./worker.ts";
 
 /** Who wants to know how it goes. */
 export interface Overseer {
@@ -17,9 +17,20 @@ export class Crew implements Disposable {
   readonly #workers: readonly ChildProcess[];
 
   /** @param checkpoint folder of the policy that `settings.policy` tells of. */
-  constructor(count: number, folder: string, settings: CollectSettings, checkpoint?: string) {
+  constructor(
+    count: number,
+    folder: string,
+    settings: CollectSettings,
+    roots: SuiteRoots,
+    checkpoint?: string,
+  ) {
     const script = fileURLToPath(new URL("worker.ts", import.meta.url));
-    const args = [folder, JSON.stringify(settings), ...(checkpoint === undefined ? [] : [checkpoint])];
+    const args = [
+      folder,
+      JSON.stringify(settings),
+      JSON.stringify(roots),
+      ...(checkpoint === undefined ? [] : [checkpoint]),
+    ];
     // Detached: Ctrl-C, which a terminal sends to its whole group, lets them finish what they play.
     const options = { execArgv: process.execArgv, detached: true };
     this.#workers = Array.from({ length: count }, () => fork(script, args, options));

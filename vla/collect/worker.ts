@@ -7,13 +7,15 @@ import { type RecordedEpisode, writeLiberoDemonstrations } from "../data/libero-
 import { episodeSeed } from "../eval/seed.ts";
 import { composeScene, placementPlanOf } from "../libero/compose/scene.ts";
 import { LiberoEnv } from "../libero/env.ts";
+import { readInitStates } from "../libero/init-states.ts";
 import { createRenderer } from "../libero/render/renderer.ts";
+import { sampleInitStates } from "../libero/sample-init-states.ts";
 import { groupByScene, type SceneTask } from "../libero/scene-mates.ts";
 import { findTask, loadSuite, type Task } from "../libero/suites.ts";
 import type { NinaPolicy } from "../policies/nina.ts";
 import { RandomScenes } from "../pretrain/random-scenes.ts";
-import { sampleInitStates } from "../suites/mini/make-init-states.ts";
-import { MINI, miniRoots } from "../suites/mini/roots.ts";
+import { sampleInitStates as sampleEmbedded } from "../suites/mini/make-init-states.ts";
+import { MINI } from "../suites/mini/roots.ts";
 import { demonstrationHeader } from "./header.ts";
 import { type Pupil, recordEpisode, type Unrecorded } from "./record.ts";
 import { type CollectSettings, CollectStore } from "./store.ts";
@@ -29,6 +31,15 @@ export interface Answer extends Request {
   readonly error?: string;
 }
 
+/** The folders that the suite is read from. */
+export interface SuiteRoots {
+  readonly libero: string;
+  readonly robosuite: string;
+}
+
+/** Where joints of a clone's fixtures stand of which `:init` says nothing. */
+const SHUT = [0, 0] as const;
+
 /** Initial states are sampled this many at a time. */
 const BLOCK = 25;
 
@@ -38,6 +49,7 @@ const RANDOM_FRAMES = 100;
 class Player {
   readonly #settings: CollectSettings;
   readonly #store: CollectStore;
+  readonly #roots: SuiteRoots;
   #task: Task | null = null;
   #env: LiberoEnv | null = null;
   #scenes: RandomScenes | null = null;
@@ -46,9 +58,10 @@ class Player {
   readonly #checkpoint: string | undefined;
   #policy: NinaPolicy | null = null;
 
-  constructor(folder: string, settings: CollectSettings, checkpoint: string | undefined) {
+  constructor(folder: string, settings: CollectSettings, roots: SuiteRoots, checkpoint: string | undefined) {
     this.#settings = settings;
     this.#store = CollectStore.open(folder, settings);
+    this.#roots = roots;
     this.#checkpoint = checkpoint;
   }
 
@@ -59,15 +72,20 @@ class Player {
     const episode = this.#scenes ? this.#random(start, this.#scenes) : await this.#expert(task, start);
     if (typeof episode === "string") this.#store.noteUnrecorded(name, start, episode);
     else {
-      const header = demonstrationHeader(task, miniRoots.libero, readText(task.bddlPath, 2 ** 20), imageSize);
+      const header = demonstrationHeader(
+        task,
+        this.#roots.libero,
+        readText(task.bddlPath, 2 ** 20),
+        imageSize,
+      );
       await writeLiberoDemonstrations(this.#store.part(name, start), header, [episode]);
     }
     return typeof episode !== "string";
   }
 
   async #expert(task: Task, start: number): Promise<RecordedEpisode | Unrecorded> {
-    const { seed, noise } = this.#settings;
-    const own = episodeSeed(seed, MINI, task.name, start);
+    const { suite, seed, noise } = this.#settings;
+    const own = episodeSeed(seed, suite, task.name, start);
     const from = { task: task.name, state: await this.#state(task, start), seed, expertSeed: start };
     const pupil = await this.#pupil(task, own);
     return recordEpisode(this.#env as LiberoEnv, from, noise, new Random(own, 1), pupil);
@@ -90,23 +108,23 @@ class Player {
   }
 
   #random(number: number, scenes: RandomScenes): RecordedEpisode {
-    const { seed } = this.#settings;
+    const { suite, seed } = this.#settings;
     const { name } = this.#task as Task;
-    return scenes.episode(RANDOM_FRAMES, new Random(episodeSeed(seed, MINI, name, number), 2));
+    return scenes.episode(RANDOM_FRAMES, new Random(episodeSeed(seed, suite, name, number), 2));
   }
 
   async #open(name: string): Promise<void> {
     if (this.#task?.name === name) return;
     this.#env?.[Symbol.dispose]();
     this.#states.clear();
-    const suite = loadSuite(miniRoots.libero, MINI);
+    const suite = loadSuite(this.#roots.libero, this.#settings.suite);
     const task = findTask(suite, name);
-    const from = { ...miniRoots, task };
+    const from = { ...this.#roots, task };
     const { imageSize, random } = this.#settings;
     const env = await LiberoEnv.open(composeScene(from), { renderer: createRenderer, imageSize });
     [this.#task, this.#env] = [task, env];
     if (!random) return;
-    const mates = groupByScene(miniRoots, suite.tasks).find((group) =>
+    const mates = groupByScene(this.#roots, suite.tasks).find((group) =>
       group.some((one) => one.task.name === name),
     );
     const scenes = (mates as SceneTask[]).map(({ scene }) => scene);
@@ -116,15 +134,23 @@ class Player {
   async #state(task: Task, start: number): Promise<Float64Array> {
     if (!this.#states.has(start)) {
       const block = start - (start % BLOCK);
-      const states = await sampleInitStates(task, block, BLOCK);
+      const states = await this.#sample(task, block);
       this.#states = new Map(states.map((state, i) => [block + i, state]));
     }
     return this.#states.get(start) as Float64Array;
   }
+
+  /** As many starts as a block has, from number `first` on: a clone stores the first ones. */
+  async #sample(task: Task, first: number): Promise<Float64Array[]> {
+    if (this.#settings.suite === MINI) return sampleEmbedded(task, first, BLOCK);
+    const stored = readInitStates(task.initPath).slice(first, first + BLOCK);
+    const more = { first: first + stored.length, count: BLOCK - stored.length, unasked: SHUT };
+    return [...stored, ...(await sampleInitStates({ ...this.#roots, task }, more))];
+  }
 }
 
-const [folder, settings, checkpoint] = process.argv.slice(2);
-const player = new Player(folder, JSON.parse(settings), checkpoint);
+const [folder, settings, roots, checkpoint] = process.argv.slice(2);
+const player = new Player(folder, JSON.parse(settings), JSON.parse(roots), checkpoint);
 process.on("message", async (request: Request) => {
   let answer: Answer;
   try {

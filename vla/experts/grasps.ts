@@ -20,7 +20,6 @@ const Z: Vector = [0, 0, 1];
  */
 export const GRASPS: Readonly<Record<string, Grasp>> = {
   akita_black_bowl: { kind: "rim", radius: 0.0485, height: 0.037 },
-  plate: { kind: "rim", radius: 0.062, height: 0.014 },
   // Flat boxes, across the narrower of the two sides that stand upright.
   cream_cheese: { kind: "sides", at: [0, 0, 0.006], across: [Y] },
   butter: { kind: "sides", at: [0, 0, 0.006], across: [Y] },

@@ -35,7 +35,20 @@ function* pick(world: World, thing: SceneObject): Generator<number[], boolean, v
   world.stage = `grasp ${thing.name}`;
   yield* close(hand, yaw);
   const lifted = up(hand.tip(), 0.06);
-  yield* reach(hand, () => lifted, yaw, CLOSED, 0.02);
+  const under = world.isUnder(thing);
+  yield* reach(
+    hand,
+    () => lifted,
+    yaw,
+    CLOSED,
+    0.02,
+    () => under && hand.tip()[2] > lifted[2] - 0.045,
+  );
+  if (under) {
+    // Out towards the robot, where the sky is free.
+    const out = add(hand.tip(), [-0.1, 0, 0]);
+    yield* reach(hand, () => out, yaw, CLOSED, 0.02);
+  }
   return isHeld(world, thing, at) || trouble(world, `${thing.name} was not in the fingers`);
 }
 

@@ -15,9 +15,11 @@ import { type Column, renderTable } from "../eval/table.ts";
 import { rateOf } from "../eval/wilson.ts";
 import { composeScene, type TaskFiles } from "../libero/compose/scene.ts";
 import { LiberoEnv } from "../libero/env.ts";
+import { EnvError } from "../libero/env-error.ts";
 import { readInitStates } from "../libero/init-states.ts";
 import { findTasks, loadSuite } from "../libero/suites.ts";
 import { type Demonstration, demonstrate } from "./demonstrate.ts";
+import { createExpert } from "./index.ts";
 
 const MAX_STEPS = 300;
 
@@ -53,6 +55,8 @@ const COLUMNS: readonly Column[] = [
 /** What came of one task. */
 interface Played {
   readonly name: string;
+  /** Why the expert has no skill for it; then there are no episodes. */
+  readonly unserved?: string;
   readonly episodes: readonly Demonstration[];
   readonly msPerStep: number;
 }
@@ -79,6 +83,8 @@ async function playTask(
   const { name, initPath } = from.task;
   const scene = composeScene(from);
   using env = await LiberoEnv.open(scene);
+  const unserved = lackOf(env, name);
+  if (unserved !== null) return { name, unserved, episodes: [], msPerStep: 0 };
   const states = readInitStates(initPath, scene.layout).slice(0, episodes);
   const played = states.map((state, init) =>
     demonstrate(env, { task: name, state, seed, expertSeed: seed + init }, MAX_STEPS),
@@ -93,7 +99,19 @@ async function playTask(
   return { name, episodes: played, msPerStep: simulate / steps };
 }
 
-function failures({ name, episodes }: Played): string[] {
+/** What the expert has no skill for; null if it can play the task. */
+function lackOf(env: LiberoEnv, task: string): string | null {
+  try {
+    createExpert(env, task, 0);
+    return null;
+  } catch (error) {
+    if (error instanceof EnvError) return error.message;
+    throw error;
+  }
+}
+
+function failures({ name, unserved, episodes }: Played): string[] {
+  if (unserved !== undefined) return [`${name}: not played: ${unserved}`];
   return episodes.flatMap(({ success, account }, init) =>
     success ? [] : [`${name}: initial state ${init} failed: ${account}`],
   );
@@ -109,6 +127,6 @@ function row({ name, episodes, msPerStep }: Played): string[] {
     rateOf(lengths.length, episodes.length),
     lengths.length === 0 ? "-" : mean.toFixed(0),
     lengths.length === 0 ? "-" : `${Math.max(...lengths)}`,
-    msPerStep.toFixed(2),
+    lengths.length === 0 ? "-" : msPerStep.toFixed(2),
   ];
 }

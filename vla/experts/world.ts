@@ -19,6 +19,8 @@ const HAND_PARTS = [
   { aside: 0.05, above: 0.04, room: 0.02 },
   { aside: 0.05, above: 0.07, room: 0.02 },
   { aside: 0.1, above: 0.12, room: 0.025 },
+  { aside: 0, above: 0.15, room: 0.04 },
+  { aside: 0.08, above: 0.17, room: 0.03 },
 ] as const;
 
 /** What the skills of an expert work with: the hand, the things around it, and what has gone wrong so far. */
@@ -63,6 +65,17 @@ export class World {
     const holds = holdsOf(GRASPS[thing.category], this.axes(thing.rootBody));
     const costs = holds.map((hold) => Math.abs(hold.yaw) + 1000 * this.#lackOfRoom(thing, hold));
     return holds[costs.indexOf(Math.min(...costs))];
+  }
+
+  /** Whether something is above a thing, so that it cannot be lifted straight up. */
+  isUnder({ name, rootBody }: SceneObject): boolean {
+    const [x, y] = this.hand.position(rootBody);
+    const top = this.shapes.highest(name);
+    return around(12).some(([cos, sin]) =>
+      [0.05, 0.1, 0.15, 0.2].some(
+        (height) => this.shapes.clearance([x + 0.06 * cos, y + 0.06 * sin, top + height], name) < 0.01,
+      ),
+    );
   }
 
   /** How much nearer than they should other things are to the parts of a hand that takes a thing, metres. */
