@@ -55,7 +55,7 @@ async function compare(
   const [x, weight] = [numbers(M * K, 1), numbers(K * N, 0.05)];
   const [a, b, out] = [Tensor.from(x, [M, K]), Tensor.from(weight, [K, N]), Tensor.empty([M, N])];
   const copies = Math.ceil(FAR / (4 * K * N));
-  const packed = FORMATS.map((format) =>
+  const sealed = FORMATS.map((format) =>
     Array.from({ length: copies }, () => packWeights(b, K, N, false, layoutForFrozen(format))),
   );
   /** Each call takes the next of several. */
@@ -65,7 +65,7 @@ async function compare(
   };
   const contenders: Contender[] = [
     { who: "limit", threads: 1, dtype: "float32", run: fmaLimit(operations(product)) },
-    ...packed.map((all, i): Contender => {
+    ...sealed.map((all, i): Contender => {
       const runs = all.map((weights) => productWasm({ out, a, b: weights, M, N, K }) as () => void);
       return { who: "ours", threads: 1, dtype: FORMATS[i], run: inTurn(runs) };
     }),
@@ -76,7 +76,7 @@ async function compare(
     contenders.push({ who: peer.name, threads: peer.threads, dtype: "float32", run: inTurn(runs) });
   }
   const results = await interleaved("encoder products", name, contenders, { rounds: 5 * rounds, slice: 1 });
-  for (const each of packed.flat()) each.dispose();
+  for (const each of sealed.flat()) each.dispose();
   for (const each of [a, b, out]) each.dispose();
   return results;
 }

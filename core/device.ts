@@ -19,7 +19,7 @@ export interface Device {
    * Room for `groups` matrices of weights that products alone read, kept in `format`: zeros. Only where the device has
    * such formats.
    */
-  pack?(groups: number, outputs: number, inputs: number, format: WeightFormat): Storage;
+  seal?(groups: number, outputs: number, inputs: number, format: WeightFormat): Storage;
   /** A storage for results of a program: without room until `capture` is given it, and `planned`. */
   promise(size: number, dtype: DType): Promised;
   /** Sets every number to `value`, which the storage's type can hold. */
@@ -54,8 +54,8 @@ export interface Storage {
   readonly gone: boolean;
   /** The numbers themselves, for a device whose memory the host can look at, else null; null too while there is no room yet. */
   readonly data: TensorData | null;
-  /** In place of numbers in a row: weights as `pack` keeps them. */
-  readonly packed?: Packed;
+  /** In place of numbers in a row: weights as `seal` keeps them. */
+  readonly sealed?: Sealed;
   /** Called when the last owner has let go. That of a planned storage does nothing. */
   release(): void;
 }
@@ -70,7 +70,7 @@ export interface Promised extends Storage {
 }
 
 /** Weights in the layout of a device's product kernels, with nothing beside it. */
-export interface Packed {
+export interface Sealed {
   readonly format: WeightFormat;
   /** Inputs of a matrix: numbers of a row. */
   readonly inputs: number;

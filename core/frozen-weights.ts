@@ -23,7 +23,7 @@ export class FrozenWeights implements Shared {
   /** ‖given‖ */
   readonly norm: number;
   /** (groups, outputs, inputs), where the current device packs them; else they are on the host. */
-  #packed: Tensor | null = null;
+  #sealed: Tensor | null = null;
   /** The numbers as they are kept, for those who ask. */
   #values: Float32Array | Float64Array | null = null;
   #disposed = false;
@@ -50,8 +50,8 @@ export class FrozenWeights implements Shared {
     this.format = format;
     const shape = [matrices.length, outputs, inputs];
     const rows = matrices.length * outputs;
-    if (format !== "float64" && currentDevice().pack)
-      this.#packed = unscoped(() => Tensor.packed(shape, format));
+    if (format !== "float64" && currentDevice().seal)
+      this.#sealed = unscoped(() => Tensor.sealed(shape, format));
     else this.#values = new (format === "float64" ? Float64Array : Float32Array)(rows * inputs);
     const given = new Float64Array(inputs);
     let [difference, total] = [0, 0];
@@ -60,7 +60,7 @@ export class FrozenWeights implements Shared {
       const from = (row % outputs) * inputs;
       for (let k = 0; k < inputs; k++) given[k] = matrix[from + k];
       const { numbers, scale } = format === "float64" ? { numbers: given, scale: 1 } : rounded(given, format);
-      this.#packed?.writePart(row * inputs, given);
+      this.#sealed?.writePart(row * inputs, given);
       for (let k = 0; k < inputs; k++) {
         const kept = numbers[k] * scale;
         if (this.#values) this.#values[row * inputs + k] = kept;
@@ -75,14 +75,14 @@ export class FrozenWeights implements Shared {
   /** The numbers as they are kept, (groups, outputs, inputs): the same array at each call, not to be written to. */
   values(): Float32Array | Float64Array {
     this.#checkAlive();
-    this.#values ??= this.#packed?.storage.packed?.numbers() ?? null;
+    this.#values ??= this.#sealed?.storage.sealed?.numbers() ?? null;
     return this.#values as Float32Array | Float64Array;
   }
 
-  /** The packed weights that kernels read, where there are some. */
-  get packed(): Block | null {
+  /** The sealed weights that kernels read, where there are some. */
+  get sealed(): Block | null {
     this.#checkAlive();
-    return this.#packed;
+    return this.#sealed;
   }
 
   /** Bytes that one pass over the weights reads. */
@@ -111,7 +111,7 @@ export class FrozenWeights implements Shared {
   /** Called by plans. */
   letGo(): void {
     if (--this.#owners > 0) return;
-    this.#packed?.dispose();
+    this.#sealed?.dispose();
     this.#values = null;
   }
 

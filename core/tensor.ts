@@ -96,17 +96,17 @@ export class Tensor implements Block, Scoped {
    * that read them: `x.linear`, `x.matmul` with `transposeB`, `gatherRows`. Zeros until `write` or `writePart`; `read` gives
    * what they were rounded to. Throws on a device without such formats.
    */
-  static packed(shape: Shape, format: WeightFormat): Tensor {
-    checkShape(shape, "Tensor.packed");
+  static sealed(shape: Shape, format: WeightFormat): Tensor {
+    checkShape(shape, "Tensor.sealed");
     const device = currentDevice();
     if (shape.length < 2 || shape.length > 3)
-      refuse("Tensor.packed", "a shape (outputs, inputs) or (groups, outputs, inputs)", showShape(shape));
-    if (!device.pack)
+      refuse("Tensor.sealed", "a shape (outputs, inputs) or (groups, outputs, inputs)", showShape(shape));
+    if (!device.seal)
       throw new Error(
-        `Tensor.packed: ${device.name} keeps no packed weights: make them on cpu, then move them`,
+        `Tensor.sealed: ${device.name} keeps no sealed weights: make them on cpu, then move them`,
       );
     const [inputs, outputs, groups = 1] = shape.toReversed();
-    return new Tensor([...shape], sizeOf(shape), "float32", device.pack(groups, outputs, inputs, format));
+    return new Tensor([...shape], sizeOf(shape), "float32", device.seal(groups, outputs, inputs, format));
   }
 
   /** A tensor filled with one value, rounded to `dtype`; int32 takes only integers that fit. */
@@ -183,17 +183,17 @@ export class Tensor implements Block, Scoped {
     return data ?? this.#hidden();
   }
 
-  /** The numbers, or what packed ones were rounded to. */
+  /** The numbers, or what sealed ones were rounded to. */
   #numbers(): TensorData {
-    return this.storage.packed?.numbers() ?? this.data;
+    return this.storage.sealed?.numbers() ?? this.data;
   }
 
   #hidden(): never {
     const who = `Tensor ${showShape(this.shape)}`;
-    const { packed } = this.storage;
-    if (packed)
+    const { sealed } = this.storage;
+    if (sealed)
       throw new Error(
-        `${who}: packed as ${packed.format} for inference: its numbers are not there to look at or to train`,
+        `${who}: sealed as ${sealed.format} for inference: its numbers are not there to look at or to train`,
       );
     if (this.storage.gone) throw new Error(`${who}: ${GONE}`);
     throw new Error(
@@ -228,15 +228,15 @@ export class Tensor implements Block, Scoped {
   }
 
   /**
-   * Overwrites numbers from number `start` on, of a tensor whose memory the host can look at. Those of a packed tensor are
+   * Overwrites numbers from number `start` on, of a tensor whose memory the host can look at. Those of a sealed tensor are
    * whole rows.
    */
   writePart(start: number, numbers: ArrayLike<number>): void {
-    const { packed } = this.storage;
-    if (!packed) this.data.set(numbers, start);
+    const { sealed } = this.storage;
+    if (!sealed) this.data.set(numbers, start);
     else {
       capturing.recorder?.look(this);
-      packed.setRows(start / packed.inputs, numbers);
+      sealed.setRows(start / sealed.inputs, numbers);
     }
   }
 

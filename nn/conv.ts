@@ -1,14 +1,14 @@
 import { checkInteger, checkTensor, checkWindow, type Tensor, type Window } from "../core/index.ts";
 import { Module } from "./module.ts";
-import { storedAs, weightParameter } from "./packed.ts";
 import { fanIn, parameter } from "./parameter.ts";
+import { storedAs, weightParameter } from "./sealed.ts";
 
 /** Axes of a weight in the order of the numbers of a patch. */
 const PATCHES = [0, 2, 3, 1];
 
 /** 2-D convolution of maps with channels last: (B, H, W, inputs) → (B, rows, columns, outputs). */
 export class Conv2d extends Module {
-  weight: Tensor; // (outputs, inputs, kernel, kernel), as checkpoints store it, unless it is packed
+  weight: Tensor; // (outputs, inputs, kernel, kernel), as checkpoints store it, unless it is sealed
   bias: Tensor;
   readonly inputs: number;
   readonly kernel: number;

@@ -1,11 +1,11 @@
 import { checkInteger, checkOptions, checkTensor, type Tensor } from "../core/index.ts";
 import { Module } from "./module.ts";
-import { weightParameter } from "./packed.ts";
 import { gaussian, parameter } from "./parameter.ts";
+import { weightParameter } from "./sealed.ts";
 
 /**
  * A table of vectors looked up by number: int32 (…) → (…, features). The row `padding`, if any, gets no gradient. A `large`
- * one is packed where modules are built for inference (`forInference`).
+ * one is sealed where modules are built for inference (`forInference`).
  */
 export class Embedding extends Module {
   weight: Tensor; // (rows, features)

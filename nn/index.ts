@@ -12,7 +12,6 @@ export { Mlp } from "./mlp.ts";
 export { Module } from "./module.ts";
 export { NonFiniteError } from "./non-finite.ts";
 export { outline } from "./outline.ts";
-export { forInference, storedAs, weightParameter } from "./packed.ts";
 export {
   buffer,
   buildWithin,
@@ -29,6 +28,7 @@ export { recomputed } from "./recomputed.ts";
 export { RMSNorm } from "./rms-norm.ts";
 export { rotaryTables, rotate } from "./rotary.ts";
 export { oneStepLate, type Schedule, type TriStage, triStage } from "./schedule.ts";
+export { forInference, storedAs, weightParameter } from "./sealed.ts";
 export { Lambda, type Layer, Sequential } from "./sequential.ts";
 export { sinusoids } from "./sinusoids.ts";
 export { SwiGlu } from "./swiglu.ts";

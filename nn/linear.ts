@@ -1,7 +1,7 @@
 import { checkInteger, checkOptions, checkTensor, refuse, type Tensor } from "../core/index.ts";
 import { Module } from "./module.ts";
-import { weightParameter } from "./packed.ts";
 import { fanIn, parameter } from "./parameter.ts";
+import { weightParameter } from "./sealed.ts";
 
 /** y = x Wᵀ + b over the last axis: (…, inputs) → (…, outputs). */
 export class Linear extends Module {

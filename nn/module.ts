@@ -17,8 +17,8 @@ import {
   Tensor,
   toHost,
 } from "../core/index.ts";
-import { setStored, storedAs } from "./packed.ts";
 import { initialiserOf } from "./parameter.ts";
+import { setStored, storedAs } from "./sealed.ts";
 
 /**
  * A tree of parameters. Every field that holds a tensor (see `parameter` and `buffer`), a `Module`, or an array, record
@@ -87,9 +87,9 @@ export abstract class Module {
     return this.train(false);
   }
 
-  /** Copies of all tensors by name; from cpu. Throws where weights are packed for inference. */
+  /** Copies of all tensors by name; from cpu. Throws where weights are sealed for inference. */
   stateDict(): Map<string, HostTensor> {
-    this.#refusePacked("stateDict");
+    this.#refuseSealed("stateDict");
     const dict = new Map<string, HostTensor>();
     for (const [name, tensor] of this.namedTensors()) dict.set(name, toHost(tensor));
     return dict;
@@ -97,18 +97,18 @@ export abstract class Module {
 
   /** The same, from any device. */
   async readStateDict(): Promise<Map<string, HostTensor>> {
-    this.#refusePacked("readStateDict");
+    this.#refuseSealed("readStateDict");
     const named = [...this.namedTensors()];
     const read = await Promise.all(named.map(([, tensor]) => readHost(tensor)));
     return new Map(named.map(([name], i) => [name, read[i]]));
   }
 
-  #refusePacked(what: string): void {
+  #refuseSealed(what: string): void {
     for (const [name, tensor] of this.namedTensors()) {
       if (!storedAs(tensor)) continue;
       throw new Error(
         `${this.constructor.name}.${what}: expected a module that was built to be trained, ` +
-          `found ${name} packed for inference: build it without forInference`,
+          `found ${name} sealed for inference: build it without forInference`,
       );
     }
   }
@@ -116,7 +116,7 @@ export abstract class Module {
   /** Draws new values for all parameters, in the order of their names' declaration. */
   init(random: Random): this {
     if (!(random instanceof Random)) refuse(`${this.constructor.name}.init`, "a Random", random);
-    this.#refusePacked("init");
+    this.#refuseSealed("init");
     for (const tensor of this.tensors().keys()) initialiserOf(tensor)?.(tensor, random);
     return this;
   }

@@ -89,7 +89,7 @@ const kindOf = ({ kind }: DecoderConfig): DecoderKind<ChunkConfig> =>
  * all that is wrong with the configuration or the tokenizer, or every tensor that is missing, misshapen or left over.
  * What is built holds at most twice the numbers of the file and a few more, and no memory is kept after an error.
  *
- * @param format what the encoder's weights are packed as, for inference alone; null for one that can be trained
+ * @param format what the encoder's weights are sealed as, for inference alone; null for one that can be trained
  */
 export function loadCheckpoint(dir: string, format: WeightFormat | null = null): Checkpoint {
   requireFiles(dir);

@@ -21,7 +21,7 @@ export const cpu: Device = {
     return CpuStorage.allocated(size, dtype);
   },
 
-  pack(groups: number, outputs: number, inputs: number, format: WeightFormat): Storage {
+  seal(groups: number, outputs: number, inputs: number, format: WeightFormat): Storage {
     return new PackedStorage(groups, outputs, inputs, format);
   },
 

@@ -204,7 +204,7 @@ function packOnce(
     !fast?.pack ||
     out.dtype !== "float32" ||
     changing.has(ins[1].storage) ||
-    ins[1].storage.packed ||
+    ins[1].storage.sealed ||
     !fits()
   )
     return null;

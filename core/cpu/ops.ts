@@ -195,7 +195,7 @@ serve(linear, {
 serve(frozenLinear, {
   kernel(out, ins, attrs) {
     const { x, bias, residual } = named(ins, attrs);
-    const weights = attrs.weights.packed && panelsOf(attrs.weights.packed);
+    const weights = attrs.weights.sealed && panelsOf(attrs.weights.sealed);
     if (!weights) return null; // float64, or made on another device
     return packedProductWasm({
       ...{ out, x, rowLength: x.shape[2], weights, M: out.shape[1] },

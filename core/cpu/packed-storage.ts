@@ -1,11 +1,11 @@
-import type { Block, Device, Packed, Storage } from "../device.ts";
+import type { Block, Device, Sealed, Storage } from "../device.ts";
 import { holderOf, rounded, type WeightFormat } from "../weight-format.ts";
 import { layoutForFrozen } from "./product/choose.ts";
 import { PackedWeights } from "./product/layout.ts";
 import { CpuStorage } from "./storage.ts";
 
 /** Matrices of weights as panels for product kernels, whatever the number of rows, and nothing beside them. */
-export class PackedStorage implements Storage, Packed {
+export class PackedStorage implements Storage, Sealed {
   readonly dtype = "float32";
   readonly planned = false;
   readonly gone = false;
@@ -21,7 +21,7 @@ export class PackedStorage implements Storage, Packed {
     return CpuStorage.device;
   }
 
-  get packed(): Packed {
+  get sealed(): Sealed {
     return this;
   }
 
@@ -46,7 +46,7 @@ export class PackedStorage implements Storage, Packed {
   get address(): never {
     const { N, K } = this.panels;
     throw new Error(
-      `Tensor (${N}, ${K}): packed as ${this.format} for inference: only products of rows with it, x Wᵀ, and gatherRows read it`,
+      `Tensor (${N}, ${K}): sealed as ${this.format} for inference: only products of rows with it, x Wᵀ, and gatherRows read it`,
     );
   }
 

@@ -63,19 +63,19 @@ describeDevices("device", (device, mode) => {
 
   it("takes modules that were built for inference, with what their weights were rounded to", async () => {
     const whole = new Linear(5, 3).init(new Random(1));
-    const packed = forInference("int8", () => new Linear(5, 3)).load(whole.stateDict());
+    const sealed = forInference("int8", () => new Linear(5, 3)).load(whole.stateDict());
     const x = Tensor.from([1, 2, 3, 4, 5], [1, 5]);
-    const y = tidy(() => plainKernels(() => packed.forward(x)));
-    packed.to(device());
+    const y = tidy(() => plainKernels(() => sealed.forward(x)));
+    sealed.to(device());
     const moved = x.to(device());
     const [there, here] = await read(
-      tidy(() => packed.forward(moved)),
+      tidy(() => sealed.forward(moved)),
       y,
     );
     there.forEach((value, i) => {
       expect(Math.abs(value - here[i])).toBeLessThan(1e-5);
     });
-    for (const each of [whole, packed, x, moved]) each.dispose();
+    for (const each of [whole, sealed, x, moved]) each.dispose();
   });
 
   it("serves empty tensors", async () => {

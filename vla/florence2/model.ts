@@ -13,7 +13,7 @@ const PAD = 1;
  * decoder and its head are left out.
  */
 export class Florence2 extends Module {
-  image_projection: Tensor; // (D, d), input-major, no bias; (d, D) when it is packed
+  image_projection: Tensor; // (D, d), input-major, no bias; (d, D) when it is sealed
   /** The embedding of the task token `<Flow>`, (1, 1, d). Reference checkpoints lack it: see weights.ts. */
   prompt_embeds: Tensor;
   vision_tower: VisionTower;

@@ -8,7 +8,7 @@ const FIRST_POSITION = 2;
 
 /**
  * Multi-head self-attention with four separate projections, as BART stores them: (B, S, d) → same. Three of them run as
- * one product where their weights can be joined, which packed ones cannot.
+ * one product where their weights can be joined, which sealed ones cannot.
  */
 class SelfAttention extends Module {
   k_proj: Linear;

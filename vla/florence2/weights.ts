@@ -8,7 +8,7 @@ import { encoderTensors, TABLE, type Weights } from "./names.ts";
  * Builds an encoder and fills it from a checkpoint in any of the spellings that `encoderTensors` knows, under `prefix`.
  * The numbers of token rows and positions come from the file.
  *
- * @param format what weights are packed as, for inference alone; null for an encoder that can be trained
+ * @param format what weights are sealed as, for inference alone; null for an encoder that can be trained
  */
 export function loadFlorence2(
   config: FlorenceConfig,

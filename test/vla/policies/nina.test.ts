@@ -178,10 +178,10 @@ describe("NinaPolicy", () => {
     "holds weights in %s once, however many prompt lengths it plays",
     async (format) => {
       const before = heapUsage().live;
-      const packed = loadCheckpoint(EMBEDDED.checkpoint, format);
+      const sealed = loadCheckpoint(EMBEDDED.checkpoint, format);
       const weights = heapUsage().live - before;
-      const perception = { ...packed.config.perception, promptLength: null };
-      const policy = new NinaPolicy("test", { ...packed, config: { ...packed.config, perception } });
+      const perception = { ...sealed.config.perception, promptLength: null };
+      const policy = new NinaPolicy("test", { ...sealed, config: { ...sealed.config, perception } });
       const act = (words: number): Promise<Plan> =>
         policy.act(seen(picture(128, 3)), Array.from({ length: words }, () => "push").join(" "));
       await act(12);
@@ -190,7 +190,7 @@ describe("NinaPolicy", () => {
       // A plan for each of eleven more lengths: an arena for some tokens of text, and no weights.
       expect(heapUsage().live - first).toBeLessThan(11 * 0.06 * weights);
       policy[Symbol.dispose]();
-      for (const module of [packed.florence, packed.decoder]) module.dispose();
+      for (const module of [sealed.florence, sealed.decoder]) module.dispose();
       // int8 rounds rows in a room that all products share.
       expect(heapUsage().live - before).toBeLessThan(format === "int8" ? 2 ** 20 : 1);
     },
@@ -203,9 +203,9 @@ describe("NinaPolicy", () => {
       const { actions } = await policy.act(seen(picture(128, 3)), "push the drawer shut");
       return actions.map((action) => Array.from(action));
     };
-    const packed = loadCheckpoint(EMBEDDED.checkpoint, "float32");
-    expect(await act(packed)).toEqual(await act(checkpoint));
-    for (const module of [packed.florence, packed.decoder]) module.dispose();
+    const sealed = loadCheckpoint(EMBEDDED.checkpoint, "float32");
+    expect(await act(sealed)).toEqual(await act(checkpoint));
+    for (const module of [sealed.florence, sealed.decoder]) module.dispose();
   });
 
   it("refuses pictures it cannot use, and says which", async () => {

@@ -13,7 +13,7 @@ import {
 } from "../core/index.ts";
 import { counted, declaredDType, type Initialiser, parameter } from "./parameter.ts";
 
-/** What weights are packed as inside `forInference`. */
+/** What weights are sealed as inside `forInference`. */
 let packing: WeightFormat | null = null;
 
 /**
@@ -34,7 +34,7 @@ export function forInference<T>(format: WeightFormat, make: () => T): T {
   }
 }
 
-/** How files store a packed weight: its shape there, and the order of those axes that makes it (outputs, inputs). */
+/** How files store a sealed weight: its shape there, and the order of those axes that makes it (outputs, inputs). */
 export interface Stored {
   readonly shape: Shape;
   readonly order: readonly number[];
@@ -42,11 +42,11 @@ export interface Stored {
 
 const stored = new WeakMap<Tensor, Stored>();
 
-/** How files store a weight that was built packed; undefined for all other tensors, which lie there as they do here. */
+/** How files store a weight that was built sealed; undefined for all other tensors, which lie there as they do here. */
 export const storedAs = (tensor: Tensor): Stored | undefined => stored.get(tensor);
 
 /**
- * A parameter of this shape that only products x Wᵀ and `gatherRows` read. Inside `forInference` it is packed: its axes in
+ * A parameter of this shape that only products x Wᵀ and `gatherRows` read. Inside `forInference` it is sealed: its axes in
  * `order`, all but the first made one, are (outputs, inputs).
  */
 export function weightParameter(
@@ -57,13 +57,13 @@ export function weightParameter(
   const format = packing;
   if (format === null || declaredDType() !== "float32") return parameter(shape, init);
   const outputs = shape[order[0]];
-  const packed: Shape = [outputs, sizeOf(shape) / outputs];
-  const tensor = counted("weightParameter", shape, () => Tensor.packed(packed, format));
+  const sealed: Shape = [outputs, sizeOf(shape) / outputs];
+  const tensor = counted("weightParameter", shape, () => Tensor.sealed(sealed, format));
   stored.set(tensor, { shape, order });
   return tensor;
 }
 
-/** Fills a packed weight with what a file holds, some rows at a time where they lie there as rows. */
+/** Fills a sealed weight with what a file holds, some rows at a time where they lie there as rows. */
 export function setStored(
   tensor: Tensor,
   { shape, order }: Stored,

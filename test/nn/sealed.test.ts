@@ -1,4 +1,4 @@
-/** Weights that were built for inference: packed once, read by products, and by nothing else. */
+/** Weights that were built for inference: sealed once, read by products, and by nothing else. */
 import { fc, test as law } from "@fast-check/vitest";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
@@ -18,7 +18,7 @@ const format = fc.constantFrom<WeightFormat>("float32", "bfloat16", "int8");
 const size = fc.integer({ min: 1, max: 40 });
 const numbers = (shape: number[], seed: number): Tensor => new Random(seed).normals(shape);
 
-/** A module with drawn weights, and the same packed. */
+/** A module with drawn weights, and the same sealed. */
 function both<T extends Module>(make: () => T, format: WeightFormat, seed: number): [T, T] {
   const whole = make().init(new Random(seed));
   return [whole, forInference(format, make).load(whole.stateDict())];
@@ -32,41 +32,41 @@ const distance = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
 
 const largest = (numbers: ArrayLike<number>): number => distance(numbers, new Float32Array(numbers.length));
 
-describe("a packed tensor", () => {
+describe("a sealed tensor", () => {
   law.prop([fc.integer({ min: 1, max: 3 }), size, size, format, fc.nat()], { numRuns: 30 })(
     "reads back what its rows were rounded to, however they were written",
     async (groups, outputs, inputs, format, seed) => {
       const given = numbers([groups, outputs, inputs], seed);
-      const packed = Tensor.packed([groups, outputs, inputs], format);
-      packed.write(given.data);
-      const kept = await packed.read();
+      const sealed = Tensor.sealed([groups, outputs, inputs], format);
+      sealed.write(given.data);
+      const kept = await sealed.read();
       for (let row = 0; row < groups * outputs; row++) {
         const [from, to] = [row * inputs, (row + 1) * inputs];
         const own = given.data.slice(from, to);
         expect(distance(kept.slice(from, to), own)).toBeLessThanOrEqual(STEP[format] * largest(own));
       }
       // Rounded numbers are kept as they are; int8 finds its scale again, up to its last bit.
-      const again = Tensor.packed([groups, outputs, inputs], format);
+      const again = Tensor.sealed([groups, outputs, inputs], format);
       for (let row = 0; row < groups * outputs; row++)
         again.writePart(row * inputs, kept.slice(row * inputs, (row + 1) * inputs));
       const slack = format === "int8" ? 2 ** -22 * largest(kept) : 0;
       expect(distance(await again.read(), kept)).toBeLessThanOrEqual(slack);
-      for (const x of [given, packed, again]) x.dispose();
+      for (const x of [given, sealed, again]) x.dispose();
     },
   );
 
   it("shows its numbers to nobody, and is read by products of rows alone", () => {
-    const packed = Tensor.packed([3, 4], "int8");
+    const sealed = Tensor.sealed([3, 4], "int8");
     const x = numbers([2, 3], 1);
-    const message = "Tensor (3, 4): packed as int8 for inference";
-    expect(() => packed.data).toThrow(message);
-    expect(() => packed.add(1)).toThrow(message);
-    expect(() => x.matmul(packed)).toThrow(message);
-    expect(() => packed.matmul(packed, { transposeB: true })).toThrow(message);
+    const message = "Tensor (3, 4): sealed as int8 for inference";
+    expect(() => sealed.data).toThrow(message);
+    expect(() => sealed.add(1)).toThrow(message);
+    expect(() => x.matmul(sealed)).toThrow(message);
+    expect(() => sealed.matmul(sealed, { transposeB: true })).toThrow(message);
     const rows = numbers([2, 4], 1).tracked();
-    expect(() => grad(rows.linear(packed).sum(), [rows])).toThrow(message);
-    expect(() => Tensor.packed([3], "int8")).toThrow("Tensor.packed: expected a shape (outputs, inputs)");
-    for (const tensor of [packed, x, rows]) tensor.dispose();
+    expect(() => grad(rows.linear(sealed).sum(), [rows])).toThrow(message);
+    expect(() => Tensor.sealed([3], "int8")).toThrow("Tensor.sealed: expected a shape (outputs, inputs)");
+    for (const tensor of [sealed, x, rows]) tensor.dispose();
   });
 });
 
@@ -74,15 +74,15 @@ describe("a module built for inference", () => {
   law.prop([size, size, fc.integer({ min: 1, max: 70 }), fc.boolean(), fc.nat()], { numRuns: 15 })(
     "computes in float32 what it computes otherwise, bit for bit",
     (inputs, outputs, rows, bias, seed) => {
-      const [whole, packed] = both(() => new Linear(inputs, outputs, { bias }), "float32", seed);
+      const [whole, sealed] = both(() => new Linear(inputs, outputs, { bias }), "float32", seed);
       const x = numbers([rows, inputs], seed + 1);
       tidy(() => {
-        expect(packed.forward(x).toArray()).toEqual(whole.forward(x).toArray());
-        expect(plainKernels(() => packed.forward(x).toArray())).toEqual(
+        expect(sealed.forward(x).toArray()).toEqual(whole.forward(x).toArray());
+        expect(plainKernels(() => sealed.forward(x).toArray())).toEqual(
           plainKernels(() => whole.forward(x).toArray()),
         );
       });
-      for (const each of [whole, packed, x]) each.dispose();
+      for (const each of [whole, sealed, x]) each.dispose();
     },
   );
 
@@ -90,9 +90,9 @@ describe("a module built for inference", () => {
     "convolves, looks up and joins what follows a product as its plain kernels do",
     (kernel, stride, channels, format, seed) => {
       const window = { kernel, stride, padding: kernel - 1 };
-      const [conv, packedConv] = both(() => new Conv2d(3, channels, window), format, seed);
-      const [table, packedTable] = both(() => new Embedding(9, channels, { large: true }), format, seed);
-      const [mlp, packedMlp] = both(() => new Mlp(channels, 20), format, seed);
+      const [conv, sealedConv] = both(() => new Conv2d(3, channels, window), format, seed);
+      const [table, sealedTable] = both(() => new Embedding(9, channels, { large: true }), format, seed);
+      const [mlp, sealedMlp] = both(() => new Mlp(channels, 20), format, seed);
       const [x, ids] = [
         numbers([2, 5, 4, 3], seed),
         Tensor.from(
@@ -109,8 +109,8 @@ describe("a module built for inference", () => {
           const y = c.forward(x);
           return [y, e.forward(ids), y.add(m.forward(y))].map((each) => each.toArray());
         });
-      const packed = run(packedConv, packedTable, packedMlp);
-      const [seen, plain] = [packed(), plainKernels(packed)];
+      const sealed = run(sealedConv, sealedTable, sealedMlp);
+      const [seen, plain] = [sealed(), plainKernels(sealed)];
       // Sums of at most 27 products of numbers below 4; int8 rounds those to a 32767th of the row's largest first.
       const slack = format === "int8" ? 4e-3 : 1e-4;
       seen.forEach((each, i) => {
@@ -119,20 +119,20 @@ describe("a module built for inference", () => {
       if (format === "float32") expect(seen).toEqual(run(conv, table, mlp)());
       const plan = new Plan(
         (pixels) => {
-          const y = packedConv.forward(pixels);
-          return y.add(packedMlp.forward(y));
+          const y = sealedConv.forward(pixels);
+          return y.add(sealedMlp.forward(y));
         },
         [x],
       );
       tidy(() => expect(plan.run(x)[0].toArray()).toEqual(seen[2]));
       plan[Symbol.dispose]();
-      for (const each of [conv, packedConv, table, packedTable, mlp, packedMlp, x, ids]) each.dispose();
+      for (const each of [conv, sealedConv, table, sealedTable, mlp, sealedMlp, x, ids]) each.dispose();
     },
   );
 
   it("is neither drawn nor saved, and says so", async () => {
     const linear = forInference("bfloat16", () => new Linear(4, 3));
-    const message = /expected a module that was built to be trained, found weight packed for inference/;
+    const message = /expected a module that was built to be trained, found weight sealed for inference/;
     expect(() => linear.stateDict()).toThrow(message);
     await expect(linear.readStateDict()).rejects.toThrow(message);
     expect(() => linear.init(new Random(0))).toThrow(message);
@@ -151,7 +151,7 @@ describe("a module built for inference", () => {
   });
 });
 
-describe("plans over packed weights", () => {
+describe("plans over sealed weights", () => {
   const open = (rows: number, mlp: Mlp): Plan =>
     tidy(() => new Plan((x) => x.add(mlp.forward(x)), [Tensor.zeros([rows, mlp.fc1.weight.shape[1]])]));
 
