@@ -85,7 +85,8 @@ await runMain(async () => {
         if (row === "open") await opening(bench, options, cache);
         else if (row === "reset") await resetting(bench, options, cache);
         else if (row === "blind") await blind(bench, options, cache);
-        else if (row === "pictures") await withPictures(bench, options, cache);
+        else if (row === "pictures")
+          for (const size of options.sizes) await withPictures(bench, size, options, cache);
         else if (row === "memory") await memory(bench, options, cache);
         else await workers(bench, options, roots, suiteName, index);
       }
@@ -145,15 +146,18 @@ async function blind(bench: Case, { steps, json, sizes }: Options, cache: string
   );
 }
 
-async function withPictures(bench: Case, { steps, json, sizes }: Options, cache: string): Promise<void> {
-  for (const size of sizes) {
-    using env = await openCase(bench, cache, size);
-    report(
-      `${bench.name} step, both cameras at ${size}`,
-      timed(steps, (i) => env.step(wander(i))),
-      json,
-    );
-  }
+async function withPictures(
+  bench: Case,
+  size: number,
+  { steps, json }: Options,
+  cache: string,
+): Promise<void> {
+  using env = await openCase(bench, cache, size);
+  report(
+    `${bench.name} step, both cameras at ${size}`,
+    timed(steps, (i) => env.step(wander(i))),
+    json,
+  );
 }
 
 /** What an arm that wanders about is told at a step. */
