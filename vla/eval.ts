@@ -86,7 +86,8 @@ await runMain(async () => {
     });
     return { task, perturb, perturbed, scene: perturbed?.scene ?? scene, episodes };
   });
-  await policies.accepted?.();
+  // As `readerOf` has it, words that a perturbation chose may break their own episodes only.
+  if (!conditions.some(({ language }) => language)) await policies.accepted?.();
   type TaskPlan = (typeof plan)[number];
   type EpisodePlan = TaskPlan["episodes"][number];
   /** Where perturbed episodes start. */

@@ -10,11 +10,12 @@ const port = parentPort as MessagePort;
 
 const loading = loadPolicy(kind, files);
 loading.catch(() => {}); // told with the first question
-const policies = new Map<number, Policy>();
+/** What was made for each number, or why it was not. */
+const policies = new Map<number, Policy | Error>();
 
 function policyOf(number: number): Policy {
-  const policy = policies.get(number);
-  if (!policy) throw new Error("policy: expected an episode that it plays, got one that it refused");
+  const policy = policies.get(number) as Policy | Error;
+  if (policy instanceof Error) throw policy;
   return policy;
 }
 
@@ -25,7 +26,12 @@ async function answer(question: Question, source: PolicySource): Promise<Answer[
       return { name, untrained, cameraSize, sampling, hasDensity, device };
     }
     case "episode":
-      policies.set(question.policy, source.forEpisode(question.key));
+      try {
+        policies.set(question.policy, source.forEpisode(question.key));
+      } catch (error) {
+        policies.set(question.policy, error as Error);
+        throw error;
+      }
       return;
     case "reset":
       return policyOf(question.policy).reset(question.seed);

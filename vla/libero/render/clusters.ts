@@ -1,3 +1,5 @@
+import { faceNormal } from "./mesh-surface.ts";
+
 /*
  * A surface cut into clusters of neighbouring triangles that face much the same way, so that what cannot be seen is
  * left out by the cluster: outside of the picture, or turned away from the eye as a whole.
@@ -72,23 +74,10 @@ export function makeClusters(points: Float32Array, trianglePoints: Uint32Array):
 /** Unit normal of each triangle, (T, 3); zeros for one without area. */
 function faceNormals(points: Float32Array, trianglePoints: Uint32Array): Float64Array {
   const normals = new Float64Array(trianglePoints.length);
+  const normal = new Float64Array(3);
   for (let t = 0; t < trianglePoints.length; t += 3) {
-    const a = 3 * trianglePoints[t];
-    const b = 3 * trianglePoints[t + 1];
-    const c = 3 * trianglePoints[t + 2];
-    const ux = points[b] - points[a];
-    const uy = points[b + 1] - points[a + 1];
-    const uz = points[b + 2] - points[a + 2];
-    const vx = points[c] - points[a];
-    const vy = points[c + 1] - points[a + 1];
-    const vz = points[c + 2] - points[a + 2];
-    const nx = uy * vz - uz * vy;
-    const ny = uz * vx - ux * vz;
-    const nz = ux * vy - uy * vx;
-    const length = Math.sqrt(nx * nx + ny * ny + nz * nz) || 1;
-    normals[t] = nx / length;
-    normals[t + 1] = ny / length;
-    normals[t + 2] = nz / length;
+    faceNormal(points, trianglePoints, t, normal);
+    normals.set(normal, t);
   }
   return normals;
 }

@@ -74,7 +74,12 @@ export function meshSurface(model: MjModel, mesh: number): Surface {
 }
 
 /** Unit normal of the triangle whose three vertex indices start at `at`; zero for a degenerate one. */
-function faceNormal(vertices: Float32Array, indices: Int32Array, at: number, out: Float64Array): void {
+export function faceNormal(
+  vertices: Float32Array,
+  indices: Int32Array | Uint32Array,
+  at: number,
+  out: Float64Array,
+): void {
   const a = 3 * indices[at];
   const b = 3 * indices[at + 1];
   const c = 3 * indices[at + 2];
