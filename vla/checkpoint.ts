@@ -12,6 +12,7 @@ import {
   printable,
   readText,
   type WeightFormat,
+  withScales,
   writeFileAtomic,
   writeSafetensors,
   writeSafetensorsInTurns,
@@ -85,8 +86,9 @@ const kindOf = ({ kind }: DecoderConfig): DecoderKind<ChunkConfig> =>
 
 /**
  * Reads a checkpoint folder: `config.json`, `tokenizer.json`, and `model.safetensors` with the encoder under `vlm.` and
- * the decoder under the reference's names (`cond_proj.*`, `nf.*`). Throws one error that names the folder, and lists
- * all that is wrong with the configuration or the tokenizer, or every tensor that is missing, misshapen or left over.
+ * the decoder under the reference's names (`cond_proj.*`, `nf.*`). Matrices may be int8 with scales beside them, as
+ * `exportEncoder` writes them. Throws one error that names the folder, and lists all that is wrong with the configuration
+ * or the tokenizer, or every tensor that is missing, misshapen or left over.
  * What is built holds at most twice the numbers of the file and a few more, and no memory is kept after an error.
  *
  * @param format what the encoder's weights are sealed as, for inference alone; null for one that can be trained
@@ -95,13 +97,14 @@ export function loadCheckpoint(dir: string, format: WeightFormat | null = null):
   requireFiles(dir);
   const config = readConfig(join(dir, FILES.config));
   using file = openSafetensors(join(dir, FILES.weights));
-  const weights = lazily(file);
+  const stored = lazily(file);
   let numbers = 0;
-  for (const { shape } of weights.values()) numbers += countElements(shape) as number;
+  for (const { shape } of stored.values()) numbers += countElements(shape) as number;
   // Room for what a file lacks, so that the error can list it; not for the sizes that a wrong configuration may name.
   const most = 2 * numbers + 2 ** 20;
   try {
     const tokenizer = loadTokenizer(join(dir, FILES.tokenizer));
+    const weights = withScales(stored, FILES.weights);
     return buildWithin(most, () => {
       const florence = loadFlorence2(config.florence, weights, ENCODER, format);
       const own = new Map([...weights].filter(([name]) => !name.startsWith(ENCODER)));

@@ -3,11 +3,21 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fc, test } from "@fast-check/vitest";
-import { afterAll, describe, expect } from "vitest";
-import { heapUsage } from "../../core/index.ts";
+import { afterAll, beforeAll, describe, expect } from "vitest";
+import {
+  floatPieces,
+  type HostTensor,
+  heapUsage,
+  type LazyTensor,
+  readSafetensors,
+  type WeightFormat,
+  writeSafetensors,
+} from "../../core/index.ts";
 import { loadCheckpoint } from "../../vla/checkpoint.ts";
 import { EMBEDDED } from "../../vla/eval/options.ts";
 import { checkFlorenceConfig, florenceBase, florenceLarge } from "../../vla/florence2/config.ts";
+import { exportEncoder } from "../../vla/florence2/export-encoder.ts";
+import { openFlorence2 } from "../../vla/florence2/published.ts";
 import { flowerPresets } from "../../vla/flower/flower.ts";
 import { mlpPresets } from "../../vla/nina/mlp.ts";
 
@@ -249,5 +259,73 @@ describe("a configuration", () => {
     rmSync(path);
     execFileSync("mkfifo", [path]);
     expect(() => loadCheckpoint(dir)).toThrow(/config.json: expected a regular file, found a device or pipe/);
+  });
+});
+
+describe("weights in int8 with scales", () => {
+  const [slim, whole] = ["slim", "int8"].map((name) => join(folder, name));
+  const weights = join(whole, "model.safetensors");
+  const fc1 = "vlm.language_model.model.encoder.layers.0.fc1.weight";
+
+  /** A checkpoint whose encoder is what `vla/florence2/export.ts --weights int8` makes of the embedded one. */
+  const tensors = new Map<string, HostTensor>();
+  beforeAll(async () => {
+    using encoder = openFlorence2(EMBEDDED.checkpoint);
+    await exportEncoder(encoder, slim, "int8");
+    for (const [name, tensor] of readSafetensors(join(slim, "model.safetensors")))
+      tensors.set(`vlm.${name}`, tensor);
+    for (const [name, tensor] of readSafetensors(join(EMBEDDED.checkpoint, "model.safetensors")))
+      if (!name.startsWith("vlm.")) tensors.set(name, tensor);
+    cpSync(EMBEDDED.checkpoint, whole, { recursive: true });
+    writeSafetensors(weights, tensors);
+  });
+
+  test.each<WeightFormat | null>([null, "float32", "int8"])(
+    "load as what they stand for, and as int8 with nothing lost (%s)",
+    async (format) => {
+      using encoder = openFlorence2(slim);
+      const { florence, decoder } = loadCheckpoint(whole, format);
+      let matrices = 0;
+      for (const [name, tensor] of florence.namedTensors()) {
+        const stored = encoder.tensors.get(name) as LazyTensor;
+        // Kernels are sealed in another order; tables, which are bfloat16 in the file, are rounded once more.
+        if (format !== null && stored.dtype !== "I8") continue;
+        if (stored.dtype === "I8") matrices++;
+        const given = [...floatPieces(name, stored)].flatMap((piece) => [...piece]);
+        expect([...(await tensor.read())], name).toEqual(given);
+      }
+      expect(matrices).toBeGreaterThan(30);
+      florence.dispose();
+      decoder.dispose();
+    },
+  );
+
+  test("are exported again as they are", async () => {
+    using encoder = openFlorence2(whole);
+    await exportEncoder(encoder, join(folder, "again"), "int8");
+    const [before, after] = [slim, join(folder, "again")].map((at) =>
+      readFileSync(join(at, "model.safetensors")),
+    );
+    expect(after.equals(before)).toBe(true);
+  });
+
+  test.each<[string, Partial<HostTensor> | null, RegExp]>([
+    [
+      "too few",
+      { shape: [1], data: new Float32Array(1) },
+      /expected one F32 for each row .*, found F32 \[1\]/,
+    ],
+    ["none", null, /fc1.weight: expected one of F32, F64, BF16, F16, got I8/],
+  ])("and %s scales are refused in one error that names the folder", (_, scales, message) => {
+    const broken = new Map(tensors);
+    if (scales) broken.set(`${fc1}.scales`, { dtype: "F32", ...scales } as HostTensor);
+    else broken.delete(`${fc1}.scales`);
+    writeSafetensors(weights, broken);
+    const { live } = heapUsage();
+    for (const format of [null, "int8"] as const) {
+      expect(() => loadCheckpoint(whole, format)).toThrow(message);
+      expect(() => loadCheckpoint(whole, format)).toThrow(`checkpoint ${whole}`);
+    }
+    expect(heapUsage().live).toBe(live);
   });
 });
