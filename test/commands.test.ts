@@ -55,6 +55,12 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [2, "only --policy nina takes --overlap", "--policy", "zero", "--overlap", "1"],
     [2, "--overlap: expected less than half of the 10 actions", "--overlap", "5"],
   ],
+  "vla/serve.ts": [
+    [2, "--port: expected at most 65535", "--port", "65536"],
+    [2, "--clients: expected a whole number from 1", "--clients", "0"],
+    [1, ABSENT, "--checkpoint", ABSENT],
+    [1, "EADDRNOTAVAIL", "--host", "203.0.113.1"],
+  ],
   "vla/florence2/export.ts": [
     [2, "missing DIR"],
     [1, ABSENT, ABSENT, "out"],

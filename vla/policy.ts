@@ -27,4 +27,6 @@ export interface Policy {
   reset(seed: number): void;
   /** Plans the next chunk from the newest observation. */
   act(seen: Observation, instruction: string, request?: PlanRequest): Promise<Plan> | Plan;
+  /** Where given: told when the episode is over, whatever came of it. */
+  [Symbol.dispose]?(): void;
 }

@@ -35,6 +35,9 @@ async function answer(question: Question, source: PolicySource): Promise<Answer[
       return;
     case "reset":
       return policyOf(question.policy).reset(question.seed);
+    case "release":
+      policies.delete(question.policy);
+      return;
     case "act":
       return policyOf(question.policy).act(unpack(question.seen), question.instruction, question.request);
   }

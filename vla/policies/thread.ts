@@ -16,6 +16,7 @@ export type Question =
   | { readonly what: "describe" }
   | { readonly what: "episode"; readonly policy: number; readonly key: EpisodeKey }
   | { readonly what: "reset"; readonly policy: number; readonly seed: number }
+  | { readonly what: "release"; readonly policy: number }
   | {
       readonly what: "act";
       readonly policy: number;
@@ -46,18 +47,18 @@ export async function threadedPolicy(kind: PolicyKind, files: PolicyFiles): Prom
   const thread = new Thread({ kind, files });
   const source = (await thread.ask({ what: "describe" })) as PolicySource;
   let policies = 0;
-  const accepted: Promise<unknown>[] = [];
+  const made = new Map<number, Promise<unknown>>();
   return {
     ...source,
     forEpisode(key) {
       const policy = policies++;
-      const made = thread.ask({ what: "episode", policy, key });
-      made.catch(() => {}); // told by `accepted`
-      accepted.push(made);
-      return new ThreadedPolicy(source.name, thread, policy);
+      const answer = thread.ask({ what: "episode", policy, key });
+      answer.catch(() => {}); // told by `accepted`
+      made.set(policy, answer);
+      return new ThreadedPolicy(source.name, thread, policy, () => made.delete(policy));
     },
     async accepted() {
-      await Promise.all(accepted);
+      await Promise.all(made.values());
     },
   };
 }
@@ -66,12 +67,14 @@ class ThreadedPolicy implements Policy {
   readonly name: string;
   readonly #thread: Thread;
   readonly #policy: number;
+  readonly #released: () => void;
   #reset: Promise<unknown> = Promise.resolve();
 
-  constructor(name: string, thread: Thread, policy: number) {
+  constructor(name: string, thread: Thread, policy: number, released: () => void) {
     this.name = name;
     this.#thread = thread;
     this.#policy = policy;
+    this.#released = released;
   }
 
   reset(seed: number): void {
@@ -83,6 +86,11 @@ class ThreadedPolicy implements Policy {
     const question = { what: "act", policy: this.#policy, seen: pack(seen), instruction, request } as const;
     const [plan] = await Promise.all([this.#thread.ask(question), this.#reset]);
     return plan as Plan;
+  }
+
+  [Symbol.dispose](): void {
+    this.#thread.ask({ what: "release", policy: this.#policy }).catch(() => {}); // a thread that has ended holds nothing
+    this.#released();
   }
 }
 
