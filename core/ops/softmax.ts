@@ -1,4 +1,3 @@
-import type { Index } from "../formula/indices.ts";
 import { each, max, sum } from "../formula/launch.ts";
 import { apply, defineOp, type Op, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
@@ -9,11 +8,14 @@ export const op = defineOp({
   formula([x]) {
     const rows = x.rows();
     const [, N] = rows.shape;
-    return each(rows.shape, (r, c) => {
-      const most = max(N, (j) => rows.at(r, j));
-      const e = (j: Index) => rows.at(r, j).sub(most).exp();
-      return e(c).div(sum(N, e));
-    });
+    // A result of its own, for an exponential is computed once, and read in the sum and as an element.
+    const e = each(rows.shape, (r, c) =>
+      rows
+        .at(r, c)
+        .sub(max(N, (j) => rows.at(r, j)))
+        .exp(),
+    );
+    return each(rows.shape, (r, c) => e.at(r, c).div(sum(N, (j) => e.at(r, j))));
   },
   backward: (dy, _ins, y) => [slope(dy, y)],
   samples: [sample([2, 5]), { ...sample([2, 3, 4]), range: [-4, 4] }],
