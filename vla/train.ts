@@ -42,14 +42,14 @@ await runMain(async () => {
   const device = await openDevice(options.device);
   const encoder = loadEncoder(options.encoder);
   const sizes = decoderOf(options, encoder);
+  const { florence, tokenizer } = encoder.perception;
+  const decoder = makeDecoder(sizes).init(new Random(seed));
+  const parts = partsOf(decoder, encoder, options);
   const common = { path: options.data, pairing: options.pairing, horizon: sizes.steps };
   using set = await ExampleSet.open({ ...common, ...(options.holdOut && { split: "training" }) });
   using heldOut = options.holdOut ? await ExampleSet.open({ ...common, split: "held out" }) : null;
 
-  const { florence, tokenizer } = encoder.perception;
-  const decoder = makeDecoder(sizes).init(new Random(seed));
   florence.checkpoint(options.checkpointing);
-  const parts = partsOf(decoder, encoder, options);
   const identity = identityOf(options, set, encoder, device); // of the weights as they come
   const config: PolicyConfig = {
     florence: florence.config,
