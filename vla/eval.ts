@@ -27,7 +27,7 @@ import { Look } from "./perturb/look.ts";
 import { PerturbedStage } from "./perturb/stage.ts";
 import { findStart, type PerturbedStart, playStart } from "./perturb/start.ts";
 import { type PerturbedTask, perturbTask } from "./perturb/task.ts";
-import { loadPolicy, type PolicyFiles, type PolicySource } from "./policies/index.ts";
+import { endPolicies, loadPolicy, type PolicyFiles, type PolicySource } from "./policies/index.ts";
 import { threadedPolicy } from "./policies/thread.ts";
 import type { Policy } from "./policy.ts";
 
@@ -198,6 +198,7 @@ await runMain(async () => {
   } finally {
     // A simulator that breaks ends the run, and what it had found out is worth seeing.
     progress.clear();
+    await endPolicies(policies);
     (journal.ownsStdout ? console.error : console.log)(tally.report(run));
     journal.finish(results());
   }

@@ -6,7 +6,7 @@ import type { SamplingConfig } from "../checkpoint.ts";
 import type { Contacts } from "../libero/mujoco.ts";
 import { maxSteps, PROTOCOLS, type Protocol } from "../libero/protocols.ts";
 import { DIMENSIONS, type Levels, readGrid, readLevels } from "../perturb/dimensions.ts";
-import { DEFAULT_POLICY, type PolicyKind, policyKinds } from "../policies/index.ts";
+import { DEFAULT_POLICY, isModule, type PolicyName, policyKinds } from "../policies/index.ts";
 import { INTERRUPTED } from "./interrupt.ts";
 
 /** The suite that is part of this project, in a folder laid out like clones of LIBERO and robosuite. */
@@ -63,7 +63,11 @@ const schema = {
       choices: Object.keys(PROTOCOLS),
       help: "whose limits, settling, pictures and queries",
     },
-    policy: { type: "string", default: DEFAULT_POLICY, choices: policyKinds, help: "who acts" },
+    policy: {
+      type: "string",
+      default: DEFAULT_POLICY,
+      help: `who acts: ${policyKinds.join(", ")}, ws://host:port of a server of openpi's kind, or a module, ./mine.ts`,
+    },
     checkpoint: {
       type: "string",
       help: "for --policy nina: a checkpoint folder; otherwise the embedded one",
@@ -145,7 +149,7 @@ export interface Options {
   readonly protocol: Protocol;
   /** Control steps that the protocol gives a policy on this suite. */
   readonly maxSteps: number;
-  readonly policy: PolicyKind;
+  readonly policy: PolicyName;
   /** The recording that `replay` plays. */
   readonly file?: string;
   /** The folder that `nina` loads. */
@@ -179,19 +183,20 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
   const protocol = { ...PROTOCOLS[given.protocol], overlap: given.overlap };
   const episodes = given.episodes ?? (embedded ? EMBEDDED.episodes : protocol.episodesPerTask);
 
-  if (given.policy !== "replay" && positionals.FILE !== undefined)
+  const own = isModule(given.policy); // takes what it likes of the following
+  if (!own && given.policy !== "replay" && positionals.FILE !== undefined)
     throw new UsageError(`only --policy replay takes a file, got ${positionals.FILE} for ${given.policy}`);
-  if (given.policy !== "nina" && given.checkpoint !== undefined)
+  if (!own && given.policy !== "nina" && given.checkpoint !== undefined)
     throw new UsageError(
       `only --policy nina takes --checkpoint, got ${given.checkpoint} for ${given.policy}`,
     );
-  if (given.policy !== "nina" && Object.keys(sampling).length > 0)
+  if (!own && given.policy !== "nina" && Object.keys(sampling).length > 0)
     throw new UsageError(
       `only --policy nina takes --temperature and --actions-per-query, got one for ${given.policy}`,
     );
-  if (given.policy !== "nina" && given.device !== "cpu")
+  if (!own && given.policy !== "nina" && given.device !== "cpu")
     throw new UsageError(`only --policy nina takes --device, got ${given.device} for ${given.policy}`);
-  if (given.policy !== "nina" && given.weights !== "float32")
+  if (!own && given.policy !== "nina" && given.weights !== "float32")
     throw new UsageError(`only --policy nina takes --weights, got ${given.weights} for ${given.policy}`);
   if (given.policy !== "nina" && given.overlap > 0)
     throw new UsageError(`only --policy nina takes --overlap, got ${given.overlap} for ${given.policy}`);

@@ -26,7 +26,7 @@ export interface EpisodeKey {
 }
 
 /** Where the policies of a run come from: one set of weights, or one recording, for all its episodes. */
-export interface PolicySource {
+export interface PolicySource extends Partial<Disposable & AsyncDisposable> {
   /** Shown in results. */
   readonly name: string;
   /** True for weights that come from a random generator: the results then say so. */
@@ -43,4 +43,9 @@ export interface PolicySource {
   forEpisode(episode: EpisodeKey): Policy;
   /** Where the policies are made elsewhere: fails when one of those that were asked for cannot be. */
   accepted?(): Promise<void>;
+}
+
+/** Ends what a run's policies hold, however they have it ended. */
+export async function endPolicies(source: PolicySource): Promise<void> {
+  await (source[Symbol.asyncDispose] ?? source[Symbol.dispose])?.call(source);
 }

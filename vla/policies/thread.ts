@@ -2,12 +2,12 @@ import { Worker } from "node:worker_threads";
 import ndarray from "ndarray";
 import type { Observation } from "../observation.ts";
 import type { Plan, PlanRequest, Policy } from "../policy.ts";
-import type { PolicyFiles, PolicyKind } from "./index.ts";
+import type { PolicyFiles, PolicyName } from "./index.ts";
 import type { EpisodeKey, PolicySource } from "./source.ts";
 
 /** What the thread is told when it starts. */
 export interface Start {
-  readonly kind: PolicyKind;
+  readonly kind: PolicyName;
   readonly files: PolicyFiles;
 }
 
@@ -43,7 +43,7 @@ interface PackedImage {
 }
 
 /** Loads a policy source in a thread of its own: what it plans, it plans while the caller goes on with something else. */
-export async function threadedPolicy(kind: PolicyKind, files: PolicyFiles): Promise<PolicySource> {
+export async function threadedPolicy(kind: PolicyName, files: PolicyFiles): Promise<PolicySource> {
   const thread = new Thread({ kind, files });
   const source = (await thread.ask({ what: "describe" })) as PolicySource;
   let policies = 0;

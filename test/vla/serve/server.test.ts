@@ -1,4 +1,4 @@
-/** The server against a client of its own making: raw frames and bytes by hand; see raw-client.ts. */
+/** The server against a client of its own making: raw frames and bytes by hand; see openpi/raw.ts. */
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
@@ -16,7 +16,7 @@ import {
   packObservation,
   RawClient,
   TEXT,
-} from "./raw-client.ts";
+} from "../openpi/raw.ts";
 
 const ACTION = [1, 2, 3, 4, 5, 6, 7];
 const log: string[] = [];
@@ -130,6 +130,7 @@ describe("openpi's own client", () => {
       robot0_gripper_qpos: Float64Array.of(0.04, -0.04),
       robot0_joint_pos: new Float64Array(7).fill(Number.NaN), // nobody told
     });
+    client.socket.destroy();
   });
 
   test("gets answers in the order of its requests, one worked on at a time", async () => {

@@ -1,5 +1,9 @@
-/** A client written from RFC 6455 and the MessagePack specification alone, with none of the project's code, to be as wrong as we like. */
-import { connect, type Socket } from "node:net";
+/**
+ * A client and a server written from RFC 6455 and the MessagePack specification alone, with none of the project's code, to be
+ * as wrong as we like.
+ */
+import { createHash } from "node:crypto";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
 /** Bytes from text and from hex in <>: `"<93>abc"`. */
 export const bytes = (text: string): Buffer =>
@@ -135,4 +139,93 @@ export class RawClient {
       socket.on("data", settle).on("close", end).resume();
     });
   }
+}
+
+/** A frame from server to client. */
+export function serverFrame(opcode: number, payload: Buffer, claimed = payload.length): Buffer {
+  const head =
+    claimed < 126
+      ? `<8${opcode} ${claimed.toString(16).padStart(2, "0")}>`
+      : `<8${opcode} 7f 00000000 ${u32(claimed)}>`;
+  return Buffer.concat([bytes(head), payload]);
+}
+
+/** Answers `GET /healthz`, accepts websockets, and leaves to its user what is sent on them. */
+export class RawServer implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  /** Connections that became websockets. */
+  accepted = 0;
+
+  private constructor(
+    greet: (socket: Socket) => void,
+    answer: (socket: Socket, message: Buffer, connection: number) => void,
+  ) {
+    this.#server = createServer((socket) => {
+      this.#sockets.add(socket);
+      let unread = Buffer.alloc(0);
+      let connection = -1;
+      socket.on("error", () => {});
+      socket.on("data", (chunk) => {
+        unread = Buffer.concat([unread, chunk]);
+        if (connection === -1) {
+          const end = unread.indexOf("\r\n\r\n");
+          if (end === -1) return;
+          const head = unread.subarray(0, end).toString();
+          unread = unread.subarray(end + 4);
+          const [, key] = /^Sec-WebSocket-Key: (.*)$/im.exec(head) ?? [];
+          if (key === undefined) return socket.end("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nOK\n");
+          const accept = createHash("sha1")
+            .update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
+            .digest("base64");
+          socket.write(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+              `Sec-WebSocket-Accept: ${accept}\r\n\r\n`,
+          );
+          connection = this.accepted++;
+          greet(socket);
+        }
+        for (;;) {
+          const taken = takeMasked(unread);
+          if (taken === null) return;
+          unread = unread.subarray(taken.size);
+          if (taken.opcode === BINARY) answer(socket, taken.payload, connection);
+        }
+      });
+    });
+  }
+
+  static async start(
+    greet: (socket: Socket) => void,
+    answer: (socket: Socket, message: Buffer, connection: number) => void = () => {},
+    port = 0,
+  ): Promise<RawServer> {
+    const server = new RawServer(greet, answer);
+    await new Promise<void>((resolve) => server.#server.listen(port, "127.0.0.1", resolve));
+    return server;
+  }
+
+  get url(): string {
+    return `ws://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+}
+
+/** The first frame of a client, if it is complete, unmasked. */
+function takeMasked(unread: Buffer): (Frame & { size: number }) | null {
+  if (unread.length < 6) return null;
+  const length = unread[1] & 0x7f;
+  const wide = length === 127 ? 8 : length === 126 ? 2 : 0;
+  if (unread.length < 6 + wide) return null;
+  const count = wide === 8 ? unread.readUIntBE(4, 6) : wide === 2 ? unread.readUInt16BE(2) : length;
+  const size = 6 + wide + count;
+  if (unread.length < size) return null;
+  const mask = unread.subarray(2 + wide, 6 + wide);
+  const payload = Buffer.from(unread.subarray(6 + wide, size).map((byte, i) => byte ^ mask[i % 4]));
+  return { opcode: unread[0] & 0x0f, payload, size };
 }

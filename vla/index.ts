@@ -1,0 +1,5 @@
+/** For policies that are written elsewhere and loaded with `--policy ./mine.ts`: what they are given, and what they give. */
+export type { SamplingConfig } from "./checkpoint.ts";
+export type { Image, Observation } from "./observation.ts";
+export type { EpisodeKey, PolicyFiles, PolicyModule, PolicySource } from "./policies/index.ts";
+export type { Plan, PlanRequest, Policy } from "./policy.ts";
