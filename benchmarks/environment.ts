@@ -108,8 +108,7 @@ async function openCase(
 }
 
 function begin(env: LiberoEnv, start: Float64Array): void {
-  env.reset({ seed: 0, resets: 0 });
-  env.setInitState(start);
+  env.start({ seed: 0, state: start });
 }
 
 /** Up to the first pictures: compiled anew, then taken from the cache. */

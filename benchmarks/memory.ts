@@ -6,7 +6,7 @@
  *     … --model base --weights int8 --lengths 3         some of it
  *
  * Weights are made by a formula, those of the full-size goldens, and loaded as from a file, piece by piece. The policy is
- * NinaPolicy on pictures of 112 × 112 pixels, with a small MLP decoder. Each format is measured in a process of its own: its
+ * NinaModel on pictures of 112 × 112 pixels, with a small MLP decoder. Each format is measured in a process of its own: its
  * peak is all that the process ever took, Node included, and the limit what an evaluation on LIBERO is to stay below.
  */
 import { spawnSync } from "node:child_process";
@@ -19,7 +19,7 @@ import { EMBEDDED } from "../vla/eval/options.ts";
 import { type FlorenceConfig, florenceBase, florenceLarge } from "../vla/florence2/config.ts";
 import { loadFlorence2 } from "../vla/florence2/weights.ts";
 import type { Observation } from "../vla/observation.ts";
-import { NinaPolicy } from "../vla/policies/nina.ts";
+import { NinaModel } from "../vla/policies/nina-model.ts";
 import { generatedTensors } from "./generated-weights.ts";
 import { machine } from "./measure.ts";
 
@@ -80,12 +80,13 @@ async function measure(name: string, format: WeightFormat, lengths: number, json
   const decoder = makeDecoder({ ...embedded.config.decoder, features: MODELS[name].d_model });
   decoder.init(new Random(0));
   const perception = { ...embedded.config.perception, imageSize: PIXELS, promptLength: null };
-  const policy = new NinaPolicy("memory", {
+  const model = new NinaModel("memory", {
     ...embedded,
     ...{ florence, decoder, config: { ...embedded.config, perception } },
   });
+  const policy = model.policy();
   const begun = performance.now();
-  for (let i = 0; i < lengths; i++) policy.prepare("pick up the bowl" + " and place it".repeat(i));
+  for (let i = 0; i < lengths; i++) model.prepare("pick up the bowl" + " and place it".repeat(i));
   const first = live();
   const times: number[] = [];
   for (let i = 0; i < lengths; i++) {

@@ -25,7 +25,7 @@ import { drawsOf, type EpisodeName } from "./perturb/draws.ts";
 import { perturbInstruction } from "./perturb/language.ts";
 import { Look } from "./perturb/look.ts";
 import { PerturbedStage } from "./perturb/stage.ts";
-import { findStart, type PerturbedStart, playStart } from "./perturb/start.ts";
+import { findStart, type PerturbedStart } from "./perturb/start.ts";
 import { type PerturbedTask, perturbTask } from "./perturb/task.ts";
 import { endPolicies, loadPolicy, type PolicyFiles, type PolicySource } from "./policies/index.ts";
 import { threadedPolicy } from "./policies/thread.ts";
@@ -226,7 +226,7 @@ function startEpisode(
   found: PerturbedStart | null,
 ): void {
   try {
-    playStart(env, seed, found ?? { state, moved: new Map() });
+    env.start({ seed, ...(found ?? { state }) });
   } catch (cause) {
     throw new Error(`${task.initPath}, state ${init}: ${(cause as Error).message}`, { cause });
   }

@@ -18,7 +18,7 @@ import { FeatureCache } from "./data/feature-cache.ts";
 import { weightsChecksum } from "./data/weights-checksum.ts";
 import type { Decoder } from "./decoder.ts";
 import { INTERRUPTED } from "./eval/interrupt.ts";
-import { NinaPolicy } from "./policies/nina.ts";
+import { NinaModel } from "./policies/nina-model.ts";
 import { CachedEncoder } from "./train/cached-encoder.ts";
 import { type Encoder, loadEncoder } from "./train/encoder.ts";
 import { FeatureFeed, PictureFeed } from "./train/feed.ts";
@@ -83,8 +83,8 @@ await runMain(async () => {
       if (heldOut) values["loss/heldOut"] = await heldOutLoss(decoder, encoder.perception, heldOut);
       if (!roots) return { score: -values["loss/heldOut"], values };
       const settings = { ...roots, suite: options.suite, episodes, seed, cameraSize: set.cameraSize };
-      using policy = new NinaPolicy(`step ${step}`, checkpoint);
-      const shares = await playSuite(policy, settings, interrupted);
+      using model = new NinaModel(`step ${step}`, checkpoint);
+      const shares = await playSuite(model.policy(), settings, interrupted);
       return shares && withRollouts(step, shares, values);
     });
   const ending = await train({

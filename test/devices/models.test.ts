@@ -8,7 +8,7 @@ import { EMBEDDED } from "../../vla/eval/options.ts";
 import { flowerPresets } from "../../vla/flower/flower.ts";
 import { adamWOptions } from "../../vla/nina/training.ts";
 import type { Image } from "../../vla/observation.ts";
-import { NinaPolicy } from "../../vla/policies/nina.ts";
+import { NinaModel } from "../../vla/policies/nina-model.ts";
 import { describeDevices, SLOW } from "./modes.ts";
 
 const chunk = { steps: 2, actionWidth: 7, features: 10, tokenDropout: 0 };
@@ -135,7 +135,8 @@ describeDevices("models", (device, mode) => {
       const checkpoint = loadCheckpoint(EMBEDDED.checkpoint);
       checkpoint.florence.to(on);
       checkpoint.decoder.to(on);
-      using policy = new NinaPolicy("test", checkpoint);
+      using model = new NinaModel("test", checkpoint);
+      const policy = model.policy();
       policy.reset(5);
       const { actions } = await policy.act(seen, "push the drawer shut");
       checkpoint.florence.dispose();

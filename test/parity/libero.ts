@@ -116,8 +116,7 @@ export function taskCases(folder: string, roots: Roots): ParityCase[] {
 }
 
 function start(env: LiberoEnv, { time, qpos, qvel }: Rollout): void {
-  env.reset({ seed: 0, resets: 0 });
-  env.setInitState([time[0], ...qpos[0], ...qvel[0]]);
+  env.start({ seed: 0, state: [time[0], ...qpos[0], ...qvel[0]] });
 }
 
 interface AfterReset {
@@ -127,7 +126,7 @@ interface AfterReset {
 
 /** The controller's first reading and the hidden sites. */
 function afterReset(env: LiberoEnv, task: AfterReset): ParityResult {
-  env.reset({ seed: 0, resets: 0 });
+  env.reset({ seed: 0 });
   const { goal_pos, goal_ori } = task.controller_after_reset;
   return within(1e-12, [
     largest(env.controller.goalPosition, goal_pos),
@@ -362,8 +361,7 @@ async function replay(expert: Expert, roots: Roots): Promise<ParityResult> {
     const scene: Scene = { ...composeScene({ ...roots, task }), fixturePoses: () => poses };
     return LiberoEnv.open(scene, { contacts: "native", cacheFolder: null });
   });
-  env.reset({ seed: 0, resets: 0 });
-  env.setInitState(initRow(task, expert.init_index));
+  env.start({ seed: 0, state: initRow(task, expert.init_index) });
   for (let i = 0; i < expert.settle_steps; i++) env.advance([0, 0, 0, 0, 0, 0, 0]);
 
   const { nq } = env.sim;

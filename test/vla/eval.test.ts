@@ -86,8 +86,7 @@ const lasting = ({ init, policySeed, outcome, steps, trajectoryHash }: EpisodeRe
 async function recordExpert(taskName: string, init: number) {
   const task = findTask(loadSuite(MINI.libero, "mini"), taskName);
   using env = await LiberoEnv.open(composeScene({ ...MINI, task }));
-  env.reset({ seed: 0, resets: 0 });
-  env.setInitState(readInitStates(task.initPath)[init]);
+  env.start({ seed: 0, state: readInitStates(task.initPath)[init] });
   for (let i = 0; i < NINA.settle.steps; i++) env.advance(NINA.settle.action);
   const expert = new Expert(taskName, env.sim, 0);
   const actions: number[][] = [];

@@ -23,7 +23,7 @@ import { importCheckpoint } from "../../vla/import/import-checkpoint.ts";
 import { readDecoder } from "../../vla/import/read-decoder.ts";
 import type { Observation } from "../../vla/observation.ts";
 import { publishedPerception } from "../../vla/perception.ts";
-import { NinaPolicy } from "../../vla/policies/nina.ts";
+import { NinaModel } from "../../vla/policies/nina-model.ts";
 import { P, torchFile } from "../core/formats/build.ts";
 import { FLOW, pickled, smallest, type Tensors, vocabulary, writeFolder } from "./florence2/folders.ts";
 
@@ -129,7 +129,8 @@ const seen = (): Observation => {
 };
 
 async function act(checkpoint: Checkpoint): Promise<ArrayLike<number>[]> {
-  using playing = new NinaPolicy("test", checkpoint);
+  using model = new NinaModel("test", checkpoint);
+  const playing = model.policy();
   playing.reset(3);
   const { actions } = await playing.act(seen(), "lift the block");
   checkpoint.florence.dispose();

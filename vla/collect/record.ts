@@ -60,8 +60,7 @@ export async function recordEpisode(
   pupil?: Pupil,
 ): Promise<RecordedEpisode | Unrecorded> {
   const { seed } = start;
-  env.reset({ seed, resets: 0 });
-  env.setInitState(start.state);
+  env.start(start);
   for (let i = 1; i < NINA.settle.steps; i++) env.advance(NINA.settle.action);
   const { observation } = env.step(NINA.settle.action);
 

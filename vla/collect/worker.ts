@@ -12,7 +12,7 @@ import { createRenderer } from "../libero/render/renderer.ts";
 import { sampleInitStates } from "../libero/sample-init-states.ts";
 import { groupByScene, type SceneTask } from "../libero/scene-mates.ts";
 import { findTask, loadSuite, type Task } from "../libero/suites.ts";
-import type { NinaPolicy } from "../policies/nina.ts";
+import type { NinaModel } from "../policies/nina-model.ts";
 import { RandomScenes } from "../pretrain/random-scenes.ts";
 import { sampleInitStates as sampleEmbedded } from "../suites/mini/make-init-states.ts";
 import { MINI } from "../suites/mini/roots.ts";
@@ -56,7 +56,7 @@ class Player {
   #states = new Map<number, Float64Array>();
   /** Folder of the policy that drives before the expert. */
   readonly #checkpoint: string | undefined;
-  #policy: NinaPolicy | null = null;
+  #model: NinaModel | null = null;
 
   constructor(folder: string, settings: CollectSettings, roots: SuiteRoots, checkpoint: string | undefined) {
     this.#settings = settings;
@@ -94,17 +94,17 @@ class Player {
   async #pupil({ instruction }: Task, policySeed: number): Promise<Pupil | undefined> {
     if (this.#checkpoint === undefined || !this.#settings.policy) return undefined;
     const { share, checkpoint: expected } = this.#settings.policy;
-    if (!this.#policy) {
-      const { NinaPolicy } = await import("../policies/nina.ts");
+    if (!this.#model) {
+      const { NinaModel } = await import("../policies/nina-model.ts");
       const { checkpointDigest, loadCheckpoint } = await import("../checkpoint.ts");
-      this.#policy = new NinaPolicy(this.#checkpoint, loadCheckpoint(this.#checkpoint));
+      this.#model = new NinaModel(this.#checkpoint, loadCheckpoint(this.#checkpoint));
       // Training may have gone on in that folder meanwhile.
       const found = checkpointDigest(this.#checkpoint);
       if (found !== expected)
         throw new Error(`${this.#checkpoint}: expected the files of digest ${expected}, found ${found}`);
     }
-    this.#policy.prepare(instruction);
-    return { policy: this.#policy, policySeed, instruction, share };
+    this.#model.prepare(instruction);
+    return { policy: this.#model.policy(), policySeed, instruction, share };
   }
 
   #random(number: number, scenes: RandomScenes): RecordedEpisode {

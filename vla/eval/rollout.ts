@@ -8,10 +8,7 @@ import type { Plan, Policy } from "../policy.ts";
 import type { EpisodeResult, Outcome } from "./results.ts";
 
 /** What an episode needs of an environment. */
-export type Stage = Pick<
-  LiberoEnv,
-  "reset" | "setInitState" | "step" | "advance" | "observe" | "times" | "trajectoryHash"
->;
+export type Stage = Pick<LiberoEnv, "start" | "step" | "advance" | "observe" | "times" | "trajectoryHash">;
 
 /** Where an episode starts. */
 export interface Start {
@@ -88,9 +85,7 @@ export async function rollout(
     return { episode, actions };
   };
 
-  // The reset must come first: it would discard the initial state.
-  env.reset({ seed: start.seed, resets: 0 });
-  env.setInitState(start.state);
+  env.start(start);
   let seen = settle(env, protocol);
   await watcher.frame?.(0, seen);
   began = performance.now();

@@ -1,4 +1,4 @@
-import type { LiberoEnv, Outcome, StepResult, Times } from "../libero/env.ts";
+import type { EpisodeStart, LiberoEnv, Outcome, StepResult, Times } from "../libero/env.ts";
 import type { Predicate } from "../libero/predicates.ts";
 import type { Term } from "../libero/scene.ts";
 import type { Observation } from "../observation.ts";
@@ -17,19 +17,15 @@ export class SwappedGoal implements Stage {
     this.#goal = goal.map((term) => env.predicates.compile(term));
   }
 
-  /** Whether the goal holds now, and whether the environment's own has held at any time since the reset. */
+  /** Whether the goal holds now, and whether the environment's own has held at any time since the start. */
   get held(): { readonly toldGoal: boolean; readonly otherGoal: boolean } {
     return { toldGoal: this.#toldHolds, otherGoal: this.#ownHeld };
   }
 
-  reset(start: { readonly seed: number; readonly resets: number }): void {
-    this.#env.reset(start);
+  start(start: EpisodeStart): Outcome {
     this.#toldHolds = false;
     this.#ownHeld = false;
-  }
-
-  setInitState(row: ArrayLike<number>): Outcome {
-    return this.#judge(this.#env.setInitState(row));
+    return this.#judge(this.#env.start(start));
   }
 
   step(action: ArrayLike<number>): StepResult {
@@ -55,7 +51,8 @@ export class SwappedGoal implements Stage {
 
   #judge(own: Outcome): Outcome {
     this.#ownHeld ||= own.success;
-    this.#toldHolds = this.#goal.every((holds) => holds());
-    return { success: this.#toldHolds, reward: Number(this.#toldHolds) };
+    const held = this.#goal.map((holds) => holds());
+    this.#toldHolds = held.every(Boolean);
+    return { success: this.#toldHolds, held };
   }
 }

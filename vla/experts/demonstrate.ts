@@ -33,8 +33,7 @@ export function demonstrate(
   maxSteps: number,
   { settle }: Protocol = NINA,
 ): Demonstration {
-  env.reset({ seed, resets: 0 });
-  env.setInitState(state);
+  env.start({ seed, state });
   for (let i = 0; i < settle.steps; i++) env.advance(settle.action);
 
   const expert = createExpert(env, task, expertSeed);

@@ -29,12 +29,23 @@ export interface LiberoEnvOptions extends SimOptions {
   readonly imageSize?: number;
 }
 
+/** Where an episode starts. */
+export interface EpisodeStart {
+  /** With the number of resets before, 0 unless given, it chooses where the fixtures stand. */
+  readonly seed: number;
+  readonly resets?: number;
+  /** Fixtures that stand elsewhere than that, by name: how far in the plane, metres. */
+  readonly moved?: ReadonlyMap<string, readonly [dx: number, dy: number]>;
+  /** time, qpos, qvel: 1 + nq + nv numbers. */
+  readonly state: ArrayLike<number>;
+}
+
 /** What became of a control step. */
 export interface Outcome {
   /** All goal terms hold now. Never latched: a later step may lose it. */
   readonly success: boolean;
-  /** 1 with success, else 0. */
-  readonly reward: number;
+  /** Which of the goal's terms hold now, in their order. */
+  readonly held: readonly boolean[];
 }
 
 export interface StepResult extends Outcome {
@@ -53,8 +64,8 @@ export interface Times {
  * LIBERO's simulated environment for one scene: a control step is an action of 7 numbers, carried out by the OSC_POSE
  * controller over 25 physics steps of 2 ms.
  *
- * An episode is `reset`, `setInitState`, then steps; it is a pure function of the scene, their arguments and the
- * actions, whatever ran before. Free the environment with `using` or `[Symbol.dispose]()`.
+ * An episode is a `start`, then steps; it is a pure function of the scene, their arguments and the actions, whatever ran
+ * before. Free the environment with `using` or `[Symbol.dispose]()`.
  */
 export class LiberoEnv implements Disposable {
   readonly scene: Scene;
@@ -75,7 +86,7 @@ export class LiberoEnv implements Disposable {
   readonly #hidden: readonly { site: number; alpha: number }[];
   readonly #burners: readonly { site: number; lit: Predicate }[];
 
-  /** Broken: an error came in the middle of a step, so only a reset leads to a state again. */
+  /** Broken: an error came in the middle of a start or a step, so only a start leads to a state again. */
   #phase: "opened" | "reset" | "running" | "broken" = "opened";
   #steps = 0;
   #sampleSubstep = 0;
@@ -118,7 +129,7 @@ export class LiberoEnv implements Disposable {
       }));
   }
 
-  /** Compiles the scene (or takes it from the cache); call `reset` and `setInitState` next. */
+  /** Compiles the scene (or takes it from the cache); call `start` next. */
   static async open(scene: Scene, options: LiberoEnvOptions = {}): Promise<LiberoEnv> {
     const sim = await Sim.open(scene, options);
     try {
@@ -136,7 +147,7 @@ export class LiberoEnv implements Disposable {
 
   /**
    * Changes how the scene looks: what a renderer reads but once, such as lights, textures and fields of view. A new one
-   * draws what follows. Call it before `setInitState`.
+   * draws what follows. Call it before `start`.
    *
    * @param change writes to the model.
    */
@@ -146,21 +157,31 @@ export class LiberoEnv implements Disposable {
   }
 
   /**
-   * Starts an episode: places the fixtures, forgets the last episode, rebuilds the controller at the home posture.
-   * Objects are placed by `setInitState`, which must follow.
+   * Starts an episode: places the fixtures, forgets the last episode, rebuilds the controller at the home posture, and sets
+   * the state, as a rule a row of the task's init file.
    *
-   * @param start `seed` and number of earlier resets, which together choose the fixtures' poses.
+   * @returns whether the goal holds in it.
+   * @throws EnvError if the state cannot be one of the scene (see `stateFault`) or MuJoCo warns of it.
    */
-  reset(start: { readonly seed: number; readonly resets: number }): void {
+  start({ state, ...place }: EpisodeStart): Outcome {
+    const fault = stateFault(state, this.sim.layout);
+    if (fault) throw new EnvError("LiberoEnv.start", fault.expected, fault.found);
+    this.reset(place);
+    return this.#setState(Float64Array.from(state));
+  }
+
+  /** The first half of a start, for those who arrange a state in the simulator before they start from it. */
+  reset({ seed, resets = 0, moved }: Omit<EpisodeStart, "state">): void {
     const { sim } = this;
     const { modelBodyPos, modelBodyQuat, siteRgba } = sim.views;
-    const poses = this.scene.fixturePoses(start.seed, start.resets);
+    const poses = this.scene.fixturePoses(seed, resets);
     for (const object of this.scene.objects) {
       if (object.kind === "object") continue;
       const pose = poses.get(object.name);
       if (!pose) throw new EnvError("LiberoEnv.reset", `a pose of fixture "${object.name}"`, "none");
       const body = sim.id("body", object.rootBody);
-      modelBodyPos.set(pose.pos, 3 * body);
+      const [dx, dy] = moved?.get(object.name) ?? [0, 0];
+      modelBodyPos.set([pose.pos[0] + dx, pose.pos[1] + dy, pose.pos[2]], 3 * body);
       modelBodyQuat.set(pose.quat, 4 * body);
     }
     for (const { site, alpha } of this.#hidden) siteRgba[4 * site + 3] = -alpha;
@@ -187,27 +208,14 @@ export class LiberoEnv implements Disposable {
     this.#trajectory = createHash("sha256");
   }
 
-  /**
-   * Sets a state, as a rule a row of the task's init file.
-   *
-   * @param row time, qpos, qvel: 1 + nq + nv numbers.
-   * @returns whether the goal holds in it.
-   * @throws EnvError if the row cannot be a state of the scene (see `stateFault`) or MuJoCo warns of it, or without a
-   *   reset before.
-   */
-  setInitState(row: ArrayLike<number>): Outcome {
+  #setState(state: Float64Array): Outcome {
     const { sim } = this;
-    const who = "LiberoEnv.setInitState";
-    if (this.#phase !== "reset") throw new EnvError(who, "a reset just before", `none (${this.#phase})`);
-    const fault = stateFault(row, sim.layout);
-    if (fault) throw new EnvError(who, fault.expected, fault.found);
-    const state = Float64Array.from(row);
     this.#phase = "broken";
     sim.data.time = state[0];
     sim.views.qpos.set(state.subarray(1, 1 + sim.nq));
     sim.views.qvel.set(state.subarray(1 + sim.nq));
     sim.forward();
-    this.#requireSound(who);
+    this.#requireSound("LiberoEnv.start");
     this.#lightBurners();
     this.#clock.tick(true);
     this.#readings = this.#observables.read();
@@ -219,7 +227,7 @@ export class LiberoEnv implements Disposable {
    * One control step with the observation taken in it.
    *
    * @param action 7 numbers, clipped to [-1, 1] by the controller.
-   * @throws EnvError for another length or a number that is not finite, before `setInitState`, after 1000 steps,
+   * @throws EnvError for another length or a number that is not finite, before `start`, after 1000 steps,
    *   or when MuJoCo warns: of a state that blew up, of contacts left out.
    */
   step(action: ArrayLike<number>): StepResult {
@@ -323,8 +331,8 @@ export class LiberoEnv implements Disposable {
   }
 
   #outcome(): Outcome {
-    const success = this.goal.every((holds) => holds());
-    return { success, reward: success ? 1 : 0 };
+    const held = this.goal.map((holds) => holds());
+    return { success: held.every(Boolean), held };
   }
 
   #look(renderer: Renderer): Observation {

@@ -84,7 +84,7 @@ export class Look {
     ]);
   }
 
-  /** Gives the scene the look of an episode; what levels leave out is as the suite has it. Call it before `setInitState`. */
+  /** Gives the scene the look of an episode; what levels leave out is as the suite has it. Call it before `start`. */
   wear({ camera, light, textures }: Levels, episode: EpisodeName): LookChange {
     const change: { -readonly [K in keyof LookChange]: LookChange[K] } = {};
     const changes = camera !== undefined || light !== undefined || textures !== undefined;

@@ -80,8 +80,7 @@ async function see({ suite, task, roots, init, seed, size }: Start, levels: Leve
   const name = { seed, suite: suite.name, task: task.name, init };
   const found = findStart(env, perturbed, states[init], name);
   const stage = new PerturbedStage(env, perturbed, new Look(env, perturbed.height), name, found);
-  stage.reset({ seed, resets: 0 });
-  stage.setInitState(states[init]);
+  stage.start({ seed, state: states[init] });
   const { steps, action } = NINA.settle;
   for (let i = 1; i < steps; i++) stage.advance(action);
   return stage.step(action).observation.agentview_image;

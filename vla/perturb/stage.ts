@@ -1,11 +1,11 @@
 import type { Stage } from "../eval/rollout.ts";
-import type { LiberoEnv, Outcome, StepResult, Times } from "../libero/env.ts";
+import type { EpisodeStart, LiberoEnv, Outcome, StepResult, Times } from "../libero/env.ts";
 import { Mt19937 } from "../libero/mt19937.ts";
 import type { Observation } from "../observation.ts";
 import { drawsOf, type EpisodeName } from "./draws.ts";
 import type { Look, LookChange } from "./look.ts";
 import { drawFault, type SensorFault, spoil } from "./noise.ts";
-import { moveFixtures, type PerturbedStart, type StartChange } from "./start.ts";
+import type { PerturbedStart, StartChange } from "./start.ts";
 import type { PerturbedTask } from "./task.ts";
 
 /** What was changed in an episode's scene, start and pictures. */
@@ -44,7 +44,7 @@ export class PerturbedStage implements Stage {
     this.#fault = noise ? drawFault(noise, drawsOf("noise", episode)) : null;
   }
 
-  /** Complete from the first reset on. */
+  /** Complete from the start on. */
   get change(): StageChange {
     return {
       ...this.#start?.change,
@@ -53,15 +53,11 @@ export class PerturbedStage implements Stage {
     };
   }
 
-  reset(start: { readonly seed: number; readonly resets: number }): void {
+  /** @param start of the task as its file has it; where that is perturbed, the perturbed one is taken instead. */
+  start(start: EpisodeStart): Outcome {
     this.#lookChange = this.#look.wear(this.#task.levels, this.#episode);
-    this.#env.reset(start);
-    if (this.#start) moveFixtures(this.#env, this.#start.moved);
-  }
-
-  /** @param row of the task as its file has it; where the start is perturbed, that one is taken instead. */
-  setInitState(row: ArrayLike<number>): Outcome {
-    return this.#env.setInitState(this.#start?.state ?? row);
+    const { state, moved } = this.#start ?? start;
+    return this.#env.start({ ...start, state, moved });
   }
 
   step(action: ArrayLike<number>): StepResult {

@@ -59,7 +59,7 @@ export function findStart(
     (_, i): FixturePose => ({ pos: [AWAY.x, AWAY.y - AWAY.apart * i, AWAY.z], quat: [1, 0, 0, 0] }),
   );
   placeExtra(env, task, row, away);
-  playStart(env, episode.seed, { state: row, moved: new Map() });
+  env.start({ seed: episode.seed, state: row });
   const usual = comeToRest(env);
 
   let fault = "none";
@@ -78,26 +78,6 @@ export function findStart(
     `a sound start in ${ATTEMPTS} draws`,
     `none (the last: ${fault})`,
   );
-}
-
-/** Starts an episode: a reset, fixtures moved, the state. */
-export function playStart(
-  env: LiberoEnv,
-  seed: number,
-  { state, moved }: { readonly state: ArrayLike<number>; readonly moved: PerturbedStart["moved"] },
-): ReturnType<LiberoEnv["setInitState"]> {
-  env.reset({ seed, resets: 0 });
-  moveFixtures(env, moved);
-  return env.setInitState(state);
-}
-
-/** After a reset, which puts every fixture in its own place. */
-export function moveFixtures({ sim, scene }: LiberoEnv, moved: ReadonlyMap<string, Move>): void {
-  for (const [name, [dx, dy]] of moved) {
-    const body = sim.id("body", objectOf(scene.objects, name).rootBody);
-    sim.views.modelBodyPos[3 * body] += dx;
-    sim.views.modelBodyPos[3 * body + 1] += dy;
-  }
 }
 
 const objectOf = (objects: readonly SceneObject[], name: string): SceneObject =>
@@ -202,7 +182,7 @@ function startFault(
   const fixtures = overlappingFixtures(env, objects, start.moved, seed);
   if (fixtures !== null) return fixtures;
   try {
-    playStart(env, seed, start);
+    env.start({ seed, state: start.state, moved: start.moved });
     const moved = [
       ...(levels.robot ? [THE_ROBOT] : []),
       ...(levels.position ? groups : []),

@@ -62,7 +62,7 @@ export class RandomScenes {
     this.#things = tasks.map((scene) => new NamedThings(scene, env.sim));
     this.#objects = new Map(plan.places.map(({ object }) => [object.facts.name, object]));
     this.#groups = armAndObjects(env);
-    env.reset({ seed: 0, resets: 0 });
+    env.reset({ seed: 0 });
     this.#home = env.controller.reading.rotation.slice();
   }
 
@@ -89,11 +89,11 @@ export class RandomScenes {
   #draw(seed: number, random: Random): { state: Float64Array; observation: Observation } {
     const env = this.#env;
     for (let tries = 1; ; tries++) {
-      env.reset({ seed, resets: 0 });
+      env.reset({ seed });
       const { held, reached } = this.#arrange(random);
       const { qpos, qvel } = env.sim.views;
       const state = Float64Array.of(0, ...qpos, ...qvel);
-      env.setInitState(state);
+      env.start({ seed, state });
       const sound = reached && !this.#collides(held);
       if (sound || tries === MOST_TRIES) return { state, observation: env.observe() };
     }

@@ -122,10 +122,9 @@ async function playChunks(multistep: number, reset: number, calls: number): Prom
 function stage(): Stage {
   const pixel = ndarray(new Uint8Array(3), [1, 1, 3]);
   const seen = { agentview_image: pixel, robot0_eye_in_hand_image: pixel } as unknown as Observation;
-  const idle = { success: false, reward: 0 };
+  const idle = { success: false, held: [false] };
   return {
-    reset() {},
-    setInitState: () => idle,
+    start: () => idle,
     step: () => ({ ...idle, observation: seen }),
     advance: () => idle,
     observe: () => seen,

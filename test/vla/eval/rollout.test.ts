@@ -2,6 +2,7 @@ import { fc, test } from "@fast-check/vitest";
 import ndarray from "ndarray";
 import { describe, expect } from "vitest";
 import { rollout, type Stage, type Start, type Watcher } from "../../../vla/eval/rollout.ts";
+import type { EpisodeStart } from "../../../vla/libero/env.ts";
 import { NINA, OPENVLA, type Protocol } from "../../../vla/libero/protocols.ts";
 import type { Observation } from "../../../vla/observation.ts";
 import type { Plan, Policy } from "../../../vla/policy.ts";
@@ -21,12 +22,8 @@ class FakeStage implements Stage {
     this.#breaksAt = breaksAt;
   }
 
-  reset({ seed, resets }: { seed: number; resets: number }) {
-    this.log.push(`reset ${seed} ${resets}`);
-  }
-
-  setInitState(row: ArrayLike<number>) {
-    this.log.push(`state ${Array.from(row)}`);
+  start({ seed, state }: EpisodeStart) {
+    this.log.push(`start ${seed} ${Array.from(state)}`);
     return this.#outcome();
   }
 
@@ -57,7 +54,7 @@ class FakeStage implements Stage {
 
   #outcome() {
     const success = this.#steps === this.#succeedsAt;
-    return { success, reward: success ? 1 : 0 };
+    return { success, held: [success] };
   }
 }
 
@@ -68,7 +65,7 @@ const play = (stage: Stage, policy: Policy, maxSteps = 30, watcher = alone, prot
   rollout(stage, policy, start, protocol, maxSteps, watcher);
 
 describe("rollout", () => {
-  test("resets, sets the state, settles, then plays", async () => {
+  test("starts, settles, then plays", async () => {
     const stage = new FakeStage();
     await play(
       stage,
@@ -76,7 +73,7 @@ describe("rollout", () => {
       1,
     );
     const settling = Array.from({ length: 5 }, () => `act ${still}`);
-    expect(stage.log).toEqual(["reset 5 0", "state 0,1,2", ...settling, "look", "act 1,0,0,0,0,0,0", "look"]);
+    expect(stage.log).toEqual(["start 5 0,1,2", ...settling, "look", "act 1,0,0,0,0,0,0", "look"]);
   });
 
   test("settles as the protocol says", async () => {

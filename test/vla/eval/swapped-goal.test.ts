@@ -58,8 +58,7 @@ describe("a start of pulling, with the words of pushing", () => {
   test("a new episode has done nothing yet", async () => {
     await played(PULL, 90);
     const stage = new SwappedGoal(env, shut);
-    stage.reset({ seed: 0, resets: 0 });
-    expect(stage.setInitState(state)).toEqual({ success: false, reward: 0 });
+    expect(stage.start({ seed: 0, state })).toEqual({ success: false, held: [false] });
     expect(stage.held).toEqual({ toldGoal: false, otherGoal: false });
   });
 

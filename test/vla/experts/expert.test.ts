@@ -51,8 +51,7 @@ async function begin(name: string, init = 0): Promise<LiberoEnv> {
   const task = findTask(suite, name);
   const scene = composeScene({ ...miniRoots, task });
   const env = await LiberoEnv.open(scene);
-  env.reset({ seed: 0, resets: 0 });
-  env.setInitState(readInitStates(task.initPath, scene.layout)[init]);
+  env.start({ seed: 0, state: readInitStates(task.initPath, scene.layout)[init] });
   return env;
 }
 

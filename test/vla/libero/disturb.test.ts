@@ -26,8 +26,7 @@ interface Played {
 
 async function play(played: Scene): Promise<Played> {
   using env = await LiberoEnv.open(played, { renderer: createRenderer, imageSize: 48 });
-  env.reset({ seed: 0, resets: 0 });
-  env.setInitState(state);
+  env.start({ seed: 0, state });
   for (let i = 0; i < 3; i++) env.advance([0.5, 0.2, -1, 0, 0, 0.1, 1]);
   const { observation } = env.step([0, 0, 0, 0, 0, 0, -1]);
   const { data } = env.sim;

@@ -21,8 +21,7 @@ const open = (options: LiberoEnvOptions = {}, scene: Scene = TINY_SCENE) =>
   LiberoEnv.open(scene, { cacheFolder: null, ...options });
 
 function start(env: LiberoEnv, { seed = 0, resets = 0, knob = 0 } = {}): void {
-  env.reset({ seed, resets });
-  env.setInitState(tinyRow(knob));
+  env.start({ seed, resets, state: tinyRow(knob) });
 }
 
 /** Draws a 1 × 1 picture and notes the camera and where the grip site is, as a real renderer would see it. */
@@ -85,8 +84,7 @@ describe("an episode", () => {
       [3, 0],
       [3, 2],
     ]) {
-      env.reset({ seed, resets });
-      env.setInitState(tinyRow());
+      start(env, { seed, resets });
       const [x, y] = env.sim.data.body("chest_main").xpos;
       expect([x, y]).toEqual([-0.5, 0.5 + 0.01 * seed + 0.001 * resets]);
     }
@@ -94,8 +92,7 @@ describe("an episode", () => {
 
   test("takes time, qpos and qvel from the row", () => {
     const row = tinyRow(0.3).map((x, i) => (i === 0 ? 1.5 : i > NQ ? 0.01 * i : x));
-    env.reset({ seed: 0, resets: 0 });
-    env.setInitState(row);
+    env.start({ seed: 0, state: row });
     expect(env.sim.data.time).toBe(1.5);
     expect([...env.sim.views.qpos, ...env.sim.views.qvel]).toEqual(row.slice(1));
     env.advance(HOLD);
@@ -104,14 +101,13 @@ describe("an episode", () => {
 
   test("says when the goal holds, and never latches it", () => {
     start(env);
-    expect(env.advance(HOLD)).toEqual({ success: false, reward: 0 });
+    expect(env.advance(HOLD)).toEqual({ success: false, held: [false] });
     const knob = env.sim.qposAddress("stove_button");
     env.sim.views.qpos[knob] = 1;
-    expect(env.advance(HOLD)).toEqual({ success: true, reward: 1 });
+    expect(env.advance(HOLD)).toEqual({ success: true, held: [true] });
     env.sim.views.qpos[knob] = 0.2;
-    expect(env.advance(HOLD)).toEqual({ success: false, reward: 0 });
-    env.reset({ seed: 0, resets: 0 });
-    expect(env.setInitState(tinyRow(1))).toEqual({ success: true, reward: 1 });
+    expect(env.advance(HOLD)).toEqual({ success: false, held: [false] });
+    expect(env.start({ seed: 0, state: tinyRow(1) })).toEqual({ success: true, held: [true] });
   });
 
   test("hides the sites of gripper and objects, and lights the burner of a stove that is on", () => {
@@ -124,9 +120,9 @@ describe("an episode", () => {
     env.sim.views.qpos[env.sim.qposAddress("stove_button")] = 1;
     env.advance(HOLD);
     expect(alpha("stove_burner")).toBe(2);
-    env.reset({ seed: 0, resets: 0 });
+    start(env);
     expect(alpha("stove_burner")).toBe(-1);
-    env.setInitState(tinyRow(1));
+    start(env, { knob: 1 });
     expect(alpha("stove_burner")).toBe(2);
   });
 
@@ -202,23 +198,20 @@ describe("misuse", () => {
     expect(() => env.advance(HOLD)).toThrow(
       "LiberoEnv.advance: expected an initial state to start from, found none (opened)",
     );
-    expect(() => env.setInitState(tinyRow())).toThrow("expected a reset just before, found none (opened)");
     expect(() => env.readings).toThrow(EnvError);
-    env.reset({ seed: 0, resets: 0 });
+    env.reset({ seed: 0 });
     expect(() => env.advance(HOLD)).toThrow("found none (reset)");
-    env.setInitState(tinyRow());
-    expect(() => env.setInitState(tinyRow())).toThrow("expected a reset just before, found none (running)");
+    start(env);
     expect(() => env.step(HOLD)).toThrow("expected an environment with a renderer, found none: use advance");
   });
 
   test("rows and actions of another width, or not finite", () => {
-    env.reset({ seed: 0, resets: 0 });
-    expect(() => env.setInitState(tinyRow().slice(1))).toThrow(
+    expect(() => env.start({ seed: 0, state: tinyRow().slice(1) })).toThrow(
       "expected 49 numbers (time, qpos, qvel), found 48",
     );
     const row = tinyRow();
     row[5] = Number.NaN;
-    expect(() => env.setInitState(row)).toThrow(
+    expect(() => env.start({ seed: 0, state: row })).toThrow(
       "expected finite numbers, at most 10000000000 in size, found NaN at index 5",
     );
     start(env);
@@ -248,12 +241,13 @@ describe("misuse", () => {
       [at(block + 3, 0), `expected a quaternion of length 1 at index ${block + 3}, found length 0`],
       [at(0, -1), "expected a time from 0 on, found -1"],
     ] as const) {
-      env.reset({ seed: 0, resets: 0 });
-      expect(() => env.setInitState(row)).toThrow(EnvError);
-      expect(() => env.setInitState(row)).toThrow(message);
+      start(env);
+      const before = [...env.sim.views.qpos];
+      expect(() => env.start({ seed: 0, state: row })).toThrow(EnvError);
+      expect(() => env.start({ seed: 0, state: row })).toThrow(message);
+      // Nothing was written.
+      expect([...env.sim.views.qpos]).toEqual(before);
     }
-    // Nothing was written: the same reset takes a good state.
-    expect(env.setInitState(tinyRow(1)).success).toBe(true);
   });
 
   /** Hash of 5 steps after a new start. */
@@ -292,7 +286,7 @@ describe("misuse", () => {
       // Neither the broken episode goes on nor the next one notices.
       expect(() => env.advance(HOLD)).toThrow("expected an initial state to start from, found none (broken)");
       expect(() => env.readings).toThrow("found none (broken)");
-      env.reset({ seed: 0, resets: 0 });
+      env.reset({ seed: 0 });
       expect(env.sim.data.qfrc_applied[9]).toBe(0);
       expect(afterwards()).toBe(sound);
     }
@@ -304,10 +298,9 @@ describe("misuse", () => {
   test("an error in the middle leaves nothing to go on from", async () => {
     const crowded = TINY_SCENE.mjcf.replace('<size memory="4M"/>', '<size memory="20K"/>');
     using small = await open({}, { ...TINY_SCENE, mjcf: crowded });
-    small.reset({ seed: 0, resets: 0 });
     // Both blocks 1 cm deep in the table: more contacts than MuJoCo has memory for.
     const sunk = tinyRow().with(12, 0.02).with(19, 0.03);
-    expect(() => small.setInitState(sunk)).toThrow(/out of memory/);
+    expect(() => small.start({ seed: 0, state: sunk })).toThrow(/out of memory/);
     expect(() => small.advance(HOLD)).toThrow("found none (broken)");
   });
 
@@ -319,9 +312,7 @@ describe("misuse", () => {
 
   test("a scene that does not know where its fixtures stand", async () => {
     using lost = await open({}, { ...TINY_SCENE, fixturePoses: () => new Map() });
-    expect(() => lost.reset({ seed: 0, resets: 0 })).toThrow(
-      'expected a pose of fixture "chest", found none',
-    );
+    expect(() => lost.reset({ seed: 0 })).toThrow('expected a pose of fixture "chest", found none');
   });
 
   test("motors and servos without a range, which would never move", async () => {

@@ -73,10 +73,9 @@ describe("docs/suites.md", () => {
     using env = await LiberoEnv.open(scene, { cacheFolder: null, renderer: createRenderer, imageSize: 16 });
     const lid = 1 + env.sim.qposAddress("chest_1_lid");
     const begin = (angle?: number): boolean => {
-      env.reset({ seed: 0, resets: 0 });
       const state = states[0].slice();
       if (angle !== undefined) state[lid] = angle;
-      return env.setInitState(state).success;
+      return env.start({ seed: 0, state }).success;
     };
     // Shut as `:init` has it; open from where the data says.
     expect(states[0][lid]).toBeGreaterThanOrEqual(-0.01);

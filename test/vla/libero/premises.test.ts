@@ -32,8 +32,7 @@ describe("premises of the tiny scene", () => {
   /** What is lost after half a second. */
   function lost(row: readonly number[]): readonly Term[] {
     const premises = new Premises(scene, env.sim, env.predicates);
-    env.reset({ seed: 0, resets: 0 });
-    env.setInitState(row);
+    env.start({ seed: 0, state: row });
     premises.note();
     for (let step = 0; step < 10; step++) env.advance(NINA.settle.action);
     return premises.lost();
@@ -90,8 +89,7 @@ describe.skipIf(!LIBERO_ROOT || !ROBOSUITE_ROOT)(
         const lostWith = async (contacts: "native" | "mujoco-2.3"): Promise<string[]> => {
           using env = await LiberoEnv.open(scene, { contacts });
           const premises = new Premises(scene, env.sim, env.predicates);
-          env.reset({ seed: 0, resets: 0 });
-          env.setInitState(state);
+          env.start({ seed: 0, state });
           premises.note();
           for (let step = 0; step < 10; step++) env.advance(NINA.settle.action);
           return premises.lost().map((words) => words.join(" "));

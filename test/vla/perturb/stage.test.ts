@@ -13,7 +13,7 @@ import { Look } from "../../../vla/perturb/look.ts";
 import { overlapFault } from "../../../vla/perturb/overlap.ts";
 import { comeToRest } from "../../../vla/perturb/rest.ts";
 import { PerturbedStage } from "../../../vla/perturb/stage.ts";
-import { findStart, playStart } from "../../../vla/perturb/start.ts";
+import { findStart } from "../../../vla/perturb/start.ts";
 import { type PerturbedTask, perturbTask } from "../../../vla/perturb/task.ts";
 
 const suite = loadSuite(EMBEDDED.libero, EMBEDDED.suite);
@@ -44,8 +44,7 @@ function play(
   const under: PerturbedTask = { ...perturbed, levels };
   const name = nameOf(task, init);
   const stage = new PerturbedStage(env, under, look, name, findStart(env, under, states[init], name));
-  stage.reset({ seed: 0, resets: 0 });
-  stage.setInitState(states[init]);
+  stage.start({ seed: 0, state: states[init] });
   for (let i = 0; i < 2; i++) stage.advance([0.5, 0.2, -1, 0, 0, 0.1, 1]);
   const { observation } = stage.step([0, 0, 0, 0, 0, 0, -1]);
   return {
@@ -70,8 +69,7 @@ describe("what is seen", () => {
     using env = await LiberoEnv.open(scene, {
       ...{ cacheFolder: null, renderer: createRenderer, imageSize: SIDE },
     });
-    env.reset({ seed: 0, resets: 0 });
-    env.setInitState(opened.states[0]);
+    env.start({ seed: 0, state: opened.states[0] });
     for (let i = 0; i < 2; i++) env.advance([0.5, 0.2, -1, 0, 0, 0.1, 1]);
     const { observation } = env.step([0, 0, 0, 0, 0, 0, -1]);
     expect(plain.hash).toBe(env.trajectoryHash());
@@ -105,8 +103,7 @@ describe("what is seen", () => {
       (i) => play(opened, { noise: 3 }, i).change.noise?.kind === "grain",
     )!;
     const stage = new PerturbedStage(opened.env, under, opened.look, nameOf(PLATE, init), null);
-    stage.reset({ seed: 0, resets: 0 });
-    stage.setInitState(opened.states[init]);
+    stage.start({ seed: 0, state: opened.states[init] });
     const [first, second] = [stage.observe(), stage.observe()];
     expect(first.agentview_image.data).toEqual(second.agentview_image.data);
     expect(first.agentview_image.data).not.toEqual(first.robot0_eye_in_hand_image.data);
@@ -136,7 +133,7 @@ describe("a start", () => {
       const start = findStart(env, perturbed, states[init], name)!;
       expect(findStart(env, perturbed, states[init], name)).toEqual(start);
 
-      expect(playStart(env, 0, start).success).toBe(false);
+      expect(env.start({ seed: 0, ...start }).success).toBe(false);
       expect(
         overlapFault(
           env,
@@ -163,9 +160,9 @@ describe("a start", () => {
       const body = env.sim.id("body", "small_cabinet_1_main");
       return Array.from(env.sim.views.bodyPos.slice(3 * body, 3 * body + 3));
     };
-    playStart(env, 0, { state: opened.states[0], moved: new Map() });
+    env.start({ seed: 0, state: opened.states[0] });
     const before = cabinet();
-    playStart(env, 0, start);
+    env.start({ seed: 0, ...start });
     expect(cabinet()[0]).toBeCloseTo(before[0] + dx, 9);
     expect(cabinet()[1]).toBeCloseTo(before[1] + dy, 9);
   });

@@ -18,8 +18,9 @@ import { flowerPresets } from "../../../vla/flower/flower.ts";
 import type { Image, Observation } from "../../../vla/observation.ts";
 import { Perception } from "../../../vla/perception.ts";
 import type { EpisodeKey } from "../../../vla/policies/index.ts";
-import { NinaPolicy, ninaPolicy } from "../../../vla/policies/nina.ts";
-import type { Plan } from "../../../vla/policy.ts";
+import { ninaPolicy } from "../../../vla/policies/nina.ts";
+import { NinaModel } from "../../../vla/policies/nina-model.ts";
+import type { Plan, Policy } from "../../../vla/policy.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "nina-policy-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -39,9 +40,9 @@ const seen = (image: Image): Observation => ({
   robot0_gripper_qpos: new Float64Array(2),
 });
 
-describe("NinaPolicy", () => {
+describe("NinaModel", () => {
   it("plans ten actions in [−1, 1] and knows how likely they are", async () => {
-    const policy = new NinaPolicy("test", checkpoint);
+    const policy = new NinaModel("test", checkpoint).policy();
     policy.reset(5);
     const { actions, logProb, logProbTerms } = await policy.act(
       seen(picture(128, 3)),
@@ -67,7 +68,7 @@ describe("NinaPolicy", () => {
 
   it("is a function of seed, pictures and words", async () => {
     const plan = async (seed: number, image = picture(128, 3), words = "push the drawer shut") => {
-      const policy = new NinaPolicy("test", checkpoint);
+      const policy = new NinaModel("test", checkpoint).policy();
       policy.reset(seed);
       return (await policy.act(seen(image), words)).actions.map((action) => Array.from(action));
     };
@@ -78,7 +79,7 @@ describe("NinaPolicy", () => {
   });
 
   it("does in its captured pass what encoder and decoder do one by one", async () => {
-    const policy = new NinaPolicy("test", checkpoint);
+    const policy = new NinaModel("test", checkpoint).policy();
     policy.reset(5);
     const { actions } = await policy.act(seen(picture(128, 3)), "push the drawer shut");
     policy.reset(5);
@@ -99,8 +100,8 @@ describe("NinaPolicy", () => {
   });
 
   it("plans the same whether it is asked for the log-probability or not", async () => {
-    const policy = new NinaPolicy("test", checkpoint);
-    const plan = (logProb: boolean): Promise<Plan> => {
+    const policy = new NinaModel("test", checkpoint).policy();
+    const plan = async (logProb: boolean): Promise<Plan> => {
       policy.reset(5);
       return policy.act(seen(picture(128, 3)), "push the drawer shut", { logProb });
     };
@@ -131,10 +132,10 @@ describe("NinaPolicy", () => {
   it("samples at the checkpoint's temperature and hands out as many actions as it says", async () => {
     const plan = async (sampling: Partial<SamplingConfig>): Promise<number[][]> => {
       const { config } = checkpoint;
-      const policy = new NinaPolicy("test", {
+      const policy = new NinaModel("test", {
         ...checkpoint,
         config: { ...config, sampling: { ...config.sampling, ...sampling } },
-      });
+      }).policy();
       policy.reset(5);
       const { actions } = await policy.act(seen(picture(128, 3)), "push the drawer shut");
       return actions.map((a) => Array.from(a));
@@ -144,7 +145,7 @@ describe("NinaPolicy", () => {
     expect(await plan({ temperature: 1 })).not.toEqual(whole);
 
     const { decoder, florence, tokenizer, config } = checkpoint;
-    const policy = new NinaPolicy("test", checkpoint, { temperature: 0, actionsPerQuery: 10 });
+    const policy = new NinaModel("test", checkpoint, { temperature: 0, actionsPerQuery: 10 }).policy();
     const at = async (seed: number): Promise<Plan["actions"]> => {
       policy.reset(seed);
       return (await policy.act(seen(picture(128, 3)), "push the drawer shut")).actions;
@@ -167,7 +168,7 @@ describe("NinaPolicy", () => {
   });
 
   it("takes no more memory from call to call", async () => {
-    const policy = new NinaPolicy("test", checkpoint);
+    const policy = new NinaModel("test", checkpoint).policy();
     await policy.act(seen(picture(128, 3)), "push the drawer shut");
     const { live } = heapUsage();
     for (let i = 0; i < 3; i++) await policy.act(seen(picture(128, i + 1)), "push the drawer shut");
@@ -181,15 +182,16 @@ describe("NinaPolicy", () => {
       const sealed = loadCheckpoint(EMBEDDED.checkpoint, format);
       const weights = heapUsage().live - before;
       const perception = { ...sealed.config.perception, promptLength: null };
-      const policy = new NinaPolicy("test", { ...sealed, config: { ...sealed.config, perception } });
-      const act = (words: number): Promise<Plan> =>
+      const model = new NinaModel("test", { ...sealed, config: { ...sealed.config, perception } });
+      const policy = model.policy();
+      const act = async (words: number): Promise<Plan> =>
         policy.act(seen(picture(128, 3)), Array.from({ length: words }, () => "push").join(" "));
       await act(12);
       const first = heapUsage().live;
       for (let words = 1; words < 12; words++) await act(words);
       // A plan for each of eleven more lengths: an arena for some tokens of text, and no weights.
       expect(heapUsage().live - first).toBeLessThan(11 * 0.06 * weights);
-      policy[Symbol.dispose]();
+      model[Symbol.dispose]();
       for (const module of [sealed.florence, sealed.decoder]) module.dispose();
       // int8 rounds rows in a room that all products share.
       expect(heapUsage().live - before).toBeLessThan(format === "int8" ? 2 ** 20 : 1);
@@ -198,7 +200,8 @@ describe("NinaPolicy", () => {
 
   it("does in float32 what it does on weights that can be trained, to the last bit", async () => {
     const act = async (from: Checkpoint): Promise<number[][]> => {
-      using policy = new NinaPolicy("test", from);
+      using model = new NinaModel("test", from);
+      const policy = model.policy();
       policy.reset(5);
       const { actions } = await policy.act(seen(picture(128, 3)), "push the drawer shut");
       return actions.map((action) => Array.from(action));
@@ -209,7 +212,7 @@ describe("NinaPolicy", () => {
   });
 
   it("refuses pictures it cannot use, and says which", async () => {
-    const policy = new NinaPolicy("test", checkpoint);
+    const policy = new NinaModel("test", checkpoint).policy();
     const wide = ndarray(new Uint8Array(128 * 96 * 3), [128, 96, 3]);
     const unfit = { ...seen(picture(128, 3)), robot0_eye_in_hand_image: wide };
     await expect(policy.act(unfit, "x")).rejects.toThrow(/test: robot0_eye_in_hand_image: .*\(?128.*96/);
@@ -244,18 +247,42 @@ describe("every kind of decoder", () => {
     const source = ninaPolicy(dir);
     expect(source).toMatchObject({ name: `nina ${decoder.kind}`, sampling });
     expect(source.hasDensity).toBe(decoder.kind === "mlp" || decoder.kind === "transformer");
-    const plan = (policy: Pick<NinaPolicy, "reset" | "act">): Promise<Plan> => {
+    const plan = async (policy: Policy): Promise<Plan> => {
       policy.reset(1);
       return policy.act(seen(picture(128, 3)), "push the drawer shut", { logProb: true });
     };
-    const played = await plan(
-      source.forEpisode({ instruction: "push the drawer shut" } as EpisodeKey) as NinaPolicy,
-    );
+    const played = await plan(source.forEpisode({ instruction: "push the drawer shut" } as EpisodeKey));
     expect(played.actions).toHaveLength(2);
-    expect(played).toEqual(await plan(new NinaPolicy("test", { ...checkpoint, ...saved })));
+    expect(played).toEqual(await plan(new NinaModel("test", { ...checkpoint, ...saved }).policy()));
     expect(played.logProb !== undefined).toBe(source.hasDensity);
     expect(() => ninaPolicy(dir, { actionsPerQuery: 5 })).toThrow("expected at most 4 actions per query");
   });
+
+  it.each(configs)(
+    "$kind plans for episodes that ask together what it plans for each alone",
+    async (decoder) => {
+      const { config } = checkpoint;
+      const sampling = { temperature: 0.5, actionsPerQuery: 4 };
+      const saved = {
+        config: { ...config, decoder, sampling },
+        decoder: makeDecoder(decoder).init(new Random(3)),
+      };
+      const ask = (policy: Policy, seed: number, logProb: boolean): Promise<Plan> | Plan => {
+        policy.reset(seed);
+        return policy.act(seen(picture(128, seed)), seed % 2 === 0 ? "open the drawer" : "push it", {
+          logProb,
+        });
+      };
+      for (const logProb of [false, true]) {
+        using model = new NinaModel("test", { ...checkpoint, ...saved });
+        const alone: Plan[] = [];
+        for (let seed = 3; seed < 8; seed++) alone.push(await ask(model.policy(), seed, logProb));
+        const seeds = alone.map((_, i) => 3 + i);
+        const together = await Promise.all(seeds.map((seed) => ask(model.policy(), seed, logProb)));
+        expect(together).toEqual(alone);
+      }
+    },
+  );
 
   it("refuses an instruction that is longer than its prompts, before it plays", () => {
     const dir = join(folder, "short");

@@ -44,8 +44,7 @@ describe.each(groups.map((group) => ({ group, name: group[0].task.name })))(
       const seed = new Random(5).uint32(); // the first number that an episode draws places its fixtures
       let seen = 0;
       for (let row = 1; row <= FRAMES; row++) {
-        env.reset({ seed, resets: 0 });
-        env.setInitState(episode.states[row]);
+        env.start({ seed, state: episode.states[row] });
         for (const [i, one] of group.entries()) {
           // What row − 1 shows: the arm's own reading of its fingertips.
           const positions = labels[i].positions(row);
@@ -122,8 +121,7 @@ describe("the things that words name", () => {
     using env = await LiberoEnv.open(one.scene, { renderer: createRenderer, imageSize: 16 });
     const scenes = new RandomScenes(env, placementPlanOf({ ...miniRoots, task: one.task }), [one.scene]);
     const episode = scenes.episode(1, new Random(3));
-    env.reset({ seed: new Random(3).uint32(), resets: 0 });
-    env.setInitState(episode.states[0]);
+    env.start({ seed: new Random(3).uint32(), state: episode.states[0] });
     const { sim } = env;
     change(sim);
     const states = Float64Array.of(0, ...sim.views.qpos, ...sim.views.qvel);

@@ -34,8 +34,7 @@ const open = (task: Task): Promise<LiberoEnv> => LiberoEnv.open(compose(task), {
 const problemOf = (task: Task): Problem => parseBddl(readFileSync(task.bddlPath, "utf8"), task.name);
 
 function start(env: LiberoEnv, state: ArrayLike<number>): void {
-  env.reset({ seed: 0, resets: 0 });
-  env.setInitState(state);
+  env.start({ seed: 0, state });
 }
 
 /** Where the objects (not the fixtures) of a scene are, metres. */
@@ -187,8 +186,7 @@ describe.each(tasks)("$name", (task) => {
   it("starts with the goal open", async () => {
     using env = await open(task);
     for (const [i, row] of rows.entries()) {
-      env.reset({ seed: 0, resets: 0 });
-      expect(env.setInitState(row).success, `row ${i}`).toBe(false);
+      expect(env.start({ seed: 0, state: row }).success, `row ${i}`).toBe(false);
     }
   });
 
@@ -211,8 +209,7 @@ describe.each(tasks)("$name", (task) => {
     ).recordings;
     expect([suite, name]).toEqual([MINI, task.name]);
     using env = await open(task);
-    env.reset({ seed, resets: 0 });
-    env.setInitState(rows[init]);
+    env.start({ seed, state: rows[init] });
     for (let i = 0; i < NINA.settle.steps; i++) env.advance(NINA.settle.action);
     const outcomes = actions.map((action) => env.advance(action).success);
     expect(outcomes.indexOf(true)).toBe(actions.length - 1);

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readSafetensors } from "../../../core/index.ts";
 import { loadCheckpoint } from "../../../vla/checkpoint.ts";
 import type { Observation } from "../../../vla/observation.ts";
-import { NinaPolicy } from "../../../vla/policies/nina.ts";
+import { NinaModel } from "../../../vla/policies/nina-model.ts";
 import { INSTRUCTIONS, writeTinyData, writeTinyEncoder } from "./tiny-encoder.ts";
 
 const root = mkdtempSync(join(tmpdir(), "nina-ts-train-script-"));
@@ -99,7 +99,8 @@ describe("vla/train.ts", () => {
         untrained: false,
         perception: { imageSize: 16, cameraSize: 16 },
       });
-      using policy = new NinaPolicy("trained", checkpoint);
+      using model = new NinaModel("trained", checkpoint);
+      const policy = model.policy();
       policy.reset(1);
       const { actions } = await policy.act(seen, INSTRUCTIONS[0]);
       expect(actions).toHaveLength(checkpoint.config.sampling.actionsPerQuery);
