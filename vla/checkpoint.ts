@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import {
   countElements,
@@ -21,6 +21,7 @@ import { Permutation } from "../flows/index.ts";
 import { buildWithin } from "../nn/index.ts";
 import { checkFields, type Rule, real, whole } from "./check-config.ts";
 import type { ChunkConfig, Decoder, DecoderKind } from "./decoder.ts";
+import { fileDigest } from "./file-digest.ts";
 import { checkFlorenceConfig, type FlorenceConfig } from "./florence2/config.ts";
 import type { Florence2 } from "./florence2/model.ts";
 import { loadTokenizer, type Tokenizer, type TokenizerJson } from "./florence2/tokenizer.ts";
@@ -135,12 +136,7 @@ export function checkpointConfig(dir: string): PolicyConfig {
 /** SHA-256 over the files of a checkpoint folder: the same for policies that act the same. */
 export function checkpointDigest(dir: string): string {
   const hash = createHash("sha256");
-  for (const file of Object.values(FILES)) {
-    const digest = createHash("sha256")
-      .update(readFileSync(join(dir, file)))
-      .digest();
-    hash.update(digest);
-  }
+  for (const file of Object.values(FILES)) hash.update(fileDigest(join(dir, file)), "hex");
   return hash.digest("hex");
 }
 

@@ -5,10 +5,18 @@ import { engineInfo, makeFolder, writeFileAtomic } from "../core/index.ts";
 import { INTERRUPTED, Interrupt } from "./eval/interrupt.ts";
 import { Journal } from "./eval/journal.ts";
 import { Progress } from "./eval/progress.ts";
-import type { EpisodeLine, Results, RunInfo, TaskResult } from "./eval/results.ts";
+import {
+  type EpisodeLine,
+  type EpisodeTiming,
+  type Results,
+  type RunInfo,
+  type TaskResult,
+  UNTIMED,
+} from "./eval/results.ts";
 import { rollout } from "./eval/rollout.ts";
 import { episodeSeed } from "./eval/seed.ts";
 import { Tally } from "./eval/tally.ts";
+import { taskDigest } from "./eval/task-digest.ts";
 import { LiberoEnv } from "./libero/env.ts";
 import { readInitStates } from "./libero/init-states.ts";
 import { MUJOCO_VERSION } from "./libero/mujoco.ts";
@@ -29,6 +37,16 @@ interface LikelihoodResults extends Results {
   readonly maxSteps: number;
   readonly tasks: readonly (TaskResult & { readonly condition: Condition })[];
   readonly signals: readonly Signal[];
+}
+
+/** An episode in `episodes.jsonl`. */
+type HeardLine = EpisodeLine & Pick<Heard, "condition" | "logDets">;
+type HeardTiming = EpisodeTiming & HeardId;
+type HeardId = Pick<HeardLine, "task" | "condition" | "init">;
+
+/** What tells an episode from all others. */
+function keyOf({ task, condition, init }: HeardId): string {
+  return `${task} ${condition} ${init}`;
 }
 
 await runMain(async () => {
@@ -64,9 +82,6 @@ await runMain(async () => {
       };
     });
   });
-  using journal = Journal.open({ out: options.out, json: join(options.out, "results.json"), frames: false });
-  if (options.strips) makeFolder(join(options.out, "strips"));
-
   const cameraSize = source.cameraSize ?? NINA.cameraSize;
   const run: RunInfo = {
     suite: suite.name,
@@ -85,6 +100,17 @@ await runMain(async () => {
       fma: engineInfo().fma,
     },
   };
+  const manifest = {
+    ...{ run, policyDigest: source.digest, move, maxSteps, first: options.first, episodes: options.episodes },
+    stagings: stagings.map(({ task, condition, scene }) => [task.name, condition, taskDigest(task, scene)]),
+  };
+  using journal = Journal.open<HeardLine, HeardTiming>(
+    { out: options.out, json: join(options.out, "results.json"), frames: false },
+    manifest,
+  );
+  if (options.strips) makeFolder(join(options.out, "strips"));
+  const kept = new Map(journal.kept.map((line) => [keyOf(line), line]));
+  const timings = new Map(journal.timings.map((line) => [keyOf(line), line]));
   const planned = stagings.length * options.episodes;
   const tally = new Tally(planned);
   const heard: Heard[] = [];
@@ -101,31 +127,46 @@ await runMain(async () => {
   using interrupt = new Interrupt();
 
   const play = async ({ task, condition, scene }: Staging, i: number): Promise<void> => {
-    tally.open(`${task.name} (${condition})`, task.instruction);
+    const add = tally.open(`${task.name} (${condition})`, task.instruction);
+    const keep = (line: HeardLine, timing: EpisodeTiming): void => {
+      const { init, policySeed, outcome, error, steps, trajectoryHash, policyCalls, logProbs, logDets } =
+        line;
+      const episode = { init, policySeed, outcome, error, steps, trajectoryHash, policyCalls, logProbs };
+      add({ ...episode, ...timing });
+      heard.push({ condition, outcome, logProbs: logProbs ?? [], logDets });
+    };
+    const left = starts[i].filter(({ start: { init } }) => {
+      const id = { task: task.name, condition, init };
+      const line = kept.get(keyOf(id));
+      if (line) {
+        keep(line, timings.get(keyOf(id)) ?? UNTIMED);
+        progress.episodeDone();
+      }
+      return !line;
+    });
+    if (left.length === 0) return;
     using env = await LiberoEnv.open(scene, { renderer: createRenderer, imageSize: cameraSize });
-    for (const { policy, start } of starts[i]) {
+    for (const { policy, start } of left) {
       const witness = new Witness(policy);
+      const id = { task: task.name, condition, init: start.init };
       const played = await rollout(env, witness, start, NINA, maxSteps, {
         interrupted: () => interrupt.requested,
-        stepped: (steps) => progress.step(`${task.name} ${condition} ${start.init}`, steps / maxSteps),
+        stepped: (steps) => progress.step(keyOf(id), steps / maxSteps),
         logProb: true,
       });
       if (played === null) break;
-      const { episode, actions } = played;
+      const { episode, timing, actions } = played;
       progress.episodeDone();
-      tally.add(episode);
-      const logDets = witness.moments.map((moment) => moment.logDet);
-      heard.push({ condition, outcome: episode.outcome, logProbs: episode.logProbs ?? [], logDets });
       if (options.strips && witness.moments.length > 0) {
         const name = `${task.name}_${condition.replace(" ", "_")}_init_${String(start.init).padStart(2, "0")}`;
         const strip = drawStrip(witness.moments, `${name}: ${episode.outcome}`);
         writeFileAtomic(join(options.out, "strips", `${name}.png`), strip);
       }
-      const line: EpisodeLine & Pick<Heard, "condition" | "logDets"> = {
-        ...{ ...run, task: task.name, condition, instruction: start.instruction },
-        ...{ ...episode, logDets, actions },
-      };
-      journal.keep(line, results());
+      const logDets = witness.moments.map((moment) => moment.logDet);
+      const { instruction } = start;
+      const line: HeardLine = { ...run, ...id, instruction, ...episode, logDets, actions };
+      keep(line, timing);
+      journal.keep(line, { ...id, ...timing }, results());
     }
   };
 

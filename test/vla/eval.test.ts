@@ -151,8 +151,19 @@ describe("vla/eval.ts", () => {
     expect(episodes[0].trajectoryHash).not.toBe(episodes[1].trajectoryHash);
 
     const lines = readLines(join(out, "episodes.jsonl"));
-    expect(lines).toMatchObject(episodes.map((episode) => ({ suite: "mini", task, seed: 7, ...episode })));
+    expect(lines).toMatchObject(
+      episodes.map((episode) => ({ suite: "mini", task, seed: 7, ...lasting(episode) })),
+    );
     expect(lines.map((line) => line.actions.length)).toEqual([300, 300]);
+    // Nothing of the clock is in them: the same run has the same bytes.
+    expect(
+      lines.map(({ policyMs, simMs, renderMs, controlHz }) => [policyMs, simMs, renderMs, controlHz]),
+    ).toEqual(lines.map(() => [undefined, undefined, undefined, undefined]));
+    for (const { trace } of lines) {
+      expect(trace.gripper).toHaveLength(300);
+      expect(trace.goal).toEqual([{ term: "on red_block_1 plate_1", held: [] }]);
+    }
+    expect(readLines(join(out, "timings.jsonl"))).toHaveLength(2);
   });
 
   test("repeats an episode bit for bit, whatever ran before it, from its recording", EPISODES, async () => {
@@ -312,7 +323,7 @@ describe("vla/eval.ts", () => {
   });
 
   test(
-    "lets no second run write its files, neither while it runs nor after it was killed",
+    "lets no second run write its files, and goes on in its folder after it was killed",
     EPISODES,
     async () => {
       const files = { json: join(folder, "killed.json"), out: join(folder, "killed") };
@@ -338,12 +349,21 @@ describe("vla/eval.ts", () => {
       // A line is written before the results are.
       expect(readLines(lines).length - tasks[0].episodes.length).toBeOneOf([0, 1]);
       const before = [files.json, lines].map((path) => readFileSync(path, "utf8"));
-      for (const file of [json, out]) {
-        const { code, stdout, stderr } = await run(...args, ...file);
-        expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
-        expect(stderr).toContain("expected nothing of an earlier run, found some");
-      }
+      const refused = await run(...args, ...json);
+      expect(refused.stderr).toContain("expected nothing of an earlier run, found some");
+      const other = await run(...args, ...out, "--seed", "1");
+      expect(other.stderr).toContain("found that of another: run.seed: 0, and 1");
+      expect([refused.code, other.code]).toEqual([1, 1]);
       expect([files.json, lines].map((path) => readFileSync(path, "utf8"))).toEqual(before);
+
+      // The same command plays what is left, and nothing twice.
+      const again = await run(...args, ...json, ...out);
+      expect(again).toMatchObject({ code: 0, stderr: "" });
+      const all = readLines(lines);
+      expect(all.map(({ init }) => init)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
+      const [first, ...others] = before[1].trimEnd().split("\n");
+      for (const line of [first, ...others]) expect(readFileSync(lines, "utf8")).toContain(`${line}\n`);
+      expect(readResults(files.json)).toMatchObject({ complete: true });
     },
   );
 
@@ -400,9 +420,7 @@ describe("vla/eval.ts", () => {
       ...["--temperature", "0.5"],
     );
     expect(code).toBe(1);
-    expect(stdout).toContain(
-      "1 of 1 episodes ended in an error of the policy and are in no rate: nothing was",
-    );
+    expect(stdout).toContain("1 of 1 episodes ended in an error and are in no rate: nothing was");
     expect(readResults(broken)).toMatchObject({
       cameraSize: 64,
       sampling: { temperature: 0.5, actionsPerQuery: config.sampling.actionsPerQuery },

@@ -44,7 +44,11 @@ test("plays a start under each condition and tells what the log-probabilities sa
   });
   expect(readdirSync(join(out, "strips"))).toHaveLength(conditions.length);
 
-  const again = run(...argv);
-  expect(again.status).toBe(1);
-  expect(again.stderr).toContain("expected nothing of an earlier run, found some");
+  // The same command plays nothing twice.
+  const before = readFileSync(join(out, "episodes.jsonl"), "utf8");
+  expect(run(...argv)).toMatchObject({ status: 0, stderr: "" });
+  expect(readFileSync(join(out, "episodes.jsonl"), "utf8")).toBe(before);
+  const other = run(...argv, "--seed", "1");
+  expect(other.status).toBe(1);
+  expect(other.stderr).toContain("found that of another: run.seed: 0, and 1");
 });

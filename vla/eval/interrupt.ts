@@ -13,6 +13,7 @@ const ECHO = 300;
  */
 export class Interrupt implements Disposable {
   readonly #doing: string;
+  readonly #controller = new AbortController();
   #since: number | null = null;
 
   /** @param doing what the program does at the first signal, in words. */
@@ -26,6 +27,11 @@ export class Interrupt implements Disposable {
     return this.#since !== null;
   }
 
+  /** Aborts with the first request. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
   [Symbol.dispose](): void {
     process.off("SIGINT", this.#onSignal);
     process.off("SIGTERM", this.#onSignal);
@@ -36,6 +42,7 @@ export class Interrupt implements Disposable {
     if (this.#since === null) {
       this.#since = now;
       process.stderr.write(`\nInterrupted: ${this.#doing}. Once more to end at once.\n`);
+      this.#controller.abort();
     } else if (now - this.#since > ECHO) {
       process.exit(INTERRUPTED);
     }

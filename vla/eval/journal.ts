@@ -1,33 +1,47 @@
-import { accessSync, constants, existsSync, fstatSync, readdirSync, statSync, truncateSync } from "node:fs";
+import { accessSync, constants, existsSync, fstatSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { isReplaceable, makeFolder, printable, readText, writeFileAtomic } from "../../core/index.ts";
 import { appendJsonLine, MOST_TEXT_BYTES, splitLines } from "../json-lines.ts";
-import { FrameWriter } from "./frames.ts";
 import { Lock } from "./lock.ts";
-import type { EpisodeLine, Results } from "./results.ts";
-import type { Watcher } from "./rollout.ts";
+import { differences } from "./manifest.ts";
+import type { EpisodeLine, Results, TimingLine } from "./results.ts";
 
 /** Where a run keeps what it found out; each file is optional. */
 export interface Files {
   /** All results as JSON. */
   readonly json?: string;
-  /** Folder for `episodes.jsonl` and frames. */
+  /** Folder of the run. */
   readonly out?: string;
   /** Whether to write pictures. */
   readonly frames: boolean;
 }
 
+/** What a run keeps in its folder. */
+export const NAMES = {
+  manifest: "manifest.json",
+  episodes: "episodes.jsonl",
+  timings: "timings.jsonl",
+} as const;
+
+/** Differences between two manifests that are told. */
+const MOST_TOLD = 5;
+
 /**
- * Keeps finished episodes on disk, each before the next one starts: whatever ends the run takes none of them with it.
- * A file belongs to one run: what holds an episode already, or is written by another run, is refused.
+ * Keeps finished episodes on disk, each before the next one starts: whatever ends the run takes none of them with it. A file
+ * belongs to one run at a time. A folder says in `manifest.json` which run it is of: the same run goes on in it, any other
+ * is refused, and so is a file of results whose episodes are not those of the folder.
+ *
+ * `L` is a finished episode as a line of `episodes.jsonl`, `T` how long it took, a line of `timings.jsonl`.
  */
-export class Journal implements Disposable {
+export class Journal<L = EpisodeLine, T = TimingLine> implements Disposable {
   /** Whether stdout gets the results as JSON, and nothing else may be printed there. */
   readonly ownsStdout: boolean;
   readonly #files: Files;
   /** Results in a file are replaced after each episode; a pipe or a device gets them once, at the end. */
   readonly #replaces: boolean;
   readonly #locks: Lock[] = [];
+  #kept: readonly L[] = [];
+  #timings: readonly T[] = [];
 
   private constructor(files: Files) {
     this.#files = files;
@@ -37,18 +51,30 @@ export class Journal implements Disposable {
 
   /**
    * Makes the folder and takes the files; what stands in them stays. Dispose of it when the run is over.
+   *
+   * @param manifest all that makes this run this one, as JSON can hold it.
    * @throws Error when one cannot be written, or belongs to another run: now, not after hours.
    */
-  static open(files: Files): Journal {
-    const journal = new Journal(files);
+  static open<L = EpisodeLine, T = TimingLine>(files: Files, manifest: object): Journal<L, T> {
+    const journal = new Journal<L, T>(files);
     try {
-      if (files.out !== undefined) journal.#takeFolder(files.out);
-      if (files.json !== undefined) journal.#takeResults(files.json);
+      const goesOn = files.out !== undefined && journal.#takeFolder(files.out, manifest);
+      if (files.json !== undefined) journal.#takeResults(files.json, goesOn);
       return journal;
     } catch (error) {
       journal[Symbol.dispose]();
       throw error;
     }
+  }
+
+  /** The episodes that an earlier part of the run has finished. */
+  get kept(): readonly L[] {
+    return this.#kept;
+  }
+
+  /** How long they took, and perhaps some that were not kept. */
+  get timings(): readonly T[] {
+    return this.#timings;
   }
 
   [Symbol.dispose](): void {
@@ -64,8 +90,13 @@ export class Journal implements Disposable {
    * Keeps a finished episode in each file that takes it.
    * @throws Error that names the files which did not.
    */
-  keep(line: EpisodeLine, results: Results): void {
-    const failures = [() => this.#append(line), () => this.save(results)].flatMap((write) => {
+  keep(line: L, timing: T, results: Results): void {
+    const append = (): void => {
+      // A timing without its episode does no harm.
+      this.#append(NAMES.timings, timing);
+      this.#append(NAMES.episodes, line);
+    };
+    const failures = [append, () => this.save(results)].flatMap((write) => {
       try {
         write();
         return [];
@@ -76,47 +107,57 @@ export class Journal implements Disposable {
     if (failures.length > 0) throw new Error(failures.join("; "));
   }
 
-  /** The run is over, however it ended. */
-  finish(results: Results): void {
+  /**
+   * The run is over, however it ended.
+   *
+   * @param rank of a line among those of the whole run, when all are there: in that order they then stand in the file, so
+   *   that it is the same whatever was played when and where.
+   */
+  finish(results: Results, rank?: (line: L) => number): void {
     if (this.#files.json !== undefined && !this.#replaces) this.#write(results);
+    if (this.#files.out === undefined || rank === undefined) return;
+    const path = join(this.#files.out, NAMES.episodes);
+    const lines = readLines<L>(path).lines.sort((a, b) => rank(a.value) - rank(b.value));
+    naming(path, () => writeFileAtomic(path, lines.map(({ text }) => `${text}\n`).join("")));
   }
 
-  /** Takes the pictures of one episode; undefined when nobody asked for them. */
-  frames(task: string, init: number): Watcher["frame"] {
-    if (this.#files.out === undefined || !this.#files.frames) return undefined;
-    const folder = join(this.#files.out, "frames", task, `init_${String(init).padStart(2, "0")}`);
-    const writer = FrameWriter.open(folder);
-    return (step, seen) => writer.write(step, seen);
-  }
-
-  #takeFolder(out: string): void {
+  /** @returns whether a run goes on that has begun there. */
+  #takeFolder(out: string, manifest: object): boolean {
     makeFolder(out);
-    const path = join(out, "episodes.jsonl");
+    const [path, episodes, timings] = [NAMES.manifest, NAMES.episodes, NAMES.timings].map((name) =>
+      join(out, name),
+    );
     this.#locks.push(Lock.take(path));
-    if (existsSync(path)) {
-      const { lines, torn } = splitLines(readText(path, MOST_TEXT_BYTES));
-      if (lines.some((line) => line.trim() !== "")) refuseUsed(path);
-      naming(path, () => truncateSync(path));
-      if (torn !== "") console.error(`${path}: removed an unfinished line: ${printable(torn, 60)}`);
+    const text = `${JSON.stringify(manifest, null, 2)}\n`;
+    const goesOn = existsSync(path);
+    if (goesOn) refuseOther(path, text);
+    else if (existsSync(episodes) && readLines(episodes).lines.length > 0) refuseUsed(episodes);
+    const frames = this.#files.frames ? join(out, "frames") : null;
+    if (frames !== null) {
+      makeFolder(frames);
+      naming(frames, () => accessSync(frames, constants.W_OK));
+      naming(frames, () => goesOn || readdirSync(frames).length === 0 || refuseUsed(frames));
     }
-    if (!this.#files.frames) return;
-    const frames = join(out, "frames");
-    makeFolder(frames);
-    naming(frames, () => accessSync(frames, constants.W_OK));
-    naming(frames, () => readdirSync(frames).length === 0 || refuseUsed(frames));
+    this.#kept = takeUp<L>(episodes);
+    this.#timings = takeUp<T>(timings);
+    if (!goesOn) naming(path, () => writeFileAtomic(path, text));
+    return goesOn;
   }
 
-  #takeResults(json: string): void {
+  #takeResults(json: string, goesOn: boolean): void {
     if (!this.#replaces) {
       naming(json, () => accessSync(json, constants.W_OK));
     } else {
       this.#locks.push(Lock.take(json));
-      if (existsSync(json) && !isWithoutEpisodes(readText(json, MOST_TEXT_BYTES))) refuseUsed(json);
+      if (!existsSync(json)) return;
+      const results = readText(json, MOST_TEXT_BYTES);
+      // What the folder goes on with, the results of its run so far are made of.
+      if (!isWithoutEpisodes(results) && !(goesOn && isOf(results, this.#kept))) refuseUsed(json);
     }
   }
 
-  #append(line: EpisodeLine): void {
-    if (this.#files.out !== undefined) appendJsonLine(join(this.#files.out, "episodes.jsonl"), line);
+  #append(name: string, line: L | T): void {
+    if (this.#files.out !== undefined) appendJsonLine(join(this.#files.out, name), line);
   }
 
   #write(results: Results): void {
@@ -141,6 +182,68 @@ function naming(path: string, write: () => unknown): void {
   } catch (cause) {
     const { message } = cause as Error;
     throw message.startsWith(path) ? cause : new Error(`${path}: cannot be written: ${message}`, { cause });
+  }
+}
+
+interface Line<L> {
+  readonly text: string;
+  readonly value: L;
+}
+
+/** @throws Error for a line that is no JSON, the last one apart, which may be torn. */
+function readLines<L>(path: string): { readonly lines: Line<L>[]; readonly torn: string } {
+  const { lines, torn } = splitLines(readText(path, MOST_TEXT_BYTES));
+  const values = lines.flatMap((text, i): Line<L>[] => {
+    if (text.trim() === "") return [];
+    try {
+      return [{ text, value: JSON.parse(text) }];
+    } catch {
+      throw new Error(`${path}, line ${i + 1}: expected JSON, found ${printable(text, 60)}`);
+    }
+  });
+  return { lines: values, torn };
+}
+
+/** The lines of a file that is to be written on; what a kill has left of one is taken away. */
+function takeUp<L>(path: string): L[] {
+  if (!existsSync(path)) return [];
+  const { lines, torn } = readLines<L>(path);
+  const whole = lines.map(({ text }) => `${text}\n`).join("");
+  naming(path, () => {
+    // A last line may lack nothing but its newline.
+    if (readText(path, MOST_TEXT_BYTES) !== whole) writeFileAtomic(path, whole);
+    else accessSync(path, constants.W_OK);
+  });
+  if (torn !== "") console.error(`${path}: removed an unfinished line: ${printable(torn, 60)}`);
+  return lines.map(({ value }) => value);
+}
+
+/** @throws Error that tells where the manifest of a folder differs from this run's. */
+function refuseOther(path: string, ours: string): void {
+  const theirs = readText(path, MOST_TEXT_BYTES);
+  if (theirs === ours) return;
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(theirs);
+  } catch {
+    throw new Error(`${path}: expected the manifest of a run, found ${printable(theirs, 60)}`);
+  }
+  const all = differences(parsed, JSON.parse(ours));
+  const more = all.length > MOST_TOLD ? `; and ${all.length - MOST_TOLD} more` : "";
+  throw new Error(
+    `${path}: expected the manifest of this run, found that of another: ` +
+      `${printable(all.slice(0, MOST_TOLD).join("; "), 1000)}${more}: name another folder`,
+  );
+}
+
+/** Whether results are made of some of these lines. */
+function isOf(text: string, lines: readonly unknown[]): boolean {
+  const hashes = new Set(lines.map((line) => (line as Partial<EpisodeLine>).trajectoryHash));
+  try {
+    const { tasks } = JSON.parse(text) as Results;
+    return tasks.every(({ episodes }) => episodes.every(({ trajectoryHash }) => hashes.has(trajectoryHash)));
+  } catch {
+    return false;
   }
 }
 

@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type CliSchema, parseCli, UsageError } from "../../cli/index.ts";
@@ -8,6 +9,7 @@ import { maxSteps, PROTOCOLS, type Protocol } from "../libero/protocols.ts";
 import { DIMENSIONS, type Levels, readGrid, readLevels } from "../perturb/dimensions.ts";
 import { DEFAULT_POLICY, isModule, type PolicyName, policyKinds } from "../policies/index.ts";
 import { INTERRUPTED } from "./interrupt.ts";
+import { readShard, type Shard } from "./shard.ts";
 
 /** The suite that is part of this project, in a folder laid out like clones of LIBERO and robosuite. */
 export const EMBEDDED = {
@@ -45,7 +47,7 @@ const schema = {
     "Evaluates a policy on the tasks of a LIBERO suite; prints success rates and timings.\n" +
     "Exit code: 0 when every episode ended in success or failure, 1 when one ended in an error or the run broke off,\n" +
     `2 for arguments it does not understand, ${INTERRUPTED} after Ctrl-C, which keeps the finished episodes, 141 when nobody\n` +
-    "reads its output any more. Files that hold an episode of an earlier run, or that another run writes, are refused.",
+    "reads its output any more. Files of another run, or that another process writes, are refused.",
   positionals: {
     "FILE?": "for --policy replay: recorded actions as JSON, or the episodes.jsonl of an earlier run",
   },
@@ -99,6 +101,15 @@ const schema = {
       default: 0,
       help: "for --policy nina: actions of a plan that play while the next is made, in a thread; its first ones are left out",
     },
+    workers: {
+      type: "integer",
+      least: 1,
+      help: "episodes that are played at the same time, each simulator in a thread; otherwise as many as there are cores",
+    },
+    shard: {
+      type: "string",
+      help: "I/N: plays part I, from 0 on, of N parts of the run, for as many machines; npx tsx vla/merge.ts puts them together",
+    },
     "log-prob": { type: "boolean", help: "asks for the log-probability of each plan, for the results" },
     "swap-words": {
       type: "boolean",
@@ -129,7 +140,10 @@ const schema = {
       type: "string",
       help: "writes all results to this new file, after each episode; to a pipe or device at the end",
     },
-    out: { type: "string", help: "folder whose new episodes.jsonl gets a line per finished episode" },
+    out: {
+      type: "string",
+      help: "folder of the run: manifest.json, and a line of episodes.jsonl per finished episode; the same command goes on in it",
+    },
     frames: {
       type: "boolean",
       help: "writes what both cameras see at each step into --out as PNG, upright (row 0 of observations is the bottom)",
@@ -168,6 +182,10 @@ export interface Options {
   readonly conditions: readonly Levels[];
   /** Whether the policy is asked for log-probabilities. */
   readonly logProb: boolean;
+  /** Episodes that are played at the same time. */
+  readonly workers: number;
+  /** Which part of the run is played; null for all of it. */
+  readonly shard: Shard | null;
   readonly seed: number;
   readonly contacts: Contacts;
   readonly json?: string;
@@ -226,6 +244,8 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
     checkpoint: given.checkpoint ?? EMBEDDED.checkpoint,
     sampling,
     logProb: given["log-prob"],
+    workers: given.workers ?? availableParallelism(),
+    shard: given.shard === undefined ? null : readShard(given.shard),
     swapWords: given["swap-words"],
   };
 }
@@ -253,7 +273,8 @@ function readSampling(given: {
 /** The file of results is the folder itself or one of its own. */
 function meet(json: string, out: string): boolean {
   const within = relative(out, json);
-  return within === "" || within === "episodes.jsonl" || /^frames([/\\]|$)/.test(within);
+  const isOurs = /^(manifest\.json|episodes\.jsonl|timings\.jsonl)$|^frames([/\\]|$)/.test(within);
+  return within === "" || isOurs;
 }
 
 /** Where a suite is to be read from, as far as that was said. */

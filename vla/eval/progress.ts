@@ -3,21 +3,33 @@ export class Progress {
   readonly #stream: NodeJS.WriteStream;
   readonly #episodes: number;
   readonly #start = performance.now();
-  #finished = 0;
+  /** Episodes that were there already, in no time. */
+  readonly #before: number;
+  /** How far the episodes are that are played now. */
+  readonly #parts = new Map<string, number>();
+  #finished: number;
   #drawn = 0;
 
-  constructor(episodes: number, stream: NodeJS.WriteStream = process.stderr) {
+  /** @param before episodes of which are done already. */
+  constructor(episodes: number, stream: NodeJS.WriteStream = process.stderr, before = 0) {
     this.#episodes = episodes;
+    this.#before = before;
+    this.#finished = before;
     this.#stream = stream;
   }
 
-  /** Within an episode: `label` says which, `part` in (0, 1] how far it is. Draws at most ten times a second. */
-  step(label: string, part: number): void {
+  /**
+   * Within an episode: `label` says which, `part` in (0, 1] how far it is. Draws at most ten times a second.
+   *
+   * @param episode tells it from others that are played at the same time.
+   */
+  step(label: string, part: number, episode = ""): void {
+    this.#parts.set(episode, part);
     const now = performance.now();
     if (!this.#stream.isTTY || now - this.#drawn < 100) return;
     this.#drawn = now;
-    const done = this.#finished + part;
-    const eta = formatDuration(((now - this.#start) / done) * (this.#episodes - done));
+    const done = [...this.#parts.values()].reduce((sum, each) => sum + each, this.#finished);
+    const eta = formatDuration(((now - this.#start) / (done - this.#before)) * (this.#episodes - done));
     const line = `episode ${this.#finished + 1}/${this.#episodes}  ${label}  ETA ${eta}`;
     this.#stream.write(`\r\x1b[K${line.slice(0, this.#stream.columns - 1)}`);
   }
@@ -27,7 +39,8 @@ export class Progress {
     if (this.#stream.isTTY) this.#stream.write(`\r\x1b[K${text.slice(0, this.#stream.columns - 1)}`);
   }
 
-  episodeDone(): void {
+  episodeDone(episode = ""): void {
+    this.#parts.delete(episode);
     this.#finished++;
   }
 

@@ -4,7 +4,7 @@ import type { DeviceInfo } from "../device-info.ts";
 import type { LanguageChange } from "../perturb/language.ts";
 import type { StageChange } from "../perturb/stage.ts";
 
-/** `error` says that the policy broke: it threw, or planned something that is no action. It never counts as a failure. */
+/** `error` says that the policy or the simulator broke, twice. It never counts as a failure. */
 export type Outcome = "success" | "failure" | "error";
 
 /** An episode that was played with the words of another task of its scene. */
@@ -24,8 +24,8 @@ export interface PerturbedEpisode extends StageChange {
   readonly language?: LanguageChange;
 }
 
-/** One finished episode. */
-export interface EpisodeResult {
+/** What came of an episode: the same whenever and wherever it is played. */
+export interface EpisodeOutcome {
   /** Index of the stored initial state. */
   readonly init: number;
   /** Seed the policy got for this episode. */
@@ -38,13 +38,6 @@ export interface EpisodeResult {
   /** Hash over the simulator's float64 positions, one after each control step: equal runs have equal hashes. */
   readonly trajectoryHash: string;
   readonly policyCalls: number;
-  /** Mean time per policy call, milliseconds; null without a call. */
-  readonly policyMs: number | null;
-  /** Mean times per control step, milliseconds. */
-  readonly simMs: number;
-  readonly renderMs: number;
-  /** Control steps per second from the first query on, waiting for the policy included; null without a step. */
-  readonly controlHz: number | null;
   /** What the task says of where things are and does not hold once they have settled; see libero/premises.ts. */
   readonly lostPremises?: readonly string[];
   /** log p(chunk | seen) of each of the policy's plans, nats, where it was asked for. */
@@ -54,6 +47,23 @@ export interface EpisodeResult {
   /** With `--perturb` and `--robustness` alone. */
   readonly perturbed?: PerturbedEpisode;
 }
+
+/** How long an episode took; null where nothing was measured. */
+export interface EpisodeTiming {
+  /** Mean time per policy call, milliseconds. */
+  readonly policyMs: number | null;
+  /** Mean times per control step, milliseconds. */
+  readonly simMs: number | null;
+  readonly renderMs: number | null;
+  /** Control steps per second from the first query on, waiting for the policy included. */
+  readonly controlHz: number | null;
+}
+
+/** Of an episode that was not timed. */
+export const UNTIMED: EpisodeTiming = { policyMs: null, simMs: null, renderMs: null, controlHz: null };
+
+/** One finished episode. */
+export interface EpisodeResult extends EpisodeOutcome, EpisodeTiming {}
 
 export interface TaskResult {
   readonly task: string;
@@ -106,11 +116,32 @@ export interface Results extends RunInfo {
   readonly tasks: readonly TaskResult[];
 }
 
+/** What happened step by step, beside the actions. */
+export interface Trace {
+  /** Distance between the fingers after each control step, metres. */
+  readonly gripper: readonly number[];
+  /** The goal's terms, and the control steps, from the first to the last, in which each of them held. */
+  readonly goal: readonly { readonly term: string; readonly held: readonly Span[] }[];
+}
+
+/** The first and the last of some steps that follow each other, counted from 1. */
+export type Span = readonly [first: number, last: number];
+
 /** One finished episode as a line that stands for itself: with the run's settings, and with the actions that were executed. */
-export interface EpisodeLine extends RunInfo, EpisodeResult {
+export interface EpisodeLine extends RunInfo, EpisodeOutcome {
   readonly task: string;
   /** What the policy was told. */
   readonly instruction: string;
   /** Settle steps not included, so that `--policy replay` can play them again. */
   readonly actions: readonly (readonly number[])[];
+  readonly trace?: Trace;
+}
+
+/** How long the episode of a line took. */
+export interface TimingLine extends EpisodeTiming {
+  readonly task: string;
+  readonly perturb?: string;
+  readonly init: number;
+  /** Why it was played a second time, where it was. */
+  readonly retried?: string;
 }

@@ -1,11 +1,10 @@
 import { setImmediate } from "node:timers/promises";
-import { inspect } from "node:util";
-import { printable } from "../../core/index.ts";
-import type { LiberoEnv } from "../libero/env.ts";
+import type { LiberoEnv, Outcome } from "../libero/env.ts";
 import type { Protocol } from "../libero/protocols.ts";
 import type { Observation } from "../observation.ts";
 import type { Plan, Policy } from "../policy.ts";
-import type { EpisodeResult, Outcome } from "./results.ts";
+import { messageOf } from "./message-of.ts";
+import type { Outcome as Ending, EpisodeOutcome, EpisodeTiming } from "./results.ts";
 
 /** What an episode needs of an environment. */
 export type Stage = Pick<LiberoEnv, "start" | "step" | "advance" | "observe" | "times" | "trajectoryHash">;
@@ -25,8 +24,8 @@ export interface Start {
 export interface Watcher {
   /** Asked before each control step; true ends the episode without a result. */
   interrupted(): boolean;
-  /** Told after each control step. */
-  stepped(steps: number): void;
+  /** Told after each control step: how many there were, and what became of it. */
+  stepped(steps: number, outcome: Outcome): void;
   /** Where true: the policy is asked for the log-probability of each of its plans. */
   readonly logProb?: boolean;
   /** Where given: gets every observation, that of step 0 included, which costs two pictures per step. */
@@ -34,7 +33,8 @@ export interface Watcher {
 }
 
 export interface Rollout {
-  readonly episode: EpisodeResult;
+  readonly episode: EpisodeOutcome;
+  readonly timing: EpisodeTiming;
   /** What was executed, settle steps not included. */
   readonly actions: readonly (readonly number[])[];
 }
@@ -65,10 +65,10 @@ export async function rollout(
   let policyMs = 0;
   let began = 0;
 
-  const finish = (outcome: Outcome, error?: string): Rollout => {
+  const finish = (outcome: Ending, error?: string): Rollout => {
     const { simulate, render, steps } = env.times;
     const played = Math.max(1, steps - before.steps);
-    const episode: EpisodeResult = {
+    const episode: EpisodeOutcome = {
       init: start.init,
       policySeed: start.policySeed,
       outcome,
@@ -76,13 +76,15 @@ export async function rollout(
       steps: actions.length,
       trajectoryHash: env.trajectoryHash(),
       policyCalls,
+      ...(logProbs.length > 0 && { logProbs }),
+    };
+    const timing: EpisodeTiming = {
       policyMs: policyCalls > 0 ? policyMs / policyCalls : null,
       simMs: (simulate - before.simulate) / played,
       renderMs: (render - before.render) / played,
       controlHz: actions.length > 0 ? (1000 * actions.length) / (performance.now() - began) : null,
-      ...(logProbs.length > 0 && { logProbs }),
     };
-    return { episode, actions };
+    return { episode, timing, actions };
   };
 
   env.start(start);
@@ -124,13 +126,15 @@ export async function rollout(
       }
 
       // Pictures cost more than physics: none are drawn that nobody looks at.
-      let success: boolean;
-      if (watcher.frame || left === overlap + 1) ({ success, observation: seen } = env.step(action));
-      else ({ success } = env.advance(action));
+      let outcome: Outcome;
+      if (watcher.frame || left === overlap + 1) {
+        const result = env.step(action);
+        [outcome, seen] = [result, result.observation];
+      } else outcome = env.advance(action);
       actions.push(Array.from(action));
-      watcher.stepped(actions.length);
+      watcher.stepped(actions.length, outcome);
       await watcher.frame?.(actions.length, seen);
-      if (success) {
+      if (outcome.success) {
         await next; // the policy is free again, whatever it planned
         return finish("success");
       }
@@ -179,9 +183,4 @@ function checkPlan(plan: Plan, overlap: number): Plan {
       throw new Error(`policy: expected finite actions, action ${i} has ${action[bad]} at index ${bad}`);
   }
   return plan;
-}
-
-/** Of whatever was thrown: short, and fit for a line. */
-function messageOf(thrown: unknown): string {
-  return printable(thrown instanceof Error ? String(thrown.message) : inspect(thrown, { depth: 0 }), 1000);
 }

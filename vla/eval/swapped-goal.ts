@@ -6,6 +6,7 @@ import type { Stage } from "./rollout.ts";
 
 /** A stage on which another goal of the scene counts as success; the environment's own is watched. */
 export class SwappedGoal implements Stage {
+  readonly terms: readonly Term[];
   readonly #env: LiberoEnv;
   readonly #goal: readonly Predicate[];
   #toldHolds = false;
@@ -13,6 +14,7 @@ export class SwappedGoal implements Stage {
 
   /** @throws EnvError for a goal that the scene cannot decide. */
   constructor(env: LiberoEnv, goal: readonly Term[]) {
+    this.terms = goal;
     this.#env = env;
     this.#goal = goal.map((term) => env.predicates.compile(term));
   }

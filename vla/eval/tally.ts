@@ -16,7 +16,7 @@ const columnsOf = ({ swapWords }: RunInfo): readonly Column[] => [
     .map((title) => ({ title, align: "right" }) as const),
 ];
 
-/** The finished episodes of a run, task by task in the order they were opened. */
+/** The finished episodes of a run, task by task in the order in which these were opened. */
 export class Tally {
   /** Episodes that the run is to have. */
   readonly planned: number;
@@ -26,22 +26,30 @@ export class Tally {
     this.planned = planned;
   }
 
-  /** @param perturb how the episodes are made harder, where they are. */
-  open(task: string, instruction: string, perturb?: string): void {
-    this.#tasks.push({ task, instruction, ...(perturb !== undefined && { perturb }), episodes: [] });
-  }
-
-  /** Adds an episode to the task opened last. */
-  add(episode: EpisodeResult): void {
-    this.#tasks.at(-1)!.episodes.push(episode);
+  /**
+   * @param perturb how the episodes are made harder, where they are.
+   * @returns takes the episodes of the task, which stand in the order of their initial states.
+   */
+  open(task: string, instruction: string, perturb?: string): (episode: EpisodeResult) => void {
+    const episodes: EpisodeResult[] = [];
+    this.#tasks.push({ task, instruction, ...(perturb !== undefined && { perturb }), episodes });
+    return (episode) => {
+      const after = episodes.findIndex(({ init }) => init > episode.init);
+      episodes.splice(after < 0 ? episodes.length : after, 0, episode);
+    };
   }
 
   get tasks(): readonly TaskResult[] {
     return this.#tasks;
   }
 
+  /** Episodes that are there. */
+  get done(): number {
+    return this.#episodes().length;
+  }
+
   get complete(): boolean {
-    return this.#episodes().length === this.planned;
+    return this.done === this.planned;
   }
 
   get errors(): number {
@@ -86,7 +94,7 @@ export class Tally {
       lines.push("The policy is UNTRAINED (random weights): its rate says nothing about the method.");
     if (this.errors > 0) {
       lines.push(
-        `${this.errors} of ${all.length} episodes ended in an error of the policy and are in no rate` +
+        `${this.errors} of ${all.length} episodes ended in an error and are in no rate` +
           `${this.errors === all.length ? ": nothing was evaluated" : ""}. The first: ${this.#firstError()}`,
       );
     }
@@ -134,22 +142,23 @@ function summarise(episodes: readonly EpisodeResult[], swapWords: boolean): stri
     String(episodes.length),
     ...(swapWords ? [errors, rate, rateOf(otherwise, scored.length)] : [String(successes), errors, rate]),
     show(mean(scored.map((e) => [e.steps, 1])), 1),
-    show(mean(episodes.map((e) => [e.policyMs ?? 0, e.policyCalls])), 2),
+    show(mean(episodes.map((e) => [e.policyMs, e.policyCalls])), 2),
     show(mean(episodes.map((e) => [e.simMs, e.steps])), 2),
     show(mean(episodes.map((e) => [e.renderMs, e.steps])), 2),
     show(frequencyOf(episodes), 1),
   ];
 }
 
-/** Weighted mean of [value, weight] pairs; null when nothing weighs. */
-function mean(pairs: readonly (readonly [value: number, weight: number])[]): number | null {
-  const total = pairs.reduce((sum, [, weight]) => sum + weight, 0);
-  return total === 0 ? null : pairs.reduce((sum, [value, weight]) => sum + value * weight, 0) / total;
+/** Weighted mean of [value, weight] pairs, those without a value left out; null when nothing weighs. */
+function mean(pairs: readonly (readonly [value: number | null, weight: number])[]): number | null {
+  const known = pairs.filter(([value]) => value !== null) as [value: number, weight: number][];
+  const total = known.reduce((sum, [, weight]) => sum + weight, 0);
+  return total === 0 ? null : known.reduce((sum, [value, weight]) => sum + value * weight, 0) / total;
 }
 
 /** Control steps per second of all episodes together. */
 function frequencyOf(episodes: readonly EpisodeResult[]): number | null {
-  const seconds = mean(episodes.map(({ controlHz, steps }) => [1 / (controlHz ?? Infinity), steps]));
+  const seconds = mean(episodes.map(({ controlHz, steps }) => [controlHz && 1 / controlHz, steps]));
   return seconds === null ? null : 1 / seconds;
 }
 

@@ -1,7 +1,7 @@
 import type { Results } from "../eval/results.ts";
 import { wilsonInterval } from "../eval/wilson.ts";
 
-/** Successes of several seeds together. Episodes that ended in an error of the policy are left out. */
+/** Successes of several seeds together. Episodes that ended in an error are left out. */
 export interface Rate {
   readonly successes: number;
   readonly episodes: number;

@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import { cpu, type Device, type WeightFormat } from "../../core/index.ts";
-import { loadCheckpoint, type SamplingConfig } from "../checkpoint.ts";
+import { checkpointDigest, loadCheckpoint, type SamplingConfig } from "../checkpoint.ts";
 import { deviceInfo } from "../device-info.ts";
 import { NinaModel } from "./nina-model.ts";
 import type { PolicySource } from "./source.ts";
@@ -32,6 +32,7 @@ export function ninaPolicy(
   const model = new NinaModel(`nina ${basename(dir)}`, checkpoint, sampling);
   return {
     name: model.name,
+    digest: checkpointDigest(dir),
     untrained,
     cameraSize: perception.cameraSize,
     sampling,
@@ -41,5 +42,6 @@ export function ninaPolicy(
       model.prepare(instruction);
       return model.policy();
     },
+    [Symbol.dispose]: () => model[Symbol.dispose](),
   };
 }

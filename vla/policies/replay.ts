@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import { FormatError, printable, readText } from "../../core/index.ts";
+import { fileDigest } from "../file-digest.ts";
 import { MOST_TEXT_BYTES, splitLines } from "../json-lines.ts";
 import type { Plan, Policy } from "../policy.ts";
 import type { EpisodeKey, PolicySource } from "./source.ts";
@@ -35,6 +36,7 @@ export function replayPolicy(path: string): PolicySource {
   const name = `replay ${basename(path)}`;
   return {
     name,
+    digest: fileDigest(path),
     untrained: false,
     cameraSize: null,
     hasDensity: false,

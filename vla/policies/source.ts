@@ -29,6 +29,8 @@ export interface EpisodeKey {
 export interface PolicySource extends Partial<Disposable & AsyncDisposable> {
   /** Shown in results. */
   readonly name: string;
+  /** Tells it from others of its name: a digest of its weights, its recording or its code; absent where there is none of these. */
+  readonly digest?: string;
   /** True for weights that come from a random generator: the results then say so. */
   readonly untrained: boolean;
   /** Side of the pictures it is to be shown, pixels; null: as the protocol has it. */
@@ -39,7 +41,10 @@ export interface PolicySource extends Partial<Disposable & AsyncDisposable> {
   readonly device?: DeviceInfo;
   /** Whether its plans can tell their log-probability. */
   readonly hasDensity: boolean;
-  /** The policy that plays this episode; throws when there is none, or what it is to be told is more than it can read. */
+  /**
+   * A policy for this episode alone: others are played at the same time. Throws when there is none, or what it is to be told is
+   * more than it can read.
+   */
   forEpisode(episode: EpisodeKey): Policy;
   /** Where the policies are made elsewhere: fails when one of those that were asked for cannot be. */
   accepted?(): Promise<void>;

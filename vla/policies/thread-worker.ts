@@ -2,8 +2,9 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import type { Policy } from "../policy.ts";
 import { loadPolicy } from "./index.ts";
+import { unpack } from "./packed.ts";
 import type { PolicySource } from "./source.ts";
-import { type Answer, type Question, type Start, unpack } from "./thread.ts";
+import type { Answer, Question, Start } from "./thread.ts";
 
 const { kind, files } = workerData as Start;
 const port = parentPort as MessagePort;

@@ -1,8 +1,8 @@
 import { Worker } from "node:worker_threads";
-import ndarray from "ndarray";
 import type { Observation } from "../observation.ts";
 import type { Plan, PlanRequest, Policy } from "../policy.ts";
 import type { PolicyFiles, PolicyName } from "./index.ts";
+import { type Packed, pack } from "./packed.ts";
 import type { EpisodeKey, PolicySource } from "./source.ts";
 
 /** What the thread is told when it starts. */
@@ -31,15 +31,6 @@ export interface Answer {
   readonly value?: Omit<PolicySource, "forEpisode" | "accepted"> | Plan | void;
   /** Why it has no answer. */
   readonly error?: string;
-}
-
-/** An observation as messages can carry it: pictures without their methods. */
-export type Packed = Readonly<Record<string, Float64Array | PackedImage>>;
-interface PackedImage {
-  readonly data: Uint8Array;
-  readonly shape: readonly number[];
-  readonly stride: readonly number[];
-  readonly offset: number;
 }
 
 /** Loads a policy source in a thread of its own: what it plans, it plans while the caller goes on with something else. */
@@ -137,22 +128,4 @@ class Thread {
     for (const { reject } of this.#waiting.values()) reject(this.#failure);
     this.#waiting.clear();
   }
-}
-
-function pack(seen: Observation): Packed {
-  const entries = Object.entries(seen).map(([key, value]) => {
-    if (value instanceof Float64Array) return [key, value] as const;
-    const { data, shape, stride, offset } = value;
-    return [key, { data, shape, stride, offset }] as const;
-  });
-  return Object.fromEntries(entries);
-}
-
-export function unpack(packed: Packed): Observation {
-  const entries = Object.entries(packed).map(([key, value]) => {
-    if (value instanceof Float64Array) return [key, value];
-    const { data, shape, stride, offset } = value;
-    return [key, ndarray(data, [...shape], [...stride], offset)];
-  });
-  return Object.fromEntries(entries);
 }

@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Files, Journal } from "../../../vla/eval/journal.ts";
-import type { EpisodeLine, EpisodeResult, Results } from "../../../vla/eval/results.ts";
+import type { EpisodeLine, EpisodeResult, Results, TimingLine } from "../../../vla/eval/results.ts";
 
 let folder: string;
 let out: string;
@@ -46,7 +46,12 @@ const results = (episodes: number): Results => ({
   ],
 });
 const read = (path: string) => readFileSync(path, "utf8");
-const open = (files: Partial<Files>) => Journal.open({ frames: false, ...files });
+const timing = (init: number): TimingLine => ({
+  ...{ task: "push", init, policyMs: 1, simMs: 2, renderMs: 3, controlHz: 4 },
+});
+const manifest = { format: 1, run: { seed: 0 }, tasks: ["push"] };
+const open = (files: Partial<Files>, of: object = manifest): Journal =>
+  Journal.open({ frames: false, ...files }, of);
 type Asked = "json" | "out" | "frames";
 const files = (asked: Asked): Partial<Files> =>
   asked === "json" ? { json } : { out, frames: asked === "frames" };
@@ -71,7 +76,7 @@ describe("Journal", () => {
     journal.save(results(0));
     expect(JSON.parse(read(json))).toEqual(results(0));
     for (const n of [1, 2]) {
-      journal.keep(line(n - 1), results(n));
+      journal.keep(line(n - 1), timing(n - 1), results(n));
       expect(JSON.parse(read(json))).toEqual(results(n));
       expect(read(lines)).toBe(
         [0, 1]
@@ -87,14 +92,69 @@ describe("Journal", () => {
   test("leaves nothing but the files behind", () => {
     open({ json, out })[Symbol.dispose]();
     expect(readdirSync(folder)).toEqual(["run"]);
-    expect(readdirSync(out)).toEqual([]);
+    expect(readdirSync(out)).toEqual(["manifest.json"]);
+    expect(JSON.parse(read(join(out, "manifest.json")))).toEqual(manifest);
+  });
+
+  test("goes on in the folder of the same run, and keeps what it has", () => {
+    const first = open({ json, out });
+    for (const n of [1, 2]) first.keep(line(n), timing(n), results(n));
+    first[Symbol.dispose]();
+    // Killed in the middle of two lines.
+    for (const name of ["episodes.jsonl", "timings.jsonl"])
+      writeFileSync(join(out, name), `${read(join(out, name))}${torn}`);
+    const told = vi.spyOn(console, "error").mockReturnValue();
+
+    const again = open({ json, out });
+    expect(told).toHaveBeenCalledTimes(2);
+    expect(again.kept).toEqual([line(1), line(2)]);
+    expect(again.timings).toEqual([timing(1), timing(2)]);
+    again.keep(line(0), timing(0), results(3));
+    again.finish(results(3), ({ init }) => init);
+    again[Symbol.dispose]();
+    expect(read(lines)).toBe([0, 1, 2].map((init) => `${JSON.stringify(line(init))}\n`).join(""));
+    using third = open({ json, out });
+    expect(third.kept).toHaveLength(3);
+  });
+
+  test("refuses the folder of another run, says where they differ, and changes nothing", () => {
+    const first = open({ out });
+    first.keep(line(0), timing(0), results(1));
+    first[Symbol.dispose]();
+    const before = tree();
+    expect(() => open({ out }, { ...manifest, run: { seed: 7 } })).toThrow(
+      "manifest.json: expected the manifest of this run, found that of another: run.seed: 0, and 7: name another folder",
+    );
+    const many = { ...manifest, tasks: ["a", "b", "c", "d", "e", "f", "g"] };
+    expect(() => open({ out }, many)).toThrow('tasks.0: "push", and "a"; tasks.1: undefined, and "b"');
+    expect(() => open({ out }, many)).toThrow("; and 2 more: name another folder");
+    expect(tree()).toEqual(before);
+    put(join(out, "manifest.json"), "{");
+    expect(() => open({ out })).toThrow("manifest.json: expected the manifest of a run, found {");
+  });
+
+  test("refuses results of other episodes than the folder's, and lines that are none", () => {
+    const first = open({ out });
+    first.keep({ ...line(0), trajectoryHash: "00" }, timing(0), results(1));
+    first[Symbol.dispose]();
+    const [task] = results(1).tasks;
+    const of = (trajectoryHash: string) => {
+      const episodes = [{ ...task.episodes[0], trajectoryHash }];
+      return JSON.stringify({ ...results(1), tasks: [{ ...task, episodes }] });
+    };
+    put(json, of("01"));
+    expect(() => open({ json, out })).toThrow("results.json: expected nothing of an earlier run, found some");
+    put(json, of("00"));
+    open({ json, out })[Symbol.dispose]();
+    writeFileSync(lines, `nonsense\n${read(lines)}`);
+    expect(() => open({ out })).toThrow("episodes.jsonl, line 1: expected JSON, found nonsense");
   });
 
   test("touches no results before it has new ones", () => {
     writeFileSync(json, JSON.stringify(results(0)));
     using journal = open({ json });
     expect(JSON.parse(read(json))).toEqual(results(0));
-    journal.keep(line(0), results(1));
+    journal.keep(line(0), timing(0), results(1));
     expect(JSON.parse(read(json))).toEqual(results(1));
   });
 
@@ -117,18 +177,20 @@ describe("Journal", () => {
 
   test.each<[string, Asked, string]>([
     ["a second run on its results", "json", "results.json"],
-    ["a second run on its folder", "out", "episodes.jsonl"],
+    ["a second run on its folder", "out", "manifest.json"],
   ])("refuses %s", (_, asked, name) => {
     using _first = open({ json, out });
     expect(() => open(files(asked))).toThrow(new RegExp(`${name}: another run writes it`));
   });
 
   test("two names for one file are one file", () => {
-    mkdirSync(out);
-    writeFileSync(lines, "");
-    symlinkSync(lines, json);
-    expect(() => open({ json, out })).toThrow("another run writes it");
-    open({ json })[Symbol.dispose](); // and the lock of the first is gone
+    const link = join(folder, "link.json");
+    writeFileSync(json, "");
+    symlinkSync(json, link);
+    const first = open({ json });
+    expect(() => open({ json: link })).toThrow("another run writes it");
+    first[Symbol.dispose]();
+    open({ json: link })[Symbol.dispose]();
   });
 
   test("removes a torn line of a run that was killed, and says so once", () => {
@@ -136,7 +198,7 @@ describe("Journal", () => {
     writeFileSync(lines, torn);
     const told = vi.spyOn(console, "error").mockReturnValue();
     using journal = open({ out });
-    journal.keep(line(0), results(1));
+    journal.keep(line(0), timing(0), results(1));
     expect(read(lines)).toBe(`${JSON.stringify(line(0))}\n`);
     expect(told.mock.calls).toEqual([[`${lines}: removed an unfinished line: ${torn}`]]);
   });
@@ -148,12 +210,7 @@ describe("Journal", () => {
       () => mkdirSync(json),
       /results\.json: cannot be written: it is a folder$/,
     ],
-    [
-      "a folder that is a file",
-      "out",
-      () => put(out, ""),
-      /run\/episodes\.jsonl: cannot be written: ENOTDIR/,
-    ],
+    ["a folder that is a file", "out", () => put(out, ""), /run\/manifest\.json: cannot be written: ENOTDIR/],
     [
       "lines that are a folder",
       "out",
@@ -187,10 +244,10 @@ describe("Journal", () => {
 
   test("an episode that one file does not take is in the other", () => {
     using journal = open({ json, out });
-    journal.keep(line(0), results(1));
+    journal.keep(line(0), timing(0), results(1));
     rmSync(lines);
     mkdirSync(lines);
-    expect(() => journal.keep(line(1), results(2))).toThrow(
+    expect(() => journal.keep(line(1), timing(1), results(2))).toThrow(
       /episodes\.jsonl: cannot be written: EISDIR[^;]*$/,
     );
     expect(JSON.parse(read(json))).toEqual(results(2));
@@ -198,26 +255,28 @@ describe("Journal", () => {
     rmSync(lines, { recursive: true });
     rmSync(json);
     mkdirSync(json);
-    expect(() => journal.keep(line(2), results(3))).toThrow(
+    expect(() => journal.keep(line(2), timing(2), results(3))).toThrow(
       /results\.json: cannot be written: it is a folder$/,
     );
     expect(read(lines)).toBe(`${JSON.stringify(line(2))}\n`);
 
     rmSync(lines);
     mkdirSync(lines);
-    expect(() => journal.keep(line(3), results(4))).toThrow(/episodes\.jsonl: .*; .*results\.json: /);
+    expect(() => journal.keep(line(3), timing(3), results(4))).toThrow(
+      /episodes\.jsonl: .*; .*results\.json: /,
+    );
   });
 
   test("a device gets results once, at the end", () => {
     using journal = open({ json: "/dev/null" });
     expect(journal.ownsStdout).toBe(false);
     journal.save(results(0));
-    journal.keep(line(0), results(1));
+    journal.keep(line(0), timing(0), results(1));
     journal.finish(results(1));
     expect(readdirSync(folder)).toEqual([]);
 
     using full = open({ json: "/dev/full" });
-    full.keep(line(0), results(1));
+    full.keep(line(0), timing(0), results(1));
     expect(() => full.finish(results(1))).toThrow(/^\/dev\/full: cannot be written: ENOSPC/);
   });
 });

@@ -1,0 +1,56 @@
+/** Puts the parts of a run together: `npx tsx vla/merge.ts --help`. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { type CliSchema, parseCli, runMain, UsageError } from "../cli/index.ts";
+import { makeFolder, readText, writeFileAtomic } from "../core/index.ts";
+import { NAMES } from "./eval/journal.ts";
+import { Ledger } from "./eval/ledger.ts";
+import { differences, type Manifest, readManifest, tasksOf } from "./eval/manifest.ts";
+import { MOST_TEXT_BYTES, splitLines } from "./json-lines.ts";
+
+const schema = {
+  usage: "npx tsx vla/merge.ts OUT PART...",
+  description:
+    "Puts the folders of vla/eval.ts --shard together, in any order: what was played on many machines is then, byte for\n" +
+    "byte, what one machine would have written. Prints the table. Episodes that are in no part yet are played when the\n" +
+    "command of the parts is given once more, without --shard and with --out OUT.\n" +
+    "Exit code: 0 when all episodes are there, none of them an error; else 1.",
+  positionals: { OUT: "new folder of the whole run", "PART...": "folders of its parts" },
+  options: {},
+} as const satisfies CliSchema;
+
+await runMain(() => {
+  const { OUT: out, PART: parts } = parseCli(schema, process.argv.slice(2)).positionals;
+  if (parts.length === 0) throw new UsageError("missing PART (see --help)");
+  const [manifest, ...others] = parts.map((part) => wholeOf(readManifest(part)));
+  for (const [i, other] of others.entries()) {
+    const [difference] = differences(manifest, other);
+    if (difference !== undefined)
+      throw new Error(
+        `${parts[i + 1]}: expected a part of the run of ${parts[0]}, found another: ${difference}`,
+      );
+  }
+  for (const name of Object.values(NAMES))
+    if (existsSync(join(out, name))) throw new Error(`${out}: expected a new folder, found one with ${name}`);
+
+  makeFolder(out);
+  for (const name of [NAMES.timings, NAMES.episodes]) {
+    const lines = parts.flatMap((part) => linesOf(join(part, name)));
+    writeFileAtomic(join(out, name), lines.map((line) => `${line}\n`).join(""));
+  }
+  // Last: only now is it the folder of a run.
+  writeFileAtomic(join(out, NAMES.manifest), `${JSON.stringify(manifest, null, 2)}\n`);
+  using ledger = Ledger.open({ out, frames: false }, manifest, tasksOf(manifest));
+  ledger.close();
+  process.exitCode = Number(!ledger.complete || ledger.errors > 0);
+});
+
+/** The manifest of the run that a part is of. */
+function wholeOf({ shard: _, ...manifest }: Manifest): Manifest {
+  return manifest;
+}
+
+/** A part may have nothing yet, and may have been killed while it wrote. */
+function linesOf(path: string): readonly string[] {
+  return existsSync(path) ? splitLines(readText(path, MOST_TEXT_BYTES)).lines : [];
+}
