@@ -1,6 +1,6 @@
 import { choleskyInPlace, choleskySolveInPlace, multiply, SymmetricEigen } from "./linear-algebra.ts";
 import { rotationVectorMatrix } from "./rotation.ts";
-import { OutBuffer, type Sim } from "./sim.ts";
+import type { Sim } from "./sim.ts";
 
 /** Numbers in an arm motion: translation (3), rotation vector (3). */
 const MOTION = 6;
@@ -38,10 +38,13 @@ interface Reading {
  *   τ = Jᵀ [Λp F; Λr N] + bias + (I − Jᵀ Λ J M⁻¹) M (10 (q₀ − q) − 2√10 q̇)
  *   Λ = (J M⁻¹ Jᵀ)⁺, Λp and Λr likewise from the rows of J for position and for orientation
  *
+ * Everything is read where MuJoCo keeps it: J from the joints' motion axes, M from its sparse rows. Nothing is called and
+ * nothing copied, so what crosses between JavaScript and MuJoCo in a substep is the two calls of a physics step.
+ *
  * A kept quirk: the controller reads the arm once when it is built (`readHome`) and uses that reading for the first
  * substep it runs; only from the second on it looks at the arm. Without it the first step is off by 7 mm.
  */
-export class OscPose implements Disposable {
+export class OscPose {
   /** Joint torques after the last `drive`, before clipping, N m, (7). */
   readonly torque: Float64Array = new Float64Array(ARM);
   /** Where the grip site should be: position (3) and rotation matrix (3 × 3), world frame. */
@@ -66,10 +69,10 @@ export class OscPose implements Disposable {
   /** Lowest and highest torque of each motor, N m. */
   readonly #range: readonly Float64Array[];
   readonly #home: readonly number[];
-  /** MuJoCo fills these: site Jacobian, translation and rotation (3 × nv each), and the inertia matrix (nv × nv). */
-  readonly #jacp: OutBuffer;
-  readonly #jacr: OutBuffer;
-  readonly #fullM: OutBuffer;
+  /** Body at the root of the arm's tree: motion axes are about the centre of mass of all that hangs on it. */
+  readonly #root: number;
+  /** Where the arm's block of the inertia matrix lies among MuJoCo's non-zero numbers, (7 × 7). */
+  readonly #inertiaAt: readonly number[];
   #fresh = true;
 
   readonly #eigen3 = new SymmetricEigen(3);
@@ -106,13 +109,10 @@ export class OscPose implements Disposable {
     this.#qpos = joints.map((joint) => sim.qposAddress(joint));
     this.#dof = joints.map((joint) => sim.dofAddress(joint));
     this.#home = home;
-    this.#jacp = new OutBuffer(sim.mj, 3 * sim.nv);
-    this.#jacr = new OutBuffer(sim.mj, 3 * sim.nv);
-    this.#fullM = new OutBuffer(sim.mj, sim.nv * sim.nv);
-  }
-
-  [Symbol.dispose](): void {
-    for (const buffer of [this.#jacp, this.#jacr, this.#fullM]) buffer[Symbol.dispose]();
+    const { site_bodyid: bodyOfSite, body_rootid: rootOf } = sim.model;
+    this.#root = rootOf[bodyOfSite[this.#site]];
+    requireChain(sim, this.#dof, bodyOfSite[this.#site]);
+    this.#inertiaAt = this.#dof.flatMap((i) => this.#dof.map((j) => inertiaAddress(sim, i, j)));
   }
 
   /** Builds the controller anew: takes the reading that the first substep will use, and its pose as the goal. */
@@ -141,37 +141,35 @@ export class OscPose implements Disposable {
   }
 
   #read(): void {
-    const { mj, model, data, nv } = this.#sim;
-    const { qpos, qvel, sitePos, siteMat } = this.#sim.views;
+    const { qpos, qvel, sitePos, siteMat, motionAxes, treeCentre, inertia: nonZero } = this.#sim.views;
     const { position, rotation, linear, angular, jacobian, inertia, q, qd } = this.reading;
-    mj.mj_jacSite(model, data, this.#jacp.handle, this.#jacr.handle, this.#site);
-    mj.mj_fullM(model, data, this.#fullM.handle);
-    const jacp = this.#jacp.view;
-    const jacr = this.#jacr.view;
-    const fullM = this.#fullM.view;
-
-    for (let i = 0; i < 3; i++) {
-      position[i] = sitePos[3 * this.#site + i];
-      let v = 0;
-      let w = 0;
-      for (let k = 0; k < nv; k++) {
-        v += jacp[i * nv + k] * qvel[k];
-        w += jacr[i * nv + k] * qvel[k];
-      }
-      linear[i] = v;
-      angular[i] = w;
-    }
+    for (let i = 0; i < 3; i++) position[i] = sitePos[3 * this.#site + i];
     for (let i = 0; i < 9; i++) rotation[i] = siteMat[9 * this.#site + i];
+    const x = position[0] - treeCentre[3 * this.#root];
+    const y = position[1] - treeCentre[3 * this.#root + 1];
+    const z = position[2] - treeCentre[3 * this.#root + 2];
+    linear.fill(0);
+    angular.fill(0);
     for (let j = 0; j < ARM; j++) {
       const dof = this.#dof[j];
       q[j] = qpos[this.#qpos[j]];
       qd[j] = qvel[dof];
+      // A joint turns about w while the tree's centre of mass moves with v, so the site moves with v + w × (x, y, z).
+      const wx = motionAxes[6 * dof];
+      const wy = motionAxes[6 * dof + 1];
+      const wz = motionAxes[6 * dof + 2];
+      jacobian[j] = motionAxes[6 * dof + 3] + (wy * z - wz * y);
+      jacobian[ARM + j] = motionAxes[6 * dof + 4] + (wz * x - wx * z);
+      jacobian[2 * ARM + j] = motionAxes[6 * dof + 5] + (wx * y - wy * x);
+      jacobian[3 * ARM + j] = wx;
+      jacobian[4 * ARM + j] = wy;
+      jacobian[5 * ARM + j] = wz;
       for (let i = 0; i < 3; i++) {
-        jacobian[i * ARM + j] = jacp[i * nv + dof];
-        jacobian[(3 + i) * ARM + j] = jacr[i * nv + dof];
+        linear[i] += jacobian[i * ARM + j] * qd[j];
+        angular[i] += jacobian[(3 + i) * ARM + j] * qd[j];
       }
-      for (let i = 0; i < ARM; i++) inertia[i * ARM + j] = fullM[this.#dof[i] * nv + dof];
     }
+    for (let i = 0; i < ARM * ARM; i++) inertia[i] = nonZero[this.#inertiaAt[i]];
   }
 
   /** p* = p + Δp. R* = Rot(Δr) R, kept as it was when Δr = 0. */
@@ -238,4 +236,24 @@ export class OscPose implements Disposable {
       this.torque[j] = tau;
     }
   }
+}
+
+/** Fails unless what moves a body is these degrees of freedom, in this order. */
+function requireChain({ model }: Sim, dofs: readonly number[], body: number): void {
+  const { body_dofadr: first, body_dofnum: count, body_parentid: parent, dof_parentid: before } = model;
+  let carrier = body;
+  while (carrier > 0 && count[carrier] === 0) carrier = parent[carrier];
+  const chain: number[] = [];
+  for (let dof = first[carrier] + count[carrier] - 1; dof >= 0; dof = before[dof]) chain.unshift(dof);
+  if (chain.join() !== dofs.join())
+    throw new Error(`OscPose: expected a site that degrees of freedom ${dofs} move, found ${chain}`);
+}
+
+/** Where MuJoCo keeps M[i][j]: row by row, without zeros, columns to the left of the diagonal. */
+function inertiaAddress({ model }: Sim, i: number, j: number): number {
+  const [row, column] = [Math.max(i, j), Math.min(i, j)];
+  const { M_rowadr: starts, M_rownnz: counts, M_colind: columns } = model;
+  const at = columns.subarray(starts[row], starts[row] + counts[row]).indexOf(column);
+  if (at < 0) throw new Error(`OscPose: expected degrees of freedom ${i} and ${j} in one chain, found two`);
+  return starts[row] + at;
 }

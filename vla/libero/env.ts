@@ -141,7 +141,6 @@ export class LiberoEnv implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.controller[Symbol.dispose]();
     this.sim[Symbol.dispose]();
   }
 

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { dirname } from "node:path";
 import { type Cache, printable, readWhole } from "../../core/index.ts";
 import { compileError } from "./compile-error.ts";
-import { type MainModule, type MjModel, MUJOCO_VERSION } from "./mujoco.ts";
+import { type MainModule, type MjData, type MjModel, MUJOCO_VERSION } from "./mujoco.ts";
 import type { Scene } from "./scene.ts";
 
 /** What the compiler reads: the MJCF and its files. */
@@ -11,8 +11,24 @@ export type ModelSource = Pick<Scene, "mjcf" | "assets"> & Partial<Pick<Scene, "
 /** Largest asset that is read, bytes: LIBERO's largest mesh has 30 MB. */
 const MOST_ASSET_BYTES = 2 ** 28;
 
+/** A compiled model and a state of it. */
+export class Compiled implements Disposable {
+  readonly model: MjModel;
+  readonly data: MjData;
+
+  constructor(mj: MainModule, model: MjModel) {
+    this.model = model;
+    this.data = new mj.MjData(model);
+  }
+
+  [Symbol.dispose](): void {
+    this.data.delete();
+    this.model.delete();
+  }
+}
+
 /**
- * The compiled model of an MJCF, from the cache when it is there. Delete it after use.
+ * The compiled model of an MJCF, from the cache when it is there, with a new state.
  *
  * Compiling a LIBERO scene takes seconds, reading its binary back a fraction of one; a binary has 90 to 160 MB
  * (textures are stored raw). The key covers MuJoCo's version, the MJCF and every byte of every asset, so a cached
@@ -20,7 +36,7 @@ const MOST_ASSET_BYTES = 2 ** 28;
  *
  * @throws FormatError with MuJoCo's message when the MJCF does not compile, or when an asset cannot be read.
  */
-export function compileModel(mj: MainModule, source: ModelSource, cache: Cache): MjModel {
+export function compileModel(mj: MainModule, source: ModelSource, cache: Cache): Compiled {
   const assets = new Map<string, Uint8Array>();
   for (const [name, path] of source.assets) assets.set(name, readWhole(path, MOST_ASSET_BYTES));
 
@@ -29,7 +45,7 @@ export function compileModel(mj: MainModule, source: ModelSource, cache: Cache):
   if (cached) return cached;
   const model = compile(mj, source, assets);
   if (cache.folder !== null) cache.write(key, binaryOf(mj, model));
-  return model;
+  return new Compiled(mj, model);
 }
 
 function modelKey(mjcf: string, assets: ReadonlyMap<string, Uint8Array>): string {
@@ -72,14 +88,20 @@ function makeFolders(mj: MainModule, path: string): void {
   mj.FS.mkdir(path);
 }
 
-function loadCached(mj: MainModule, cache: Cache, key: string): MjModel | null {
+function loadCached(mj: MainModule, cache: Cache, key: string): Compiled | null {
   const binary = cache.read(key);
   if (!binary) return null;
   const inside = `/cached-${serial++}.mjb`;
   const vfs = new mj.MjVFS();
   try {
-    mj.FS.writeFile(inside, binary);
-    return mj.MjModel.from_binary_path(inside, vfs);
+    mj.FS.writeFile(inside, binary, { canOwn: true });
+    const model: MjModel = mj.MjModel.from_binary_path(inside, vfs);
+    // MuJoCo's copy of the file leaves a hole in the heap. A state in it would make the next model's file grow the heap by as
+    // much again, so it is filled until the state lies elsewhere.
+    const hole = new mj.DoubleBuffer(binary.length >> 3);
+    const compiled = new Compiled(mj, model);
+    hole.delete();
+    return compiled;
   } catch (error) {
     console.error(
       `compileModel: a cached model does not load (${printable(String(error))}); compiling it again`,

@@ -1,6 +1,7 @@
+import v8 from "node:v8";
 import load, { type MainModule, type MjData, type MjModel } from "@mujoco/mujoco";
 
-export type { DoubleBuffer, MainModule, MjData, MjModel } from "@mujoco/mujoco";
+export type { MainModule, MjData, MjModel } from "@mujoco/mujoco";
 
 /** The engine this code was written against; its contact layout and box contacts are checked at start-up. */
 export const MUJOCO_VERSION = "3.14.0";
@@ -18,6 +19,7 @@ let module: Promise<MainModule> | undefined;
 
 /** The MuJoCo module of this process, checked once: version, contact layout, strength of box contacts. */
 export function loadMuJoCo(): Promise<MainModule> {
+  allowInlining();
   module ??= load().then((mj) => {
     if (mj.mj_versionString() !== MUJOCO_VERSION)
       throw new Error(`loadMuJoCo: expected MuJoCo ${MUJOCO_VERSION}, found ${mj.mj_versionString()}`);
@@ -25,6 +27,24 @@ export function loadMuJoCo(): Promise<MainModule> {
     return mj;
   });
   return module;
+}
+
+/**
+ * MuJoCo's build calls a function for every product of two triples. V8 11.3, that of Node 20, can put small WASM functions into
+ * their callers, which takes a sixth off a physics step, but only behind flags that later versions reject. The budget lets it
+ * do so in large functions too.
+ */
+function allowInlining(): void {
+  if (!process.versions.v8.startsWith("11.3.")) return;
+  v8.setFlagsFromString("--experimental-wasm-inlining");
+  v8.setFlagsFromString("--wasm-inlining-budget=20000");
+}
+
+/** Leaves sensors out of the steps of a compiled model: nobody reads them, and no motion depends on them. */
+export function leaveOutSensors(mj: MainModule, model: MjModel): void {
+  const options = model.opt;
+  options.disableflags |= mj.mjtDisableBit.mjDSBL_SENSOR.value;
+  options.delete();
 }
 
 /**

@@ -1,9 +1,9 @@
 import { Cache } from "../../core/index.ts";
-import { compileModel, type ModelSource } from "./model-cache.ts";
+import { type Compiled, compileModel, type ModelSource } from "./model-cache.ts";
 import {
   type Contacts,
   contactWords,
-  type DoubleBuffer,
+  leaveOutSensors,
   loadMuJoCo,
   type MainModule,
   type MjData,
@@ -21,6 +21,15 @@ export interface SimViews {
   readonly qvel: Float64Array;
   readonly ctrl: Float64Array;
   readonly qfrcBias: Float64Array;
+  /**
+   * Per degree of freedom its axis of rotation (3) and the velocity (3) it gives to a body at the centre of mass of the
+   * tree of bodies it belongs to.
+   */
+  readonly motionAxes: Float64Array;
+  /** Centre of mass of each body with all that hangs on it. */
+  readonly treeCentre: Float64Array;
+  /** What of the inertia matrix is not zero: see the model's M_rowadr, M_rownnz and M_colind. */
+  readonly inertia: Float64Array;
   readonly bodyPos: Float64Array;
   readonly bodyQuat: Float64Array;
   readonly sitePos: Float64Array;
@@ -30,28 +39,6 @@ export interface SimViews {
   readonly modelBodyQuat: Float64Array;
   /** RGBA of each site, alpha below 0 hides it: part of the model. */
   readonly siteRgba: Float32Array;
-}
-
-/** Numbers in MuJoCo's memory for its functions to fill: they ignore a plain typed array without a word. */
-export class OutBuffer implements Disposable {
-  /** What to hand to MuJoCo. */
-  readonly handle: DoubleBuffer;
-  #view: Float64Array;
-
-  constructor(mj: MainModule, length: number) {
-    this.handle = new mj.DoubleBuffer(length);
-    this.#view = this.handle.GetView();
-  }
-
-  /** What MuJoCo wrote. Take it anew in every function, as the views of a Sim. */
-  get view(): Float64Array {
-    if (this.#view.buffer.byteLength === 0) this.#view = this.handle.GetView();
-    return this.#view;
-  }
-
-  [Symbol.dispose](): void {
-    this.handle.delete();
-  }
 }
 
 /** How to compile and run a model. */
@@ -78,12 +65,15 @@ export class Sim implements Disposable {
   readonly layout: StateLayout;
   /** Physics step, seconds. */
   readonly timestep: number;
+  readonly #compiled: Compiled;
   #views: SimViews;
 
-  private constructor(mj: MainModule, model: MjModel) {
+  private constructor(mj: MainModule, compiled: Compiled) {
+    const { model, data } = compiled;
+    this.#compiled = compiled;
     this.mj = mj;
     this.model = model;
-    this.data = new mj.MjData(model);
+    this.data = data;
     this.nq = model.nq;
     this.nv = model.nv;
     this.ngeom = model.ngeom;
@@ -98,15 +88,16 @@ export class Sim implements Disposable {
   static async open(source: ModelSource, options: SimOptions = {}): Promise<Sim> {
     const { contacts = "mujoco-2.3", cacheFolder } = options;
     const mj = await loadMuJoCo();
-    const model = compileModel(mj, source, new Cache(cacheFolder));
-    // The cache holds models as compiled, so every way here needs the rescale exactly once.
+    const compiled = compileModel(mj, source, new Cache(cacheFolder));
+    const { model } = compiled;
+    // The cache holds models as compiled, so every way here needs each of these exactly once.
     if (contacts === "mujoco-2.3") rescaleContacts(mj, model);
-    return new Sim(mj, model);
+    leaveOutSensors(mj, model);
+    return new Sim(mj, compiled);
   }
 
   [Symbol.dispose](): void {
-    this.data.delete();
-    this.model.delete();
+    this.#compiled[Symbol.dispose]();
   }
 
   /** Current views. Take them anew in every function: the heap may move when another model is loaded. */
@@ -123,6 +114,9 @@ export class Sim implements Disposable {
       qvel: data.qvel,
       ctrl: data.ctrl,
       qfrcBias: data.qfrc_bias,
+      motionAxes: data.cdof,
+      treeCentre: data.subtree_com,
+      inertia: data.M,
       bodyPos: data.xpos,
       bodyQuat: data.xquat,
       sitePos: data.site_xpos,

@@ -54,13 +54,10 @@ const reader: Reader = {
       for (const name of tasks) {
         const task = suite.tasks.find((one) => one.name === name)!;
         const scene = composeScene({ ...roots, task });
-        const model = await compileModel(mj, scene, new Cache(null));
-        try {
-          if (model.nbody < 2) throw new BrokenLaw(`a model of ${model.nbody} bodies`);
-          words = `${model.nq} ${model.ngeom} numbers`;
-        } finally {
-          model.delete();
-        }
+        using compiled = compileModel(mj, scene, new Cache(null));
+        const { model } = compiled;
+        if (model.nbody < 2) throw new BrokenLaw(`a model of ${model.nbody} bodies`);
+        words = `${model.nq} ${model.ngeom} numbers`;
       }
       return words;
     };

@@ -18,7 +18,7 @@ const mj = await loadMuJoCo();
 
 /** The file that compiling leaves in the cache. */
 const compiled: Input = inScratch((folder) => {
-  compileModel(mj, SOURCE, new Cache(folder)).delete();
+  compileModel(mj, SOURCE, new Cache(folder))[Symbol.dispose]();
   const [file] = readdirSync(folder);
   return { file, bytes: readFileSync(join(folder, file)) };
 });
@@ -28,14 +28,11 @@ const reader: Reader = {
   seeds: [compiled],
   mutations: [],
   prepare: () => (path) => {
-    const model = compileModel(mj, SOURCE, new Cache(dirname(path)));
-    try {
-      const size = Array.from(model.geom_size as Float64Array);
-      if (model.nq !== 7 || size[3] !== 0.1 || size[5] !== 0.3) throw new BrokenLaw("another model");
-      return "a model";
-    } finally {
-      model.delete();
-    }
+    using compiled = compileModel(mj, SOURCE, new Cache(dirname(path)));
+    const { model } = compiled;
+    const size = Array.from(model.geom_size as Float64Array);
+    if (model.nq !== 7 || size[3] !== 0.1 || size[5] !== 0.3) throw new BrokenLaw("another model");
+    return "a model";
   },
 };
 

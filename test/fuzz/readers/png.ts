@@ -25,16 +25,12 @@ const reader: Reader = {
   async prepare() {
     const mj = await loadMuJoCo();
     return async (path) => {
-      const model = await compileModel(mj, { mjcf: MJCF, assets: new Map([[FILE, path]]) }, new Cache(null));
-      try {
-        const { faces } = readTexture(model, 0, "mujoco-3.14");
-        const { width, height, texels } = faces[0].level(0);
-        if (texels.length !== 3 * width * height || texels.length === 0)
-          throw new BrokenLaw(`${width} by ${height}`);
-        return `${width} by ${height}`;
-      } finally {
-        model.delete();
-      }
+      using compiled = compileModel(mj, { mjcf: MJCF, assets: new Map([[FILE, path]]) }, new Cache(null));
+      const { faces } = readTexture(compiled.model, 0, "mujoco-3.14");
+      const { width, height, texels } = faces[0].level(0);
+      if (texels.length !== 3 * width * height || texels.length === 0)
+        throw new BrokenLaw(`${width} by ${height}`);
+      return `${width} by ${height}`;
     };
   },
 };

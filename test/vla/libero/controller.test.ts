@@ -18,10 +18,7 @@ beforeAll(async () => {
   sim = await Sim.open(TINY_SCENE, { cacheFolder: null });
   controller = new OscPose(sim, ARM_JOINTS, ARM_MOTORS, GRIP_SITE, TINY_SCENE.home.arm);
 });
-afterAll(() => {
-  controller[Symbol.dispose]();
-  sim[Symbol.dispose]();
-});
+afterAll(() => sim[Symbol.dispose]());
 
 /** Arm at home plus `offsets`, fingers in, everything at rest but the arm. */
 function pose(offsets: readonly number[] = [], speeds: readonly number[] = []): void {
@@ -59,6 +56,38 @@ describe("OSC_POSE", () => {
       }
     },
   );
+
+  test.prop([seven(0.5), seven(1)], { numRuns: 30 })(
+    "reads MuJoCo's own Jacobian, inertia and velocities to the last bit",
+    (offsets, speeds) => {
+      settled();
+      pose(offsets, speeds);
+      controller.drive(null);
+      const { mj, model, data } = sim;
+      const [jacp, jacr, full] = [3 * NV, 3 * NV, NV * NV].map((length) => new mj.DoubleBuffer(length));
+      mj.mj_jacSite(model, data, jacp, jacr, sim.id("site", GRIP_SITE));
+      mj.mj_fullM(model, data, full);
+      const J = [...jacp.GetView(), ...jacr.GetView()];
+      const M = [...full.GetView()];
+      for (const buffer of [jacp, jacr, full]) buffer.delete();
+
+      const { jacobian, inertia, linear, angular } = controller.reading;
+      for (let i = 0; i < 6; i++) {
+        expect([...jacobian.subarray(7 * i, 7 * i + 7)]).toEqual(J.slice(NV * i, NV * i + 7));
+        const velocity = speeds.reduce((sum, speed, j) => sum + J[NV * i + j] * speed, 0);
+        expect([...linear, ...angular][i]).toBe(velocity);
+      }
+      for (let i = 0; i < 7; i++)
+        expect([...inertia.subarray(7 * i, 7 * i + 7)]).toEqual(M.slice(NV * i, NV * i + 7));
+    },
+  );
+
+  test("a site that something else moves is refused", () => {
+    const fingers = [...ARM_JOINTS.slice(0, 6), FINGER_JOINTS[0]];
+    expect(() => new OscPose(sim, fingers, ARM_MOTORS, GRIP_SITE, TINY_SCENE.home.arm)).toThrow(
+      "OscPose: expected a site that degrees of freedom 0,1,2,3,4,5,7 move, found 0,1,2,3,4,5,6",
+    );
+  });
 
   test("at home, at rest and with nothing asked, torques just carry the arm", () => {
     settled();

@@ -1,7 +1,8 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { fc, test } from "@fast-check/vitest";
+import { afterEach, beforeEach, describe, expect, vi } from "vitest";
 import { Cache } from "../../../core/index.ts";
 import { loadMuJoCo, type MjData, type MjModel } from "../../../vla/libero/mujoco.ts";
 import { Sim, type SimOptions } from "../../../vla/libero/sim.ts";
@@ -114,6 +115,35 @@ describe("Sim", () => {
     expect(sim.data.ctrl[0]).toBe(3);
     expect(sim.views.qpos).toEqual(sim.data.qpos);
     for (const other of others) other.delete();
+  });
+});
+
+/** A box that falls on a plane; a sensor feels it. */
+const FELT = boxIn(PLANE, -0.01)
+  .replace("<freejoint/>", '<freejoint/><site name="s" size=".1"/>')
+  .replace("</worldbody>", '</worldbody><sensor><touch site="s"/></sensor>');
+
+describe("sensors", () => {
+  const motion = fc.array(fc.double({ min: -1, max: 1, noNaN: true }), { minLength: 6, maxLength: 6 });
+
+  test.prop([motion], { numRuns: 10 })("are left out, which changes no bit of what moves", async (speeds) => {
+    using sim = await open(FELT, { contacts: "native" });
+    const { mj } = sim;
+    const model: MjModel = mj.MjModel.from_xml_string(FELT);
+    const data = new mj.MjData(model);
+    const felt: number[] = [];
+    for (const each of [sim.data, data]) each.qvel.set(speeds.with(2, -1));
+    for (let step = 0; step < 100; step++) {
+      sim.step1();
+      sim.step2();
+      mj.mj_step(model, data);
+      felt.push(data.sensordata[0]);
+      expect([...sim.views.qpos]).toEqual([...data.qpos]);
+      expect(sim.data.sensordata[0]).toBe(0);
+    }
+    expect(Math.max(...felt)).toBeGreaterThan(0);
+    data.delete();
+    model.delete();
   });
 });
 
