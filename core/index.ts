@@ -19,10 +19,36 @@ export {
 export { checkpoint } from "./checkpoint.ts";
 export { cpu } from "./cpu/device.ts";
 export { heapUsage, poisonFreed } from "./cpu/heap.ts";
+export {
+  type Callable,
+  type Func,
+  type Label,
+  Library,
+  type Local,
+  Nothing,
+} from "./cpu/kernels/assembler.ts";
 export { engineInfo } from "./cpu/kernels/engine.ts";
 export { setThreads, spinning, threads } from "./cpu/kernels/threads.ts";
+export {
+  double,
+  F32,
+  F32x4,
+  F64,
+  F64x2,
+  I8x16,
+  I16x8,
+  I32,
+  I32x4,
+  int,
+  load,
+  loadByte,
+  loadLane,
+  loadOne,
+  loadTwo,
+} from "./cpu/kernels/values.ts";
 export { plainKernels } from "./cpu/plain.ts";
 export { tileSetting } from "./cpu/product/choose-tile.ts";
+export { optimising } from "./cpu/runtime.ts";
 export {
   type Block,
   currentDevice,

@@ -3,7 +3,7 @@
  * values.ts. Enough for kernels over one imported memory, and no more.
  */
 import { unsigned } from "./leb128.ts";
-import { F32x4, F64, I32, I32x4, int, type V128, type Value, type ValueType } from "./values.ts";
+import { F32x4, F64, I32, I32x4, int, type V128, Value, type ValueType } from "./values.ts";
 
 /** A named place for a value inside a function. */
 export type Local<T extends Value = Value> = T & Place<T>;
@@ -23,6 +23,7 @@ const EMPTY = 0x40;
 
 /** A function under construction. Its methods append statements, in the order they are called. */
 export class Func {
+  /** The parameters of a kernel, all of which are integers. */
   readonly params: readonly Local<I32>[];
   readonly #locals: number[] = [];
   readonly #constants = new Map<string, Local>();
@@ -30,8 +31,8 @@ export class Func {
   readonly #code: number[] = [];
   #depth = 0;
 
-  constructor(params: number) {
-    this.params = Array.from({ length: params }, (_, index) => place(I32, index));
+  constructor(params: readonly ValueType<Value>[]) {
+    this.params = params.map((type, index) => place(type, index) as Local<I32>);
   }
 
   /** A local of undefined content (zero, in fact). */
@@ -90,6 +91,11 @@ export class Func {
     this.#emit(...address.code, ...value.code, ...store, align, ...unsigned(offset));
   }
 
+  /** Writes the lowest byte. */
+  storeByte(address: I32, value: I32, offset = 0): void {
+    this.#emit(...address.code, ...value.code, 0x3a, 0, ...unsigned(offset));
+  }
+
   /** Writes one 32-bit lane. */
   storeLane(address: I32, value: V128, lane: number, offset = 0): void {
     this.#emit(...address.code, ...value.code, 0xfd, 0x5a, 2, ...unsigned(offset), lane);
@@ -143,6 +149,16 @@ export class Func {
     });
   }
 
+  /** Calls a function that gives nothing. */
+  do(call: Nothing): void {
+    this.#emit(...call.code);
+  }
+
+  /** Ends the function. A function of a module with a result gives `value`. */
+  return(value?: Value): void {
+    this.#emit(...(value?.code ?? []), 0x0f);
+  }
+
   /** Repeats the body until the condition, computed after it, is false. */
   repeatWhile(body: () => void, condition: () => I32): void {
     this.loop((again) => {
@@ -151,10 +167,10 @@ export class Func {
     });
   }
 
-  /** The function as it stands in the code section. */
-  bytes(): number[] {
+  /** The function as it stands in the code section; `result` is what it gives when it comes to its end. */
+  bytes(result?: Value): number[] {
     const locals = vector(this.#locals.map((type) => [1, type]));
-    const body = [...locals, ...this.#prologue, ...this.#code, 0x0b];
+    const body = [...locals, ...this.#prologue, ...this.#code, ...(result?.code ?? []), 0x0b];
     return [...unsigned(body.length), ...body];
   }
 
@@ -175,54 +191,136 @@ function place<T extends Value>(type: ValueType<T>, index: number): Local<T> {
   return Object.assign(new type([0x20, ...unsigned(index)]), { local: index, holds: type });
 }
 
+/** What the call of a function without a result leaves on the stack. */
+export class Nothing extends Value {}
+
+type Types = readonly ValueType<Value>[];
+type Locals<P extends Types> = { [K in keyof P]: P[K] extends ValueType<infer T> ? Local<T> : never };
+type Arguments<P extends Types> = { [K in keyof P]: P[K] extends ValueType<infer T> ? T : never };
+/** A function as others call it. */
+export type Callable<P extends Types, R extends Value> = (...args: Arguments<P>) => R;
+
+interface Memory {
+  readonly minimum: number;
+  readonly maximum: number;
+}
+
+/**
+ * A module of exported functions, which may call those before them. It imports the shared memory `env.memory` and what
+ * they ask for, all of it from `env` and before the first of them.
+ */
+export class Library {
+  readonly #types: number[][] = [];
+  readonly #imports: number[][] = [];
+  #importedFunctions = 0;
+  #importedGlobals = 0;
+  readonly #functions: { readonly name: string; readonly type: number; readonly code: number[] }[] = [];
+
+  /** An imported i32 that stays the same. */
+  global(name: string): I32 {
+    this.#imports.push([...text("env"), ...text(name), 0x03, I32.type, 0]);
+    return new I32([0x23, ...unsigned(this.#importedGlobals++)]);
+  }
+
+  /** An imported function. */
+  import<P extends Types, R extends Value>(
+    name: string,
+    params: readonly [...P],
+    result: (new (code: readonly number[]) => R) | typeof Nothing,
+  ): Callable<P, R> {
+    if (this.#functions.length > 0)
+      throw new Error(`Library: "${name}" is imported after the first function`);
+    this.#imports.push([...text("env"), ...text(name), 0x00, this.#type(params, result)]);
+    return this.#callable(this.#importedFunctions++, result);
+  }
+
+  /** A function: `body` writes its statements and returns its result, if it has one. */
+  define<P extends Types, R extends Value>(
+    name: string,
+    params: readonly [...P],
+    result: (new (code: readonly number[]) => R) | typeof Nothing,
+    body: (f: Func, ...params: Locals<P>) => R | void,
+  ): Callable<P, R> {
+    const f = new Func(params);
+    const own = params.map((type, i) => place(type, i)) as unknown as Locals<P>;
+    const value = body(f, ...own);
+    return this.add(name, f, params, result, value ?? undefined);
+  }
+
+  /** A function that was written elsewhere. */
+  add<P extends Types, R extends Value>(
+    name: string,
+    f: Func,
+    params: readonly [...P],
+    result: (new (code: readonly number[]) => R) | typeof Nothing,
+    value?: Value,
+  ): Callable<P, R> {
+    this.#functions.push({ name, type: this.#type(params, result), code: f.bytes(value) });
+    return this.#callable(this.#importedFunctions + this.#functions.length - 1, result);
+  }
+
+  #type(params: Types, result: (new (code: readonly number[]) => Value) | typeof Nothing): number {
+    const results = result === Nothing ? [] : [[(result as ValueType<Value>).type]];
+    const type = [0x60, ...vector(params.map((each) => [each.type])), ...vector(results)];
+    const known = this.#types.findIndex((each) => each.join() === type.join());
+    return known >= 0 ? known : this.#types.push(type) - 1;
+  }
+
+  #callable<P extends Types, R extends Value>(
+    index: number,
+    result: (new (code: readonly number[]) => R) | typeof Nothing,
+  ): Callable<P, R> {
+    return (...args) =>
+      new result([...(args as Value[]).flatMap((arg) => arg.code), 0x10, ...unsigned(index)]) as R;
+  }
+
+  bytes({ minimum, maximum }: Memory): Uint8Array<ArrayBuffer> {
+    const SHARED_WITH_MAXIMUM = 0x03;
+    const limits = [SHARED_WITH_MAXIMUM, ...unsigned(minimum), ...unsigned(maximum)];
+    const memory = [...text("env"), ...text("memory"), 0x02, ...limits];
+    const exported = this.#functions.map(({ name }, i) => [
+      ...text(name),
+      0x00,
+      ...unsigned(this.#importedFunctions + i),
+    ]);
+    return Uint8Array.from([
+      ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0], // "\0asm", version 1
+      ...section(1, vector(this.#types)),
+      ...section(2, vector([memory, ...this.#imports])),
+      ...section(3, vector(this.#functions.map(({ type }) => unsigned(type)))),
+      ...section(7, vector(exported)),
+      ...section(10, vector(this.#functions.map(({ code }) => code))),
+    ]);
+  }
+}
+
 /**
  * A module with one exported function `run` of i32 parameters and no result. It imports the memory `env.memory`,
  * and what a kernel asks for: `env.scratch`, the address of the caller's own scratch block, and `env.sin`, `env.cos`.
  */
 export class Module {
   readonly run: Func;
-  readonly scratch: I32 = new I32([0x23, 0]);
-  readonly #imports: string[] = [];
+  readonly scratch: I32;
+  readonly #library = new Library();
+  readonly #params: readonly (typeof I32)[];
+  readonly #called = new Map<string, Callable<[typeof F64], F64>>();
 
   constructor(params: number) {
-    this.run = new Func(params);
+    this.#params = new Array<typeof I32>(params).fill(I32);
+    this.run = new Func(this.#params);
+    this.scratch = this.#library.global("scratch");
   }
 
   /** A call of an imported function of one float64. */
   call(name: "sin" | "cos", x: F64): F64 {
-    let index = this.#imports.indexOf(name);
-    if (index < 0) index = this.#imports.push(name) - 1;
-    return new F64([...x.code, 0x10, ...unsigned(index)]);
+    let called = this.#called.get(name);
+    if (!called) this.#called.set(name, (called = this.#library.import(name, [F64], F64)));
+    return called(x);
   }
 
-  bytes(memory: { minimum: number; maximum: number }): Uint8Array<ArrayBuffer> {
-    const RUN = 0;
-    const MATH = 1;
-    const types = [
-      [0x60, ...vector(this.run.params.map(() => [I32.type])), 0],
-      [0x60, ...vector([[F64.type]]), ...vector([[F64.type]])],
-    ];
-    const SHARED_WITH_MAXIMUM = 0x03;
-    const imports = [
-      [
-        ...name("env"),
-        ...name("memory"),
-        0x02,
-        SHARED_WITH_MAXIMUM,
-        ...unsigned(memory.minimum),
-        ...unsigned(memory.maximum),
-      ],
-      [...name("env"), ...name("scratch"), 0x03, I32.type, 0],
-      ...this.#imports.map((own) => [...name("env"), ...name(own), 0x00, MATH]),
-    ];
-    return Uint8Array.from([
-      ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0], // "\0asm", version 1
-      ...section(1, vector(types)),
-      ...section(2, vector(imports)),
-      ...section(3, vector([[RUN]])),
-      ...section(7, vector([[...name("run"), 0x00, ...unsigned(this.#imports.length)]])),
-      ...section(10, vector([this.run.bytes()])),
-    ]);
+  bytes(memory: Memory): Uint8Array<ArrayBuffer> {
+    this.#library.add("run", this.run, this.#params, Nothing);
+    return this.#library.bytes(memory);
   }
 }
 
@@ -231,4 +329,4 @@ const vector = (items: readonly (readonly number[])[]): number[] => [
   ...items.flat(),
 ];
 const section = (id: number, body: readonly number[]): number[] => [id, ...unsigned(body.length), ...body];
-const name = (text: string): number[] => vector([...new TextEncoder().encode(text)].map((byte) => [byte]));
+const text = (name: string): number[] => vector([...new TextEncoder().encode(name)].map((byte) => [byte]));

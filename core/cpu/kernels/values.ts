@@ -56,11 +56,18 @@ export class I32 extends Value {
   and(b: I32 | number): I32 {
     return this.#op(0x71, b);
   }
+  or(b: I32 | number): I32 {
+    return this.#op(0x72, b);
+  }
   shl(b: I32 | number): I32 {
     return b === 0 ? this : this.#op(0x74, b);
   }
   shr(b: I32 | number): I32 {
     return b === 0 ? this : this.#op(0x76, b);
+  }
+  /** Shift that keeps the sign. */
+  shrSigned(b: I32 | number): I32 {
+    return this.#op(0x75, b);
   }
   eq(b: I32 | number): I32 {
     return this.#op(0x46, b);
@@ -77,6 +84,18 @@ export class I32 extends Value {
   ge(b: I32 | number): I32 {
     return this.#op(0x4f, b);
   }
+  /** this < b, both signed. */
+  ltSigned(b: I32 | number): I32 {
+    return this.#op(0x48, b);
+  }
+  /** this > b, both signed. */
+  gtSigned(b: I32 | number): I32 {
+    return this.#op(0x4a, b);
+  }
+  /** this ≠ 0 ? a : b; both are computed. */
+  pick<T extends Value>(a: T, b: T): T {
+    return new (a.constructor as ValueType<T>)(join([0x1b], a, b, this));
+  }
   /** this ≠ 0 ? a : b; both are computed. */
   select(a: I32 | number, b: I32 | number): I32 {
     return new I32(join([0x1b], int(a), int(b), this));
@@ -91,6 +110,10 @@ export class I32 extends Value {
   toF32(): F32 {
     return new F32(join([0xb3], this));
   }
+  /** As a signed number. */
+  toF64(): F64 {
+    return new F64(join([0xb7], this));
+  }
   splat(): I32x4 {
     return new I32x4(join(simd(0x11), this));
   }
@@ -104,6 +127,15 @@ export class F32 extends Value {
   toF64(): F64 {
     return new F64(join([0xbb], this));
   }
+  eq(b: F32): I32 {
+    return new I32(join([0x5b], this, b));
+  }
+  lt(b: F32): I32 {
+    return new I32(join([0x5d], this, b));
+  }
+  gt(b: F32): I32 {
+    return new I32(join([0x5e], this, b));
+  }
   splat(): F32x4 {
     return new F32x4(join(simd(0x13), this));
   }
@@ -114,8 +146,64 @@ export class F64 extends Value {
   static readonly type = 0x7c;
   static readonly memory = { load: [0x2b], store: [0x39], align: 3 };
 
+  #op(op: number, ...operands: F64[]): F64 {
+    return new F64(join([op], this, ...operands));
+  }
+  #is(op: number, b: F64 | number): I32 {
+    return new I32(join([op], this, double(b)));
+  }
+  add(b: F64 | number): F64 {
+    return this.#op(0xa0, double(b));
+  }
+  sub(b: F64 | number): F64 {
+    return this.#op(0xa1, double(b));
+  }
+  mul(b: F64 | number): F64 {
+    return this.#op(0xa2, double(b));
+  }
+  div(b: F64 | number): F64 {
+    return this.#op(0xa3, double(b));
+  }
+  abs(): F64 {
+    return this.#op(0x99);
+  }
+  neg(): F64 {
+    return this.#op(0x9a);
+  }
+  ceil(): F64 {
+    return this.#op(0x9b);
+  }
+  floor(): F64 {
+    return this.#op(0x9c);
+  }
+  /** Halves go to the even neighbour. */
+  nearest(): F64 {
+    return this.#op(0x9e);
+  }
+  sqrt(): F64 {
+    return this.#op(0x9f);
+  }
+  eq(b: F64 | number): I32 {
+    return this.#is(0x61, b);
+  }
+  lt(b: F64 | number): I32 {
+    return this.#is(0x63, b);
+  }
+  gt(b: F64 | number): I32 {
+    return this.#is(0x64, b);
+  }
+  le(b: F64 | number): I32 {
+    return this.#is(0x65, b);
+  }
+  ge(b: F64 | number): I32 {
+    return this.#is(0x66, b);
+  }
   toF32(): F32 {
     return new F32(join([0xb6], this));
+  }
+  /** Towards zero, to the nearest that is signed; 0 for NaN. */
+  toI32(): I32 {
+    return new I32(join([0xfc, 0x02], this));
   }
   splat(): F64x2 {
     return new F64x2(join(simd(0x14), this));
@@ -160,7 +248,16 @@ export abstract class V128 extends Value {
 }
 
 /** Sixteen 8-bit integers. */
-export class I8x16 extends V128 {}
+export class I8x16 extends V128 {
+  /** The lower eight, unsigned, widened. */
+  lowToI16x8(): I16x8 {
+    return new I16x8(join(simd(0x89), this));
+  }
+  /** The upper eight. */
+  highToI16x8(): I16x8 {
+    return new I16x8(join(simd(0x8a), this));
+  }
+}
 
 /** Four 32-bit integers; as a mask, lanes of all ones or all zeros. Comparisons are signed. */
 export class I32x4 extends V128 {
@@ -210,6 +307,20 @@ export class I32x4 extends V128 {
   /** 1 when any bit is set. */
   any(): I32 {
     return new I32(join(simd(0x53), this));
+  }
+  /** 1 when no lane is 0. */
+  all(): I32 {
+    return new I32(join(simd(0xa3), this));
+  }
+  /** The top bits of the lanes: lane i is bit i. */
+  bits(): I32 {
+    return new I32(join(simd(0xa4), this));
+  }
+  lane(lane: number): I32 {
+    return new I32(join(simd(0x1b, lane), this));
+  }
+  withLane(lane: number, x: I32): I32x4 {
+    return new I32x4(join(simd(0x1c, lane), this, x));
   }
   toF32x4(): F32x4 {
     return new F32x4(join(simd(0xfa), this));
@@ -298,7 +409,7 @@ export class F32x4 extends V128 {
 /** Two 64-bit floats. */
 export class F64x2 extends V128 {
   static splat(value: number): F64x2 {
-    return new F64([0x44, ...new Uint8Array(Float64Array.of(value).buffer)]).splat();
+    return double(value).splat();
   }
   add(b: F64x2): F64x2 {
     return this.same(0xf0, b);
@@ -312,8 +423,53 @@ export class F64x2 extends V128 {
   div(b: F64x2): F64x2 {
     return this.same(0xf3, b);
   }
+  abs(): F64x2 {
+    return this.same(0xec);
+  }
+  neg(): F64x2 {
+    return this.same(0xed);
+  }
+  sqrt(): F64x2 {
+    return this.same(0xef);
+  }
+  ceil(): F64x2 {
+    return this.same(0x74);
+  }
+  floor(): F64x2 {
+    return this.same(0x75);
+  }
   nearest(): F64x2 {
     return this.same(0x94);
+  }
+  /** b < this ? b : this, one instruction. A NaN in this stays. */
+  pmin(b: F64x2): F64x2 {
+    return this.same(0xf6, b);
+  }
+  /** this < b ? b : this, one instruction. A NaN in this stays. */
+  pmax(b: F64x2): F64x2 {
+    return this.same(0xf7, b);
+  }
+  eq(b: F64x2): I32x4 {
+    return this.same(0x47, b).as(I32x4);
+  }
+  lt(b: F64x2): I32x4 {
+    return this.same(0x49, b).as(I32x4);
+  }
+  gt(b: F64x2): I32x4 {
+    return this.same(0x4a, b).as(I32x4);
+  }
+  ge(b: F64x2): I32x4 {
+    return this.same(0x4c, b).as(I32x4);
+  }
+  lane(lane: number): F64 {
+    return new F64(join(simd(0x21, lane), this));
+  }
+  withLane(lane: number, x: F64): F64x2 {
+    return new F64x2(join(simd(0x22, lane), this, x));
+  }
+  /** The lanes, the other way round. */
+  swapped(): F64x2 {
+    return this.shuffle(this, [2, 3, 0, 1]);
   }
   /** Both as float32 in lanes 0 and 1, zeros above. */
   toF32x4(): F32x4 {
@@ -327,6 +483,13 @@ export class F64x2 extends V128 {
 
 /** Eight 16-bit integers. */
 export class I16x8 extends V128 {
+  add(b: I16x8): I16x8 {
+    return this.same(0x8e, b);
+  }
+  /** The lower four, unsigned, widened. */
+  lowToU32x4(): I32x4 {
+    return new I32x4(join(simd(0xa9), this));
+  }
   /** The lower four, widened with their signs. */
   lowToI32x4(): I32x4 {
     return new I32x4(join(simd(0xa7), this));
@@ -346,6 +509,11 @@ export function int(x: I32 | number): I32 {
   return typeof x === "number" ? new I32([0x41, ...signed(x)]) : x;
 }
 
+/** A float64 constant, unless it is a value already. */
+export function double(x: F64 | number): F64 {
+  return typeof x === "number" ? new F64([0x44, ...new Uint8Array(Float64Array.of(x).buffer)]) : x;
+}
+
 /** A float32 constant. */
 export function float(x: number): F32 {
   return new F32([0x43, ...new Uint8Array(Float32Array.of(x).buffer)]);
@@ -355,6 +523,11 @@ export function float(x: number): F32 {
 export function load<T extends Value>(type: ValueType<T>, address: I32, offset = 0): T {
   const { load: op, align } = type.memory;
   return new type(join([...op, align, ...unsigned(offset)], address));
+}
+
+/** The byte at `address + offset`, unsigned. */
+export function loadByte(address: I32, offset = 0): I32 {
+  return new I32(join([0x2d, 0, ...unsigned(offset)], address));
 }
 
 /** The eight signed bytes at `address + offset`, widened. */

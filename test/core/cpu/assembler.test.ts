@@ -1,9 +1,21 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { Library, Nothing } from "../../../core/cpu/kernels/assembler.ts";
 import { engineInfo, kernel, usesFma, withoutFma } from "../../../core/cpu/kernels/engine.ts";
 import { loadTail, storeTail, sumLanes } from "../../../core/cpu/kernels/lanes.ts";
 import { signed, unsigned } from "../../../core/cpu/kernels/leb128.ts";
-import { F32x4, F64x2, I32, I32x4, load, loadSplat } from "../../../core/cpu/kernels/values.ts";
+import {
+  double,
+  F32x4,
+  F64,
+  F64x2,
+  I32,
+  I32x4,
+  int,
+  load,
+  loadByte,
+  loadSplat,
+} from "../../../core/cpu/kernels/values.ts";
 import { addressOf } from "../../../core/cpu/storage.ts";
 import { Scope } from "../../../core/scope.ts";
 import { Tensor } from "../../../core/tensor.ts";
@@ -132,6 +144,126 @@ describe("assembled code", () => {
       const wrong = (): void => f.set(vector, at);
       expect(typeof wrong).toBe("function");
     });
+  });
+});
+
+/** The exports of a library over 4 KiB of its own, and that memory as float64. */
+function opened(build: (library: Library) => void, imports: Record<string, unknown> = {}) {
+  const library = new Library();
+  build(library);
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  const module = new WebAssembly.Module(library.bytes({ minimum: 1, maximum: 1 }));
+  const { exports } = new WebAssembly.Instance(module, { env: { memory, ...imports } });
+  return {
+    exports: exports as Record<string, (...args: number[]) => number>,
+    numbers: new Float64Array(memory.buffer),
+  };
+}
+
+describe("a library", () => {
+  it("has functions that call each other and the host, of parameters and results of several types", () => {
+    const { exports } = opened(
+      (library) => {
+        const third = library.import("third", [F64], F64);
+        const seen = library.import("seen", [I32], Nothing);
+        const sum = library.define("sum", [F64, I32], F64, (f, x, n) => {
+          f.if(n.eq(0), () => f.return(double(-1)));
+          return x.add(n.toF64());
+        });
+        library.define("both", [F64, I32], F64, (f, x, n) => {
+          f.do(seen(n));
+          return sum(third(x), n);
+        });
+      },
+      { third: (x: number) => x / 3, seen: (n: number) => calls.push(n) },
+    );
+    const calls: number[] = [];
+    expect(exports.both(7, -2)).toBe(7 / 3 - 2);
+    expect(exports.both(7, 0)).toBe(-1);
+    expect(calls).toEqual([-2, 0]);
+    expect(() =>
+      opened((library) => {
+        library.define("first", [], Nothing, () => {});
+        library.import("late", [], Nothing);
+      }),
+    ).toThrow('Library: "late" is imported after the first function');
+  });
+
+  /** Two zeros are told apart by Math.min and not by a comparison. */
+  const number = fc.double({ noNaN: true }).filter((x) => x !== 0);
+  it("computes in double precision as JavaScript does", () => {
+    const operations: [string, (a: F64, b: F64) => F64, (a: number, b: number) => number][] = [
+      ["add", (a, b) => a.add(b), (a, b) => a + b],
+      ["sub", (a, b) => a.sub(b), (a, b) => a - b],
+      ["mul", (a, b) => a.mul(b), (a, b) => a * b],
+      ["div", (a, b) => a.div(b), (a, b) => a / b],
+      ["abs", (a) => a.abs(), Math.abs],
+      ["neg", (a) => a.neg(), (a) => -a],
+      ["ceil", (a) => a.ceil(), Math.ceil],
+      ["floor", (a) => a.floor(), Math.floor],
+      ["sqrt", (a) => a.sqrt(), Math.sqrt],
+      ["single", (a) => a.toF32().toF64(), Math.fround],
+      ["least", (a, b) => a.lt(b).pick<F64>(a, b), Math.min],
+      ["most", (a, b) => a.le(b).pick<F64>(b, a), Math.max],
+      ["same", (a, b) => a.eq(b).or(a.gt(b)).or(a.ge(b)).toF64(), (a, b) => (a >= b ? 1 : 0)],
+    ];
+    const pairs: [string, (a: F64x2, b: F64x2) => F64x2, (a: number, b: number) => number][] = [
+      ["sqrt of a pair", (a) => a.sqrt(), Math.sqrt],
+      ["abs of a pair", (a) => a.abs(), Math.abs],
+      ["neg of a pair", (a) => a.neg(), (a) => -a],
+      ["ceil of a pair", (a) => a.ceil(), Math.ceil],
+      ["floor of a pair", (a) => a.floor(), Math.floor],
+      ["pmin", (a, b) => a.pmin(b), Math.min],
+      ["pmax", (a, b) => a.pmax(b), Math.max],
+      ["swapped, one replaced", (a, b) => b.swapped().withLane(0, a.lane(0)), (a) => a],
+      ["chosen", (a, b) => a.lt(b).select<F64x2>(a, b), Math.min],
+      ["chosen the other way", (a, b) => a.ge(b).or(a.eq(b)).select<F64x2>(b, a), Math.min],
+    ];
+    const { exports, numbers } = opened((library) => {
+      for (const [name, build] of operations) library.define(name, [F64, F64], F64, (_, a, b) => build(a, b));
+      for (const [name, build] of pairs)
+        library.define(name, [I32], Nothing, (f, at) =>
+          f.store(at, build(load(F64x2, at), load(F64x2, at, 16)), 32),
+        );
+    });
+    fc.assert(
+      fc.property(number, number, (a, b) => {
+        for (const [name, , expected] of operations) expect(exports[name](a, b), name).toBe(expected(a, b));
+        for (const [name, , expected] of pairs) {
+          numbers.set([a, b, b, b]);
+          exports[name](0);
+          expect(numbers[4], name).toBe(expected(a, b));
+        }
+      }),
+    );
+  });
+
+  it("rounds to integers and bytes, and tells signed numbers apart", () => {
+    const { exports } = opened((library) => {
+      library.define("toward zero", [F64], I32, (_, x) => x.toI32());
+      library.define("nearest", [F64], F64, (_, x) => x.nearest());
+      library.define("less", [I32, I32], I32, (_, a, b) => a.ltSigned(b).or(a.gtSigned(b).shl(1)));
+      library.define("halved", [I32], I32, (_, a) => a.shrSigned(1));
+      library.define("byte", [I32], I32, (f, a) => {
+        f.storeByte(int(100), a);
+        return loadByte(int(100));
+      });
+      library.define("mask", [I32, I32], I32, (f, a, b) => {
+        const lanes = f.let(a.splat().withLane(2, b).eq(b.splat()));
+        return lanes.bits().or(lanes.all().shl(4)).or(lanes.lane(2).and(1).shl(5));
+      });
+    });
+    expect([2.9, -2.9, 1e10, Number.NaN].map((x) => exports["toward zero"](x))).toEqual([
+      2,
+      -2,
+      2 ** 31 - 1,
+      0,
+    ]);
+    expect([0.5, 1.5, 2.4, -2.5].map((x) => exports.nearest(x))).toEqual([0, 2, 2, -2]);
+    expect([exports.less(-1, 1), exports.less(1, -1), exports.less(2, 2)]).toEqual([1, 2, 0]);
+    expect(exports.halved(-6)).toBe(-3);
+    expect(exports.byte(0x1ff)).toBe(255);
+    expect([exports.mask(1, 2), exports.mask(2, 2)]).toEqual([0b100100, 0b111111]);
   });
 });
 

@@ -2,7 +2,8 @@ import { encode } from "fast-png";
 import { Cache } from "../../../core/index.ts";
 import { compileModel } from "../../../vla/libero/model-cache.ts";
 import { loadMuJoCo } from "../../../vla/libero/mujoco.ts";
-import { readTexture } from "../../../vla/libero/render/texture.ts";
+import { RenderMemory } from "../../../vla/libero/render/memory.ts";
+import { Textures } from "../../../vla/libero/render/texture.ts";
 import { BrokenLaw, type Input, type Reader } from "../reader.ts";
 import { pngChunks } from "../structure.ts";
 
@@ -26,7 +27,7 @@ const reader: Reader = {
     const mj = await loadMuJoCo();
     return async (path) => {
       using compiled = compileModel(mj, { mjcf: MJCF, assets: new Map([[FILE, path]]) }, new Cache(null));
-      const { faces } = readTexture(compiled.model, 0, "mujoco-3.14");
+      const { faces } = new Textures(compiled.model, "mujoco-3.14", new RenderMemory()).get(0);
       const { width, height, texels } = faces[0].level(0);
       if (texels.length !== 3 * width * height || texels.length === 0)
         throw new BrokenLaw(`${width} by ${height}`);

@@ -1,3 +1,4 @@
+import type { RenderMemory } from "./memory.ts";
 import { faceNormal } from "./mesh-surface.ts";
 
 /*
@@ -69,6 +70,16 @@ export function makeClusters(points: Float32Array, trianglePoints: Uint32Array):
   }
   firstPoint[count] = clusterPoints.length / 3;
   return { count, triangles, points: Float32Array.from(clusterPoints), firstPoint, corners, bounds };
+}
+
+/** The same clusters, held in a renderer's memory. */
+export function holdClusters(clusters: Clusters, memory: RenderMemory): Clusters {
+  return {
+    ...clusters,
+    triangles: memory.copy(clusters.triangles),
+    points: memory.copy(clusters.points),
+    corners: memory.copy(clusters.corners),
+  };
 }
 
 /** Unit normal of each triangle, (T, 3); zeros for one without area. */

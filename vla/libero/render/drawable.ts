@@ -22,11 +22,9 @@ export interface Part {
   readonly scale: readonly [number, number, number];
   /** Shift along the drawable's z axis, metres. */
   readonly shift: number;
-  /** Texture coordinates of each corner, `texture.kind` "2d": (C, 2), "cube": (C, 3). */
   readonly texture: Texture | null;
+  /** Texture coordinates of each corner, `texture.kind` "2d": (C, 2), "cube": (C, 3); null without texture. */
   readonly coordinates: Float32Array | null;
-  /** Where the part's corners lie in the renderer's per-frame arrays. */
-  readonly firstCorner: number;
   /** This frame's map from the surface's to the world frame, row-major (3, 4). */
   readonly world: Float64Array;
   /** Depth of its middle, metres, in the view that is being drawn. */

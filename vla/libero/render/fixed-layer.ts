@@ -12,7 +12,7 @@ import { KEPT_NOTHING, keptPart, NOTHING, type TriangleLog } from "./triangle-lo
 export class FixedLayer {
   readonly #depth: Float32Array;
   readonly #shown: Int32Array;
-  readonly #samples: Uint8ClampedArray;
+  readonly #colors: Uint8Array;
   readonly #pixels: Uint8Array;
   readonly #snapshot = new Snapshot();
 
@@ -20,7 +20,7 @@ export class FixedLayer {
     const sampleCount = SAMPLES * width * height;
     this.#depth = new Float32Array(sampleCount);
     this.#shown = new Int32Array(sampleCount);
-    this.#samples = new Uint8ClampedArray(3 * sampleCount);
+    this.#colors = new Uint8Array(4 * sampleCount);
     this.#pixels = new Uint8Array(3 * width * height);
   }
 
@@ -48,22 +48,22 @@ export class FixedLayer {
   }
 
   /** Takes over what was drawn, all of it coloured: samples from number `first` to before `end`. */
-  keep(target: SampleBuffer, samples: Uint8ClampedArray, log: TriangleLog, first: number, end: number): void {
+  keep(target: SampleBuffer, log: TriangleLog, first: number, end: number): void {
     this.#depth.set(target.depth.subarray(first, end), first);
-    this.#samples.set(samples.subarray(3 * first, 3 * end), 3 * first);
+    this.#colors.set(target.colors.subarray(4 * first, 4 * end), 4 * first);
     const { shown } = target;
     for (let s = first; s < end; s++) {
-      this.#shown[s] = shown[s] === NOTHING ? KEPT_NOTHING : keptPart(log.parts[shown[s]]);
+      this.#shown[s] = shown[s] === NOTHING ? KEPT_NOTHING : keptPart(log.partOf(shown[s]));
     }
-    for (let i = first / SAMPLES; i < end / SAMPLES; i++) resolvePixel(samples, i, this.#pixels);
+    for (let i = first / SAMPLES; i < end / SAMPLES; i++) resolvePixel(target.colors, i, this.#pixels);
   }
 
   /** Begins a picture with what was kept. */
-  copyTo(target: SampleBuffer, samples: Uint8ClampedArray, first: number, end: number): void {
+  copyTo(target: SampleBuffer, first: number, end: number): void {
     target.depth.set(this.#depth.subarray(first, end), first);
     target.shown.set(this.#shown.subarray(first, end), first);
     target.touched.fill(0, first / SAMPLES, end / SAMPLES);
-    samples.set(this.#samples.subarray(3 * first, 3 * end), 3 * first);
+    target.colors.set(this.#colors.subarray(4 * first, 4 * end), 4 * first);
   }
 
   /** Colours of all pixels, (H, W, 3), as a new array. */

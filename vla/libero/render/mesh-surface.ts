@@ -1,5 +1,5 @@
 import type { MjModel } from "@mujoco/mujoco";
-import { joinSurface, type Surface, weld } from "./surface.ts";
+import { makeSurface, type Surface } from "./surface.ts";
 
 /** Below this cosine between a corner's normal and its face's, an edge counts as sharp and is drawn flat. */
 const SMOOTH_COSINE = 0.8;
@@ -26,50 +26,28 @@ export function meshSurface(model: MjModel, mesh: number): Surface {
   const faceNormals: Int32Array = model.mesh_facenormal.slice(3 * faceAdr, 3 * (faceAdr + faces));
   const faceUvs: Int32Array = model.mesh_facetexcoord.slice(3 * faceAdr, 3 * (faceAdr + faces));
 
-  const { points, index } = weld(vertices);
-  const cornerPoints: number[] = [];
-  const normals: number[] = [];
-  const uvs: number[] = [];
-  const triangleCorners = new Uint32Array(3 * faces);
-  // Corners already made from each point, as linked lists: the key is (normal, uv), or the face where it is flat.
-  const newest = new Int32Array(points.length / 3).fill(-1);
-  const older: number[] = [];
-  const keyNormal: number[] = [];
-  const keyUv: number[] = [];
+  const positions = new Float32Array(9 * faces);
+  const normals = new Float32Array(9 * faces);
+  const uvs = allUvs && new Float32Array(6 * faces);
   const face = new Float64Array(3);
-
   for (let f = 0; f < faces; f++) {
     faceNormal(vertices, faceVertices, 3 * f, face);
     for (let c = 3 * f; c < 3 * f + 3; c++) {
       const n = 3 * faceNormals[c];
       const cosine = allNormals[n] * face[0] + allNormals[n + 1] * face[1] + allNormals[n + 2] * face[2];
       const flat = allUvs === null && cosine < SMOOTH_COSINE;
-      const point = index[faceVertices[c]];
-      const normalKey = flat ? -1 - f : faceNormals[c];
-      const uvKey = allUvs ? faceUvs[c] : -1;
-      let corner = newest[point];
-      while (corner >= 0 && (keyNormal[corner] !== normalKey || keyUv[corner] !== uvKey))
-        corner = older[corner];
-      if (corner < 0) {
-        corner = cornerPoints.length;
-        cornerPoints.push(point);
-        if (flat) normals.push(face[0], face[1], face[2]);
-        else normals.push(allNormals[n], allNormals[n + 1], allNormals[n + 2]);
-        if (allUvs) uvs.push(allUvs[2 * uvKey], allUvs[2 * uvKey + 1]);
-        keyNormal.push(normalKey);
-        keyUv.push(uvKey);
-        older.push(newest[point]);
-        newest[point] = corner;
+      for (let k = 0; k < 3; k++) {
+        positions[3 * c + k] = vertices[3 * faceVertices[c] + k];
+        normals[3 * c + k] = flat ? face[k] : allNormals[n + k];
       }
-      triangleCorners[c] = corner;
+      for (let k = 0; k < 2 && uvs && allUvs; k++) uvs[2 * c + k] = allUvs[2 * faceUvs[c] + k];
     }
   }
-  return joinSurface(
-    points,
-    Uint32Array.from(cornerPoints),
-    Float32Array.from(normals),
-    allUvs && Float32Array.from(uvs),
-    triangleCorners,
+  return makeSurface(
+    positions,
+    normals,
+    uvs,
+    Uint32Array.from({ length: 3 * faces }, (_, corner) => corner),
   );
 }
 

@@ -1,13 +1,13 @@
 import type { View } from "./camera.ts";
 import { BOX, type Drawable, type Part, PLANE } from "./drawable.ts";
 import { FixedLayer } from "./fixed-layer.ts";
-import type { Lighting } from "./lighting.ts";
-import type { Lights } from "./lights.ts";
-import { Pass, type Reflection } from "./pass.ts";
+import type { RenderMemory } from "./memory.ts";
+import { Pass, type Reflection, type Tools } from "./pass.ts";
 import type { Rectangle } from "./samples.ts";
-import { placePart, type RenderScene } from "./scene.ts";
+import { placePart } from "./scene.ts";
 import { planeSurface } from "./shapes.ts";
 import { Snapshot } from "./snapshot.ts";
+import { holdSurface } from "./surface.ts";
 
 /** Where a view sees the mirror. */
 interface Sight {
@@ -30,6 +30,7 @@ export class Mirror {
   readonly #candidates: readonly Drawable[];
   readonly #faces = new Map<Drawable, Part>();
   readonly #pass: Pass;
+  readonly #memory: RenderMemory;
   /** Of fixed cameras, by number, and of all others. */
   readonly #sights = new Map<number, Sight>();
   readonly #passingSight: Sight;
@@ -37,25 +38,21 @@ export class Mirror {
   readonly #normal = new Float64Array(3);
 
   /** The mirror of a scene, null if nothing in it can reflect. */
-  static of(
-    width: number,
-    height: number,
-    scene: RenderScene,
-    lights: Lights,
-    lighting: Lighting,
-  ): Mirror | null {
-    const candidates = scene.drawables.filter(
+  static of(width: number, height: number, tools: Tools): Mirror | null {
+    const candidates = tools.scene.drawables.filter(
       ({ type, reflectance }) => (type === PLANE || type === BOX) && reflectance > 0,
     );
-    if (candidates.length === 0) return null;
-    return new Mirror(new Pass(width, height, scene, lights, lighting), candidates, scene);
+    return candidates.length === 0
+      ? null
+      : new Mirror(new Pass(width, height, tools), candidates, tools.memory);
   }
 
-  private constructor(pass: Pass, candidates: readonly Drawable[], scene: RenderScene) {
+  private constructor(pass: Pass, candidates: readonly Drawable[], memory: RenderMemory) {
     this.#candidates = candidates;
     this.#pass = pass;
+    this.#memory = memory;
     this.#passingSight = this.#makeSight(false);
-    for (const drawable of candidates) this.#faces.set(drawable, mirrorFace(drawable, scene));
+    for (const drawable of candidates) this.#faces.set(drawable, mirrorFace(drawable, memory));
   }
 
   /** Draws what the mirror shows to the view, of this camera where it is fixed; null when it sees no reflection. */
@@ -81,7 +78,7 @@ export class Mirror {
       { sky: null, tint: mirror.reflectance, without: mirror, behind: mask, reflection: null },
       layer,
     );
-    return { mirror, rectangle, samples: this.#pass.samples };
+    return { mirror, rectangle, colors: this.#pass.target.colors };
   }
 
   #sightOf(fixedCamera: number | null): Sight {
@@ -94,7 +91,7 @@ export class Mirror {
   #makeSight(fixed: boolean): Sight {
     const { view, target } = this.#pass;
     return {
-      mask: new Float32Array(target.depth.length),
+      mask: this.#memory.floats(target.depth.length),
       rectangle: null,
       snapshot: new Snapshot(),
       layer: fixed ? new FixedLayer(view.width, view.height) : null,
@@ -115,11 +112,8 @@ export class Mirror {
     raster.rectangle = { left: 0, right: view.width - 1, bottom: 0, top: view.height - 1 };
     sight.rectangle = null;
     if (!raster.sees(face)) return;
-    target.depth.fill(0);
-    target.touched.fill(0);
-    raster.begin();
     // Points of the mirror plane look the same in both views, and so does its winding: undo the view's turn.
-    raster.drawOpaque(face, true, target, null);
+    this.#pass.findPart(face, true);
     mask.set(target.depth);
     sight.rectangle = rectangleOf(target.touched, view.width);
   }
@@ -144,18 +138,17 @@ function rectangleOf(touched: Uint8Array, width: number): Rectangle | null {
 }
 
 /** The surface that reflects: the whole plane, or the +z face of a box. */
-function mirrorFace(drawable: Drawable, scene: RenderScene): Part {
+function mirrorFace(drawable: Drawable, memory: RenderMemory): Part {
   if (drawable.type === PLANE) return drawable.parts[0];
   const axis = { lines: [-1, 1], step: 0 };
   return {
     owner: drawable,
     index: drawable.parts[0].index,
-    surface: planeSurface(axis, axis),
+    surface: holdSurface(planeSurface(axis, axis), memory),
     scale: [drawable.size[0], drawable.size[1], 1],
     shift: drawable.size[2],
     texture: null,
     coordinates: null,
-    firstCorner: scene.cornerCount,
     world: new Float64Array(12),
     depth: 0,
   };

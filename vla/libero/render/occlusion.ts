@@ -1,10 +1,13 @@
 import type { View } from "./camera.ts";
 import { BOUND_STRIDE, BOX_CENTRE, BOX_HALF, type Clusters } from "./clusters.ts";
+import { FRAME } from "./layout.ts";
+import type { RenderMemory } from "./memory.ts";
 import { type Rectangle, SAMPLES } from "./samples.ts";
+import { TILE_BITS } from "./tiles.ts";
 
-/** Side of a tile, pixels: 2 ^ TILE_BITS. */
-const TILE_BITS = 3;
 const TILE = 1 << TILE_BITS;
+const COLUMNS = FRAME.columns / 8;
+const DEPTHS = FRAME.depthRow / 8;
 /** Share by which a cluster must be farther than what hides it: far above what rounding does. */
 const SLACK = 1e-6;
 
@@ -12,37 +15,30 @@ const SLACK = 1e-6;
 export class Occlusion {
   readonly #view: View;
   /** Tiles per row. */
-  readonly #across: number;
+  readonly across: number;
+  /** 1 for tiles drawn to since `#farthest` was found. */
+  readonly stale: Uint8Array;
   /** Least 1/depth in each tile, or what it was before more was drawn: never too near. */
   readonly #farthest: Float32Array;
-  /** 1 for tiles drawn to since `#farthest` was found. */
-  readonly #stale: Uint8Array;
 
-  constructor(view: View) {
+  constructor(view: View, memory: RenderMemory) {
     this.#view = view;
-    this.#across = Math.ceil(view.width / TILE);
-    const count = this.#across * Math.ceil(view.height / TILE);
+    this.across = Math.ceil(view.width / TILE);
+    const count = this.across * Math.ceil(view.height / TILE);
     this.#farthest = new Float32Array(count);
-    this.#stale = new Uint8Array(count);
+    this.stale = memory.bytes(count);
   }
 
   /** Begins another picture. */
   begin(): void {
     this.#farthest.fill(0);
-    this.#stale.fill(1);
-  }
-
-  /** Takes note that something was drawn on these pixels. */
-  note(left: number, right: number, bottom: number, top: number): void {
-    for (let y = bottom >> TILE_BITS; y <= top >> TILE_BITS; y++) {
-      for (let x = left >> TILE_BITS; x <= right >> TILE_BITS; x++) this.#stale[y * this.#across + x] = 1;
-    }
+    this.stale.fill(1);
   }
 
   /**
    * Is all of a cluster farther than what `depth` (1/depth per sample) holds in the rectangle? May say no to one that is.
    *
-   * @param map from the frame of the clusters to scaled camera axes, (3, 4), and the shifts of the picture
+   * @param map `FRAME` of layout.ts, with the map from the frame of the clusters to the picture
    */
   hides(
     { bounds }: Clusters,
@@ -52,25 +48,31 @@ export class Occlusion {
     depth: Float32Array,
   ): boolean {
     const at = BOUND_STRIDE * cluster;
-    let least = Infinity;
-    let lowX = Infinity;
-    let highX = -Infinity;
-    let lowY = Infinity;
-    let highY = -Infinity;
-    for (let corner = 0; corner < 8; corner++) {
-      const x = bounds[at + BOX_CENTRE] + ((corner & 1) === 0 ? -1 : 1) * bounds[at + BOX_HALF];
-      const y = bounds[at + BOX_CENTRE + 1] + ((corner & 2) === 0 ? -1 : 1) * bounds[at + BOX_HALF + 1];
-      const z = bounds[at + BOX_CENTRE + 2] + ((corner & 4) === 0 ? -1 : 1) * bounds[at + BOX_HALF + 2];
-      const away = map[8] * x + map[9] * y + map[10] * z + map[11];
-      if (!(away >= this.#view.near)) return false;
-      const screenX = (map[0] * x + map[1] * y + map[2] * z + map[3]) / away + map[12];
-      const screenY = (map[4] * x + map[5] * y + map[6] * z + map[7]) / away + map[13];
-      least = Math.min(least, away);
-      lowX = Math.min(lowX, screenX);
-      highX = Math.max(highX, screenX);
-      lowY = Math.min(lowY, screenY);
-      highY = Math.max(highY, screenY);
-    }
+    const x = bounds[at + BOX_CENTRE];
+    const y = bounds[at + BOX_CENTRE + 1];
+    const z = bounds[at + BOX_CENTRE + 2];
+    const hx = bounds[at + BOX_HALF];
+    const hy = bounds[at + BOX_HALF + 1];
+    const hz = bounds[at + BOX_HALF + 2];
+    // What lies in the box is `least` to `most` away, and so far beside the axis of the camera.
+    const [r0, r1, r2] = [map[DEPTHS], map[DEPTHS + 1], map[DEPTHS + 2]];
+    const away = r0 * x + r1 * y + r2 * z + map[DEPTHS + 3];
+    const reach = Math.abs(r0) * hx + Math.abs(r1) * hy + Math.abs(r2) * hz;
+    const least = away - reach;
+    const most = away + reach;
+    if (!(least >= this.#view.near)) return false;
+    const [x0, x1, x2] = [map[COLUMNS], map[COLUMNS + 2], map[COLUMNS + 4]];
+    const [y0, y1, y2] = [map[COLUMNS + 1], map[COLUMNS + 3], map[COLUMNS + 5]];
+    const across = x0 * x + x1 * y + x2 * z + map[COLUMNS + 6];
+    const along = y0 * x + y1 * y + y2 * z + map[COLUMNS + 7];
+    const reachX = Math.abs(x0) * hx + Math.abs(x1) * hy + Math.abs(x2) * hz;
+    const reachY = Math.abs(y0) * hx + Math.abs(y1) * hy + Math.abs(y2) * hz;
+    const [left, right, bottom, top] = [across - reachX, across + reachX, along - reachY, along + reachY];
+    const { shiftX, shiftY } = this.#view;
+    const lowX = left / (left < 0 ? least : most) + shiftX;
+    const highX = right / (right > 0 ? least : most) + shiftX;
+    const lowY = bottom / (bottom < 0 ? least : most) + shiftY;
+    const highY = top / (top > 0 ? least : most) + shiftY;
     const nearest = (1 + SLACK) / least;
     const firstX = Math.max(rectangle.left, Math.floor(lowX - SLACK)) >> TILE_BITS;
     const lastX = Math.min(rectangle.right, Math.floor(highX + SLACK)) >> TILE_BITS;
@@ -78,9 +80,9 @@ export class Occlusion {
     const lastY = Math.min(rectangle.top, Math.floor(highY + SLACK)) >> TILE_BITS;
     for (let y = firstY; y <= lastY; y++) {
       for (let x = firstX; x <= lastX; x++) {
-        const tile = y * this.#across + x;
+        const tile = y * this.across + x;
         if (this.#farthest[tile] > nearest) continue;
-        if (this.#stale[tile] === 0) return false;
+        if (this.stale[tile] === 0) return false;
         this.#find(x, y, depth);
         if (this.#farthest[tile] <= nearest) return false;
       }
@@ -98,8 +100,8 @@ export class Occlusion {
       const row = SAMPLES * width * y;
       for (let s = row + first; s < row + end; s++) if (depth[s] < least) least = depth[s];
     }
-    const tile = tileY * this.#across + tileX;
+    const tile = tileY * this.across + tileX;
     this.#farthest[tile] = least;
-    this.#stale[tile] = 0;
+    this.stale[tile] = 0;
   }
 }

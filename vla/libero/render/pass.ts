@@ -1,12 +1,15 @@
 import { View } from "./camera.ts";
 import { type Drawable, type Part, PLANE } from "./drawable.ts";
 import type { FixedLayer } from "./fixed-layer.ts";
+import type { Fragments } from "./fragments.ts";
+import type { Kernels } from "./kernels/kernels.ts";
+import { FRAME } from "./layout.ts";
 import type { Lighting } from "./lighting.ts";
 import type { Lights } from "./lights.ts";
+import type { RenderMemory } from "./memory.ts";
 import { Rasterizer } from "./rasterizer.ts";
 import { type Rectangle, resolvePixel, SAMPLES, type SampleBuffer } from "./samples.ts";
 import type { RenderScene } from "./scene.ts";
-import { Shader } from "./shader.ts";
 import type { Texture } from "./texture.ts";
 import { NOTHING } from "./triangle-log.ts";
 
@@ -32,8 +35,18 @@ export interface Reflection {
   readonly mirror: Drawable;
   /** Where the mirror may be seen. */
   readonly rectangle: Rectangle;
-  /** Colour per sample, (H, W, 4, 3). */
-  readonly samples: Uint8ClampedArray;
+  /** `SampleBuffer.colors` of what is seen in it. */
+  readonly colors: Uint8Array;
+}
+
+/** What all passes of a renderer draw with. */
+export interface Tools {
+  readonly memory: RenderMemory;
+  readonly kernels: Kernels;
+  readonly scene: RenderScene;
+  readonly lights: Lights;
+  readonly lighting: Lighting;
+  readonly fragments: Fragments;
 }
 
 /** Draws the scene once from one view into sample colours: visibility first, then shading of what is visible. */
@@ -41,54 +54,71 @@ export class Pass {
   readonly view: View;
   readonly raster: Rasterizer;
   readonly target: SampleBuffer;
-  /** Colour per sample, (H, W, 4, 3), row 0 at the bottom. */
-  readonly samples: Uint8ClampedArray;
-  readonly #drawables: readonly Drawable[];
+  readonly #tools: Tools;
   readonly #fixed: readonly Drawable[];
-  readonly #parts: readonly Part[];
-  readonly #lights: Lights;
-  readonly #lighting: Lighting;
-  readonly #shader: Shader;
   readonly #queue: Part[] = [];
   readonly #blended: Drawable[] = [];
   /** The triangle that `#blendColors` holds the colour of at each pixel, and that colour. */
   readonly #blendedTriangle: Int32Array;
   readonly #blendColors: Float64Array;
 
-  constructor(width: number, height: number, scene: RenderScene, lights: Lights, lighting: Lighting) {
+  constructor(width: number, height: number, tools: Tools) {
+    const { memory, scene } = tools;
     this.view = new View(width, height);
-    this.raster = new Rasterizer(this.view);
+    this.raster = new Rasterizer(this.view, memory, tools.kernels, tools.fragments);
     const pixelCount = width * height;
     this.target = {
-      depth: new Float32Array(SAMPLES * pixelCount),
-      shown: new Int32Array(SAMPLES * pixelCount),
-      touched: new Uint8Array(pixelCount),
+      depth: memory.floats(SAMPLES * pixelCount),
+      shown: memory.ints(SAMPLES * pixelCount),
+      touched: memory.bytes(pixelCount),
+      colors: memory.bytes(4 * SAMPLES * pixelCount),
     };
-    this.samples = new Uint8ClampedArray(3 * SAMPLES * pixelCount);
-    this.#drawables = scene.drawables;
+    this.#tools = tools;
     this.#fixed = scene.drawables.filter(({ fixed }) => fixed);
-    this.#parts = scene.drawables.flatMap((drawable) => drawable.parts);
-    this.#lights = lights;
-    this.#lighting = lighting;
-    this.#shader = new Shader(lighting);
     this.#blendedTriangle = new Int32Array(pixelCount);
     this.#blendColors = new Float64Array(3 * pixelCount);
+  }
+
+  /** Tells the kernels what this pass draws, and from where. */
+  #enter(): void {
+    const { view, target } = this;
+    const { memory, scene } = this.#tools;
+    const { doubles, ints } = memory.frame;
+    doubles.set(view.eye, FRAME.eye / 8);
+    doubles.set(view.right, FRAME.right / 8);
+    doubles.set(view.up, FRAME.up / 8);
+    doubles.set(view.forward, FRAME.forward / 8);
+    doubles[FRAME.scale / 8] = view.scaleX;
+    doubles[FRAME.scale / 8 + 1] = view.scaleY;
+    doubles[FRAME.shift / 8] = view.shiftX;
+    doubles[FRAME.shift / 8 + 1] = view.shiftY;
+    doubles[FRAME.nearest / 8] = 1 / view.near;
+    doubles[FRAME.farthest / 8] = 1 / view.far;
+    ints[FRAME.width / 4] = view.width;
+    ints[FRAME.depth / 4] = target.depth.byteOffset;
+    ints[FRAME.shown / 4] = target.shown.byteOffset;
+    ints[FRAME.touched / 4] = target.touched.byteOffset;
+    ints[FRAME.samples / 4] = target.colors.byteOffset;
+    ints[FRAME.log / 4] = this.raster.log.doubles.byteOffset;
+    ints[FRAME.parts / 4] = scene.blocks.byteOffset;
   }
 
   /** Draws all, in the rows of the rasteriser's rectangle. With a layer, what is fixed is drawn only when the layer no longer holds. */
   draw(options: PassOptions, layer: FixedLayer | null): void {
     const { tint, without, behind } = options;
-    const { view, raster, target, samples } = this;
-    this.#lighting.begin(view.eye, tint);
+    const { view, raster, target } = this;
+    const { lights, lighting } = this.#tools;
+    this.#enter();
+    lighting.begin(tint);
     if (layer !== null) {
-      if (!layer.holds(view, this.#lights, this.#fixed, tint, without)) {
+      if (!layer.holds(view, lights, this.#fixed, tint, without)) {
         this.#clear();
         this.#drawOpaque(options, "fixed");
         this.#shade(options.sky);
-        layer.keep(target, samples, raster.log, this.#firstSample, this.#endSample);
+        layer.keep(target, raster.log, this.#firstSample, this.#endSample);
       }
       raster.begin();
-      layer.copyTo(target, samples, this.#firstSample, this.#endSample);
+      layer.copyTo(target, this.#firstSample, this.#endSample);
       this.#drawOpaque(options, "moving");
     } else {
       this.#clear();
@@ -99,13 +129,22 @@ export class Pass {
     this.#blend(without, behind);
   }
 
+  /** Finds the samples that see a part, with no regard to what is in front. */
+  findPart(part: Part, turned: boolean): void {
+    this.#enter();
+    this.#clear();
+    this.target.touched.fill(0);
+    this.raster.drawOpaque(part, turned, this.target, null);
+  }
+
   /**
    * Fills `target` alone, with everything. Where all are taken for `solid`, transparent drawables hide what is behind
    * them, and so do those of negative opacity, which pictures leave out.
    */
   findVisible(solid: boolean): void {
+    this.#enter();
     this.#clear();
-    for (const part of this.#parts) {
+    for (const part of this.#tools.scene.parts) {
       const { rgba, transparent } = part.owner;
       const shown = solid ? rgba[3] !== 0 : rgba[3] > 0 && !transparent;
       if (shown && this.raster.sees(part)) this.raster.drawOpaque(part, false, this.target, null);
@@ -115,7 +154,7 @@ export class Pass {
   /** What a sample shows after `findVisible` or `draw`; null for nothing. */
   drawableAt(sample: number): Drawable | null {
     const part = this.raster.log.partOf(this.target.shown[sample]);
-    return part < 0 ? null : this.#parts[part].owner;
+    return part < 0 ? null : this.#tools.scene.parts[part].owner;
   }
 
   /** The picture that was drawn, (H, W, 3), as a new array. */
@@ -123,7 +162,7 @@ export class Pass {
     const { touched } = this.target;
     const pixels = layer === null ? new Uint8Array(3 * touched.length) : layer.pixels();
     for (let i = 0; i < touched.length; i++) {
-      if (touched[i] === 1) resolvePixel(this.samples, i, pixels);
+      if (touched[i] === 1) resolvePixel(this.target.colors, i, pixels);
     }
     return pixels;
   }
@@ -151,7 +190,7 @@ export class Pass {
     const { raster } = this;
     const queue = this.#queue;
     queue.length = 0;
-    for (const part of this.#parts) {
+    for (const part of this.#tools.scene.parts) {
       const { owner } = part;
       if (which !== "all" && owner.fixed !== (which === "fixed")) continue;
       if (owner.transparent || owner === without || !(owner.rgba[3] > 0) || !raster.sees(part)) continue;
@@ -159,72 +198,29 @@ export class Pass {
       queue.push(part);
     }
     queue.sort((a, b) => a.depth - b.depth);
-    for (const part of queue) raster.drawOpaque(part, false, this.target, behind);
-  }
-
-  /** Colours every sample of touched pixels; a triangle is shaded once per pixel however many samples it covers. */
-  #shade(sky: Texture | null): void {
-    this.#shader.begin();
-    const { width } = this.view;
-    const { left, right, bottom, top } = this.raster.rectangle;
-    const { shown, touched } = this.target;
-    for (let y = bottom; y <= top; y++) {
-      for (let x = left; x <= right; x++) {
-        const pixel = y * width + x;
-        if (touched[pixel] === 0) continue;
-        const first = SAMPLES * pixel;
-        const only = shown[first];
-        if (only === shown[first + 1] && only === shown[first + 2] && only === shown[first + 3]) {
-          if (only < NOTHING) continue;
-          this.#shadeSample(only, sky, x, y, first);
-          for (let s = first + 1; s < first + SAMPLES; s++) this.#copySample(first, s);
-          continue;
-        }
-        for (let s = first; s < first + SAMPLES; s++) {
-          const id = shown[s];
-          if (id < NOTHING) continue; // its colour is known
-          let twin = first;
-          while (shown[twin] !== id) twin++;
-          if (twin === s) this.#shadeSample(id, sky, x, y, s);
-          else this.#copySample(twin, s);
-        }
-      }
+    for (const part of queue) {
+      const first = raster.log.count;
+      raster.drawOpaque(part, false, this.target, behind);
+      this.#tools.lighting.light(part, first, raster.log.count);
     }
   }
 
-  #copySample(from: number, to: number): void {
-    const { samples } = this;
-    samples[3 * to] = samples[3 * from];
-    samples[3 * to + 1] = samples[3 * from + 1];
-    samples[3 * to + 2] = samples[3 * from + 2];
+  /** Colours every sample of touched pixels whose colour is not known yet. */
+  #shade(sky: Texture | null): void {
+    const { left, right, bottom, top } = this.raster.rectangle;
+    this.#tools.kernels.shade(left, right, bottom, top, sky === null ? 0 : sky.address);
   }
 
-  #shadeSample(id: number, sky: Texture | null, x: number, y: number, s: number): void {
-    const { samples } = this;
-    const { rgb } = this.#shader;
-    if (id >= 0) this.#shadeTriangle(id, x, y);
-    else if (sky !== null) this.#shader.sky(sky, this.view, x, y);
-    else rgb.fill(0);
-    samples[3 * s] = rgb[0] * 255;
-    samples[3 * s + 1] = rgb[1] * 255;
-    samples[3 * s + 2] = rgb[2] * 255;
-  }
-
-  #shadeTriangle(id: number, x: number, y: number): void {
-    const { log } = this.raster;
-    this.#shader.shade(log, id, this.#parts[log.parts[id]], x, y);
-  }
-
-  /** Only after all else that is opaque: twins copy the mirror's own colour, and each sample has its own reflection. */
-  #addReflection({ mirror, rectangle, samples: reflected }: Reflection): void {
-    const { samples } = this;
+  /** Only after all else that is opaque, since each sample has its own reflection. */
+  #addReflection({ mirror, rectangle, colors: reflected }: Reflection): void {
+    const { colors } = this.target;
     const { left, right, bottom, top } = rectangle;
     for (let y = bottom; y <= top; y++) {
       const row = y * this.view.width;
       for (let s = SAMPLES * (row + left); s < SAMPLES * (row + right + 1); s++) {
         if (this.drawableAt(s) !== mirror) continue;
         this.target.touched[s >> 2] = 1;
-        for (let k = 3 * s; k < 3 * s + 3; k++) samples[k] += reflected[k];
+        for (let k = 4 * s; k < 4 * s + 3; k++) colors[k] = Math.min(255, colors[k] + reflected[k]);
       }
     }
   }
@@ -233,7 +229,7 @@ export class Pass {
   #blend(without: Drawable | null, behind: Float32Array | null): void {
     const blended = this.#blended;
     blended.length = 0;
-    for (const drawable of this.#drawables) {
+    for (const drawable of this.#tools.scene.drawables) {
       if (drawable.transparent && drawable.rgba[3] > 0 && drawable !== without) blended.push(drawable);
     }
     if (blended.length === 0) return;
@@ -248,7 +244,10 @@ export class Pass {
     const opacity = Math.min(1, drawable.rgba[3]) * (turned ? BACK_OPACITY : 1);
     for (const part of drawable.parts) {
       if (!this.raster.sees(part)) continue;
+      const { log } = this.raster;
+      const first = log.count;
       this.raster.drawBlended(part, turned, this.target, behind);
+      this.#tools.lighting.light(part, first, log.count);
       this.#blendFragments(opacity);
     }
   }
@@ -256,9 +255,10 @@ export class Pass {
   #blendFragments(opacity: number): void {
     const { fragments, fragmentCount } = this.raster;
     const { width } = this.view;
-    const { samples } = this;
-    const { rgb } = this.#shader;
-    const colors = this.#blendColors;
+    const { colors, touched } = this.target;
+    const { memory, kernels } = this.#tools;
+    const shaded = memory.frame.doubles.subarray(FRAME.color / 8, FRAME.color / 8 + 3);
+    const own = this.#blendColors;
     const weight = 255 * opacity;
     for (let i = 0; i < fragmentCount; i++) {
       const sample = fragments[2 * i];
@@ -266,13 +266,21 @@ export class Pass {
       const pixel = sample >> 2;
       if (this.#blendedTriangle[pixel] !== triangle) {
         this.#blendedTriangle[pixel] = triangle;
-        this.#shadeTriangle(triangle, pixel % width, Math.floor(pixel / width));
-        colors.set(rgb, 3 * pixel);
-        this.target.touched[pixel] = 1;
+        kernels.triangle(triangle, pixel % width, Math.floor(pixel / width));
+        own.set(shaded, 3 * pixel);
+        touched[pixel] = 1;
       }
       for (let k = 0; k < 3; k++) {
-        samples[3 * sample + k] = colors[3 * pixel + k] * weight + samples[3 * sample + k] * (1 - opacity);
+        const behind = colors[4 * sample + k];
+        colors[4 * sample + k] = toByte(own[3 * pixel + k] * weight + behind * (1 - opacity));
       }
     }
   }
+}
+
+/** The nearest byte; of two, the even one. */
+const nearestByte = new Uint8ClampedArray(1);
+function toByte(value: number): number {
+  nearestByte[0] = value;
+  return nearestByte[0];
 }

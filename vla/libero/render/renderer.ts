@@ -4,8 +4,11 @@ import type { Image } from "../../observation.ts";
 import { cameraNames, type Frustum, frustumOf, isFixedCamera } from "./camera.ts";
 import type { Compat } from "./compat.ts";
 import { FixedLayer } from "./fixed-layer.ts";
+import { Fragments } from "./fragments.ts";
+import { bindKernels } from "./kernels/kernels.ts";
 import { Lighting } from "./lighting.ts";
 import { Lights } from "./lights.ts";
+import { RenderMemory } from "./memory.ts";
 import { Mirror } from "./mirror.ts";
 import { Pass } from "./pass.ts";
 import { FIRST_SAMPLE, SAMPLES } from "./samples.ts";
@@ -81,11 +84,20 @@ class SoftwareRenderer implements Renderer {
     this.#model = model;
     this.#data = data;
     this.#cameras = cameraNames(mj, model);
-    this.#scene = readScene(mj, model, compat);
-    this.#lights = new Lights(model);
-    const lighting = new Lighting(this.#lights, this.#scene.cornerCount);
-    this.#pass = new Pass(width, height, this.#scene, this.#lights, lighting);
-    this.#mirror = Mirror.of(width, height, this.#scene, this.#lights, lighting);
+    const memory = new RenderMemory();
+    const scene = readScene(mj, model, compat, memory);
+    const fragments = new Fragments(memory);
+    const kernels = bindKernels(memory.memory, {
+      makeLevel: (pyramid, level) => scene.textures.makeLevel(pyramid, level),
+      moreFragments: () => fragments.grow(),
+    });
+    const lights = new Lights(model, memory);
+    const lighting = new Lighting(lights, scene, memory, kernels);
+    const tools = { memory, kernels, scene, lights, lighting, fragments };
+    this.#scene = scene;
+    this.#lights = lights;
+    this.#pass = new Pass(width, height, tools);
+    this.#mirror = Mirror.of(width, height, tools);
   }
 
   render(camera: string): Image {

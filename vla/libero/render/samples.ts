@@ -5,7 +5,7 @@ export const COLUMNS = 0b10_00_11_01;
 /** From the pixel's centre to its first sample, pixels. */
 export const FIRST_SAMPLE: readonly [x: number, y: number] = [1.5 / 4 - 0.5, 0.5 / 4 - 0.5];
 
-/** What lies in front of each sample. */
+/** What lies in front of each sample, row 0 at the bottom. */
 export interface SampleBuffer {
   /** 1 / depth per sample (nearer is larger), 0 for nothing, (H, W, 4). */
   readonly depth: Float32Array;
@@ -13,6 +13,8 @@ export interface SampleBuffer {
   readonly shown: Int32Array;
   /** 1 for pixels of which a sample was drawn, (H, W). */
   readonly touched: Uint8Array;
+  /** Colour per sample: red, green, blue and an unused byte, (H, W, 4, 4). */
+  readonly colors: Uint8Array;
 }
 
 /** Pixels, all four inclusive. */
@@ -39,11 +41,12 @@ export function holdsSample(
   return false;
 }
 
-/** Writes a pixel as the mean of its samples, rounded. */
-export function resolvePixel(samples: Uint8ClampedArray, pixel: number, pixels: Uint8Array): void {
-  const out = 3 * pixel;
-  for (let k = 0, at = SAMPLES * out; k < 3; k++, at++) {
-    const sum = samples[at] + samples[at + 3] + samples[at + 6] + samples[at + 9];
-    pixels[out + k] = (sum + SAMPLES / 2) / SAMPLES;
+/** Writes a pixel as the mean of its samples' colours, rounded. */
+export function resolvePixel(colors: Uint8Array, pixel: number, pixels: Uint8Array): void {
+  const first = 4 * SAMPLES * pixel;
+  for (let k = 0; k < 3; k++) {
+    const at = first + k;
+    const sum = colors[at] + colors[at + 4] + colors[at + 8] + colors[at + 12];
+    pixels[3 * pixel + k] = (sum + SAMPLES / 2) / SAMPLES;
   }
 }

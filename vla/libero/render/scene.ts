@@ -12,6 +12,8 @@ import {
   SPHERE,
   WORLD,
 } from "./drawable.ts";
+import { LIT_BYTES, PART, PART_BYTES } from "./layout.ts";
+import type { RenderMemory } from "./memory.ts";
 import { meshSurface } from "./mesh-surface.ts";
 import {
   boxSurface,
@@ -22,8 +24,8 @@ import {
   planeSurface,
   sphereSurface,
 } from "./shapes.ts";
-import type { Surface } from "./surface.ts";
-import { readTexture, skyboxOf, type Texture } from "./texture.ts";
+import { CORNER_STRIDE, holdSurface, type Surface } from "./surface.ts";
+import { skyboxOf, type Texture, Textures } from "./texture.ts";
 import { type Tiling, textureCoordinates } from "./texture-coordinates.ts";
 
 /** Geom groups of LIBERO: 0 holds collision shapes and is hidden, 1 and 2 are shown, 3 and above hidden as usual. */
@@ -54,53 +56,69 @@ interface Row {
 /** All that a model can show: its geoms in order, then its sites. */
 export interface RenderScene {
   readonly drawables: readonly Drawable[];
+  /** All parts of the drawables, in order. */
+  readonly parts: readonly Part[];
+  /** What the kernels know of each part: `PART` of layout.ts, (parts, PART_BYTES / 8). */
+  readonly blocks: Float64Array;
   /** The texture behind everything, null for black. */
   readonly skybox: Texture | null;
-  readonly cornerCount: number;
+  readonly textures: Textures;
 }
 
 /** Reads what stays for the life of the model: shapes, meshes, materials, textures with their mipmaps. */
-export function readScene(mj: MainModule, model: MjModel, compat: Compat): RenderScene {
+export function readScene(mj: MainModule, model: MjModel, compat: Compat, memory: RenderMemory): RenderScene {
   if (model.nflex > 0 || model.nskin > 0) {
     throw new Error(
       `createRenderer: flexes and skins are not drawn, found ${model.nflex} and ${model.nskin}`,
     );
   }
-  const surfaces = new SurfaceShelf(model);
-  const textures = new Map<number, Texture>();
-  const textureOf = (id: number): Texture => {
-    let texture = textures.get(id);
-    if (!texture) textures.set(id, (texture = readTexture(model, id, compat)));
-    return texture;
-  };
-  let partCount = 0;
-  let cornerCount = 0;
-  const drawables = visibleRows(mj, model).map((row) => {
+  const surfaces = new SurfaceShelf(model, memory);
+  const textures = new Textures(model, compat, memory);
+  const rows = visibleRows(mj, model).map((row) => ({ row, shapes: surfaces.shapesOf(row) }));
+  const partCount = rows.reduce((sum, { shapes }) => sum + shapes.length, 0);
+  const blocks = memory.doubles((PART_BYTES / 8) * partCount);
+  const parts: Part[] = [];
+  const drawables = rows.map(({ row, shapes }) => {
     const drawable = makeDrawable(model, row);
     const textureId: number =
       row.material < 0 ? -1 : model.mat_texid[TEXTURE_ROLES * row.material + ROLE_RGB];
-    for (const { surface, scale, shift } of surfaces.shapesOf(row)) {
-      const texture = textureId < 0 ? null : textureOf(textureId);
-      const coordinates =
+    for (const { surface, scale, shift } of shapes) {
+      const texture = textureId < 0 ? null : textures.get(textureId);
+      const found =
         texture && textureCoordinates(drawable, surface, texture, tilingOf(model, row.material), compat);
-      drawable.parts.push({
-        owner: drawable,
-        index: partCount++,
-        surface,
-        scale,
-        shift,
-        texture: coordinates && texture,
-        coordinates,
-        firstCorner: cornerCount,
-        world: new Float64Array(12),
-        depth: 0,
-      });
-      cornerCount += surface.cornerPoints.length;
+      const coordinates = found && found !== surface.uvs ? memory.copy(found) : found;
+      const index = parts.length;
+      const block = blocks.subarray((PART_BYTES / 8) * index, (PART_BYTES / 8) * (index + 1));
+      const world = block.subarray(PART.world / 8, PART.world / 8 + 12);
+      const part = { owner: drawable, index, surface, scale, shift, world, depth: 0 };
+      parts.push({ ...part, texture: coordinates && texture, coordinates });
+      fillBlock(parts[index], block, memory);
     }
+    drawable.parts.push(...parts.slice(parts.length - shapes.length));
     return drawable;
   });
   const sky = skyboxOf(model);
-  return { drawables, skybox: sky < 0 ? null : textureOf(sky), cornerCount };
+  return { drawables, parts, blocks, skybox: sky < 0 ? null : textures.get(sky), textures };
+}
+
+/** Writes what stays for the life of the model into the block of a part. */
+function fillBlock(
+  { owner, surface, scale, texture, coordinates }: Part,
+  block: Float64Array,
+  memory: RenderMemory,
+): void {
+  block.set(scale, PART.scale / 8);
+  block[PART.specular / 8] = owner.specular;
+  block[PART.exponent / 8] = 128 * owner.shininess;
+  const addresses = new Int32Array(block.buffer, block.byteOffset, PART_BYTES / 4);
+  const cornerCount = surface.corners.length / CORNER_STRIDE;
+  addresses[PART.corners / 4] = surface.corners.byteOffset;
+  addresses[PART.triangleCorners / 4] = surface.triangleCorners.byteOffset;
+  addresses[PART.lit / 4] = memory.bytes(LIT_BYTES * cornerCount).byteOffset;
+  if (texture === null || coordinates === null) return;
+  addresses[PART.texture / 4] = texture.address;
+  addresses[PART.coordinates / 4] = coordinates.byteOffset;
+  addresses[PART.coordinateBytes / 4] = texture.kind === "cube" ? 12 : 8;
 }
 
 function visibleRows(mj: MainModule, model: MjModel): Row[] {
@@ -205,10 +223,12 @@ const UNSCALED: readonly [number, number, number] = [1, 1, 1];
 /** Surfaces of a model, each made once, on first use. */
 class SurfaceShelf {
   readonly #model: MjModel;
+  readonly #memory: RenderMemory;
   readonly #made = new Map<string, Surface>();
 
-  constructor(model: MjModel) {
+  constructor(model: MjModel, memory: RenderMemory) {
     this.#model = model;
+    this.#memory = memory;
   }
 
   shapesOf(row: Row): Shape[] {
@@ -217,7 +237,13 @@ class SurfaceShelf {
     const { numslices: slices, numstacks: stacks, numquads: quads } = this.#model.vis.quality;
     switch (row.type) {
       case PLANE:
-        return whole(planeSurface(planeAxis(this.#model, row, 0), planeAxis(this.#model, row, 1)), UNSCALED);
+        return whole(
+          holdSurface(
+            planeSurface(planeAxis(this.#model, row, 0), planeAxis(this.#model, row, 1)),
+            this.#memory,
+          ),
+          UNSCALED,
+        );
       case BOX:
         return whole(this.#once("box", () => boxSurface(quads)));
       case CYLINDER:
@@ -246,7 +272,7 @@ class SurfaceShelf {
 
   #once(key: string, make: () => Surface): Surface {
     let surface = this.#made.get(key);
-    if (!surface) this.#made.set(key, (surface = make()));
+    if (!surface) this.#made.set(key, (surface = holdSurface(make(), this.#memory)));
     return surface;
   }
 }

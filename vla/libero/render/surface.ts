@@ -1,19 +1,20 @@
-import { type Clusters, makeClusters } from "./clusters.ts";
+import { type Clusters, holdClusters, makeClusters } from "./clusters.ts";
+import type { RenderMemory } from "./memory.ts";
+
+/** Numbers of a corner in `Surface.corners`: its position, then its unit normal. */
+export const CORNER_STRIDE = 6;
+export const CORNER_NORMAL = 3;
 
 /**
- * A triangle surface in its own frame. Positions and corners are kept apart: the visibility pass transforms positions,
- * cluster by cluster, the shading pass lights only the corners (position, normal and texture coordinate) it sees.
+ * A triangle surface in its own frame. The visibility pass takes positions, cluster by cluster; the shading pass lights
+ * only the corners it sees. Triangles and corners are numbered in the order of the clusters: what is close is read together.
  */
 export interface Surface {
-  /** Distinct positions, (P, 3). */
-  readonly points: Float32Array;
-  /** Position of each corner, (C). */
-  readonly cornerPoints: Uint32Array;
-  /** Unit normal of each corner, (C, 3). */
-  readonly normals: Float32Array;
+  /** Distinct corners, (C, CORNER_STRIDE). */
+  readonly corners: Float32Array;
   /** Texture coordinate of each corner, (C, 2); null where the surface has none of its own. */
   readonly uvs: Float32Array | null;
-  /** Corners of each triangle, counter-clockwise seen from the front, (T, 3). */
+  /** Corners of the triangle at each place of the clusters, counter-clockwise seen from the front, (T, 3). */
   readonly triangleCorners: Uint32Array;
   /** Its triangles as the visibility pass takes them. */
   readonly clusters: Clusters;
@@ -21,73 +22,107 @@ export interface Surface {
   readonly bound: readonly [number, number, number, number];
 }
 
-/** Joins a surface from one position, normal and texture coordinate per corner; equal positions are merged. */
+/**
+ * A surface from one position, normal and, where given, texture coordinate per corner. Corners that are equal in all of
+ * them are merged, and positions that are equal for the clusters.
+ */
 export function makeSurface(
   positions: Float32Array,
   normals: Float32Array,
   uvs: Float32Array | null,
   triangleCorners: Uint32Array,
 ): Surface {
-  const { points, index } = weld(positions);
-  return joinSurface(points, index, normals, uvs, triangleCorners);
-}
-
-/** Joins a surface whose corners already point into a list of positions. */
-export function joinSurface(
-  points: Float32Array,
-  cornerPoints: Uint32Array,
-  normals: Float32Array,
-  uvs: Float32Array | null,
-  triangleCorners: Uint32Array,
-): Surface {
-  const trianglePoints = triangleCorners.map((corner) => cornerPoints[corner]);
-  return {
+  const { rows: points, index } = weld(positions, 3);
+  const clusters = makeClusters(
     points,
-    cornerPoints,
-    normals,
-    uvs,
-    triangleCorners,
-    clusters: makeClusters(points, trianglePoints),
+    triangleCorners.map((corner) => index[corner]),
+  );
+  const stride = CORNER_STRIDE + (uvs === null ? 0 : 2);
+  const table = new Float32Array(stride * triangleCorners.length);
+  clusters.triangles.forEach((triangle, place) => {
+    for (let k = 0; k < 3; k++) {
+      const corner = triangleCorners[3 * triangle + k];
+      const at = stride * (3 * place + k);
+      for (let i = 0; i < 3; i++) {
+        table[at + i] = positions[3 * corner + i];
+        table[at + CORNER_NORMAL + i] = normals[3 * corner + i];
+      }
+      if (uvs === null) continue;
+      table[at + CORNER_STRIDE] = uvs[2 * corner];
+      table[at + CORNER_STRIDE + 1] = uvs[2 * corner + 1];
+    }
+  });
+  const welded = weld(table, stride);
+  return {
+    corners: columns(welded.rows, stride, 0, CORNER_STRIDE),
+    uvs: uvs && columns(welded.rows, stride, CORNER_STRIDE, 2),
+    triangleCorners: welded.index,
+    clusters,
     bound: boundingSphere(points),
   };
 }
 
-/** Merges bitwise equal positions: the distinct ones, in order of first use, and where each input went. */
-export function weld(positions: Float32Array): { points: Float32Array; index: Uint32Array } {
-  const count = positions.length / 3;
-  const bits = new Uint32Array(positions.buffer, positions.byteOffset, positions.length);
+/** `count` columns of a table of rows, from number `first` on. */
+function columns(table: Float32Array, stride: number, first: number, count: number): Float32Array {
+  const out = new Float32Array((table.length / stride) * count);
+  for (let row = 0, at = 0; row < table.length; row += stride) {
+    for (let k = 0; k < count; k++) out[at++] = table[row + first + k];
+  }
+  return out;
+}
+
+/** The same surface, held in a renderer's memory. */
+export function holdSurface(
+  { corners, uvs, triangleCorners, clusters, bound }: Surface,
+  memory: RenderMemory,
+): Surface {
+  return {
+    corners: memory.copy(corners),
+    uvs: uvs && memory.copy(uvs),
+    triangleCorners: memory.copy(triangleCorners),
+    clusters: holdClusters(clusters, memory),
+    bound,
+  };
+}
+
+/** Merges bitwise equal rows of `stride` numbers: the distinct ones, in order of first use, and where each row went. */
+export function weld(table: Float32Array, stride: number): { rows: Float32Array; index: Uint32Array } {
+  const count = table.length / stride;
+  const bits = new Uint32Array(table.buffer, table.byteOffset, table.length);
   let slots = 16;
   while (slots < 2 * count) slots *= 2;
-  const table = new Int32Array(slots).fill(-1); // open addressing: slot → distinct position
-  const first: number[] = []; // distinct position → input that brought it
+  const taken = new Int32Array(slots).fill(-1); // open addressing: slot → distinct row
+  const first = new Uint32Array(count); // distinct row → the one that brought it
+  let distinct = 0;
   const index = new Uint32Array(count);
   for (let i = 0; i < count; i++) {
-    const x = bits[3 * i];
-    const y = bits[3 * i + 1];
-    const z = bits[3 * i + 2];
-    let hash = Math.imul(x, 0x9e3779b1) ^ Math.imul(y, 0x85ebca77) ^ Math.imul(z, 0xc2b2ae3d);
+    const row = stride * i;
+    let hash = 0;
+    for (let k = 0; k < stride; k++) hash = Math.imul(hash ^ bits[row + k], 0x9e3779b1) ^ (hash >>> 15);
     hash ^= hash >>> 15;
     let slot = hash & (slots - 1);
     for (;;) {
-      const found = table[slot];
+      const found = taken[slot];
       if (found < 0) {
-        table[slot] = first.length;
-        index[i] = first.length;
-        first.push(i);
+        taken[slot] = distinct;
+        index[i] = distinct;
+        first[distinct++] = i;
         break;
       }
-      const at = 3 * first[found];
-      if (bits[at] === x && bits[at + 1] === y && bits[at + 2] === z) {
+      const other = stride * first[found];
+      let k = 0;
+      while (k < stride && bits[other + k] === bits[row + k]) k++;
+      if (k === stride) {
         index[i] = found;
         break;
       }
       slot = (slot + 1) & (slots - 1);
     }
   }
-  const points = new Float32Array(3 * first.length);
-  for (let p = 0; p < first.length; p++)
-    points.set(positions.subarray(3 * first[p], 3 * first[p] + 3), 3 * p);
-  return { points, index };
+  const rows = new Float32Array(stride * distinct);
+  for (let r = 0; r < distinct; r++)
+    for (let k = 0; k < stride; k++) rows[stride * r + k] = table[stride * first[r] + k];
+  return { rows, index };
 }
 
 /** Sphere about the centre of the bounding box; not the smallest, enough for culling. */

@@ -1,6 +1,6 @@
 import type { Compat } from "./compat.ts";
 import { type Drawable, MESH, PLANE } from "./drawable.ts";
-import type { Surface } from "./surface.ts";
+import { CORNER_STRIDE, type Surface } from "./surface.ts";
 import type { Texture } from "./texture.ts";
 
 /** How a material lays its texture: `texrepeat` and `texuniform` of the MJCF. */
@@ -31,11 +31,12 @@ export function textureCoordinates(
 
 /** A cube texture is looked up along the position in the unscaled shape. */
 function cubeDirections(drawable: Drawable, surface: Surface, tiling: Tiling): Float32Array {
-  const { cornerPoints, points } = surface;
-  const directions = new Float32Array(3 * cornerPoints.length);
-  for (let c = 0; c < cornerPoints.length; c++) {
+  const { corners } = surface;
+  const count = corners.length / CORNER_STRIDE;
+  const directions = new Float32Array(3 * count);
+  for (let c = 0; c < count; c++) {
     for (let k = 0; k < 3; k++) {
-      directions[3 * c + k] = points[3 * cornerPoints[c] + k] * (tiling.uniform ? drawable.size[k] : 1);
+      directions[3 * c + k] = corners[CORNER_STRIDE * c + k] * (tiling.uniform ? drawable.size[k] : 1);
     }
   }
   return directions;
@@ -54,8 +55,9 @@ function scaledUvs(drawable: Drawable, surface: Surface, tiling: Tiling): Float3
 
 /** Projection along the shape's z axis, as fixed-function OpenGL generates it from object coordinates. */
 function projectedUvs(drawable: Drawable, surface: Surface, tiling: Tiling): Float32Array {
-  const { cornerPoints, points } = surface;
-  const uvs = new Float32Array(2 * cornerPoints.length);
+  const { corners } = surface;
+  const count = corners.length / CORNER_STRIDE;
+  const uvs = new Float32Array(2 * count);
   for (let k = 0; k < 2; k++) {
     const size = drawable.size[k];
     let scale = tiling.repeat[k];
@@ -63,8 +65,7 @@ function projectedUvs(drawable: Drawable, surface: Surface, tiling: Tiling): Flo
     if ((drawable.type === MESH || drawable.type === PLANE) && size > 0) scale /= size;
     if (tiling.uniform && size > 0) scale *= size;
     const slope = k === 0 ? 0.5 * scale : -0.5 * scale;
-    for (let c = 0; c < cornerPoints.length; c++)
-      uvs[2 * c + k] = slope * points[3 * cornerPoints[c] + k] - 0.5;
+    for (let c = 0; c < count; c++) uvs[2 * c + k] = slope * corners[CORNER_STRIDE * c + k] - 0.5;
   }
   return uvs;
 }

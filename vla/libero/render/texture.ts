@@ -1,5 +1,7 @@
 import type { MjModel } from "@mujoco/mujoco";
 import type { Compat } from "./compat.ts";
+import { LEVEL, LEVEL_BYTES, PYRAMID, TEXTURE, TEXTURE_BYTES } from "./layout.ts";
+import type { RenderMemory } from "./memory.ts";
 
 /** `mjtTexture` and `mjtColorSpace` of MuJoCo. */
 const TEXTURE_2D = 0;
@@ -20,17 +22,43 @@ export class Pyramid {
   readonly height: number;
   /** How many levels there are. */
   readonly count: number;
+  /** Where the kernels find it: `PYRAMID` of layout.ts. */
+  readonly address: number;
+  readonly #memory: RenderMemory;
   readonly #read: () => Uint8Array;
   readonly #srgb: boolean;
   readonly #levels: Level[] = [];
+  readonly #block: Int32Array;
 
-  /** `read` gives level 0 when it is needed; sRGB levels are averaged as light, not as bytes. */
-  constructor(width: number, height: number, srgb: boolean, read: () => Uint8Array) {
+  /**
+   * `read` gives level 0 when it is needed; sRGB levels are averaged as light, not as bytes. `number` is what the kernels
+   * call it.
+   */
+  constructor(
+    memory: RenderMemory,
+    number: number,
+    width: number,
+    height: number,
+    srgb: boolean,
+    read: () => Uint8Array,
+  ) {
     this.width = width;
     this.height = height;
     this.count = 1 + Math.floor(Math.log2(Math.max(width, height)));
+    this.#memory = memory;
     this.#srgb = srgb;
     this.#read = read;
+    const bytes = PYRAMID.levels + this.count * LEVEL_BYTES;
+    this.#block = memory.ints(bytes / 4);
+    this.address = this.#block.byteOffset;
+    this.#block[PYRAMID.count / 4] = this.count;
+    this.#block[PYRAMID.number / 4] = number;
+    const sizes = new Float64Array(this.#block.buffer, this.address, bytes / 8);
+    for (let level = 0; level < this.count; level++) {
+      const at = (PYRAMID.levels + level * LEVEL_BYTES) / 8;
+      sizes[at + LEVEL.width / 8] = Math.max(1, width >> level);
+      sizes[at + LEVEL.height / 8] = Math.max(1, height >> level);
+    }
   }
 
   level(index: number): Level {
@@ -40,8 +68,11 @@ export class Pyramid {
   #make(index: number): Level {
     const { width, height } = this;
     const level =
-      index === 0 ? { width, height, texels: this.#read() } : halve(this.level(index - 1), this.#srgb);
+      index === 0
+        ? { width, height, texels: this.#memory.copy(this.#read()) }
+        : halve(this.level(index - 1), this.#srgb, this.#memory);
     this.#levels[index] = level;
+    this.#block[(PYRAMID.levels + index * LEVEL_BYTES + LEVEL.texels) / 4] = level.texels.byteOffset;
     return level;
   }
 }
@@ -53,6 +84,8 @@ export interface Texture {
   readonly faces: readonly Pyramid[];
   /** Stored byte → colour in [0, 1]. */
   readonly decode: Float32Array;
+  /** Where the kernels find it: `TEXTURE` of layout.ts. */
+  readonly address: number;
 }
 
 const LINEAR = Float32Array.from({ length: 256 }, (_, i) => i / 255);
@@ -68,30 +101,76 @@ const ENCODE_SRGB = Uint8Array.from({ length: ENCODE_STEPS + 1 }, (_, i) => {
   return Math.round(255 * (c <= 0.0031308 ? 12.92 * c : 1.055 * c ** (1 / 2.4) - 0.055));
 });
 
-/** One texture of the model, whose bytes are read on first use. Throws for textures without red, green and blue. */
-export function readTexture(model: MjModel, id: number, compat: Compat): Texture {
-  const width: number = model.tex_width[id];
-  const height: number = model.tex_height[id];
-  const channels: number = model.tex_nchannel[id];
-  if (channels < 3) {
-    throw new Error(`createRenderer: expected texture ${id} to have 3 or 4 channels, found ${channels}`);
+/** The textures of a model, each read on first use. */
+export class Textures {
+  readonly #model: MjModel;
+  readonly #compat: Compat;
+  readonly #memory: RenderMemory;
+  readonly #read = new Map<number, Texture>();
+  readonly #pyramids: Pyramid[] = [];
+
+  constructor(model: MjModel, compat: Compat, memory: RenderMemory) {
+    this.#model = model;
+    this.#compat = compat;
+    this.#memory = memory;
   }
-  const flat = model.tex_type[id] === TEXTURE_2D;
-  // MuJoCo 3.3.3 began to decode sRGB images when sampling; nothing encodes the picture again.
-  const srgb = flat && compat === "mujoco-3.14" && model.tex_colorspace[id] === COLORSPACE_SRGB;
-  const start = Number(model.tex_adr[id]);
-  const pyramid = (face: number, w: number, h: number): Pyramid =>
-    new Pyramid(w, h, srgb, () => {
-      const first = start + face * channels * w * h;
-      return rgbOf(model.tex_data.subarray(first, first + channels * w * h), channels);
-    });
-  const decode = srgb ? SRGB : LINEAR;
-  if (flat) return { kind: "2d", faces: [pyramid(0, width, height)], decode };
-  if (width === height) {
-    const one = pyramid(0, width, width);
-    return { kind: "cube", faces: [one, one, one, one, one, one], decode };
+
+  /** Throws for textures without red, green and blue. */
+  get(id: number): Texture {
+    let texture = this.#read.get(id);
+    if (!texture) this.#read.set(id, (texture = this.#make(id)));
+    return texture;
   }
-  return { kind: "cube", faces: [0, 1, 2, 3, 4, 5].map((face) => pyramid(face, width, width)), decode };
+
+  /** Makes a level of a pyramid, by their numbers, and returns the address of its texels. */
+  makeLevel(pyramid: number, level: number): number {
+    return this.#pyramids[pyramid].level(level).texels.byteOffset;
+  }
+
+  #make(id: number): Texture {
+    const model = this.#model;
+    const width: number = model.tex_width[id];
+    const height: number = model.tex_height[id];
+    const channels: number = model.tex_nchannel[id];
+    if (channels < 3) {
+      throw new Error(`createRenderer: expected texture ${id} to have 3 or 4 channels, found ${channels}`);
+    }
+    const flat = model.tex_type[id] === TEXTURE_2D;
+    // MuJoCo 3.3.3 began to decode sRGB images when sampling; nothing encodes the picture again.
+    const srgb = flat && this.#compat === "mujoco-3.14" && model.tex_colorspace[id] === COLORSPACE_SRGB;
+    const start = Number(model.tex_adr[id]);
+    const pyramid = (face: number, w: number, h: number): Pyramid => {
+      const made = new Pyramid(this.#memory, this.#pyramids.length, w, h, srgb, () => {
+        const first = start + face * channels * w * h;
+        return rgbOf(model.tex_data.subarray(first, first + channels * w * h), channels);
+      });
+      this.#pyramids.push(made);
+      return made;
+    };
+    if (flat) return holdTexture(this.#memory, "2d", [pyramid(0, width, height)], srgb);
+    if (width === height) {
+      const one = pyramid(0, width, width);
+      return holdTexture(this.#memory, "cube", [one, one, one, one, one, one], srgb);
+    }
+    const faces = [0, 1, 2, 3, 4, 5].map((face) => pyramid(face, width, width));
+    return holdTexture(this.#memory, "cube", faces, srgb);
+  }
+}
+
+/** A texture of these faces, which the kernels find in their memory. */
+export function holdTexture(
+  memory: RenderMemory,
+  kind: Texture["kind"],
+  faces: readonly Pyramid[],
+  srgb: boolean,
+): Texture {
+  const block = memory.ints(TEXTURE_BYTES / 4);
+  block[TEXTURE.isCube / 4] = kind === "cube" ? 1 : 0;
+  block[TEXTURE.decode / 4] = srgb ? memory.copy(SRGB).byteOffset : 0;
+  faces.forEach((face, i) => {
+    block[TEXTURE.faces / 4 + i] = face.address;
+  });
+  return { kind, faces, decode: srgb ? SRGB : LINEAR, address: block.byteOffset };
 }
 
 /** The texture drawn behind everything: the first skybox of the model, or -1. */
@@ -100,7 +179,7 @@ export function skyboxOf(model: MjModel): number {
 }
 
 function rgbOf(bytes: Uint8Array, channels: number): Uint8Array {
-  if (channels === 3) return bytes.slice();
+  if (channels === 3) return bytes;
   const rgb = new Uint8Array((3 * bytes.length) / channels);
   for (let i = 0, o = 0; i < bytes.length; i += channels, o += 3) {
     rgb[o] = bytes[i];
@@ -111,10 +190,10 @@ function rgbOf(bytes: Uint8Array, channels: number): Uint8Array {
 }
 
 /** Half the size, rounded down; each texel is a linear lookup at its centre (the mean of four for even sizes). */
-function halve(from: Level, srgb: boolean): Level {
+function halve(from: Level, srgb: boolean, memory: RenderMemory): Level {
   const width = Math.max(1, from.width >> 1);
   const height = Math.max(1, from.height >> 1);
-  const texels = new Uint8Array(3 * width * height);
+  const texels = memory.bytes(3 * width * height);
   const decode = srgb ? SRGB : LINEAR;
   const { texels: source } = from;
   for (let y = 0; y < height; y++) {

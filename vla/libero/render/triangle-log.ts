@@ -1,3 +1,6 @@
+import { TRIANGLE, TRIANGLE_BYTES } from "./layout.ts";
+import type { RenderMemory } from "./memory.ts";
+
 /** What a sample shows, in `SampleBuffer.shown`, where it is not the number of a logged triangle. */
 export const NOTHING = -1;
 /** Nothing, and its colour is known already. */
@@ -8,38 +11,51 @@ export const keptPart = (part: number): number => -3 - part;
 /** The part of such a triangle; negative for all other values. */
 export const partKept = (shown: number): number => -3 - shown;
 
-/** The triangles that won a sample. */
+/** Numbers and integers in the record of a triangle. */
+export const DOUBLES = TRIANGLE_BYTES / 8;
+export const INTS = TRIANGLE_BYTES / 4;
+
+/** The triangles that won a sample: records of the layout `TRIANGLE`. */
 export class TriangleLog {
-  /** Edge functions of each triangle, (count, 9): aᵢ, bᵢ, cᵢ for i = 0, 1, 2. */
-  edges = new Float64Array(9 << 12);
-  /** Index of each triangle's part, (count). */
-  parts = new Int32Array(1 << 12);
-  /** Number of each triangle in its surface, (count). */
-  triangles = new Int32Array(1 << 12);
+  /** The records as numbers and as integers. */
+  doubles!: Float64Array;
+  ints!: Int32Array;
   count = 0;
+  readonly #memory: RenderMemory;
+
+  constructor(memory: RenderMemory) {
+    this.#memory = memory;
+    this.#take(1 << 12);
+  }
 
   /** Makes room for so many more. Arrays taken before may no longer be those of the log. */
   reserve(more: number): void {
-    let size = this.parts.length;
+    let size = this.ints.length / INTS;
     if (this.count + more <= size) return;
     while (size < this.count + more) size *= 2;
-    const { edges, parts, triangles } = this;
-    this.edges = new Float64Array(9 * size);
-    this.parts = new Int32Array(size);
-    this.triangles = new Int32Array(size);
-    this.edges.set(edges);
-    this.parts.set(parts);
-    this.triangles.set(triangles);
+    const { doubles } = this;
+    this.#take(size);
+    this.doubles.set(doubles);
+  }
+
+  #take(size: number): void {
+    this.doubles = this.#memory.doubles(DOUBLES * size);
+    this.ints = new Int32Array(this.doubles.buffer, this.doubles.byteOffset, INTS * size);
   }
 
   /** Index of the part that a sample shows, negative for none. */
   partOf(shown: number): number {
-    return shown >= 0 ? this.parts[shown] : partKept(shown);
+    return shown >= 0 ? this.ints[INTS * shown + TRIANGLE.part / 4] : partKept(shown);
+  }
+
+  /** Number of a logged triangle in its surface. */
+  numberOf(logged: number): number {
+    return this.ints[INTS * logged + TRIANGLE.number / 4];
   }
 
   /** Does what a sample shows come later than a triangle of a part in the order of drawing? */
-  isLater(shown: number, part: number, triangle: number): boolean {
+  isLater(shown: number, part: number, number: number): boolean {
     const other = this.partOf(shown);
-    return other > part || (other === part && shown >= 0 && this.triangles[shown] > triangle);
+    return other > part || (other === part && shown >= 0 && this.numberOf(shown) > number);
   }
 }

@@ -3,6 +3,8 @@ import { describe, expect, test } from "vitest";
 import { View } from "../../../../vla/libero/render/camera.ts";
 import { CLUSTER, makeClusters } from "../../../../vla/libero/render/clusters.ts";
 import { Culler } from "../../../../vla/libero/render/culling.ts";
+import { FRAME, FRAME_BYTES } from "../../../../vla/libero/render/layout.ts";
+import { RenderMemory } from "../../../../vla/libero/render/memory.ts";
 import { Occlusion } from "../../../../vla/libero/render/occlusion.ts";
 import { createRenderer } from "../../../../vla/libero/render/renderer.ts";
 import { SAMPLES } from "../../../../vla/libero/render/samples.ts";
@@ -168,7 +170,7 @@ describe("clusters", () => {
         pos="${3 * x - 1.5} ${3 * y - 1.5} ${3 * z}" quat="${quat}"/>`,
     );
     const { mj, model, data } = scene;
-    const { drawables } = readScene(mj, model, "mujoco-2.3");
+    const { drawables } = readScene(mj, model, "mujoco-2.3", new RenderMemory());
     const view = new View(SIZE, SIZE);
     const frustum = { near: 0.01, far: 50, top: 0.004, bottom: -0.004, center: 0, halfWidth: 0 };
     view.set(data, 0, frustum);
@@ -213,17 +215,17 @@ describe("clusters", () => {
     const { clusters } = sphereSurface(28, 16);
     const view = new View(SIZE, SIZE);
     view.near = 0.1;
+    [view.shiftX, view.shiftY] = [SIZE / 2, SIZE / 2];
     const depth = new Float32Array(SAMPLES * SIZE * SIZE);
-    const occlusion = new Occlusion(view);
+    const occlusion = new Occlusion(view, new RenderMemory());
     occlusion.begin();
     const whole = { left: 0, right: SIZE - 1, bottom: 0, top: SIZE - 1 };
     for (const [x, y, z, size] of places) {
       // A camera at the origin that looks along z: half of the picture is as wide as it is far away.
       const [half, r] = [SIZE / 2, 0.05 + size];
-      const map = Float64Array.of(
-        ...[half * r, 0, 0, half * (2 * x - 1), 0, half * r, 0, half * (2 * y - 1)],
-        ...[0, 0, r, 1.5 + z, half, half],
-      );
+      const map = new Float64Array(FRAME_BYTES / 8);
+      map.set([half * r, 0, 0, half * r, 0, 0, half * (2 * x - 1), half * (2 * y - 1)], FRAME.columns / 8);
+      map.set([0, 0, r, 1.5 + z], FRAME.depthRow / 8);
       for (let c = 0; c < clusters.count; c++) {
         if (!occlusion.hides(clusters, c, map, whole, depth)) continue;
         for (let p = 3 * clusters.firstPoint[c]; p < 3 * clusters.firstPoint[c + 1]; p += 3) {
@@ -243,7 +245,7 @@ describe("clusters", () => {
         const tile = 5 * (Math.floor(pixel / SIZE) >> 3) + ((pixel % SIZE) >> 3);
         depth[s] = Math.max(depth[s], 2 * tiles[tile]);
       }
-      if (rows > 0) occlusion.note(0, SIZE - 1, 0, rows - 1);
+      occlusion.stale.fill(1, 0, 5 * Math.ceil(rows / 8));
     }
   });
 });

@@ -1,15 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { frustumOf, View } from "../../../../vla/libero/render/camera.ts";
-import {
-  LIGHT_AMBIENT,
-  LIGHT_ATTENUATION,
-  LIGHT_DIFFUSE,
-  LIGHT_DIRECTION,
-  LIGHT_POSITION,
-  LIGHT_SPECULAR,
-  LIGHT_STRIDE,
-  Lights,
-} from "../../../../vla/libero/render/lights.ts";
+import { LIGHT, LIGHT_BYTES } from "../../../../vla/libero/render/layout.ts";
+import { Lights } from "../../../../vla/libero/render/lights.ts";
+import { RenderMemory } from "../../../../vla/libero/render/memory.ts";
 import { readScene, updateDrawables } from "../../../../vla/libero/render/scene.ts";
 import { compile } from "./inline-model.ts";
 
@@ -79,7 +72,7 @@ describe.each(["near", "sensor"])("seen by camera %s, as mjv_updateScene lists i
 
   test("the geoms and sites", async () => {
     const { mj, model, data, scene, view } = await both();
-    const { drawables } = readScene(mj, model, "mujoco-3.14");
+    const { drawables } = readScene(mj, model, "mujoco-3.14", new RenderMemory());
     updateDrawables(drawables, model, data, view.eye);
     expect(drawables.length).toBe(scene.ngeom);
     drawables.forEach((drawable, i) => {
@@ -102,20 +95,23 @@ describe.each(["near", "sensor"])("seen by camera %s, as mjv_updateScene lists i
 
   test("the lights", async () => {
     const { model, data, scene, view } = await both();
-    const lights = new Lights(model);
+    const lights = new Lights(model, new RenderMemory());
     lights.update(data, view.forward);
     expect(lights.count).toBe(scene.nlight);
     for (let i = 0; i < lights.count; i++) {
       const light = scene.lights.get(i)!;
-      const row = (at: number) => lights.table.subarray(LIGHT_STRIDE * i + at, LIGHT_STRIDE * i + at + 3);
+      const row = (at: number) => {
+        const first = (LIGHT_BYTES * i + at) / 8;
+        return lights.table.subarray(first, first + 3);
+      };
       for (let k = 0; k < 3; k++) {
-        expect(row(LIGHT_AMBIENT)[k]).toBeCloseTo(light.ambient[k], 6);
-        expect(row(LIGHT_DIFFUSE)[k]).toBeCloseTo(light.diffuse[k], 6);
-        expect(row(LIGHT_SPECULAR)[k]).toBeCloseTo(light.specular[k], 6);
-        expect(row(LIGHT_DIRECTION)[k]).toBeCloseTo(light.dir[k], 5);
+        expect(row(LIGHT.ambient)[k]).toBeCloseTo(light.ambient[k], 6);
+        expect(row(LIGHT.diffuse)[k]).toBeCloseTo(light.diffuse[k], 6);
+        expect(row(LIGHT.specular)[k]).toBeCloseTo(light.specular[k], 6);
+        expect(row(LIGHT.direction)[k]).toBeCloseTo(light.dir[k], 5);
         if (light.type !== 0) continue; // a directional light has neither position nor attenuation
-        expect(row(LIGHT_POSITION)[k]).toBeCloseTo(light.pos[k], 5);
-        expect(row(LIGHT_ATTENUATION)[k]).toBeCloseTo(light.attenuation[k], 6);
+        expect(row(LIGHT.position)[k]).toBeCloseTo(light.pos[k], 5);
+        expect(row(LIGHT.attenuation)[k]).toBeCloseTo(light.attenuation[k], 6);
       }
     }
   });

@@ -8,21 +8,20 @@ import {
   planeSurface,
   sphereSurface,
 } from "../../../../vla/libero/render/shapes.ts";
-import { type Surface, weld } from "../../../../vla/libero/render/surface.ts";
+import { CORNER_NORMAL, CORNER_STRIDE, type Surface, weld } from "../../../../vla/libero/render/surface.ts";
 
-/** Positions of each triangle. */
-const pointsOf = ({ cornerPoints, triangleCorners }: Surface): Uint32Array =>
-  triangleCorners.map((corner) => cornerPoints[corner]);
+/** Three numbers of each corner of each triangle: its position, or its normal. */
+const each = ({ corners, triangleCorners }: Surface, from: number): number[][][] =>
+  Array.from({ length: triangleCorners.length / 3 }, (_, t) =>
+    [...triangleCorners.subarray(3 * t, 3 * t + 3)].map((corner) => [
+      ...corners.subarray(CORNER_STRIDE * corner + from, CORNER_STRIDE * corner + from + 3),
+    ]),
+  );
 
 /** Signed volume by the divergence theorem: positive when all triangles face outwards. */
 function volume(surface: Surface): number {
-  const { points } = surface;
-  const trianglePoints = pointsOf(surface);
   let sum = 0;
-  for (let t = 0; t < trianglePoints.length; t += 3) {
-    const [a, b, c] = [0, 1, 2].map((k) =>
-      points.subarray(3 * trianglePoints[t + k], 3 * trianglePoints[t + k] + 3),
-    );
+  for (const [a, b, c] of each(surface, 0)) {
     sum += a[0] * (b[1] * c[2] - b[2] * c[1]) + a[1] * (b[2] * c[0] - b[0] * c[2]);
     sum += a[2] * (b[0] * c[1] - b[1] * c[0]);
   }
@@ -41,18 +40,15 @@ describe.each([
   });
 
   test("has unit normals on the side its triangles face", () => {
-    const { points, normals, triangleCorners } = surface;
-    const trianglePoints = pointsOf(surface);
-    for (let t = 0; t < trianglePoints.length; t += 3) {
-      const [a, b, c] = [0, 1, 2].map((k) => [0, 1, 2].map((i) => points[3 * trianglePoints[t + k] + i]));
+    const normals = each(surface, CORNER_NORMAL);
+    each(surface, 0).forEach(([a, b, c], t) => {
       const [u, v] = [b, c].map((p) => p.map((x, i) => x - a[i]));
       const face = [u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]];
-      for (let k = 0; k < 3; k++) {
-        const n = normals.subarray(3 * triangleCorners[t + k], 3 * triangleCorners[t + k] + 3);
+      for (const n of normals[t]) {
         expect(Math.hypot(...n)).toBeCloseTo(1, 5);
         expect(n[0] * face[0] + n[1] * face[1] + n[2] * face[2]).toBeGreaterThanOrEqual(-1e-7);
       }
-    }
+    });
   });
 
   test("has texture coordinates in [0, 1] (a pole's may lie half a slice outside)", () => {
@@ -86,19 +82,19 @@ describe("the grid of a plane", () => {
 
   test("faces +z", () => {
     const axis = finiteAxis(1, 0.5);
-    const { normals, triangleCorners } = planeSurface(axis, axis);
-    expect(triangleCorners.length).toBeGreaterThan(0);
-    for (let i = 0; i < normals.length; i += 3) expect([...normals.subarray(i, i + 3)]).toEqual([0, 0, 1]);
+    const normals = each(planeSurface(axis, axis), CORNER_NORMAL).flat();
+    expect(normals.length).toBeGreaterThan(0);
+    for (const normal of normals) expect(normal).toEqual([0, 0, 1]);
   });
 });
 
 property.prop([fc.array(fc.tuple(fc.nat(2), fc.nat(2), fc.nat(2)), { maxLength: 60 })])(
-  "welding keeps every position and no two equal ones",
+  "welding keeps every row and no two equal ones",
   (list) => {
-    const { points, index } = weld(Float32Array.from(list.flat()));
-    list.forEach((p, i) => {
-      expect([...points.subarray(3 * index[i], 3 * index[i] + 3)]).toEqual(p);
+    const { rows, index } = weld(Float32Array.from(list.flat()), 3);
+    list.forEach((row, i) => {
+      expect([...rows.subarray(3 * index[i], 3 * index[i] + 3)]).toEqual(row);
     });
-    expect(points.length / 3).toBe(new Set(list.map(String)).size);
+    expect(rows.length / 3).toBe(new Set(list.map(String)).size);
   },
 );

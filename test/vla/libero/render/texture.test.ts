@@ -1,9 +1,10 @@
 import { fc, test as property } from "@fast-check/vitest";
 import { describe, expect, test } from "vitest";
-import { sample2d, sampleCube } from "../../../../vla/libero/render/sampling.ts";
-import { type Level, Pyramid, type Texture } from "../../../../vla/libero/render/texture.ts";
+import { RenderMemory } from "../../../../vla/libero/render/memory.ts";
+import { holdTexture, type Level, Pyramid } from "../../../../vla/libero/render/texture.ts";
+import { sample2d, sampleCube } from "./plain/sampling.ts";
 
-const DECODE = Float32Array.from({ length: 256 }, (_, i) => i / 255);
+const memory = new RenderMemory();
 
 /** A level whose red is its column, green its row, blue `blue`. */
 function gradient(width: number, height: number, blue = 0): Level {
@@ -15,7 +16,7 @@ function gradient(width: number, height: number, blue = 0): Level {
 }
 
 const pyramid = ({ width, height, texels }: Level, srgb = false): Pyramid =>
-  new Pyramid(width, height, srgb, () => texels);
+  new Pyramid(memory, 0, width, height, srgb, () => texels);
 
 describe("mipmaps", () => {
   property.prop([
@@ -37,7 +38,7 @@ describe("mipmaps", () => {
 
   test("are made when they are looked at", () => {
     let reads = 0;
-    const lazy = new Pyramid(4, 4, false, () => {
+    const lazy = new Pyramid(memory, 0, 4, 4, false, () => {
       reads++;
       return new Uint8Array(48);
     });
@@ -54,7 +55,7 @@ describe("mipmaps", () => {
 });
 
 describe("a 2D lookup", () => {
-  const texture: Texture = { kind: "2d", faces: [pyramid(gradient(16, 8, 77))], decode: DECODE };
+  const texture = holdTexture(memory, "2d", [pyramid(gradient(16, 8, 77))], false);
   const out = new Float64Array(3);
   const bytes = () => [...out].map((value) => value * 255);
   const at = (u: number, v: number, spread = 0) => {
@@ -91,7 +92,7 @@ describe("a 2D lookup", () => {
 
 test("a cube lookup takes the face of the largest component, in OpenGL's order", () => {
   const faces = [0, 1, 2, 3, 4, 5].map((face) => pyramid(gradient(4, 4, face)));
-  const texture: Texture = { kind: "cube", faces, decode: DECODE };
+  const texture = holdTexture(memory, "cube", faces, false);
   const out = new Float64Array(3);
   const none = new Float64Array(3);
   const at = (...direction: number[]) => {

@@ -1,7 +1,7 @@
-import type { Pyramid, Texture } from "./texture.ts";
+import type { Pyramid, Texture } from "../../../../../vla/libero/render/texture.ts";
 
 /*
- * Texture lookups: linear within a level, linear between levels (OpenGL's LINEAR_MIPMAP_LINEAR), the level from the
+ * Texture lookups, written plainly to check the kernels: linear within a level, linear between levels (OpenGL's LINEAR_MIPMAP_LINEAR), the level from the
  * derivatives of the coordinates along screen x and y. Colours are written to `out` as three numbers in [0, 1].
  */
 
