@@ -45,6 +45,7 @@ export const READERS: readonly string[] = [
   "cache",
   "tile-cache",
   "model-cache",
+  "openpi",
 ];
 
 /** Address of a reader's module. */
