@@ -39,14 +39,18 @@ export const OPENPI_SIZE = 224;
 /** Characters of a prompt; LIBERO's longest has 107. */
 const MOST_PROMPT = 2000;
 
-/** Whether pictures of an observation are LIBERO's own, or already turned as openpi has them. */
-export type Turn = "none" | "rotate180";
+export interface Shown {
+  /** Whether the pictures to be sent are LIBERO's own, or already turned as openpi has them. */
+  readonly turn: "none" | "rotate180";
+  /** Side of the pictures that are sent, pixels. */
+  readonly size: number;
+}
 
-/** An observation as openpi's policies see it, with pictures of `size` × `size`. */
+/** An observation as openpi's policies see it. */
 export function observationMap(
   seen: Observation,
   prompt: string,
-  { turn, size }: { readonly turn: Turn; readonly size: number },
+  { turn, size }: Shown,
 ): Map<string, WireValue> {
   const picture = (image: Image): WireArray => {
     const turned = turn === "rotate180" ? image : rotated(image);

@@ -1,9 +1,10 @@
 import { UsageError } from "../../cli/index.ts";
 import { PROTOCOLS } from "../libero/protocols.ts";
 import type { Observation } from "../observation.ts";
-import { OPENPI_SIZE, observationMap, readPlan, SEED_KEY, type Turn } from "../openpi/adapter.ts";
-import { Connection, PATIENCE } from "../openpi/connection.ts";
+import { OPENPI_SIZE, observationMap, readPlan, SEED_KEY, type Shown } from "../openpi/adapter.ts";
+import { type Connection, PATIENCE } from "../openpi/connection.ts";
 import type { WireMap } from "../openpi/msgpack.ts";
+import { Pool } from "../openpi/pool.ts";
 import type { Plan, Policy } from "../policy.ts";
 import type { PolicySource } from "./source.ts";
 
@@ -16,23 +17,11 @@ import type { PolicySource } from "./source.ts";
  */
 export async function remotePolicy(url: string, patience = PATIENCE): Promise<PolicySource & Disposable> {
   checkAddress(url);
-  const { connection, metadata } = await Connection.open(url, patience, () => {
+  const pool = await Pool.open(url, patience, () => {
     if (process.stderr.isTTY)
       process.stderr.write(`${url}: nobody there yet, trying every ${patience.retryMs / 1000} s\n`);
   });
-  const free = [connection];
-  const connections = new Set(free);
-  const open = async (): Promise<Connection> => {
-    for (let next = free.pop(); next; next = free.pop()) {
-      if (next.isFree) return next;
-      connections.delete(next);
-    }
-    const opened = (await Connection.open(url, patience)).connection;
-    connections.add(opened);
-    return opened;
-  };
-  const { cameraSize, named, untrained } = readMetadata(metadata);
-  const readsSeeds = metadata.get("seed_key") === SEED_KEY;
+  const { named, untrained, cameraSize, readsSeeds } = readMetadata(pool.metadata);
   const name = named === null ? url : `${url} ${named}`;
   return {
     name,
@@ -41,42 +30,27 @@ export async function remotePolicy(url: string, patience = PATIENCE): Promise<Po
     hasDensity: false,
     forEpisode({ protocol }) {
       const { turn } = PROTOCOLS[protocol.name];
-      const shown = { turn, size: cameraSize ?? OPENPI_SIZE };
-      return new RemotePolicy(name, shown, readsSeeds, open, (connection) => {
-        // An answer that is still to come would be taken for that of the next episode.
-        if (connection.isFree) free.push(connection);
-        else connection[Symbol.dispose]();
-      });
+      return new RemotePolicy(name, pool, { turn, size: cameraSize ?? OPENPI_SIZE }, readsSeeds);
     },
-    [Symbol.dispose]() {
-      for (const connection of connections) connection[Symbol.dispose]();
-    },
+    [Symbol.dispose]: () => pool[Symbol.dispose](),
   };
 }
 
 /** One episode. It has a connection of its own from its first question on: a server may keep its noise by connection. */
 class RemotePolicy implements Policy, Disposable {
   readonly name: string;
-  readonly #shown: { readonly turn: Turn; readonly size: number };
+  readonly #pool: Pool;
+  readonly #shown: Shown;
   readonly #readsSeeds: boolean;
-  readonly #open: () => Promise<Connection>;
-  readonly #giveBack: (connection: Connection) => void;
   #connection: Connection | null = null;
   /** To be sent with the first question. */
   #seed: number | null = null;
 
-  constructor(
-    name: string,
-    shown: { readonly turn: Turn; readonly size: number },
-    readsSeeds: boolean,
-    open: () => Promise<Connection>,
-    giveBack: (connection: Connection) => void,
-  ) {
+  constructor(name: string, pool: Pool, shown: Shown, readsSeeds: boolean) {
     this.name = name;
+    this.#pool = pool;
     this.#shown = shown;
     this.#readsSeeds = readsSeeds;
-    this.#open = open;
-    this.#giveBack = giveBack;
   }
 
   reset(seed: number): void {
@@ -84,7 +58,7 @@ class RemotePolicy implements Policy, Disposable {
   }
 
   async act(seen: Observation, instruction: string): Promise<Plan> {
-    this.#connection ??= await this.#open();
+    this.#connection ??= await this.#pool.take();
     const message = observationMap(seen, instruction, this.#shown);
     if (this.#seed !== null) message.set(SEED_KEY, this.#seed);
     this.#seed = null;
@@ -92,7 +66,7 @@ class RemotePolicy implements Policy, Disposable {
   }
 
   [Symbol.dispose](): void {
-    if (this.#connection) this.#giveBack(this.#connection);
+    if (this.#connection) this.#pool.giveBack(this.#connection);
     this.#connection = null;
   }
 }
@@ -109,7 +83,8 @@ function readMetadata(metadata: WireMap) {
   const isSize = Number.isInteger(size) && (size as number) >= 1 && (size as number) <= 4096;
   return {
     named: typeof named === "string" ? named : null,
-    cameraSize: isSize ? (size as number) : null,
     untrained: metadata.get("untrained") === true,
+    cameraSize: isSize ? (size as number) : null,
+    readsSeeds: metadata.get("seed_key") === SEED_KEY,
   };
 }

@@ -80,6 +80,7 @@ export class PolicyServer implements AsyncDisposable {
       this.#http.once("error", reject);
       this.#http.listen(port, host, resolve);
     });
+    this.#http.on("error", (error) => this.#options.log(error.message)); // such as no more files for sockets
   }
 
   get url(): string {
@@ -224,6 +225,7 @@ class Client {
 
   #expectRequest(): void {
     clearTimeout(this.#deadline);
+    if (!this.#isOpen) return;
     const { idleSeconds } = this.#options;
     this.#deadline = setTimeout(
       () => this.#leave(1008, `No request within ${idleSeconds} s.`),
