@@ -16,6 +16,7 @@ import { partOf } from "./eval/shard.ts";
 import { MUJOCO_VERSION } from "./libero/mujoco.ts";
 import type { Protocol } from "./libero/protocols.ts";
 import { findTasks, loadSuite } from "./libero/suites.ts";
+import { adapted } from "./policies/adapter.ts";
 import { endPolicies, loadPolicy, type PolicySource } from "./policies/index.ts";
 import type { Policy } from "./policy.ts";
 
@@ -28,6 +29,7 @@ await runMain(async () => {
   // Whatever can be refused is refused before the first step of the first task.
   tileSetting(); // throws for a bad one, which is no fault of the policy
   const policies = await loadPolicy(options.policy, options);
+  await using _ = { [Symbol.asyncDispose]: () => endPolicies(policies) };
   checkOverlap(protocol, policies);
   if (options.logProb && !policies.hasDensity)
     throw new UsageError(`--log-prob: expected a policy with a density, got ${policies.name}`);
@@ -36,7 +38,7 @@ await runMain(async () => {
   for (const plan of plans)
     for (const episode of plan.episodes) {
       // Words that a perturbation chose may break their own episodes only.
-      if (!episode.language) policyOf({ plan, episode }, options, policies);
+      if (!episode.language) policyOf({ plan, episode }, options, policies)[Symbol.dispose]?.();
     }
 
   const run = describeRun(options, policies);
@@ -49,7 +51,6 @@ await runMain(async () => {
     // A run that breaks off has found out something that is worth seeing.
     progress.clear();
     ledger.close();
-    await endPolicies(policies);
   }
   process.exitCode = ledger.complete ? Number(ledger.errors > 0) : INTERRUPTED;
 
@@ -88,14 +89,24 @@ function settingOf(options: Options, cameraSize: number): Setting {
   };
 }
 
-/** A policy for an episode. @throws Error where its source has none. */
+/** A policy for an episode, which sees what the protocol shows. @throws Error where its source has none. */
 function policyOf({ plan, episode }: Job, options: Options, policies: PolicySource): Policy {
   const { suite, seed, protocol, contacts } = options;
   const { init, told, instruction } = episode;
   const { task, perturb } = plan;
-  return policies.forEpisode({
-    ...{ suite, task, told, instruction, init, seed, protocol, contacts, mujoco: MUJOCO_VERSION, perturb },
-  });
+  const key = {
+    suite,
+    task,
+    told,
+    instruction,
+    init,
+    seed,
+    protocol,
+    contacts,
+    mujoco: MUJOCO_VERSION,
+    perturb,
+  };
+  return adapted(policies.forEpisode(key), protocol);
 }
 
 /** A plan must have actions left to execute when the next one takes over, and one more before that is asked for. */

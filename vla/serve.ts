@@ -7,8 +7,8 @@ import { OPENPI } from "./libero/protocols.ts";
 import { SEED_KEY } from "./openpi/adapter.ts";
 import type { WireValue } from "./openpi/msgpack.ts";
 import type { PolicySource } from "./policies/index.ts";
-import { threadedPolicy } from "./policies/thread.ts";
 import { type Served, serve } from "./serve/server.ts";
+import { threadedPolicy } from "./serve/thread.ts";
 
 const schema = {
   usage: "npx tsx vla/serve.ts [options]",
@@ -49,7 +49,7 @@ await runMain(async () => {
   if (port > 65_535) throw new UsageError(`--port: expected at most 65535, got ${port}`);
   if (idle > 86_400) throw new UsageError(`--idle: expected at most 86400 seconds, a day, got ${idle}`);
   // Inference would hold up the answers to health checks and pings.
-  const policies = await threadedPolicy("nina", { checkpoint, sampling: {}, device, weights });
+  await using policies = await threadedPolicy({ checkpoint, sampling: {}, device, weights });
   await using server = await serve(servedFrom(policies), {
     host,
     port,

@@ -25,7 +25,7 @@ const seen: Observation = {
   robot0_gripper_qpos: new Float64Array(2),
 };
 
-test("a checkpoint plans for clients what it plans here, whatever was asked before", async () => {
+test("a checkpoint plans for clients what it plans here, whatever others ask meanwhile", async () => {
   const child = spawn(process.execPath, ["--import", "tsx", "vla/serve.ts", "--port", "0"], { cwd: ROOT });
   const exited = once(child, "exit");
   let stderr = "";
@@ -42,13 +42,20 @@ test("a checkpoint plans for clients what it plans here, whatever was asked befo
     policy.reset(seed);
     const plans = [];
     for (let i = 0; i < 2; i++) plans.push((await policy.act(seen, instruction)).actions);
+    policy[Symbol.dispose]?.();
     return plans;
   };
-  const expected = await play(local, "push the drawer shut", 5);
-  expect(await play(remote, "push the drawer shut", 5)).toEqual(expected);
-  await play(remote, "pull the drawer open", 6);
-  expect(await play(remote, "push the drawer shut", 5)).toEqual(expected);
+  const asked = [
+    ["push the drawer shut", 5],
+    ["pull the drawer open", 6],
+  ] as const;
+  const playAll = (source: PolicySource) =>
+    Promise.all(asked.map(([words, seed]) => play(source, words, seed)));
+  const expected = await playAll(local);
+  expect(await playAll(remote)).toEqual(expected);
+  expect(await play(remote, ...asked[0])).toEqual(expected[0]); // on a connection that has been used
 
+  await endPolicies(local);
   await endPolicies(remote);
   child.kill("SIGINT");
   expect(await exited).toEqual([130, null]);

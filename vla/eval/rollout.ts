@@ -98,7 +98,7 @@ export async function rollout(
     try {
       if (policyCalls === 0) policy.reset(start.policySeed);
       const request = { logProb: watcher.logProb };
-      const plan = checkPlan(await policy.act(turned(seen, protocol), start.instruction, request), overlap);
+      const plan = checkPlan(await policy.act(seen, start.instruction, request), overlap);
       policyCalls++;
       policyMs += performance.now() - asked;
       if (plan.logProb !== undefined) logProbs.push(plan.logProb);
@@ -150,16 +150,6 @@ type Answer = { readonly actions: Plan["actions"] } | { readonly error: unknown 
 function settle(env: Stage, { settle: { steps, action } }: Protocol): Observation {
   for (let i = 1; i < steps; i++) env.advance(action);
   return steps > 0 ? env.step(action).observation : env.observe();
-}
-
-/** The observation as the protocol shows it to policies: turned views, no copies. */
-function turned(seen: Observation, { turn }: Protocol): Observation {
-  if (turn === "none") return seen;
-  return {
-    ...seen,
-    agentview_image: seen.agentview_image.step(-1, -1, 1),
-    robot0_eye_in_hand_image: seen.robot0_eye_in_hand_image.step(-1, -1, 1),
-  };
 }
 
 /** Policies are written by others: what they return may be anything. */

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { checkFunction, printable, refuse } from "../../core/index.ts";
+import { fileDigest } from "../file-digest.ts";
 import type { Policy } from "../policy.ts";
 import type { PolicyFiles } from "./index.ts";
 import { type EpisodeKey, endPolicies, type PolicySource } from "./source.ts";
@@ -15,7 +16,7 @@ export async function modulePolicy(module: string, files: PolicyFiles): Promise<
   const who = `--policy ${module}`;
   if (typeof source !== "object" || source === null) refuse(who, "a policy source", source);
   const own = source as PolicySource;
-  const { name, untrained, cameraSize, hasDensity, sampling, device } = own;
+  const { name, untrained, cameraSize, hasDensity, sampling, device, digest } = own;
   if (typeof name !== "string" || name === "") refuse(who, "a source whose name is text", name);
   if (typeof untrained !== "boolean") refuse(who, "a source whose untrained is true or false", untrained);
   if (typeof hasDensity !== "boolean") refuse(who, "a source whose hasDensity is true or false", hasDensity);
@@ -24,9 +25,9 @@ export async function modulePolicy(module: string, files: PolicyFiles): Promise<
   checkFunction(own.forEpisode, who, "forEpisode");
   return {
     ...{ name, untrained, cameraSize, hasDensity, sampling, device },
+    digest: digest ?? fileDigest(resolve(module)),
     // Its methods stay its own: a source may be an object of a class.
     forEpisode: (key) => policyOf(who, own, key),
-    accepted: async () => own.accepted?.(),
     [Symbol.asyncDispose]: () => endPolicies(own),
   };
 }

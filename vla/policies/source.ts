@@ -46,8 +46,6 @@ export interface PolicySource extends Partial<Disposable & AsyncDisposable> {
    * more than it can read.
    */
   forEpisode(episode: EpisodeKey): Policy;
-  /** Where the policies are made elsewhere: fails when one of those that were asked for cannot be. */
-  accepted?(): Promise<void>;
 }
 
 /** Ends what a run's policies hold, however they have it ended. */

@@ -222,21 +222,6 @@ describe("rollout", () => {
     });
   });
 
-  test("turns pictures for protocols that rotate them, as views", async () => {
-    const pictures: number[][] = [];
-    const policy = planner((seen) => {
-      const image = seen.agentview_image;
-      pictures.push([image.get(0, 0, 0), image.get(1, 0, 0)]);
-      return { actions: [still] };
-    });
-    await play(new FakeStage(), policy, 1, alone, NINA);
-    await play(new FakeStage(), policy, 1, alone, OPENVLA);
-    expect(pictures).toEqual([
-      [5, 3],
-      [3, 10],
-    ]);
-  });
-
   test("a plan that is refused is in no result", async () => {
     let calls = 0;
     const policy = planner(() =>
