@@ -64,6 +64,10 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [1, ABSENT, "--checkpoint", ABSENT],
     [1, "EADDRNOTAVAIL", "--host", "203.0.113.1"],
   ],
+  "vla/report.ts": [
+    [2, "missing RUN"],
+    [1, ABSENT, ABSENT],
+  ],
   "vla/florence2/export.ts": [
     [2, "missing DIR"],
     [1, ABSENT, ABSENT, "out"],

@@ -19,6 +19,7 @@ import { findTasks, loadSuite } from "./libero/suites.ts";
 import { adapted } from "./policies/adapter.ts";
 import { endPolicies, loadPolicy, type PolicySource } from "./policies/index.ts";
 import type { Policy } from "./policy.ts";
+import { tryReport } from "./report/write-report.ts";
 
 await runMain(async () => {
   const options = readOptions(process.argv.slice(2), process.env);
@@ -51,6 +52,7 @@ await runMain(async () => {
     // A run that breaks off has found out something that is worth seeing.
     progress.clear();
     ledger.close();
+    if (options.out !== undefined) tryReport(options.out);
   }
   process.exitCode = ledger.complete ? Number(ledger.errors > 0) : INTERRUPTED;
 

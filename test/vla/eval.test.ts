@@ -161,9 +161,12 @@ describe("vla/eval.ts", () => {
     ).toEqual(lines.map(() => [undefined, undefined, undefined, undefined]));
     for (const { trace } of lines) {
       expect(trace.gripper).toHaveLength(300);
-      expect(trace.goal).toEqual([{ term: "on red_block_1 plate_1", held: [] }]);
+      expect(trace.goal).toEqual([{ term: "on red_block_1 white_plate_1", held: [] }]);
     }
     expect(readLines(join(out, "timings.jsonl"))).toHaveLength(2);
+    expect(readFileSync(join(out, "report.html"), "utf8")).toContain(
+      "<strong>0 of 2</strong> episodes succeeded",
+    );
   });
 
   test("repeats an episode bit for bit, whatever ran before it, from its recording", EPISODES, async () => {

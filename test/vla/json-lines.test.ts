@@ -1,11 +1,11 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fc, test } from "@fast-check/vitest";
 import { afterAll, describe, expect } from "vitest";
-import { appendJsonLine, splitLines } from "../../vla/json-lines.ts";
+import { appendJsonLine, readJsonLines, splitLines } from "../../vla/json-lines.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "nina-lines-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -36,6 +36,24 @@ describe("splitLines", () => {
     expect(splitLines(`{"a":1}\n${"\0".repeat(3)}`)).toEqual({ lines: ['{"a":1}'], torn: "\0\0\0" });
     expect(splitLines("")).toEqual({ lines: [], torn: "" });
     expect(splitLines("\n \n ")).toEqual({ lines: ["", " "], torn: "" });
+  });
+});
+
+describe("readJsonLines", () => {
+  test.prop([records, fc.nat()])("reads what splitLines finds, wherever the file was cut", (values, cut) => {
+    const path = join(folder, "cut.jsonl");
+    const bytes = Buffer.from(values.map((value) => `${JSON.stringify(value)}\n`).join(""));
+    const kept = bytes.subarray(0, cut % (bytes.length + 1));
+    writeFileSync(path, kept);
+    const { lines } = splitLines(kept.toString());
+    expect([...readJsonLines(path)]).toEqual(lines.map((line) => JSON.parse(line)));
+  });
+
+  test("lines may be longer than what is read at once", () => {
+    const path = join(folder, "long.jsonl");
+    const values = [1, "é".repeat(1.2e6), { a: "b".repeat(2 ** 20) }, 4];
+    writeFileSync(path, values.map((value) => JSON.stringify(value)).join("\n"));
+    expect([...readJsonLines(path)]).toEqual(values);
   });
 });
 

@@ -273,7 +273,9 @@ function readSampling(given: {
 /** The file of results is the folder itself or one of its own. */
 function meet(json: string, out: string): boolean {
   const within = relative(out, json);
-  const isOurs = /^(manifest\.json|episodes\.jsonl|timings\.jsonl)$|^frames([/\\]|$)/.test(within);
+  const isOurs = /^(manifest\.json|episodes\.jsonl|timings\.jsonl|report\.html)$|^frames([/\\]|$)/.test(
+    within,
+  );
   return within === "" || isOurs;
 }
 

@@ -1,5 +1,5 @@
 import { UsageError } from "../../cli/index.ts";
-import type { TaskPlan } from "./plan.ts";
+import type { PlannedTask } from "./ledger.ts";
 
 /** One of the parts that a run is divided into, for as many machines. */
 export interface Shard {
@@ -20,7 +20,7 @@ export function readShard(text: string): Shard {
  * The episodes of a part: the run's, in order, are cut into pieces of the same length, or one less, so that a machine opens few
  * tasks. Tasks of which nothing is left are still there, without episodes.
  */
-export function partOf(plans: readonly TaskPlan[], { index, of }: Shard): TaskPlan[] {
+export function partOf<P extends PlannedTask>(plans: readonly P[], { index, of }: Shard): P[] {
   const total = plans.reduce((sum, { episodes }) => sum + episodes.length, 0);
   const [first, end] = [index, index + 1].map((i) => Math.floor((i * total) / of));
   let before = 0;
