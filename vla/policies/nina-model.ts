@@ -20,6 +20,13 @@ import { Batcher } from "./batcher.ts";
 /** Queries that are answered as one batch, at most: each size of batch is a plan with room of its own. */
 const MOST_TOGETHER = 4;
 
+/**
+ * Forward passes that stay captured, and prompts that stay made: enough for every length and batch of an evaluation. Beyond that the
+ * oldest goes, since those who ask a server may think of ever new words.
+ */
+const MOST_CAPTURES = 32;
+const MOST_PROMPTS = 1024;
+
 /** What an episode asks. */
 interface Query {
   /** Both cameras' pixels, (3, S, S) each. */
@@ -108,6 +115,7 @@ export class NinaModel implements Disposable {
     let ids = this.#prompts.get(instruction);
     if (!ids) {
       ids = this.#perception.tokens(instruction);
+      makeRoom(this.#prompts, MOST_PROMPTS);
       this.#prompts.set(instruction, ids);
     }
     return ids;
@@ -177,6 +185,7 @@ export class NinaModel implements Disposable {
         const terms = withLogProb ? this.#decoder.logProbTerms?.(actions, condition) : undefined;
         return terms ? [actions, concat([terms.base, ...terms.layers], 0)] : [actions];
       };
+      makeRoom(this.#replays, MOST_CAPTURES)?.[Symbol.dispose]();
       replay = new Replay(forward, examples);
       this.#replays.set(key, replay);
     }
@@ -188,6 +197,14 @@ export class NinaModel implements Disposable {
     for (const replay of [...this.#looks.values(), ...this.#replays.values()]) replay[Symbol.dispose]();
     this.#fused?.dispose();
   }
+}
+
+/** Takes the oldest out of a map that has `most` entries. @returns what it was. */
+function makeRoom<T>(map: Map<string, T>, most: number): T | undefined {
+  if (map.size < most) return undefined;
+  const [[key, oldest]] = map;
+  map.delete(key);
+  return oldest;
 }
 
 /** Arrays of one length, one behind the other. */

@@ -198,6 +198,24 @@ describe("NinaModel", () => {
     },
   );
 
+  it("plans the same after more lengths of prompts than it keeps captures of", async () => {
+    const perception = { ...checkpoint.config.perception, promptLength: null };
+    using model = new NinaModel("test", { ...checkpoint, config: { ...checkpoint.config, perception } });
+    const policy = model.policy();
+    const act = async (words: number, logProb: boolean): Promise<Plan> => {
+      policy.reset(words);
+      return policy.act(seen(picture(64, 3)), "go ".repeat(words), { logProb });
+    };
+    const first = await act(1, false);
+    const { live } = heapUsage();
+    // 34 captures, of which 32 are kept.
+    for (let words = 1; words <= 17; words++) for (const logProb of [false, true]) await act(words, logProb);
+    const { live: full } = heapUsage();
+    expect(full).toBeGreaterThan(live);
+    expect(await act(1, false)).toEqual(first);
+    expect(heapUsage().live).toBeLessThanOrEqual(full);
+  });
+
   it("does in float32 what it does on weights that can be trained, to the last bit", async () => {
     const act = async (from: Checkpoint): Promise<number[][]> => {
       using model = new NinaModel("test", from);
