@@ -10,7 +10,8 @@
  */
 import { parseCli, runMain } from "../cli/index.ts";
 import { type HostTensor, type LazyTensor, Random, readText } from "../core/index.ts";
-import { checkpointConfig, makeDecoder, writeCheckpoint } from "../vla/checkpoint.ts";
+import { checkpointConfig, writeCheckpoint } from "../vla/checkpoint.ts";
+import { makeDecoder } from "../vla/decoders.ts";
 import { EMBEDDED } from "../vla/eval/options.ts";
 import { florenceBase, florenceLarge } from "../vla/florence2/config.ts";
 import { MAX_FILE } from "../vla/florence2/tokenizer.ts";

@@ -20,7 +20,7 @@ import type { Attention } from "../core/attention.ts";
 import { setThreads, spinning } from "../core/cpu/kernels/threads.ts";
 import { grad, Random, Scope, type Step, Tensor, watchKernels } from "../core/index.ts";
 import { AdamW, type Module, TrainingStep, withMasks } from "../nn/index.ts";
-import { makeDecoder } from "../vla/checkpoint.ts";
+import { makeDecoder } from "../vla/decoders.ts";
 import type { FlorenceConfig } from "../vla/florence2/config.ts";
 import { Florence2 } from "../vla/florence2/model.ts";
 import type { FlowDecoder } from "../vla/nina/flow-decoder.ts";

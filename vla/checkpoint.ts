@@ -20,33 +20,14 @@ import {
 import { Permutation } from "../flows/index.ts";
 import { buildWithin } from "../nn/index.ts";
 import { checkFields, type Rule, real, whole } from "./check-config.ts";
-import type { ChunkConfig, Decoder, DecoderKind } from "./decoder.ts";
+import type { Decoder } from "./decoder.ts";
+import { type DecoderConfig, decoderKind, decoderKindNames, makeDecoder } from "./decoders.ts";
 import { fileDigest } from "./file-digest.ts";
 import { checkFlorenceConfig, type FlorenceConfig } from "./florence2/config.ts";
 import type { Florence2 } from "./florence2/model.ts";
 import { loadTokenizer, type Tokenizer, type TokenizerJson } from "./florence2/tokenizer.ts";
 import { loadFlorence2 } from "./florence2/weights.ts";
-import { flowerKind } from "./flower/flower.ts";
-import { mlpKind } from "./nina/mlp.ts";
-import { mseKind } from "./nina/mse.ts";
-import { transformerKind } from "./nina/transformer.ts";
 import { checkRoom, PERCEPTION_RULES, type PerceptionConfig } from "./perception.ts";
-
-/** Every kind of decoder that a checkpoint may hold. */
-const decoderKinds = {
-  mlp: mlpKind,
-  transformer: transformerKind,
-  mse: mseKind,
-  flower: flowerKind,
-} as const;
-
-type Kinds = typeof decoderKinds;
-type ConfigOf<K> = K extends DecoderKind<infer C> ? C : never;
-
-/** A decoder's kind and its sizes. */
-export type DecoderConfig = {
-  [K in keyof Kinds]: { readonly kind: K } & ConfigOf<Kinds[K]>;
-}[keyof Kinds];
 
 /** How a policy turns its decoder's samples into what is executed. */
 export interface SamplingConfig {
@@ -77,13 +58,6 @@ export interface Checkpoint {
 const FILES = { config: "config.json", weights: "model.safetensors", tokenizer: "tokenizer.json" } as const;
 /** Names of the encoder begin so, as in the reference's checkpoints; the decoder's stand beside them. */
 const ENCODER = "vlm.";
-
-/** Builds a decoder with undefined weights. */
-export const makeDecoder = (config: DecoderConfig): Decoder => kindOf(config).make(config);
-
-/** The kind of a configuration, to be asked about that configuration alone: so its type is that of any. */
-const kindOf = ({ kind }: DecoderConfig): DecoderKind<ChunkConfig> =>
-  decoderKinds[kind] as unknown as DecoderKind<ChunkConfig>;
 
 /**
  * Reads a checkpoint folder: `config.json`, `tokenizer.json`, and `model.safetensors` with the encoder under `vlm.` and
@@ -174,8 +148,8 @@ export function readConfig(path: string): PolicyConfig {
       found === "" ? "none" : printable(found, 500),
     );
   }
-  if (!Object.hasOwn(decoderKinds, decoder.kind)) {
-    const kinds = Object.keys(decoderKinds).join(", ");
+  if (!decoderKind(decoder.kind)) {
+    const kinds = decoderKindNames().join(", ");
     throw new FormatError(path, `a decoder of kind ${kinds}`, JSON.stringify(decoder.kind) ?? "none");
   }
   const wrong = [
@@ -190,7 +164,7 @@ export function readConfig(path: string): PolicyConfig {
 
 /** What is wrong with a decoder's sizes, alone and beside the encoder's: one line each. */
 export function checkDecoder(decoder: DecoderConfig, { d_model }: FlorenceConfig): string[] {
-  const { rules, faults } = kindOf(decoder);
+  const { rules, faults } = decoderKind(decoder.kind)!;
   const wrong = checkFields("decoder", decoder, rules);
   if (wrong.length > 0) return wrong;
   if (decoder.features !== d_model)

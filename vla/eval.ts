@@ -46,26 +46,19 @@ await runMain(async () => {
   using ledger = Ledger.open(options, manifestOf(run, options, policies, whole), plans);
   const left = ledger.leftOf(plans);
   const progress = new Progress(ledger.planned, process.stderr, ledger.done);
-  try {
-    if (left.length > 0) await playAll();
-  } finally {
-    // A run that breaks off has found out something that is worth seeing.
-    progress.clear();
-    ledger.close();
-    if (options.out !== undefined) tryReport(options.out);
-  }
-  process.exitCode = ledger.complete ? Number(ledger.errors > 0) : INTERRUPTED;
+  using interrupt = new Interrupt();
+  using crew = new Crew(
+    settingOf(options, run.cameraSize),
+    Math.min(options.workers, ledger.planned - ledger.done),
+  );
+  interrupt.signal.addEventListener("abort", () => crew.interrupt());
+  let checked = 0;
+  const starts = await crew.check(left, ({ task }) =>
+    progress.note(`checking task ${++checked}/${left.length}  ${task}`),
+  );
 
-  async function playAll(): Promise<void> {
-    using interrupt = new Interrupt();
-    const size = Math.min(options.workers, ledger.planned - ledger.done);
-    using crew = new Crew(settingOf(options, run.cameraSize), size);
-    interrupt.signal.addEventListener("abort", () => crew.interrupt());
-    let checked = 0;
-    const starts = await crew.check(left, ({ task }) =>
-      progress.note(`checking task ${++checked}/${left.length}  ${task}`),
-    );
-    if (interrupt.requested) return;
+  ledger.begin();
+  try {
     await crew.play(left, starts, {
       policyFor: (job) => policyOf(job, options, policies),
       stepped: (job, steps) => progress.step(labelOf(job), steps / maxSteps, labelOf(job)),
@@ -74,7 +67,13 @@ await runMain(async () => {
         ledger.finished(job, ended, retried);
       },
     });
+  } finally {
+    // A run that breaks off has found out something that is worth seeing.
+    progress.clear();
+    ledger.close();
+    if (options.out !== undefined) tryReport(options.out);
   }
+  process.exitCode = ledger.complete ? Number(ledger.errors > 0) : INTERRUPTED;
 });
 
 /** An episode's name for readers. */

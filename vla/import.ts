@@ -1,7 +1,7 @@
 /** Turns a training checkpoint of NinA or FLOWER into one that plays: `npx tsx vla/import.ts --help`. */
 import { type CliSchema, parseCli, runMain, UsageError } from "../cli/index.ts";
 import { printable, TENSOR_FILES } from "../core/index.ts";
-import type { DecoderConfig } from "./checkpoint.ts";
+import type { DecoderConfig } from "./decoders.ts";
 import { importCheckpoint } from "./import/import-checkpoint.ts";
 
 const SCHEMA = {

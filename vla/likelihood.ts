@@ -108,6 +108,7 @@ await runMain(async () => {
     { out: options.out, json: join(options.out, "results.json"), frames: false },
     manifest,
   );
+  journal.begin();
   if (options.strips) makeFolder(join(options.out, "strips"));
   const kept = new Map(journal.kept.map((line) => [keyOf(line), line]));
   const timings = new Map(journal.timings.map((line) => [keyOf(line), line]));

@@ -5,18 +5,12 @@ import { basename, dirname, join } from "node:path";
 import { runMain, UsageError } from "../cli/index.ts";
 import { cpu, type Device, openDevice, Random, setThreads } from "../core/index.ts";
 import { freeze, type TriStage, triStage } from "../nn/index.ts";
-import {
-  type Checkpoint,
-  checkDecoder,
-  type DecoderConfig,
-  makeDecoder,
-  type PolicyConfig,
-  saveCheckpoint,
-} from "./checkpoint.ts";
+import { type Checkpoint, checkDecoder, type PolicyConfig, saveCheckpoint } from "./checkpoint.ts";
 import { ExampleSet } from "./data/example-set.ts";
 import { FeatureCache } from "./data/feature-cache.ts";
 import { weightsChecksum } from "./data/weights-checksum.ts";
 import type { Decoder } from "./decoder.ts";
+import { type DecoderConfig, makeDecoder } from "./decoders.ts";
 import { INTERRUPTED } from "./eval/interrupt.ts";
 import { NinaModel } from "./policies/nina-model.ts";
 import { CachedEncoder } from "./train/cached-encoder.ts";

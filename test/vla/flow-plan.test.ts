@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { Random } from "../../core/index.ts";
 import { certify } from "../../flows/index.ts";
-import { type DecoderConfig, makeDecoder, type PolicyConfig } from "../../vla/checkpoint.ts";
+import type { PolicyConfig } from "../../vla/checkpoint.ts";
+import { type DecoderConfig, makeDecoder } from "../../vla/decoders.ts";
 import flowPlan from "../../vla/flow-plan.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "flow-plan-"));

@@ -14,7 +14,8 @@ import {
   writeSafetensors,
 } from "../../core/index.ts";
 import { outline } from "../../nn/index.ts";
-import { type Checkpoint, type DecoderConfig, loadCheckpoint, makeDecoder } from "../../vla/checkpoint.ts";
+import { type Checkpoint, loadCheckpoint } from "../../vla/checkpoint.ts";
+import { type DecoderConfig, makeDecoder } from "../../vla/decoders.ts";
 import { publishedConfig } from "../../vla/florence2/config-file.ts";
 import { Florence2 } from "../../vla/florence2/model.ts";
 import { Tokenizer } from "../../vla/florence2/tokenizer.ts";

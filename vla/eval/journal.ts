@@ -40,6 +40,7 @@ export class Journal<L = EpisodeLine, T = TimingLine> implements Disposable {
   /** Results in a file are replaced after each episode; a pipe or a device gets them once, at the end. */
   readonly #replaces: boolean;
   readonly #locks: Lock[] = [];
+  #manifest: { readonly path: string; readonly text: string } | null = null;
   #kept: readonly L[] = [];
   #timings: readonly T[] = [];
 
@@ -50,7 +51,8 @@ export class Journal<L = EpisodeLine, T = TimingLine> implements Disposable {
   }
 
   /**
-   * Makes the folder and takes the files; what stands in them stays. Dispose of it when the run is over.
+   * Makes the folder and takes the files; what stands in them stays. Call `begin` before the first episode, and dispose of it
+   * when the run is over.
    *
    * @param manifest all that makes this run this one, as JSON can hold it.
    * @throws Error when one cannot be written, or belongs to another run: now, not after hours.
@@ -79,6 +81,13 @@ export class Journal<L = EpisodeLine, T = TimingLine> implements Disposable {
 
   [Symbol.dispose](): void {
     for (const lock of this.#locks.splice(0)) lock[Symbol.dispose]();
+  }
+
+  /** Writes the manifest: from now on the folder is this run's. */
+  begin(): void {
+    if (!this.#manifest) return;
+    const { path, text } = this.#manifest;
+    if (!existsSync(path)) naming(path, () => writeFileAtomic(path, text));
   }
 
   /** Writes the results so far; a reader of the file sees the old ones or the whole new ones, never a part. */
@@ -140,7 +149,7 @@ export class Journal<L = EpisodeLine, T = TimingLine> implements Disposable {
     }
     this.#kept = takeUp<L>(episodes);
     this.#timings = takeUp<T>(timings);
-    if (!goesOn) naming(path, () => writeFileAtomic(path, text));
+    this.#manifest = { path, text };
     return goesOn;
   }
 

@@ -56,9 +56,7 @@ export class Ledger implements Disposable {
   static open(files: Files, manifest: Manifest, plans: readonly PlannedTask[]): Ledger {
     const journal = Journal.open(files, manifest);
     try {
-      const ledger = new Ledger(manifest.run, plans, journal);
-      journal.save(ledger.#results);
-      return ledger;
+      return new Ledger(manifest.run, plans, journal);
     } catch (error) {
       journal[Symbol.dispose]();
       throw error;
@@ -91,6 +89,12 @@ export class Ledger implements Disposable {
 
   get errors(): number {
     return this.#tally.errors;
+  }
+
+  /** Nothing was refused: from now on the files are this run's. */
+  begin(): void {
+    this.#journal.begin();
+    this.#journal.save(this.#results);
   }
 
   /** Keeps an episode. `retried`: why it was played twice, where it was. */

@@ -1,12 +1,7 @@
 import { type LazyTensor, openTensors } from "../../core/index.ts";
 import { outline } from "../../nn/index.ts";
-import {
-  checkDecoder,
-  type DecoderConfig,
-  makeDecoder,
-  type PolicyConfig,
-  writeCheckpoint,
-} from "../checkpoint.ts";
+import { checkDecoder, type PolicyConfig, writeCheckpoint } from "../checkpoint.ts";
+import { type DecoderConfig, makeDecoder } from "../decoders.ts";
 import { Florence2 } from "../florence2/model.ts";
 import { encoderTensors } from "../florence2/names.ts";
 import { describeFolder } from "../florence2/published.ts";

@@ -1,5 +1,5 @@
 import { FormatError, type LazyTensor } from "../../core/index.ts";
-import type { DecoderConfig } from "../checkpoint.ts";
+import type { DecoderConfig } from "../decoders.ts";
 import { actionSpaces } from "../flower/action-spaces.ts";
 import { flowerPresets, type TimeSampling } from "../flower/flower.ts";
 import type { NormForm } from "../flower/norm.ts";

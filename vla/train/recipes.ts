@@ -1,6 +1,7 @@
 import { UsageError } from "../../cli/index.ts";
-import type { DecoderConfig, SamplingConfig } from "../checkpoint.ts";
+import type { SamplingConfig } from "../checkpoint.ts";
 import type { Augmentation } from "../data/augmentation.ts";
+import type { DecoderConfig } from "../decoders.ts";
 import { type FlowerConfig, flowerPresets } from "../flower/flower.ts";
 import { type MlpConfig, mlpPresets } from "../nina/mlp.ts";
 import { type MseConfig, msePresets } from "../nina/mse.ts";

@@ -50,8 +50,11 @@ const timing = (init: number): TimingLine => ({
   ...{ task: "push", init, policyMs: 1, simMs: 2, renderMs: 3, controlHz: 4 },
 });
 const manifest = { format: 1, run: { seed: 0 }, tasks: ["push"] };
-const open = (files: Partial<Files>, of: object = manifest): Journal =>
-  Journal.open({ frames: false, ...files }, of);
+function open(files: Partial<Files>, of: object = manifest): Journal {
+  const journal: Journal = Journal.open({ frames: false, ...files }, of);
+  journal.begin();
+  return journal;
+}
 type Asked = "json" | "out" | "frames";
 const files = (asked: Asked): Partial<Files> =>
   asked === "json" ? { json } : { out, frames: asked === "frames" };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { makeDecoder } from "../../../vla/checkpoint.ts";
+import { makeDecoder } from "../../../vla/decoders.ts";
 import { readOptions as readEvaluation } from "../../../vla/eval/options.ts";
 import { Launcher } from "../../../vla/experiments/launch.ts";
 import { ABLATIONS, EXPERIMENTS } from "../../../vla/experiments/list.ts";

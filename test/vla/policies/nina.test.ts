@@ -6,12 +6,11 @@ import { afterAll, describe, expect, it } from "vitest";
 import { heapUsage, Random, readSafetensors, Scope, Tensor, writeSafetensors } from "../../../core/index.ts";
 import {
   type Checkpoint,
-  type DecoderConfig,
   loadCheckpoint,
-  makeDecoder,
   type SamplingConfig,
   saveCheckpoint,
 } from "../../../vla/checkpoint.ts";
+import { type DecoderConfig, makeDecoder } from "../../../vla/decoders.ts";
 import { EMBEDDED } from "../../../vla/eval/options.ts";
 import { processImage } from "../../../vla/florence2/image-processor.ts";
 import { flowerPresets } from "../../../vla/flower/flower.ts";

@@ -5,7 +5,7 @@ import { fc, test } from "@fast-check/vitest";
 import { afterAll, expect } from "vitest";
 import { openDevice, Random, Tensor, writeSafetensors } from "../../../core/index.ts";
 import { freeze } from "../../../nn/index.ts";
-import { makeDecoder } from "../../../vla/checkpoint.ts";
+import { makeDecoder } from "../../../vla/decoders.ts";
 import { loadEncoder } from "../../../vla/train/encoder.ts";
 import type { Feed } from "../../../vla/train/feed.ts";
 import { Learner, Parts } from "../../../vla/train/learner.ts";

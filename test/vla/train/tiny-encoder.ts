@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { Random } from "../../../core/index.ts";
-import { type Checkpoint, type DecoderConfig, makeDecoder, saveCheckpoint } from "../../../vla/checkpoint.ts";
+import { type Checkpoint, saveCheckpoint } from "../../../vla/checkpoint.ts";
+import { type DecoderConfig, makeDecoder } from "../../../vla/decoders.ts";
 import { trainBpe } from "../../../vla/florence2/bpe-train.ts";
 import { Florence2 } from "../../../vla/florence2/model.ts";
 import { Tokenizer } from "../../../vla/florence2/tokenizer.ts";
