@@ -83,10 +83,12 @@ function labelOf({ plan, episode }: Job): string {
 
 /** What the players of a run need to know of it. */
 function settingOf(options: Options, cameraSize: number): Setting {
-  const { libero, robosuite, suite, seed, protocol, maxSteps, contacts, logProb, out, frames } = options;
+  const { libero, robosuite, suite, seed, protocol, maxSteps, contacts, logProb, out, frames, video } =
+    options;
   return {
     ...{ libero, robosuite, suite, seed, protocol, maxSteps, contacts, cameraSize, logProb },
     ...(frames && { frames: join(out!, "frames") }),
+    ...(video && { videos: join(out!, "videos") }),
   };
 }
 

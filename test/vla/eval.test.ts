@@ -14,6 +14,7 @@ import { writeInitStates } from "../../vla/libero/init-states-writer.ts";
 import { NINA } from "../../vla/libero/protocols.ts";
 import { findTask, loadSuite } from "../../vla/libero/suites.ts";
 import { Expert } from "../../vla/suites/mini/expert.ts";
+import { picturesOf } from "../../vla/webp/animation.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const SUITES = join(ROOT, "vla", "suites", "mini");
@@ -188,7 +189,7 @@ describe("vla/eval.ts", () => {
     const files = { json: join(folder, "success.json"), out: join(folder, "success") };
     const { code, stdout } = await run(
       ...["--policy", "replay", path, "--tasks", recording.task, "--first", "3", "--episodes", "1"],
-      ...["--json", files.json, "--out", files.out, "--frames"],
+      ...["--json", files.json, "--out", files.out, "--frames", "--video"],
     );
     expect(code).toBe(0);
     expect(stdout).toContain("100.0 [20.7, 100.0]");
@@ -197,6 +198,8 @@ describe("vla/eval.ts", () => {
     // Before the first action and after each one, from two cameras.
     const pictures = readdirSync(join(files.out, "frames", recording.task, "init_03"));
     expect(pictures).toHaveLength(2 * (1 + recording.actions.length));
+    const video = readFileSync(join(files.out, "videos", recording.task, "init_03.webp"));
+    expect(picturesOf(video)).toHaveLength(1 + recording.actions.length);
   });
 
   test("plays a start with the words of another task of its scene", EPISODES, async () => {

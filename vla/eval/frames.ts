@@ -17,7 +17,7 @@ export class FrameWriter {
     return new FrameWriter(folder);
   }
 
-  async write(step: number, seen: Observation): Promise<void> {
+  async write(seen: Observation, step: number): Promise<void> {
     const number = String(step).padStart(4, "0");
     await this.#save(`agentview_${number}.png`, seen.agentview_image);
     await this.#save(`eye_in_hand_${number}.png`, seen.robot0_eye_in_hand_image);

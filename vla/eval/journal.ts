@@ -12,8 +12,9 @@ export interface Files {
   readonly json?: string;
   /** Folder of the run. */
   readonly out?: string;
-  /** Whether to write pictures. */
-  readonly frames: boolean;
+  /** Whether to write pictures, and videos. */
+  readonly frames?: boolean;
+  readonly video?: boolean;
 }
 
 /** What a run keeps in its folder. */
@@ -141,12 +142,8 @@ export class Journal<L = EpisodeLine, T = TimingLine> implements Disposable {
     const goesOn = existsSync(path);
     if (goesOn) refuseOther(path, text);
     else if (existsSync(episodes) && readLines(episodes).lines.length > 0) refuseUsed(episodes);
-    const frames = this.#files.frames ? join(out, "frames") : null;
-    if (frames !== null) {
-      makeFolder(frames);
-      naming(frames, () => accessSync(frames, constants.W_OK));
-      naming(frames, () => goesOn || readdirSync(frames).length === 0 || refuseUsed(frames));
-    }
+    if (this.#files.frames) takePictures(join(out, "frames"), goesOn);
+    if (this.#files.video) takePictures(join(out, "videos"), goesOn);
     this.#kept = takeUp<L>(episodes);
     this.#timings = takeUp<T>(timings);
     this.#manifest = { path, text };
@@ -176,6 +173,13 @@ export class Journal<L = EpisodeLine, T = TimingLine> implements Disposable {
     if (!this.#replaces && this.ownsStdout) process.stdout.write(text);
     else naming(path, () => writeFileAtomic(path, text));
   }
+}
+
+/** Pictures of another run are refused. */
+function takePictures(folder: string, goesOn: boolean): void {
+  makeFolder(folder);
+  naming(folder, () => accessSync(folder, constants.W_OK));
+  naming(folder, () => goesOn || readdirSync(folder).length === 0 || refuseUsed(folder));
 }
 
 function isStdout(path: string): boolean {

@@ -148,6 +148,10 @@ const schema = {
       type: "boolean",
       help: "writes what both cameras see at each step into --out as PNG, upright (row 0 of observations is the bottom)",
     },
+    video: {
+      type: "boolean",
+      help: "writes a video of both cameras for each episode into --out, as animated WebP",
+    },
   },
 } as const satisfies CliSchema;
 
@@ -191,6 +195,7 @@ export interface Options {
   readonly json?: string;
   readonly out?: string;
   readonly frames: boolean;
+  readonly video: boolean;
 }
 
 /** @throws UsageError for what cannot be meant. */
@@ -222,6 +227,8 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
     throw new UsageError(`--robosuite needs --libero for suite ${given.suite}, which otherwise is embedded`);
   if (given.frames && given.out === undefined)
     throw new UsageError("--frames needs --out, the folder to write into");
+  if (given.video && given.out === undefined)
+    throw new UsageError("--video needs --out, the folder to write into");
   if (given.json !== undefined && given.out !== undefined && meet(given.json, given.out))
     throw new UsageError(`--json ${given.json} is where --out ${given.out} writes: name another file`);
 
@@ -273,9 +280,8 @@ function readSampling(given: {
 /** The file of results is the folder itself or one of its own. */
 function meet(json: string, out: string): boolean {
   const within = relative(out, json);
-  const isOurs = /^(manifest\.json|episodes\.jsonl|timings\.jsonl|report\.html)$|^frames([/\\]|$)/.test(
-    within,
-  );
+  const isOurs =
+    /^(manifest\.json|episodes\.jsonl|timings\.jsonl|report\.html)$|^(frames|videos)([/\\]|$)/.test(within);
   return within === "" || isOurs;
 }
 

@@ -9,6 +9,7 @@ import type { Protocol } from "../libero/protocols.ts";
 import { createRenderer } from "../libero/render/renderer.ts";
 import type { Term } from "../libero/scene.ts";
 import { findTask, loadSuite, type Suite, type Task } from "../libero/suites.ts";
+import type { Observation } from "../observation.ts";
 import type { EpisodeName } from "../perturb/draws.ts";
 import { Look } from "../perturb/look.ts";
 import { PerturbedStage } from "../perturb/stage.ts";
@@ -20,6 +21,7 @@ import { type EpisodePlan, episodePath, type TaskPlan } from "./plan.ts";
 import type { EpisodeOutcome, Span, Trace } from "./results.ts";
 import { type Rollout, rollout, type Watcher } from "./rollout.ts";
 import { SwappedGoal } from "./swapped-goal.ts";
+import { VideoWriter } from "./video.ts";
 
 /** Control steps after which objects of sound starts rest, or nearly: half a second. */
 const SETTLED = 10;
@@ -38,6 +40,8 @@ export interface Setting {
   readonly logProb: boolean;
   /** Folder for what both cameras see at each step. */
   readonly frames?: string;
+  /** Folder for a video of each episode. */
+  readonly videos?: string;
 }
 
 /** What the look at a start found out. */
@@ -114,6 +118,7 @@ export class Player implements Disposable {
     const stage = harder ?? swapped ?? env;
     const record = new Record(env, swapped?.terms ?? env.scene.goal);
     const start = { init, state: states[init], seed, policySeed, instruction };
+    const keepers = await this.#keepers(plan, init);
     const played = await rollout(stage, policy, start, protocol, maxSteps, {
       interrupted: watcher.interrupted,
       stepped(steps, outcome) {
@@ -121,9 +126,14 @@ export class Player implements Disposable {
         watcher.stepped(steps, outcome);
       },
       logProb,
-      frame: this.#frames(plan, init),
+      ...(keepers.length > 0 && {
+        frame: async (step, seen) => {
+          for (const keeper of keepers) await keeper.write(seen, step);
+        },
+      }),
     });
     if (played === null) return null;
+    for (const keeper of keepers) keeper.finish?.();
     const outcome: EpisodeOutcome = {
       ...played.episode,
       ...(lostPremises.length > 0 && { lostPremises }),
@@ -175,12 +185,22 @@ export class Player implements Disposable {
     return { seed: this.#setting.seed, suite: this.#suite.name, task: task.name, init };
   }
 
-  #frames({ task, perturb }: TaskPlan, init: number): Watcher["frame"] {
-    const { frames } = this.#setting;
-    if (frames === undefined) return undefined;
-    const writer = FrameWriter.open(join(frames, episodePath({ task, perturb, init })));
-    return (step, seen) => writer.write(step, seen);
+  /** Who keeps what the cameras see of an episode. */
+  async #keepers({ task, perturb }: TaskPlan, init: number): Promise<Keeper[]> {
+    const { frames, videos } = this.#setting;
+    const path = episodePath({ task, perturb, init });
+    return [
+      ...(frames === undefined ? [] : [FrameWriter.open(join(frames, path))]),
+      ...(videos === undefined ? [] : [await VideoWriter.open(join(videos, `${path}.webp`))]),
+    ];
   }
+}
+
+/** Keeps what the cameras see. */
+interface Keeper {
+  write(seen: Observation, step: number): Promise<void>;
+  /** The episode was played to its end. */
+  finish?(): void;
 }
 
 /** Notes what happens in an episode. */

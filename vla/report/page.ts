@@ -7,7 +7,7 @@ import { Tally } from "../eval/tally.ts";
 import { rateOf } from "../eval/wilson.ts";
 import { lineLane, rateBar, spanLane, stepLane } from "./charts.ts";
 import { Html, html, preformatted } from "./html.ts";
-import type { Media, Moment } from "./media.ts";
+import type { EpisodeMedia, Media, Moment } from "./media.ts";
 import type { ReportedEpisode, RunFolder } from "./run-folder.ts";
 
 /** Episodes with time lines and pictures; those behind them stand in a list. */
@@ -22,7 +22,7 @@ const STYLE = new Html(readFileSync(new URL("page.css", import.meta.url), "utf8"
  * A run as one page without anything outside of it but the pictures that `media` links: what was run, the table, how each
  * task went, then the episodes, errors and failures first. Its size is bounded by that of the pictures and by `MOST_DETAILED`.
  */
-export function reportPage({ manifest, episodes }: RunFolder, media: Pick<Media, "momentsOf">): string {
+export function reportPage({ manifest, episodes }: RunFolder, media: Pick<Media, "of">): string {
   const { run } = manifest;
   const tally = tallyOf(manifest, episodes);
   const successes = episodes.filter(({ outcome }) => outcome === "success").length;
@@ -58,7 +58,7 @@ ${bars(tally)}
 </section>
 <section>
 <h2>Episodes</h2>
-${detailed.map((episode) => card(episode, media.momentsOf(episode)))}
+${detailed.map((episode) => card(episode, media.of(episode)))}
 ${rest.length > 0 ? list(rest) : ""}
 </section>
 </main>
@@ -136,13 +136,14 @@ function bars({ tasks }: Tally): Html {
 }
 
 /** An episode in full. */
-function card(episode: ReportedEpisode, moments: readonly Moment[]): Html {
+function card(episode: ReportedEpisode, { moments, video }: EpisodeMedia): Html {
   const { init, outcome, steps, policyCalls, instruction } = episode;
   return html`<article id="${idOf(episode)}">
 <h3><span class="outcome ${outcome}">${outcome}</span> ${nameOf(episode)}, start ${init}</h3>
 <p class="soft">“${instruction}” · ${steps} steps · ${policyCalls} plans</p>
 ${remarks(episode)}
 ${sheet(moments)}
+${video ? html`<details><summary>video</summary><img class="video" src="${video}" alt="" loading="lazy"></details>` : ""}
 ${lanes(episode)}
 </article>`;
 }
@@ -159,7 +160,7 @@ function remarks({ error, retried, lostPremises, swapped }: ReportedEpisode): re
 /** What both cameras saw at some steps, or how to see it. */
 function sheet(moments: readonly Moment[]): Html {
   if (moments.length === 0)
-    return html`<p class="soft">No pictures were kept: a run with --frames keeps them.</p>`;
+    return html`<p class="soft">No pictures were kept: a run with --video keeps them.</p>`;
   const figures = moments.map(({ step, sources }) => {
     const pictures = sources.map((source) => html`<img src="${source}" alt="" loading="lazy">`);
     return html`<figure>${pictures}<figcaption>step ${step}</figcaption></figure>`;

@@ -32,7 +32,7 @@ test("both cameras are written, by control step", async () => {
       agentview_image: image,
       robot0_eye_in_hand_image: image.step(-1, 1, 1),
     } as unknown as Observation;
-    await frames.write(42, seen);
+    await frames.write(seen, 42);
     expect(readdirSync(folder).sort()).toEqual(["agentview_0042.png", "eye_in_hand_0042.png"]);
     const data = decode(readFileSync(join(folder, "agentview_0042.png"))).data;
     expect(Uint8Array.from(data)).toEqual(upright);
@@ -48,7 +48,7 @@ test("a picture that cannot be written is named", async () => {
     rmSync(join(root, "task"), { recursive: true });
     const seen = { agentview_image: image, robot0_eye_in_hand_image: image } as unknown as Observation;
     const path = join(root, "task", "agentview_0007.png");
-    await expect(frames.write(7, seen)).rejects.toThrow(`${path}: cannot be written: ENOENT`);
+    await expect(frames.write(seen, 7)).rejects.toThrow(`${path}: cannot be written: ENOENT`);
   } finally {
     rmSync(root, { recursive: true });
   }

@@ -14,6 +14,7 @@ describe("readOptions", () => {
       first: 0,
       seed: 0,
       frames: false,
+      video: false,
     });
     expect(options.protocol.name).toBe("nina");
     expect(options.libero).toMatch(/suites.mini.LIBERO$/);

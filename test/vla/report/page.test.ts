@@ -9,12 +9,13 @@ import { Media } from "../../../vla/report/media.ts";
 import { reportPage } from "../../../vla/report/page.ts";
 import type { RunFolder } from "../../../vla/report/run-folder.ts";
 import { writeReport } from "../../../vla/report/write-report.ts";
+import { animate } from "../../../vla/webp/animation.ts";
 import { someLine, someManifest } from "./some-run.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "nina-report-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const nothing = { momentsOf: () => [] };
+const nothing = { of: () => ({ moments: [], video: null }) };
 
 /** A success, a failure and an error of one task. */
 function someRun(text: string): RunFolder {
@@ -43,7 +44,7 @@ describe("reportPage", () => {
     expect(page).toContain("<strong>1 of 2</strong> episodes succeeded: 50.0 [9.5, 90.5] %");
     expect(page).toContain("The run is not complete: 3 of 4 episodes are there.");
     expect(page).toContain("1 episodes ended in an error");
-    expect(page).toContain("No pictures were kept: a run with --frames keeps them.");
+    expect(page).toContain("No pictures were kept: a run with --video keeps them.");
     expect([...page.matchAll(/<span class="outcome (\w+)">/g)].map(([, outcome]) => outcome)).toEqual([
       "error",
       "failure",
@@ -79,7 +80,7 @@ describe("writeReport", () => {
         writeFileSync(join(frames, `${camera}_${String(step).padStart(4, "0")}.png`), png);
     writeFileSync(join(frames, "agentview_0000.png"), "no picture at all");
     const media = new Media(folder, join(folder, "pages", "report.html"), 3 * png.length);
-    const moments = media.momentsOf(run.episodes[0]);
+    const { moments } = media.of(run.episodes[0]);
     expect(moments.map(({ step }) => step)).toEqual([0, 3, 5, 8, 11, 14, 16, 19]);
     expect(moments.map(({ sources }) => sources.length)).toEqual([1, 2, 2, 2, 2, 2, 2, 2]);
     const sources = moments.flatMap(({ sources }) => sources.map(({ text }) => text));
@@ -88,13 +89,35 @@ describe("writeReport", () => {
     expect(sources[3]).toBe("../frames/a%20b%250/init_00/agentview_0005.png");
   });
 
+  test("takes the pictures of an episode out of its video", () => {
+    const run = someRun("v");
+    const videos = join(folder, "videos", run.episodes[0].task);
+    mkdirSync(videos, { recursive: true });
+    const still = Buffer.from("524946460e000000574542505650382002000000abcd", "hex");
+    const file = animate(
+      Array.from({ length: 15 }, () => ({ file: still, ms: 50 })),
+      4,
+      2,
+    );
+    writeFileSync(join(videos, "init_00.webp"), file);
+    const room = 8 * still.length;
+    const page = join(folder, "report.html");
+    const { moments, video } = new Media(folder, page, room).of(run.episodes[0]);
+    expect(moments.map(({ step }) => step)).toEqual([0, 2, 4, 6, 8, 10, 12, 14]);
+    const data = `data:image/webp;base64,${still.toString("base64")}`;
+    expect(moments.map(({ sources }) => sources.map(({ text }) => text))).toEqual(moments.map(() => [data]));
+    expect(video?.text).toBe("videos/v0/init_00.webp");
+    const whole = new Media(folder, page, room + file.length).of(run.episodes[0]).video;
+    expect(whole?.text).toBe(`data:image/webp;base64,${Buffer.from(file).toString("base64")}`);
+  });
+
   test.each(["..", "../..", "a/../../b", "\0"])(
     "looks for pictures in the run's folder alone: %j",
     (task) => {
       mkdirSync(join(folder, "inner", "frames"), { recursive: true });
       const media = new Media(join(folder, "inner"), join(folder, "report.html"), 1e6);
       mkdirSync(join(folder, "init_00"), { recursive: true });
-      expect(media.momentsOf({ task, init: 0 })).toEqual([]);
+      expect(media.of({ task, init: 0 })).toEqual({ moments: [], video: null });
     },
   );
 
