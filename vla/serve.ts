@@ -65,9 +65,10 @@ await runMain(async () => {
 });
 
 function servedFrom(policies: PolicySource): Served {
-  const { name, untrained, cameraSize, sampling } = policies;
+  const { name, digest, untrained, cameraSize, sampling } = policies;
   const metadata = new Map<string, WireValue>([
     ["policy", name],
+    ["digest", digest ?? null],
     ["untrained", untrained],
     ["camera_size", cameraSize],
     ["actions_per_query", sampling?.actionsPerQuery ?? null],

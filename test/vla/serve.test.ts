@@ -35,7 +35,12 @@ test("a checkpoint plans for clients what it plans here, whatever others ask mea
 
   const files = { checkpoint: EMBEDDED.checkpoint, sampling: {} };
   const [remote, local] = await Promise.all([loadPolicy(url, files), loadPolicy("nina", files)]);
-  expect(remote).toMatchObject({ name: `${url} nina checkpoint`, untrained: false, cameraSize: 64 });
+  expect(remote).toMatchObject({
+    name: `${url} nina checkpoint`,
+    digest: local.digest,
+    untrained: false,
+    cameraSize: 64,
+  });
   const play = async (source: PolicySource, instruction: string, seed: number) => {
     const key = { instruction, protocol: { name: "nina", actionsPerQuery: 10 } } as EpisodeKey;
     const policy = source.forEpisode(key);

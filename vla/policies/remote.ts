@@ -21,10 +21,11 @@ export async function remotePolicy(url: string, patience = PATIENCE): Promise<Po
     if (process.stderr.isTTY)
       process.stderr.write(`${url}: nobody there yet, trying every ${patience.retryMs / 1000} s\n`);
   });
-  const { named, untrained, cameraSize, readsSeeds } = readMetadata(pool.metadata);
+  const { named, digest, untrained, cameraSize, readsSeeds } = readMetadata(pool.metadata);
   const name = named === null ? url : `${url} ${named}`;
   return {
     name,
+    ...(digest !== null && { digest }),
     untrained,
     cameraSize,
     hasDensity: false,
@@ -79,12 +80,17 @@ function checkAddress(url: string): void {
 
 /** What a server says of itself. Metadata are free-form: what has another meaning elsewhere is not taken for ours. */
 function readMetadata(metadata: WireMap) {
-  const [named, size] = [metadata.get("policy"), metadata.get("camera_size")];
+  const text = (key: string): string | null => {
+    const value = metadata.get(key);
+    return typeof value === "string" ? value : null;
+  };
+  const size = metadata.get("camera_size");
   const isSize = Number.isInteger(size) && (size as number) >= 1 && (size as number) <= 4096;
   return {
-    named: typeof named === "string" ? named : null,
+    named: text("policy"),
+    digest: text("digest"),
     untrained: metadata.get("untrained") === true,
     cameraSize: isSize ? (size as number) : null,
-    readsSeeds: metadata.get("seed_key") === SEED_KEY,
+    readsSeeds: text("seed_key") === SEED_KEY,
   };
 }

@@ -2,7 +2,9 @@
 import type { Socket } from "node:net";
 import ndarray from "ndarray";
 import { expect, test } from "vitest";
+import { OPENPI } from "../../../vla/libero/protocols.ts";
 import type { Observation } from "../../../vla/observation.ts";
+import { adapted } from "../../../vla/policies/adapter.ts";
 import { remotePolicy } from "../../../vla/policies/remote.ts";
 import type { EpisodeKey } from "../../../vla/policies/source.ts";
 import { BINARY, bytes, CLOSE, packArray, RawServer, serverFrame, TEXT } from "../openpi/raw.ts";
@@ -64,6 +66,8 @@ test("asks in the bytes that openpi's server reads, and reads its plan", async (
     Float64Array.of(0, 0, 0, 0, 0, 0, 1),
   ]);
   await policy.act(seen, "go");
+  // Under a protocol that turns pictures itself they are turned once, too.
+  await adapted(source.forEpisode({ ...key, protocol: OPENPI }), OPENPI).act(seen, "go");
   // Turned by 180°: the last pixel comes first, its red before its blue.
   const image = (first: number) => {
     const levels = [9, 10, 11, 6, 7, 8, 3, 4, 5, 0, 1, 2].map((level) => first + level);
@@ -81,7 +85,7 @@ test("asks in the bytes that openpi's server reads, and reads its plan", async (
     bytes("<c405>dtype<a3 3c>f8<c405>shape<91 08 a6>prompt<a2>go"),
   ]).toString("latin1");
   // The seed of an episode goes with its first question.
-  expect(asked).toEqual([`\x85${fields}\xa9nina/seed\xcd\x01\x02`, `\x84${fields}`]);
+  expect(asked).toEqual([`\x85${fields}\xa9nina/seed\xcd\x01\x02`, `\x84${fields}`, `\x84${fields}`]);
 });
 
 test("sends servers that ask for nothing else what openpi's client sends: 224 pixels, no seed", async () => {
