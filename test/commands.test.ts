@@ -58,6 +58,11 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [2, "only --policy nina takes --overlap", "--policy", "zero", "--overlap", "1"],
     [2, "--overlap: expected less than half of the 10 actions", "--overlap", "5"],
   ],
+  "vla/verify.ts": [
+    [2, "missing RUN"],
+    [2, "--sample: expected a whole number from 1", ABSENT, "--sample", "0"],
+    [1, "expected the manifest of a run", ABSENT],
+  ],
   "vla/serve.ts": [
     [2, "--port: expected at most 65535", "--port", "65536"],
     [2, "--clients: expected a whole number from 1", "--clients", "0"],

@@ -104,7 +104,8 @@ const MANIFEST: Readonly<Record<string, Rule>> = {
     ...{ suite: text, policy: text, protocol: text, seed: COUNT, cameraSize: COUNT },
     engine: fieldsOf({ node: text, mujoco: text, contacts: text }),
   }),
-  tasks: manyOf(fieldsOf({ task: text, instruction: text, perturb: perhaps(text) })),
+  protocol: fieldsOf({ name: text }),
+  tasks: manyOf(fieldsOf({ task: text, instruction: text, perturb: perhaps(text), digest: text })),
   first: COUNT,
   episodes: COUNT,
 };
@@ -115,7 +116,7 @@ const TIMING: Readonly<Record<string, Rule>> = {
 };
 
 const EPISODE: Readonly<Record<string, Rule>> = {
-  ...{ task: text, instruction: text, init: COUNT, steps: COUNT, policyCalls: COUNT },
+  ...{ task: text, instruction: text, init: COUNT, steps: COUNT, trajectoryHash: text, policyCalls: COUNT },
   outcome: oneOf(["success", "failure", "error"]),
   error: perhaps(text),
   logProbs: perhaps(manyOf(number)),
