@@ -63,6 +63,10 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [2, "--sample: expected a whole number from 1", ABSENT, "--sample", "0"],
     [1, "expected the manifest of a run", ABSENT],
   ],
+  "vla/compare.ts": [
+    [2, "missing B", "a"],
+    [1, "expected the manifest of a run", ABSENT, ABSENT],
+  ],
   "vla/serve.ts": [
     [2, "--port: expected at most 65535", "--port", "65536"],
     [2, "--clients: expected a whole number from 1", "--clients", "0"],
