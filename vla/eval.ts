@@ -8,6 +8,8 @@ import { labelOf, policyOf, prepareRun, settingOf } from "./eval/prepare.ts";
 import { Progress } from "./eval/progress.ts";
 import { endPolicies } from "./policies/index.ts";
 import { tryReport } from "./report/write-report.ts";
+import { Live } from "./watch/live.ts";
+import { WatchServer } from "./watch/server.ts";
 
 await runMain(async () => {
   const options = readOptions(process.argv.slice(2), process.env);
@@ -16,6 +18,9 @@ await runMain(async () => {
   using ledger = Ledger.open(options, manifest, plans);
   const left = ledger.leftOf(plans);
   const progress = new Progress(ledger.planned, process.stderr, ledger.done);
+  const live = new Live(`${manifest.run.policy} on ${manifest.run.suite}`, options.maxSteps, ledger);
+  await using watch = options.watch === undefined ? null : await WatchServer.open(live, options.watch);
+  if (watch) process.stderr.write(`watch ${watch.url}\n`);
   using interrupt = new Interrupt();
   using crew = new Crew(
     settingOf(options, manifest.run.cameraSize),
@@ -23,17 +28,24 @@ await runMain(async () => {
   );
   interrupt.signal.addEventListener("abort", () => crew.interrupt());
   let checked = 0;
-  const starts = await crew.check(left, ({ task }) =>
-    progress.note(`checking task ${++checked}/${left.length}  ${task}`),
-  );
+  const starts = await crew.check(left, ({ task }) => {
+    const note = `checking task ${++checked}/${left.length}  ${task}`;
+    progress.note(note);
+    live.note(note);
+  });
+  live.note("");
 
   ledger.begin();
   try {
     await crew.play(left, starts, {
-      policyFor: (job) => policyOf(job, options, policies),
-      stepped: (job, steps) => progress.step(labelOf(job), steps / options.maxSteps, labelOf(job)),
+      policyFor: (job) => live.follow(labelOf(job), policyOf(job, options, policies)),
+      stepped(job, steps) {
+        progress.step(labelOf(job), steps / options.maxSteps, labelOf(job));
+        live.stepped(labelOf(job), steps);
+      },
       finished(job, ended, retried) {
         progress.episodeDone(labelOf(job));
+        live.finished(labelOf(job));
         ledger.finished(job, ended, retried);
       },
     });

@@ -91,6 +91,11 @@ export class Ledger implements Disposable {
     return this.#tally.errors;
   }
 
+  /** The results so far, for readers. */
+  get table(): string {
+    return this.#tally.report(this.#run, true);
+  }
+
   /** Nothing was refused: from now on the files are this run's. */
   begin(): void {
     this.#journal.begin();

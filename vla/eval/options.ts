@@ -152,6 +152,11 @@ const schema = {
       type: "boolean",
       help: "writes a video of both cameras for each episode into --out, as animated WebP",
     },
+    watch: {
+      type: "integer",
+      least: 0,
+      help: "port of a page that follows the run, for this machine alone; 0 takes any that is free",
+    },
   },
 } as const satisfies CliSchema;
 
@@ -196,6 +201,8 @@ export interface Options {
   readonly out?: string;
   readonly frames: boolean;
   readonly video: boolean;
+  /** Port of the page that follows the run. */
+  readonly watch?: number;
 }
 
 /** @throws UsageError for what cannot be meant. */
@@ -231,6 +238,9 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
     throw new UsageError("--video needs --out, the folder to write into");
   if (given.json !== undefined && given.out !== undefined && meet(given.json, given.out))
     throw new UsageError(`--json ${given.json} is where --out ${given.out} writes: name another file`);
+
+  if (given.watch !== undefined && given.watch > 65_535)
+    throw new UsageError(`--watch: expected at most 65535, got ${given.watch}`);
 
   if (given.perturb !== undefined && given.robustness !== undefined)
     throw new UsageError("expected --perturb or --robustness, got both");

@@ -56,8 +56,12 @@ export class Tally {
     return this.#episodes().filter((episode) => episode.outcome === "error").length;
   }
 
-  /** The table of results, and under it everything that the numbers depend on. */
-  report(run: RunInfo): string {
+  /**
+   * The table of results, and under it everything that the numbers depend on.
+   *
+   * @param goesOn whether episodes that are not there may still come.
+   */
+  report(run: RunInfo, goesOn = false): string {
     const all = this.#episodes();
     const cells = (episodes: readonly EpisodeResult[]) => summarise(episodes, run.swapWords);
     const rows = this.#tasks.map(({ task, episodes }) => [printable(task), ...cells(episodes)]);
@@ -98,7 +102,8 @@ export class Tally {
           `${this.errors === all.length ? ": nothing was evaluated" : ""}. The first: ${this.#firstError()}`,
       );
     }
-    if (!this.complete) lines.push(`The run broke off after ${all.length} of ${this.planned} episodes.`);
+    if (!this.complete && !goesOn)
+      lines.push(`The run broke off after ${all.length} of ${this.planned} episodes.`);
     return lines.join("\n");
   }
 

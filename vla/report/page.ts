@@ -54,7 +54,7 @@ ${bars(tally)}
 </section>
 <section>
 <h2>Table</h2>
-<pre>${preformatted(tally.report(run))}</pre>
+<pre>${preformatted(tally.report(run, true))}</pre>
 </section>
 <section>
 <h2>Episodes</h2>
