@@ -55,7 +55,7 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [2, "--policy: expected nina, zero, replay, ws://host:port, or a module", "--policy", "no"],
     [2, "--policy: expected ws://host:port", "--policy", "ws://"],
     [1, "expected a module, found no file", "--policy", `${ABSENT}.ts`],
-    [2, "only --policy nina takes --overlap", "--policy", "zero", "--overlap", "1"],
+    [2, "--policy zero takes no --overlap", "--policy", "zero", "--overlap", "1"],
     [2, "--overlap: expected less than half of the 10 actions", "--overlap", "5"],
   ],
   "vla/verify.ts": [

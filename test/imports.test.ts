@@ -13,6 +13,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   flows: ["cli", "core", "nn", "flows"],
   vla: ["cli", "core", "nn", "flows", "vla"],
   benchmarks: ["cli", "core", "nn", "flows", "vla", "benchmarks"],
+  examples: ["examples"], // and the package by its name, as its users do
   test: ["cli", "core", "nn", "flows", "vla", "benchmarks", "test"],
 };
 

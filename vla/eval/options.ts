@@ -99,7 +99,7 @@ const schema = {
       type: "integer",
       least: 0,
       default: 0,
-      help: "for --policy nina: actions of a plan that play while the next is made, in a thread; its first ones are left out",
+      help: "actions of a plan that play while the next is made; its first ones are left out; not for zero and replay",
     },
     workers: {
       type: "integer",
@@ -228,8 +228,8 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
     throw new UsageError(`only --policy nina takes --device, got ${given.device} for ${given.policy}`);
   if (!own && given.policy !== "nina" && given.weights !== "float32")
     throw new UsageError(`only --policy nina takes --weights, got ${given.weights} for ${given.policy}`);
-  if (given.policy !== "nina" && given.overlap > 0)
-    throw new UsageError(`only --policy nina takes --overlap, got ${given.overlap} for ${given.policy}`);
+  if ((given.policy === "zero" || given.policy === "replay") && given.overlap > 0)
+    throw new UsageError(`--policy ${given.policy} takes no --overlap, got ${given.overlap}`);
   if (embedded && given.robosuite !== undefined)
     throw new UsageError(`--robosuite needs --libero for suite ${given.suite}, which otherwise is embedded`);
   if (given.frames && given.out === undefined)
