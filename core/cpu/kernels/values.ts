@@ -253,6 +253,10 @@ export class I8x16 extends V128 {
   lowToI16x8(): I16x8 {
     return new I16x8(join(simd(0x89), this));
   }
+  /** The sums of unsigned numbers, 255 where they are more. */
+  addSaturated(b: I8x16): I8x16 {
+    return this.same(0x70, b);
+  }
   /** The upper eight. */
   highToI16x8(): I16x8 {
     return new I16x8(join(simd(0x8a), this));
@@ -324,6 +328,10 @@ export class I32x4 extends V128 {
   }
   toF32x4(): F32x4 {
     return new F32x4(join(simd(0xfa), this));
+  }
+  /** Lanes 0 and 1 in double precision. */
+  lowToF64(): F64x2 {
+    return new F64x2(join(simd(0xfe), this));
   }
   /** These and those of b as 16-bit integers, the nearest there are. */
   narrow(b: I32x4): I16x8 {
@@ -490,6 +498,10 @@ export class I16x8 extends V128 {
   lowToU32x4(): I32x4 {
     return new I32x4(join(simd(0xa9), this));
   }
+  /** The upper four. */
+  highToU32x4(): I32x4 {
+    return new I32x4(join(simd(0xaa), this));
+  }
   /** The lower four, widened with their signs. */
   lowToI32x4(): I32x4 {
     return new I32x4(join(simd(0xa7), this));
@@ -538,6 +550,16 @@ export function loadBytes(address: I32, offset = 0): I16x8 {
 /** The float at `address + offset`, four times. */
 export function loadSplat(address: I32, offset = 0): F32x4 {
   return new F32x4(join(simd(0x09, 2, ...unsigned(offset)), address));
+}
+
+/** The float64 at `address + offset`, twice. */
+export function loadBoth(address: I32, offset = 0): F64x2 {
+  return new F64x2(join(simd(0x0a, 3, ...unsigned(offset)), address));
+}
+
+/** `into` with one lane read from `address + offset`. */
+export function loadHalf(into: F64x2, lane: number, address: I32, offset = 0): F64x2 {
+  return new F64x2(join(simd(0x57, 3, ...unsigned(offset), lane), address, into));
 }
 
 /** The float at `address + offset`, then zeros. */

@@ -1,7 +1,7 @@
 import type { View } from "./camera.ts";
 import type { Drawable } from "./drawable.ts";
 import type { Lights } from "./lights.ts";
-import { resolvePixel, SAMPLES, type SampleBuffer } from "./samples.ts";
+import { SAMPLES, type SampleBuffer } from "./samples.ts";
 import { Snapshot } from "./snapshot.ts";
 import { KEPT_NOTHING, keptPart, NOTHING, type TriangleLog } from "./triangle-log.ts";
 
@@ -13,7 +13,8 @@ export class FixedLayer {
   readonly #depth: Float32Array;
   readonly #shown: Int32Array;
   readonly #colors: Uint8Array;
-  readonly #pixels: Uint8Array;
+  /** Colours of its pixels, (H, W, 3). */
+  readonly pixels: Uint8Array;
   readonly #snapshot = new Snapshot();
 
   constructor(width: number, height: number) {
@@ -21,7 +22,7 @@ export class FixedLayer {
     this.#depth = new Float32Array(sampleCount);
     this.#shown = new Int32Array(sampleCount);
     this.#colors = new Uint8Array(4 * sampleCount);
-    this.#pixels = new Uint8Array(3 * width * height);
+    this.pixels = new Uint8Array(3 * width * height);
   }
 
   /** Is what was kept still what would be drawn now? When it is not, `keep` must follow. */
@@ -48,14 +49,14 @@ export class FixedLayer {
   }
 
   /** Takes over what was drawn, all of it coloured: samples from number `first` to before `end`. */
-  keep(target: SampleBuffer, log: TriangleLog, first: number, end: number): void {
+  keep(target: SampleBuffer, pixels: Uint8Array, log: TriangleLog, first: number, end: number): void {
     this.#depth.set(target.depth.subarray(first, end), first);
     this.#colors.set(target.colors.subarray(4 * first, 4 * end), 4 * first);
     const { shown } = target;
     for (let s = first; s < end; s++) {
       this.#shown[s] = shown[s] === NOTHING ? KEPT_NOTHING : keptPart(log.partOf(shown[s]));
     }
-    for (let i = first / SAMPLES; i < end / SAMPLES; i++) resolvePixel(target.colors, i, this.#pixels);
+    this.pixels.set(pixels);
   }
 
   /** Begins a picture with what was kept. */
@@ -64,10 +65,5 @@ export class FixedLayer {
     target.shown.set(this.#shown.subarray(first, end), first);
     target.touched.fill(0, first / SAMPLES, end / SAMPLES);
     target.colors.set(this.#colors.subarray(4 * first, 4 * end), 4 * first);
-  }
-
-  /** Colours of all pixels, (H, W, 3), as a new array. */
-  pixels(): Uint8Array {
-    return this.#pixels.slice();
   }
 }

@@ -137,7 +137,7 @@ export const TRIANGLE_BYTES = 176;
 export const TEXTURE = {
   /** 1 for a cube, 0 for a 2D texture. */
   isCube: 0,
-  /** float32 of each stored byte; 0 where it is the byte / 255. */
+  /** What each stored byte means, in [0, 1]. */
   decode: 4,
   /** The pyramid of each face: six of a cube, one of a 2D texture. */
   faces: 8,

@@ -8,7 +8,7 @@ import type { Lighting } from "./lighting.ts";
 import type { Lights } from "./lights.ts";
 import type { RenderMemory } from "./memory.ts";
 import { Rasterizer } from "./rasterizer.ts";
-import { type Rectangle, resolvePixel, SAMPLES, type SampleBuffer } from "./samples.ts";
+import { type Rectangle, SAMPLES, type SampleBuffer } from "./samples.ts";
 import type { RenderScene } from "./scene.ts";
 import type { Texture } from "./texture.ts";
 import { NOTHING } from "./triangle-log.ts";
@@ -54,6 +54,7 @@ export class Pass {
   readonly view: View;
   readonly raster: Rasterizer;
   readonly target: SampleBuffer;
+  readonly #pixels: Uint8Array;
   readonly #tools: Tools;
   readonly #fixed: readonly Drawable[];
   readonly #queue: Part[] = [];
@@ -73,6 +74,7 @@ export class Pass {
       touched: memory.bytes(pixelCount),
       colors: memory.bytes(4 * SAMPLES * pixelCount),
     };
+    this.#pixels = memory.bytes(3 * pixelCount);
     this.#tools = tools;
     this.#fixed = scene.drawables.filter(({ fixed }) => fixed);
     this.#blendedTriangle = new Int32Array(pixelCount);
@@ -107,7 +109,7 @@ export class Pass {
   draw(options: PassOptions, layer: FixedLayer | null): void {
     const { tint, without, behind } = options;
     const { view, raster, target } = this;
-    const { lights, lighting } = this.#tools;
+    const { lights, lighting, kernels } = this.#tools;
     this.#enter();
     lighting.begin(tint);
     if (layer !== null) {
@@ -115,7 +117,8 @@ export class Pass {
         this.#clear();
         this.#drawOpaque(options, "fixed");
         this.#shade(options.sky);
-        layer.keep(target, raster.log, this.#firstSample, this.#endSample);
+        kernels.resolve(this.#pixels.byteOffset, target.touched.length);
+        layer.keep(target, this.#pixels, raster.log, this.#firstSample, this.#endSample);
       }
       raster.begin();
       layer.copyTo(target, this.#firstSample, this.#endSample);
@@ -159,12 +162,9 @@ export class Pass {
 
   /** The picture that was drawn, (H, W, 3), as a new array. */
   resolve(layer: FixedLayer | null): Uint8Array {
-    const { touched } = this.target;
-    const pixels = layer === null ? new Uint8Array(3 * touched.length) : layer.pixels();
-    for (let i = 0; i < touched.length; i++) {
-      if (touched[i] === 1) resolvePixel(this.target.colors, i, pixels);
-    }
-    return pixels;
+    if (layer !== null) this.#pixels.set(layer.pixels);
+    this.#tools.kernels.resolve(this.#pixels.byteOffset, this.target.touched.length);
+    return this.#pixels.slice();
   }
 
   get #firstSample(): number {
@@ -212,17 +212,10 @@ export class Pass {
   }
 
   /** Only after all else that is opaque, since each sample has its own reflection. */
-  #addReflection({ mirror, rectangle, colors: reflected }: Reflection): void {
-    const { colors } = this.target;
+  #addReflection({ mirror: { parts }, rectangle, colors }: Reflection): void {
     const { left, right, bottom, top } = rectangle;
-    for (let y = bottom; y <= top; y++) {
-      const row = y * this.view.width;
-      for (let s = SAMPLES * (row + left); s < SAMPLES * (row + right + 1); s++) {
-        if (this.drawableAt(s) !== mirror) continue;
-        this.target.touched[s >> 2] = 1;
-        for (let k = 4 * s; k < 4 * s + 3; k++) colors[k] = Math.min(255, colors[k] + reflected[k]);
-      }
-    }
+    const first = parts[0].index;
+    this.#tools.kernels.reflect(left, right, bottom, top, first, first + parts.length, colors.byteOffset);
   }
 
   /** Transparent drawables, twice as MuJoCo does: nearest first, then farthest first. */

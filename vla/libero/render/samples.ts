@@ -40,13 +40,3 @@ export function holdsSample(
   }
   return false;
 }
-
-/** Writes a pixel as the mean of its samples' colours, rounded. */
-export function resolvePixel(colors: Uint8Array, pixel: number, pixels: Uint8Array): void {
-  const first = 4 * SAMPLES * pixel;
-  for (let k = 0; k < 3; k++) {
-    const at = first + k;
-    const sum = colors[at] + colors[at + 4] + colors[at + 8] + colors[at + 12];
-    pixels[3 * pixel + k] = (sum + SAMPLES / 2) / SAMPLES;
-  }
-}

@@ -82,16 +82,17 @@ export interface Texture {
   readonly kind: "2d" | "cube";
   /** One for a 2D texture, six (+x -x +y -y +z -z) for a cube. */
   readonly faces: readonly Pyramid[];
-  /** Stored byte → colour in [0, 1]. */
-  readonly decode: Float32Array;
+  /** Stored byte → colour in [0, 1], in the kernels' memory. */
+  readonly decode: Float64Array;
   /** Where the kernels find it: `TEXTURE` of layout.ts. */
   readonly address: number;
 }
 
-const LINEAR = Float32Array.from({ length: 256 }, (_, i) => i / 255);
-const SRGB = Float32Array.from({ length: 256 }, (_, i) => {
+/** Stored byte → colour in [0, 1], as float32. */
+export const LINEAR: Float64Array = Float64Array.from({ length: 256 }, (_, i) => Math.fround(i / 255));
+const SRGB = Float64Array.from({ length: 256 }, (_, i) => {
   const c = i / 255;
-  return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  return Math.fround(c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
 });
 
 /** Linear colour in steps of 1/8191 → nearest sRGB byte; fine enough for the steep dark end (slope 12.92). */
@@ -108,8 +109,12 @@ export class Textures {
   readonly #memory: RenderMemory;
   readonly #read = new Map<number, Texture>();
   readonly #pyramids: Pyramid[] = [];
+  readonly #linear: Float64Array;
+  readonly #srgb: Float64Array;
 
   constructor(model: MjModel, compat: Compat, memory: RenderMemory) {
+    this.#linear = memory.copy(LINEAR);
+    this.#srgb = memory.copy(SRGB);
     this.#model = model;
     this.#compat = compat;
     this.#memory = memory;
@@ -138,6 +143,7 @@ export class Textures {
     const flat = model.tex_type[id] === TEXTURE_2D;
     // MuJoCo 3.3.3 began to decode sRGB images when sampling; nothing encodes the picture again.
     const srgb = flat && this.#compat === "mujoco-3.14" && model.tex_colorspace[id] === COLORSPACE_SRGB;
+    const decode = srgb ? this.#srgb : this.#linear;
     const start = Number(model.tex_adr[id]);
     const pyramid = (face: number, w: number, h: number): Pyramid => {
       const made = new Pyramid(this.#memory, this.#pyramids.length, w, h, srgb, () => {
@@ -147,13 +153,13 @@ export class Textures {
       this.#pyramids.push(made);
       return made;
     };
-    if (flat) return holdTexture(this.#memory, "2d", [pyramid(0, width, height)], srgb);
+    if (flat) return holdTexture(this.#memory, "2d", [pyramid(0, width, height)], decode);
     if (width === height) {
       const one = pyramid(0, width, width);
-      return holdTexture(this.#memory, "cube", [one, one, one, one, one, one], srgb);
+      return holdTexture(this.#memory, "cube", [one, one, one, one, one, one], decode);
     }
     const faces = [0, 1, 2, 3, 4, 5].map((face) => pyramid(face, width, width));
-    return holdTexture(this.#memory, "cube", faces, srgb);
+    return holdTexture(this.#memory, "cube", faces, decode);
   }
 }
 
@@ -162,15 +168,15 @@ export function holdTexture(
   memory: RenderMemory,
   kind: Texture["kind"],
   faces: readonly Pyramid[],
-  srgb: boolean,
+  decode: Float64Array,
 ): Texture {
   const block = memory.ints(TEXTURE_BYTES / 4);
   block[TEXTURE.isCube / 4] = kind === "cube" ? 1 : 0;
-  block[TEXTURE.decode / 4] = srgb ? memory.copy(SRGB).byteOffset : 0;
+  block[TEXTURE.decode / 4] = decode.byteOffset;
   faces.forEach((face, i) => {
     block[TEXTURE.faces / 4 + i] = face.address;
   });
-  return { kind, faces, decode: srgb ? SRGB : LINEAR, address: block.byteOffset };
+  return { kind, faces, decode, address: block.byteOffset };
 }
 
 /** The texture drawn behind everything: the first skybox of the model, or -1. */

@@ -1,7 +1,7 @@
 import { fc, test as property } from "@fast-check/vitest";
 import { describe, expect, test } from "vitest";
 import { RenderMemory } from "../../../../vla/libero/render/memory.ts";
-import { holdTexture, type Level, Pyramid } from "../../../../vla/libero/render/texture.ts";
+import { holdTexture, type Level, LINEAR, Pyramid } from "../../../../vla/libero/render/texture.ts";
 import { sample2d, sampleCube } from "./plain/sampling.ts";
 
 const memory = new RenderMemory();
@@ -55,7 +55,7 @@ describe("mipmaps", () => {
 });
 
 describe("a 2D lookup", () => {
-  const texture = holdTexture(memory, "2d", [pyramid(gradient(16, 8, 77))], false);
+  const texture = holdTexture(memory, "2d", [pyramid(gradient(16, 8, 77))], memory.copy(LINEAR));
   const out = new Float64Array(3);
   const bytes = () => [...out].map((value) => value * 255);
   const at = (u: number, v: number, spread = 0) => {
@@ -92,7 +92,7 @@ describe("a 2D lookup", () => {
 
 test("a cube lookup takes the face of the largest component, in OpenGL's order", () => {
   const faces = [0, 1, 2, 3, 4, 5].map((face) => pyramid(gradient(4, 4, face)));
-  const texture = holdTexture(memory, "cube", faces, false);
+  const texture = holdTexture(memory, "cube", faces, memory.copy(LINEAR));
   const out = new Float64Array(3);
   const none = new Float64Array(3);
   const at = (...direction: number[]) => {

@@ -1,4 +1,4 @@
-import { F64, I32, Library, Nothing, optimising } from "../../../../core/index.ts";
+import { I32, Library, Nothing, optimising } from "../../../../core/index.ts";
 import { MEMORY_LIMITS } from "../memory.ts";
 import { defineLighting } from "./lighting.ts";
 import { defineRaster } from "./raster.ts";
@@ -20,6 +20,16 @@ export interface Kernels {
   /** See kernels/lighting.ts. */
   light(part: number, from: number, to: number): void;
   /** See kernels/shading.ts. */
+  reflect(
+    left: number,
+    right: number,
+    bottom: number,
+    top: number,
+    first: number,
+    end: number,
+    reflected: number,
+  ): void;
+  resolve(pixels: number, count: number): void;
   triangle(number: number, x: number, y: number): void;
   shade(left: number, right: number, bottom: number, top: number, sky: number): void;
 }
@@ -38,18 +48,17 @@ export interface Requests {
 export function bindKernels(memory: WebAssembly.Memory, requests: Requests): Kernels {
   return optimising(() => {
     compiled ??= new WebAssembly.Module(assemble());
-    const { exports } = new WebAssembly.Instance(compiled, { env: { memory, pow: Math.pow, ...requests } });
+    const { exports } = new WebAssembly.Instance(compiled, { env: { memory, ...requests } });
     return exports as unknown as Kernels;
   });
 }
 
 function assemble(): Uint8Array<ArrayBuffer> {
   const library = new Library();
-  const pow = library.import("pow", [F64, F64], F64);
   const makeLevel = library.import("makeLevel", [I32, I32], I32);
   const moreFragments = library.import("moreFragments", [], Nothing);
-  defineRaster(library, moreFragments);
-  defineLighting(library, pow);
-  defineShading(library, defineLookups(library, makeLevel));
+  const partOf = defineRaster(library, moreFragments);
+  defineLighting(library);
+  defineShading(library, defineLookups(library, makeLevel), partOf);
   return library.bytes(MEMORY_LIMITS);
 }

@@ -1,5 +1,4 @@
 import {
-  type Callable,
   F64,
   F64x2,
   type Func,
@@ -9,6 +8,7 @@ import {
   type Library,
   type Local,
   load,
+  loadBoth,
   loadLane,
   loadOne,
   loadTwo,
@@ -26,18 +26,18 @@ import {
   TRIANGLE_BYTES,
 } from "../layout.ts";
 import { CORNER_STRIDE } from "../surface.ts";
+import { definePower } from "./powers.ts";
 
 type Vector = readonly [F64x2, F64x2, F64x2];
+type Power = ReturnType<typeof definePower>;
 type Place = readonly [Local<F64x2>, Local<F64x2>, Local<F64x2>];
 
 /** a · b, added from x to z. */
 const dot = (a: Vector, b: Vector): F64x2 => a[0].mul(b[0]).add(a[1].mul(b[1])).add(a[2].mul(b[2]));
-/** The float64 at an address, twice. */
-const both = (address: I32, offset: number): F64x2 => load(F64, address, offset).splat();
-const threeBoth = (address: I32, offset: number): Vector => [
-  both(address, offset),
-  both(address, offset + 8),
-  both(address, offset + 16),
+const three = (address: I32, offset: number): Vector => [
+  loadBoth(address, offset),
+  loadBoth(address, offset + 8),
+  loadBoth(address, offset + 16),
 ];
 const named = (f: Func, v: Vector): Place => [f.let(v[0]), f.let(v[1]), f.let(v[2])];
 /** Lanes that are not above 0 become `instead`. */
@@ -55,9 +55,8 @@ const orElse = (f: Func, x: F64x2, instead: number): F64x2 => {
  * Colours are clamped to [0, 1] per corner. `light(part, from, to)` lights the corners of logged triangles `from` to
  * `to` - 1, all of this part, that the pass has not lit; two at a time.
  */
-export function defineLighting(library: Library, pow: Callable<[typeof F64, typeof F64], F64>): void {
-  const raise = defineRaise(library, pow);
-  const lightTwo = defineLightTwo(library, raise);
+export function defineLighting(library: Library): void {
+  const lightTwo = defineLightTwo(library, definePower(library));
 
   library.define("light", [I32, I32, I32], Nothing, (f, part, from, to) => {
     const block = f.let(load(I32, int(FRAME.parts)).add(part.mul(PART_BYTES)));
@@ -114,34 +113,29 @@ export function defineLighting(library: Library, pow: Callable<[typeof F64, type
   });
 }
 
-type Raise = Callable<[typeof F64x2, typeof F64x2, typeof F64], F64x2>;
-
-/** x · baseᵉ. Most exponents are whole and small: products and squares take a fraction of the time of `pow`. */
-function defineRaise(library: Library, pow: Callable<[typeof F64, typeof F64], F64>): Raise {
-  return library.define("raise", [F64x2, F64x2, F64], F64x2, (f, x, base, exponent) => {
-    const left = f.let(exponent.toI32().and(255));
-    f.if(
-      left.toF64().eq(exponent),
-      () =>
-        f.block((done) =>
-          f.loop((again) => {
-            f.branchIf(left.eq(0), done);
-            f.if(left.and(1), () => f.set(x, x.mul(base)));
-            f.set(base, base.mul(base));
-            f.set(left, left.shr(1));
-            f.branch(again);
-          }),
-        ),
-      () => {
-        const power = (lane: number): F64 => pow(base.lane(lane), exponent);
-        f.set(x, x.mul(power(0).splat().withLane(1, power(1))));
-      },
-    );
-    return x;
-  });
+/**
+ * x becomes x · baseᵉ. Most exponents are whole and small, and products of squares take a fraction of the time of a
+ * power; `base` is lost.
+ */
+function raise(f: Func, x: Local<F64x2>, base: Local<F64x2>, exponent: Local<F64>, power: Power): void {
+  const left = f.let(exponent.toI32().and(255));
+  f.if(
+    left.toF64().eq(exponent),
+    () =>
+      f.block((done) =>
+        f.loop((again) => {
+          f.branchIf(left.eq(0), done);
+          f.if(left.and(1), () => f.set(x, x.mul(base)));
+          f.set(base, base.mul(base));
+          f.set(left, left.shr(1));
+          f.branch(again);
+        }),
+      ),
+    () => f.set(x, x.mul(power(base, exponent))),
+  );
 }
 
-function defineLightTwo(library: Library, raise: Raise) {
+function defineLightTwo(library: Library, power: Power) {
   const addresses = [I32, I32, I32, I32, I32] as const;
   return library.define("light two", addresses, Nothing, (f, part, cornerA, litA, cornerB, litB) => {
     const zero = f.let(F64x2.splat(0));
@@ -152,14 +146,14 @@ function defineLightTwo(library: Library, raise: Raise) {
     const point = named(f, [read(0), read(1), read(2)]);
     const row = (i: number): F64x2 => {
       const at = PART.world + 32 * i;
-      return dot(threeBoth(part, at), point).add(both(part, at + 24));
+      return dot(three(part, at), point).add(loadBoth(part, at + 24));
     };
     const at = named(f, [row(0), row(1), row(2)]);
 
     // Normals go with the inverse transpose; world = rotation · scale, so rotation · (n / scale).
-    const scale = threeBoth(part, PART.scale);
+    const scale = three(part, PART.scale);
     const unscaled = named(f, [read(3).div(scale[0]), read(4).div(scale[1]), read(5).div(scale[2])]);
-    const turned = (i: number): F64x2 => dot(threeBoth(part, PART.rotation + 24 * i), unscaled);
+    const turned = (i: number): F64x2 => dot(three(part, PART.rotation + 24 * i), unscaled);
     const normal = named(f, [turned(0), turned(1), turned(2)]);
     const setAll = (v: Place, to: (i: number) => F64x2): void => {
       for (let i = 0; i < 3; i++) f.set(v[i], to(i));
@@ -169,12 +163,12 @@ function defineLightTwo(library: Library, raise: Raise) {
       setAll(v, (i) => v[i].mul(factor));
     };
     toUnit(normal);
-    const eye = threeBoth(int(0), FRAME.eye);
+    const eye = three(int(0), FRAME.eye);
     const view = named(f, [eye[0].sub(at[0]), eye[1].sub(at[1]), eye[2].sub(at[2])]);
     toUnit(view);
 
-    const color = named(f, threeBoth(part, PART.color));
-    const glow = f.let(both(part, PART.glow));
+    const color = named(f, three(part, PART.color));
+    const glow = f.let(loadBoth(part, PART.glow));
     const sum = named(f, [glow.mul(color[0]), glow.mul(color[1]), glow.mul(color[2])]);
 
     const [light, last] = f.locals(I32, 2);
@@ -186,24 +180,25 @@ function defineLightTwo(library: Library, raise: Raise) {
       f.loop((again) => {
         f.branchIf(light.ge(last), done);
         f.block((dark) => {
-          const direction = named(f, threeBoth(light, LIGHT.direction));
+          const direction = named(f, three(light, LIGHT.direction));
           f.set(strength, one);
           f.if(
             load(F64, light, LIGHT.isDirectional).eq(1),
             () => setAll(toLight, (i) => direction[i].neg()),
             () => {
-              const position = threeBoth(light, LIGHT.position);
+              const position = three(light, LIGHT.position);
               setAll(toLight, (i) => position[i].sub(at[i]));
               const distance = f.let(orElse(f, dot(toLight, toLight).sqrt(), 1e-12));
               setAll(toLight, (i) => toLight[i].div(distance));
-              const [constant, linear, quadratic] = threeBoth(light, LIGHT.attenuation);
+              const [constant, linear, quadratic] = three(light, LIGHT.attenuation);
               const fall = constant.add(linear.mul(distance)).add(quadratic.mul(distance).mul(distance));
               f.set(strength, one.div(fall));
               f.if(load(F64, light, LIGHT.cosCutoff).gt(-2), () => {
                 const cosine = f.let(dot(toLight, direction).neg());
-                const outside = f.let(cosine.lt(both(light, LIGHT.cosCutoff)));
+                const outside = f.let(cosine.lt(loadBoth(light, LIGHT.cosCutoff)));
                 f.branchIf(outside.all(), dark);
-                f.set(strength, raise(strength, cosine.pmax(zero), load(F64, light, LIGHT.exponent)));
+                f.set(cosine, cosine.pmax(zero));
+                raise(f, strength, cosine, f.let(load(F64, light, LIGHT.exponent)), power);
                 f.set(strength, strength.andNot(outside));
               });
             },
@@ -212,7 +207,7 @@ function defineLightTwo(library: Library, raise: Raise) {
           f.set(shine, zero);
           const seen = f.let(facing.gt(zero));
           f.if(seen.any(), () => {
-            const specular = f.let(both(part, PART.specular));
+            const specular = f.let(loadBoth(part, PART.specular));
             f.if(specular.lane(0).gt(0), () => {
               const half = named(f, [
                 toLight[0].add(view[0]),
@@ -223,14 +218,15 @@ function defineLightTwo(library: Library, raise: Raise) {
               const exponent = f.let(load(F64, part, PART.exponent));
               const always = exponent.eq(0).pick<I32x4>(f.constantInt(-1), f.constantInt(0));
               const mask = f.let(seen.and(cosine.gt(zero).or(always)));
-              f.set(shine, raise(specular, cosine, exponent).and(mask));
+              raise(f, specular, cosine, exponent, power);
+              f.set(shine, specular.and(mask));
             });
           });
           const term = (k: number): F64x2 => {
-            const matt = both(light, LIGHT.ambient + 8 * k).add(
-              facing.mul(both(light, LIGHT.diffuse + 8 * k)),
+            const matt = loadBoth(light, LIGHT.ambient + 8 * k).add(
+              facing.mul(loadBoth(light, LIGHT.diffuse + 8 * k)),
             );
-            return strength.mul(color[k].mul(matt).add(shine.mul(both(light, LIGHT.specular + 8 * k))));
+            return strength.mul(color[k].mul(matt).add(shine.mul(loadBoth(light, LIGHT.specular + 8 * k))));
           };
           for (let k = 0; k < 3; k++) f.set(sum[k], sum[k].add(term(k)));
         });

@@ -39,8 +39,9 @@ const framePair = (at: number): F64x2 => load(F64x2, int(0), at);
  * `drawCluster(points, pointCount, corners, numbers, place, count, logged)` draws the front-facing ones of `count`
  * triangles of a cluster, from its `place`, with `logged` triangles in the log, and returns how many there are then.
  */
-export function defineRaster(library: Library, moreFragments: Callable<[], Nothing>): void {
-  const isLater = defineIsLater(library);
+export function defineRaster(library: Library, moreFragments: Callable<[], Nothing>): PartOf {
+  const partOf = definePartOf(library);
+  const isLater = defineIsLater(library, partOf);
   const keep = defineKeepFragment(library, moreFragments);
   const fillSmall = defineFillSmall(library, isLater, keep);
   const fillWide = defineFillWide(library, isLater, keep);
@@ -134,6 +135,7 @@ export function defineRaster(library: Library, moreFragments: Callable<[], Nothi
       return logged;
     },
   );
+  return partOf;
 }
 
 /** What `holdsSample` says of boxes of up to four columns and rows: 64 (columns - 1) + 16 (rows - 1) + 4 (first column & 3) + (first row & 3). */
@@ -177,15 +179,17 @@ function defineSetEdges(library: Library): SetEdges {
     const corners = [p0, p1, p2].map((p) => ({
       x: f.let(load(F64, p, POINT.pixel)),
       y: f.let(load(F64, p, POINT.pixel + 8)),
-      weight: f.let(load(F64, p, POINT.inverse).div(area)),
     }));
-    storeEdges(f, logged, (i) => {
-      const [{ weight }, next, other] = [corners[i], corners[(i + 1) % 3], corners[(i + 2) % 3]];
-      return [
-        next.y.sub(other.y).mul(weight),
-        other.x.sub(next.x).mul(weight),
-        next.x.mul(other.y).sub(other.x.mul(next.y)).mul(weight),
-      ];
+    const inverses = [p0, p1, p2].map((p) => load(F64, p, POINT.inverse));
+    const pairWeights = f.let(pairOf(inverses[0], inverses[1]).div(area.splat()));
+    const lastWeight = f.let(inverses[2].div(area));
+    const edge = (i: number): F64[] => {
+      const [next, other] = [corners[(i + 1) % 3], corners[(i + 2) % 3]];
+      return [next.y.sub(other.y), other.x.sub(next.x), next.x.mul(other.y).sub(other.x.mul(next.y))];
+    };
+    storeEdges(f, logged, edge, {
+      pair: (values) => values.mul(pairWeights),
+      last: (value) => value.mul(lastWeight),
     });
   });
 }
@@ -214,25 +218,40 @@ function defineSetEdgesAcrossNear(
     // Also for a point exactly at the eye (NaN).
     f.if(volume.mul(frameNumber(FRAME.turn)).lt(0).eq(0), () => f.return(int(0)));
     const corners = [c0, c1, c2];
-    storeEdges(f, logged, (i) => {
+    const edge = (i: number): F64[] => {
       const [next, other] = [corners[(i + 1) % 3], corners[(i + 2) % 3]];
       return [
-        cross(next.y, other.z, next.z, other.y).div(volume),
-        cross(next.z, other.x, next.x, other.z).div(volume),
-        cross(next.x, other.y, next.y, other.x).div(volume),
+        cross(next.y, other.z, next.z, other.y),
+        cross(next.z, other.x, next.x, other.z),
+        cross(next.x, other.y, next.y, other.x),
       ];
+    };
+    storeEdges(f, logged, edge, {
+      pair: (values) => values.div(volume.splat()),
+      last: (value) => value.div(volume),
     });
     return int(1);
   });
 }
 
-/** Stores a, b and c of each corner, as `TRIANGLE` has them. */
-function storeEdges(f: Func, logged: I32, edge: (corner: number) => readonly F64[]): void {
+/** Two numbers as lanes. */
+const pairOf = (a: F64, b: F64): F64x2 => a.splat().withLane(1, b);
+
+/**
+ * Stores a, b and c of each corner, scaled, as `TRIANGLE` has them. Pairs are stored as such: the processor is slow to read
+ * as one what it has just written as two.
+ */
+function storeEdges(
+  f: Func,
+  logged: I32,
+  edge: (corner: number) => readonly F64[],
+  scaled: { pair(values: F64x2): F64x2; last(value: F64): F64 },
+): void {
   const record = f.let(frame(FRAME.log).add(logged.mul(TRIANGLE_BYTES)));
-  for (let i = 0; i < 3; i++) {
-    edge(i).forEach((value, k) => {
-      f.store(record, value, i < 2 ? TRIANGLE.pairs + 16 * k + 8 * i : TRIANGLE.last + 8 * k);
-    });
+  const [first, second, third] = [edge(0), edge(1), edge(2)];
+  for (let k = 0; k < 3; k++) {
+    f.store(record, scaled.pair(pairOf(first[k], second[k])), TRIANGLE.pairs + 16 * k);
+    f.store(record, scaled.last(third[k]), TRIANGLE.last + 8 * k);
   }
 }
 
@@ -244,15 +263,24 @@ export function readEdges(f: Func, record: I32): { pair: Local<F64x2>; last: Loc
   }));
 }
 
+export type PartOf = Callable<[typeof I32], I32>;
+
+/** Index of the part that a sample shows, negative for none (`TriangleLog.partOf`). */
+function definePartOf(library: Library): PartOf {
+  return library.define("partOf", [I32], I32, (f, shown) => {
+    f.if(shown.ltSigned(0), () => f.return(int(-3).sub(shown)));
+    return load(I32, frame(FRAME.log).add(shown.mul(TRIANGLE_BYTES)), TRIANGLE.part);
+  });
+}
+
 /** Does what a sample shows come later than a triangle of a record in the order of drawing? */
-function defineIsLater(library: Library): Callable<[typeof I32, typeof I32], I32> {
+function defineIsLater(library: Library, partOf: PartOf): Callable<[typeof I32, typeof I32], I32> {
   return library.define("isLater", [I32, I32], I32, (f, shown, record) => {
     const part = f.let(load(I32, record, TRIANGLE.part));
-    f.if(shown.ltSigned(0), () => f.return(int(-3).sub(shown).gtSigned(part)));
-    const other = f.let(frame(FRAME.log).add(shown.mul(TRIANGLE_BYTES)));
-    const itsPart = f.let(load(I32, other, TRIANGLE.part));
-    const later = load(I32, other, TRIANGLE.number).gtSigned(load(I32, record, TRIANGLE.number));
-    return itsPart.gtSigned(part).or(itsPart.eq(part).and(later));
+    const other = f.let(partOf(shown));
+    f.if(other.ne(part).or(shown.ltSigned(0)), () => f.return(other.gtSigned(part)));
+    const its = frame(FRAME.log).add(shown.mul(TRIANGLE_BYTES));
+    return load(I32, its, TRIANGLE.number).gtSigned(load(I32, record, TRIANGLE.number));
   });
 }
 

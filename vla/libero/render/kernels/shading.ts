@@ -4,19 +4,21 @@ import {
   F32,
   F64,
   F64x2,
+  I8x16,
   I32,
   I32x4,
   int,
   type Library,
   load,
   loadByte,
+  loadOne,
   loadTwo,
   Nothing,
 } from "../../../../core/index.ts";
 import { FRAME, PART, PART_BYTES, TEXTURE, TRIANGLE, TRIANGLE_BYTES } from "../layout.ts";
 import { SAMPLES } from "../samples.ts";
 import { NOTHING } from "../triangle-log.ts";
-import { readEdges } from "./raster.ts";
+import { type PartOf, readEdges } from "./raster.ts";
 import type { Lookups } from "./texture.ts";
 
 const frame = (at: number): I32 => load(I32, int(0), at);
@@ -26,11 +28,16 @@ const frameNumber = (at: number): F64 => load(F64, int(0), at);
  * Colour of a logged triangle or the sky at a pixel's centre. Corner colours are interpolated perspective-correctly
  * (outside of the triangle they extrapolate and are clamped, as centre-sampled OpenGL does), then times the texture.
  *
+ * - `reflect(left, right, bottom, top, first, end, reflected)` adds the colours at `reflected` to those of samples in a
+ *   rectangle that show the parts `first` to `end` - 1;
+ * - `resolve(pixels, count)` writes touched ones of the first `count` pixels as the mean of their samples, rounded;
  * - `triangle(number, x, y)` leaves the colour of a logged triangle at `FRAME.color`;
  * - `shade(left, right, bottom, top, sky)` colours the samples of touched pixels in a rectangle, ends included. What
  *   several samples of a pixel show is shaded once. `sky` is the texture behind everything, 0 for black.
  */
-export function defineShading(library: Library, lookups: Lookups): void {
+export function defineShading(library: Library, lookups: Lookups, partOf: PartOf): void {
+  defineResolve(library);
+  defineReflect(library, partOf);
   const triangle = defineTriangle(library, lookups);
   const sky = defineSky(library, lookups);
 
@@ -86,6 +93,57 @@ export function defineShading(library: Library, lookups: Lookups): void {
         f.bump(pixel, 1);
       });
     });
+  });
+}
+
+function defineResolve(library: Library): void {
+  library.define("resolve", [I32, I32], Nothing, (f, pixels, count) => {
+    const touched = f.let(frame(FRAME.touched));
+    const colors = f.let(frame(FRAME.samples));
+    const end = f.let(touched.add(count));
+    f.range(touched, touched, end, 1, () => {
+      f.if(loadByte(touched), () => {
+        const four = f.let(load(I32x4, colors).as(I8x16));
+        const two = f.let(four.lowToI16x8().add(four.highToI16x8()));
+        const sum = f.let(two.lowToU32x4().add(two.highToU32x4()));
+        const mean = f.let(sum.add(f.constantInt(SAMPLES / 2)).shr(Math.log2(SAMPLES)));
+        for (let k = 0; k < 3; k++) f.storeByte(pixels, mean.lane(k), k);
+      });
+      f.bump(pixels, 3);
+      f.bump(colors, 4 * SAMPLES);
+    });
+  });
+}
+
+function defineReflect(library: Library, partOf: PartOf): void {
+  const seven = [I32, I32, I32, I32, I32, I32, I32] as const;
+  library.define("reflect", seven, Nothing, (f, left, right, bottom, top, first, end, reflected) => {
+    const [x, y] = f.locals(I32, 2);
+    const [shown, colors, touched, width] = [FRAME.shown, FRAME.samples, FRAME.touched, FRAME.width].map(
+      (at) => f.let(frame(at)),
+    );
+    const count = f.let(end.sub(first));
+    const [endX, endY] = [f.let(right.add(1)), f.let(top.add(1))];
+    f.range(y, bottom, endY, 1, () =>
+      f.range(x, left, endX, 1, () => {
+        const pixel = f.let(y.mul(width).add(x));
+        const offset = f.let(pixel.mul(4 * SAMPLES));
+        for (let s = 0; s < SAMPLES; s++) {
+          f.if(
+            partOf(load(I32, shown.add(offset), 4 * s))
+              .sub(first)
+              .lt(count),
+            () => {
+              f.storeByte(touched.add(pixel), int(1));
+              const [own, other] = [colors, reflected].map((from) =>
+                loadOne(from.add(offset), 4 * s).as(I8x16),
+              );
+              f.storeLane(colors.add(offset), own.addSaturated(other), 0, 4 * s);
+            },
+          );
+        }
+      }),
+    );
   });
 }
 

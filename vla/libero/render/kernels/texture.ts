@@ -1,23 +1,20 @@
 import {
   type Callable,
   double,
-  F32,
-  F32x4,
   F64,
   F64x2,
-  type Func,
-  I8x16,
   I32,
   I32x4,
   int,
   type Library,
-  type Local,
   load,
   loadByte,
-  loadOne,
+  loadHalf,
+  loadTwo,
   Nothing,
 } from "../../../../core/index.ts";
 import { FRAME, LEVEL, LEVEL_BYTES, PYRAMID, TEXTURE } from "../layout.ts";
+import { log2 } from "./powers.ts";
 
 /** A place on a texture: u, v, then ∂u/∂x, ∂v/∂x, ∂u/∂y, ∂v/∂y per pixel, in pairs. */
 const SPOT = [F64x2, F64x2, F64x2] as const;
@@ -36,7 +33,7 @@ export interface Lookups {
  * not there yet.
  */
 export function defineLookups(library: Library, makeLevel: Callable<[typeof I32, typeof I32], I32>): Lookups {
-  const trilinear = defineTrilinear(library, defineLog2(library), makeLevel);
+  const trilinear = defineTrilinear(library, makeLevel);
 
   const flat = library.define("flat", [I32, ...SPOT], Nothing, (f, texture, uv, ddx, ddy) => {
     const inside = uv.sub(uv.floor()); // it repeats
@@ -94,33 +91,10 @@ export function defineLookups(library: Library, makeLevel: Callable<[typeof I32,
   return { flat, cube };
 }
 
-/** log₂ x of a normal x > 0, to 12 digits; of powers of two exactly. */
-function defineLog2(library: Library): Callable<[typeof F64], F64> {
-  return library.define("log2", [F64], F64, (f, x) => {
-    // x = m 2ᵉ with m in [√½, √2); log m = 2 artanh s with s = (m - 1) / (m + 1), |s| ≤ 0.172.
-    const bits = f.let(x.splat().as(I32x4));
-    const exponent = f.let(bits.lane(1).shr(20).sub(1023));
-    const fraction = bits.and(I32x4.of(-1, 0xfffff, -1, 0xfffff)).or(I32x4.of(0, 1023 << 20, 0, 1023 << 20));
-    const m = f.let(fraction.as(F64x2).lane(0));
-    f.if(m.gt(Math.SQRT2), () => {
-      f.set(m, m.mul(0.5));
-      f.bump(exponent, 1);
-    });
-    const s = f.let(m.sub(1).div(m.add(1)));
-    const z = f.let(s.mul(s));
-    const series = [15, 13, 11, 9, 7, 5, 3].reduce((sum, n) => sum.mul(z).add(1 / n), double(1 / 17));
-    return exponent.toF64().add(s.mul(2 / Math.LN2).mul(series.mul(z).add(1)));
-  });
-}
-
 type Trilinear = Callable<readonly [typeof I32, typeof I32, typeof I32, ...typeof SPOT], Nothing>;
 
 /** The weighted mean of one linear lookup or, between two levels of detail, of two. */
-function defineTrilinear(
-  library: Library,
-  log2: Callable<[typeof F64], F64>,
-  makeLevel: Callable<[typeof I32, typeof I32], I32>,
-): Trilinear {
+function defineTrilinear(library: Library, makeLevel: Callable<[typeof I32, typeof I32], I32>): Trilinear {
   return library.define(
     "trilinear",
     [I32, I32, I32, ...SPOT],
@@ -137,15 +111,22 @@ function defineTrilinear(
         return squares.lane(0).add(squares.lane(1)).splat();
       });
       f.set(span, sx.pmax(sy).lane(0));
-      const [detail, share] = f.locals(F64, 2);
+      // The finer level is known from the exponent of the span: texels are read before its logarithm is there.
+      const finer = f.local(I32);
+      const share = f.local(F64);
       f.if(span.gt(1), () => {
-        const coarsest = load(I32, pyramid, PYRAMID.count).sub(1).toF64().splat();
-        f.set(detail, log2(span).mul(0.5).splat().pmin(coarsest).lane(0));
+        const coarsest = f.let(load(I32, pyramid, PYRAMID.count).sub(1));
+        const own = f.let(span.splat());
+        const wanted = f.let(own.as(I32x4).lane(1).shr(20).sub(1023).shr(1));
+        f.set(finer, wanted.min(coarsest));
+        f.if(wanted.lt(coarsest), () => {
+          const detail = f.let(log2(f, own).mul(half).lane(0));
+          f.set(share, detail.sub(finer.toF64()));
+        });
       });
-      const finer = f.let(detail.toI32());
-      f.set(share, detail.sub(finer.toF64()));
 
-      const [redGreen, blue] = f.locals(F64x2, 2);
+      const redGreen = f.local(F64x2);
+      const blue = f.local(F64);
       const weight = f.let(one.sub(share.splat()));
       const level = f.let(pyramid.add(PYRAMID.levels).add(finer.mul(LEVEL_BYTES)));
       const texels = f.local(I32);
@@ -181,30 +162,30 @@ function defineTrilinear(
         const rowBytes = f.let(ends.lane(0).mul(3));
         const [y0, y1] = [below, above].map((p) => f.let(texels.add(p.lane(1).mul(rowBytes))));
         const rest = f.let(one.sub(t));
-        const [tx, ty] = [f.let(t.shuffle(t, [0, 1, 0, 1])), f.let(t.swapped().shuffle(t, [0, 1, 0, 1]))];
-        const [ux, uy] = [
-          f.let(rest.shuffle(rest, [0, 1, 0, 1])),
-          f.let(rest.swapped().shuffle(rest, [0, 1, 0, 1])),
-        ];
-        const corners = [
-          [y0.add(x0), ux.mul(uy)],
-          [y0.add(x1), tx.mul(uy)],
-          [y1.add(x0), ux.mul(ty)],
-          [y1.add(x1), tx.mul(ty)],
-        ] as const;
-        let [rg, b]: F64x2[] = [];
-        for (const [address, part] of corners) {
-          const own = f.let(part.mul(weight));
-          const texel = readTexel(f, f.let(address), decode);
-          const [itsRg, itsB] = [
-            texel.lowToF64().mul(own),
-            texel.shuffle(texel, [2, 3, 2, 3]).lowToF64().mul(own),
-          ];
-          rg = rg ? f.let(rg.add(itsRg)) : f.let(itsRg);
-          b = b ? f.let(b.add(itsB)) : f.let(itsB);
-        }
-        f.set(redGreen, redGreen.add(rg));
-        f.set(blue, blue.add(b));
+        const across = f.let(rest.shuffle(t, [0, 1, 4, 5]));
+        const [lower, upper] = [rest, t].map((p) =>
+          f.let(across.mul(p.shuffle(p, [2, 3, 2, 3])).mul(weight)),
+        );
+        const twoRows = [y0, y1].map((y) => [x0, x1].map((x) => f.let(y.add(x))));
+        const [first, second] = twoRows.map((pair, row) => {
+          const weights = row === 0 ? lower : upper;
+          const color = (texel: I32, channel: number): I32 => decode.add(loadByte(texel, channel).shl(3));
+          const two = (a: I32, b: I32): F64x2 => loadHalf(loadTwo(a).as(F64x2), 1, b);
+          const [left, right] = pair.map((texel, k) =>
+            two(color(texel, 0), color(texel, 1)).mul(
+              weights.shuffle(weights, k === 0 ? [0, 1, 0, 1] : [2, 3, 2, 3]),
+            ),
+          );
+          const blues = f.let(two(color(pair[0], 2), color(pair[1], 2)).mul(weights));
+          return { left, right, blues };
+        });
+        f.set(redGreen, redGreen.add(first.left.add(first.right).add(second.left).add(second.right)));
+        const blues = first.blues
+          .lane(0)
+          .add(first.blues.lane(1))
+          .add(second.blues.lane(0))
+          .add(second.blues.lane(1));
+        f.set(blue, blue.add(blues));
         // Once more for the next level, unless this was it or none of it counts.
         f.if(share.gt(0), () => {
           f.set(weight, share.splat());
@@ -214,24 +195,7 @@ function defineTrilinear(
         });
       });
       f.store(int(0), redGreen, FRAME.texel);
-      f.store(int(0), blue.lane(0), FRAME.texel + 16);
+      f.store(int(0), blue, FRAME.texel + 16);
     },
   );
-}
-
-/** Red, green, blue in [0, 1], and one number of no meaning, from three bytes. */
-function readTexel(f: Func, address: I32, decode: Local<I32>): Local<F32x4> {
-  const texel = f.local(F32x4);
-  f.if(
-    decode,
-    () => {
-      const channel = (k: number): F32 => load(F32, decode.add(loadByte(address, k).shl(2)));
-      f.set(texel, channel(0).splat().withLane(1, channel(1)).withLane(2, channel(2)));
-    },
-    () => {
-      const bytes = loadOne(address).as(I8x16).lowToI16x8().lowToU32x4();
-      f.set(texel, bytes.toF32x4().div(f.constant(255)));
-    },
-  );
-  return texel;
 }

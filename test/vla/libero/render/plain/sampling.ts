@@ -75,7 +75,7 @@ function trilinear(
   pyramid: Pyramid,
   spot: Float64Array,
   repeat: boolean,
-  decode: Float32Array,
+  decode: Float64Array,
   out: Float64Array,
 ): void {
   const u = repeat ? spot[0] - Math.floor(spot[0]) : spot[0];
