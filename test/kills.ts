@@ -65,17 +65,18 @@ await runMain(async () => {
 /** The expert's actions for every episode. */
 async function record(): Promise<object[]> {
   const suite = loadSuite(EMBEDDED.libero, EMBEDDED.suite);
-  const recordings: object[] = [];
-  for (const name of TASKS) {
+  const of = async (name: string): Promise<object[]> => {
     const task = findTask(suite, name);
     const states = readInitStates(task.initPath);
     using env = await LiberoEnv.open(composeScene({ ...EMBEDDED, task }));
-    for (let init = 0; init < EPISODES; init++) {
+    return Array.from({ length: EPISODES }, (_, init) => {
       const start = { task: name, state: states[init], seed: 0, expertSeed: init };
       const { actions } = demonstrate(env, start, MAX_STEPS);
-      recordings.push({ suite: suite.name, task: name, init, seed: 0, actions });
-    }
-  }
+      return { suite: suite.name, task: name, init, seed: 0, actions };
+    });
+  };
+  const recordings: object[] = [];
+  for (const name of TASKS) recordings.push(...(await of(name)));
   return recordings;
 }
 

@@ -2,7 +2,16 @@
  * Files of one JSON value per line, such as `episodes.jsonl`. Whatever ends a program while it writes leaves whole lines,
  * and at most one torn one at the end.
  */
-import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, writeSync } from "node:fs";
+import {
+  appendFileSync,
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  truncateSync,
+  writeSync,
+} from "node:fs";
 import { openFile, printable } from "../core/index.ts";
 
 /** Largest file that is read as one text, bytes: strings end at 2^29 characters. 6,000 recorded episodes. */
@@ -21,30 +30,38 @@ export function splitLines(text: string): { readonly lines: readonly string[]; r
 const BLOCK = 2 ** 20;
 const NEWLINE = 0x0a;
 
+/** A line of a file, and where it stands: with its newline, which the last one may lack. */
+export interface JsonLine {
+  readonly value: unknown;
+  readonly begin: number;
+  readonly end: number;
+}
+
 /**
- * The values of a file's lines one after the other: the file may be of any length, and may grow meanwhile. Empty lines and
- * a torn last one are left out.
+ * The lines of a file one after the other: it may be of any length, and may grow meanwhile. Empty lines are left out, and a torn
+ * last one.
  * @throws Error for a line that is no JSON, or longer than `MOST_TEXT_BYTES`.
  */
-export function* readJsonLines(path: string): Generator<unknown> {
+export function* readJsonLines(path: string): Generator<JsonLine> {
   using file = openFile(path);
-  let line: Uint8Array[] = []; // what was read of it
-  let number = 1;
+  let parts: Uint8Array[] = []; // what was read of the line
+  let [number, begin] = [1, 0];
   for (let at = 0; at < file.size; at += BLOCK) {
     const block = file.read(at, Math.min(BLOCK, file.size - at));
-    let begin = 0;
-    for (let end = block.indexOf(NEWLINE); end >= 0; end = block.indexOf(NEWLINE, begin)) {
-      const text = Buffer.concat([...line, block.subarray(begin, end)]).toString();
-      if (text.trim() !== "") yield parse(text, `${path}, line ${number}`);
-      [line, begin] = [[], end + 1];
+    let from = 0;
+    for (let to = block.indexOf(NEWLINE); to >= 0; to = block.indexOf(NEWLINE, from)) {
+      const text = Buffer.concat([...parts, block.subarray(from, to)]).toString();
+      const end = at + to + 1;
+      if (text.trim() !== "") yield { value: parse(text, `${path}, line ${number}`), begin, end };
+      [parts, from, begin] = [[], to + 1, end];
       number++;
     }
-    line.push(block.subarray(begin));
-    if (line.length * BLOCK > MOST_TEXT_BYTES)
+    parts.push(block.subarray(from));
+    if (parts.length * BLOCK > MOST_TEXT_BYTES)
       throw new Error(`${path}, line ${number}: expected at most ${MOST_TEXT_BYTES} bytes, found more`);
   }
-  const last = Buffer.concat(line).toString();
-  if (last.trim() !== "" && isJson(last)) yield JSON.parse(last);
+  const last = Buffer.concat(parts).toString();
+  if (last.trim() !== "" && isJson(last)) yield { value: JSON.parse(last), begin, end: file.size };
 }
 
 function parse(text: string, place: string): unknown {
@@ -62,6 +79,36 @@ function isJson(text: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** What files hold of these lines, each with its newline, a line at a time: for `writeFileAtomic`. */
+export function* copyLines(
+  lines: Iterable<Pick<JsonLine, "begin" | "end">>,
+  path: string,
+): Generator<Uint8Array> {
+  using file = openFile(path);
+  for (const { begin, end } of lines) {
+    const bytes = file.read(begin, end - begin);
+    yield bytes;
+    if (bytes.at(-1) !== NEWLINE) yield Uint8Array.of(NEWLINE);
+  }
+}
+
+/**
+ * Makes a file ready to be appended to: a last line that lacks nothing but its newline gets it, a torn one is taken away.
+ * @returns what was taken away, "" for nothing.
+ */
+export function mendLastLine(path: string): string {
+  let whole = 0;
+  for (const { end } of readJsonLines(path)) whole = end;
+  using file = openFile(path);
+  const [rest, isEnded] = [file.size - whole, whole === 0 || file.read(whole - 1, 1)[0] === NEWLINE];
+  const torn = Buffer.from(file.read(whole, Math.min(rest, BLOCK)))
+    .toString()
+    .trim();
+  if (rest > 0) truncateSync(path, whole);
+  if (!isEnded) appendFileSync(path, "\n");
+  return torn;
 }
 
 /** Appends a value as a line, flushed to disk. When that fails, what was written of the line is taken away again. */

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { runMain, UsageError } from "../cli/index.ts";
 import { engineInfo, makeFolder, writeFileAtomic } from "../core/index.ts";
 import { INTERRUPTED, Interrupt } from "./eval/interrupt.ts";
-import { Journal } from "./eval/journal.ts";
+import { Journal, type Kept } from "./eval/journal.ts";
 import { Progress } from "./eval/progress.ts";
 import {
   type EpisodeLine,
@@ -129,7 +129,7 @@ await runMain(async () => {
 
   const play = async ({ task, condition, scene }: Staging, i: number): Promise<void> => {
     const add = tally.open(`${task.name} (${condition})`, task.instruction);
-    const keep = (line: HeardLine, timing: EpisodeTiming): void => {
+    const keep = (line: Kept<HeardLine>, timing: EpisodeTiming): void => {
       const { init, policySeed, outcome, error, steps, trajectoryHash, policyCalls, logProbs, logDets } =
         line;
       const episode = { init, policySeed, outcome, error, steps, trajectoryHash, policyCalls, logProbs };

@@ -2,11 +2,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type CliSchema, parseCli, runMain, UsageError } from "../cli/index.ts";
-import { makeFolder, readText, writeFileAtomic } from "../core/index.ts";
+import { makeFolder, writeFileAtomic } from "../core/index.ts";
 import { NAMES } from "./eval/journal.ts";
 import { Ledger } from "./eval/ledger.ts";
 import { differences, type Manifest, readManifest, tasksOf } from "./eval/manifest.ts";
-import { MOST_TEXT_BYTES, splitLines } from "./json-lines.ts";
+import { copyLines, readJsonLines } from "./json-lines.ts";
 
 const schema = {
   usage: "npx tsx vla/merge.ts OUT PART...",
@@ -35,8 +35,7 @@ await runMain(() => {
 
   makeFolder(out);
   for (const name of [NAMES.timings, NAMES.episodes]) {
-    const lines = parts.flatMap((part) => linesOf(join(part, name)));
-    writeFileAtomic(join(out, name), lines.map((line) => `${line}\n`).join(""));
+    writeFileAtomic(join(out, name), linesOf(parts.map((part) => join(part, name))));
   }
   // Last: only now is it the folder of a run.
   writeFileAtomic(join(out, NAMES.manifest), `${JSON.stringify(manifest, null, 2)}\n`);
@@ -51,6 +50,6 @@ function wholeOf({ shard: _, ...manifest }: Manifest): Manifest {
 }
 
 /** A part may have nothing yet, and may have been killed while it wrote. */
-function linesOf(path: string): readonly string[] {
-  return existsSync(path) ? splitLines(readText(path, MOST_TEXT_BYTES)).lines : [];
+function* linesOf(paths: readonly string[]): Generator<Uint8Array> {
+  for (const path of paths) if (existsSync(path)) yield* copyLines(readJsonLines(path), path);
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fc, test } from "@fast-check/vitest";
 import { afterAll, describe, expect } from "vitest";
-import { appendJsonLine, readJsonLines, splitLines } from "../../vla/json-lines.ts";
+import { appendJsonLine, copyLines, mendLastLine, readJsonLines, splitLines } from "../../vla/json-lines.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "nina-lines-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -46,14 +46,28 @@ describe("readJsonLines", () => {
     const kept = bytes.subarray(0, cut % (bytes.length + 1));
     writeFileSync(path, kept);
     const { lines } = splitLines(kept.toString());
-    expect([...readJsonLines(path)]).toEqual(lines.map((line) => JSON.parse(line)));
+    expect(Array.from(readJsonLines(path), ({ value }) => value)).toEqual(
+      lines.map((line) => JSON.parse(line)),
+    );
+  });
+
+  test.prop([records, fc.nat()])("what is torn is taken away, and lines are copied whole", (values, cut) => {
+    const path = join(folder, "torn.jsonl");
+    const bytes = Buffer.from(values.map((value) => `${JSON.stringify(value)}\n`).join(""));
+    writeFileSync(path, bytes.subarray(0, cut % (bytes.length + 1)));
+    const { lines, torn } = splitLines(readFileSync(path, "utf8"));
+    const whole = lines.map((line) => `${line}\n`).join("");
+    expect(Buffer.concat([...copyLines(readJsonLines(path), path)]).toString()).toBe(whole);
+    expect(mendLastLine(path)).toBe(torn);
+    expect(readFileSync(path, "utf8")).toBe(whole);
+    expect(mendLastLine(path)).toBe("");
   });
 
   test("lines may be longer than what is read at once", () => {
     const path = join(folder, "long.jsonl");
     const values = [1, "é".repeat(1.2e6), { a: "b".repeat(2 ** 20) }, 4];
     writeFileSync(path, values.map((value) => JSON.stringify(value)).join("\n"));
-    expect([...readJsonLines(path)]).toEqual(values);
+    expect(Array.from(readJsonLines(path), ({ value }) => value)).toEqual(values);
   });
 });
 

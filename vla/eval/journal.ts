@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, fstatSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { isReplaceable, makeFolder, printable, readText, writeFileAtomic } from "../../core/index.ts";
-import { appendJsonLine, MOST_TEXT_BYTES, splitLines } from "../json-lines.ts";
+import { appendJsonLine, copyLines, MOST_TEXT_BYTES, mendLastLine, readJsonLines } from "../json-lines.ts";
 import { Lock } from "./lock.ts";
 import { differences } from "./manifest.ts";
 import type { EpisodeLine, Results, TimingLine } from "./results.ts";
@@ -24,6 +24,9 @@ export const NAMES = {
   timings: "timings.jsonl",
 } as const;
 
+/** A line without what happened step by step. */
+export type Kept<L> = Omit<L, "actions" | "trace">;
+
 /** Differences between two manifests that are told. */
 const MOST_TOLD = 5;
 
@@ -34,7 +37,7 @@ const MOST_TOLD = 5;
  *
  * `L` is a finished episode as a line of `episodes.jsonl`, `T` how long it took, a line of `timings.jsonl`.
  */
-export class Journal<L = EpisodeLine, T = TimingLine> implements Disposable {
+export class Journal<L extends object = EpisodeLine, T extends object = TimingLine> implements Disposable {
   /** Whether stdout gets the results as JSON, and nothing else may be printed there. */
   readonly ownsStdout: boolean;
   readonly #files: Files;
@@ -42,7 +45,7 @@ export class Journal<L = EpisodeLine, T = TimingLine> implements Disposable {
   readonly #replaces: boolean;
   readonly #locks: Lock[] = [];
   #manifest: { readonly path: string; readonly text: string } | null = null;
-  #kept: readonly L[] = [];
+  #kept: readonly Kept<L>[] = [];
   #timings: readonly T[] = [];
 
   private constructor(files: Files) {
@@ -58,7 +61,10 @@ export class Journal<L = EpisodeLine, T = TimingLine> implements Disposable {
    * @param manifest all that makes this run this one, as JSON can hold it.
    * @throws Error when one cannot be written, or belongs to another run: now, not after hours.
    */
-  static open<L = EpisodeLine, T = TimingLine>(files: Files, manifest: object): Journal<L, T> {
+  static open<L extends object = EpisodeLine, T extends object = TimingLine>(
+    files: Files,
+    manifest: object,
+  ): Journal<L, T> {
     const journal = new Journal<L, T>(files);
     try {
       const goesOn = files.out !== undefined && journal.#takeFolder(files.out, manifest);
@@ -71,7 +77,7 @@ export class Journal<L = EpisodeLine, T = TimingLine> implements Disposable {
   }
 
   /** The episodes that an earlier part of the run has finished. */
-  get kept(): readonly L[] {
+  get kept(): readonly Kept<L>[] {
     return this.#kept;
   }
 
@@ -127,8 +133,14 @@ export class Journal<L = EpisodeLine, T = TimingLine> implements Disposable {
     if (this.#files.json !== undefined && !this.#replaces) this.#write(results);
     if (this.#files.out === undefined || rank === undefined) return;
     const path = join(this.#files.out, NAMES.episodes);
-    const lines = readLines<L>(path).lines.sort((a, b) => rank(a.value) - rank(b.value));
-    naming(path, () => writeFileAtomic(path, lines.map(({ text }) => `${text}\n`).join("")));
+    const lines = Array.from(readJsonLines(path), ({ value, begin, end }) => ({
+      at: rank(value as L),
+      begin,
+      end,
+    }));
+    if (lines.every(({ at }, i) => i === 0 || at > lines[i - 1].at)) return;
+    lines.sort((a, b) => a.at - b.at);
+    naming(path, () => writeFileAtomic(path, copyLines(lines, path)));
   }
 
   /** @returns whether a run goes on that has begun there. */
@@ -141,11 +153,11 @@ export class Journal<L = EpisodeLine, T = TimingLine> implements Disposable {
     const text = `${JSON.stringify(manifest, null, 2)}\n`;
     const goesOn = existsSync(path);
     if (goesOn) refuseOther(path, text);
-    else if (existsSync(episodes) && readLines(episodes).lines.length > 0) refuseUsed(episodes);
+    else if (existsSync(episodes) && !readJsonLines(episodes).next().done) refuseUsed(episodes);
     if (this.#files.frames) takePictures(join(out, "frames"), goesOn);
     if (this.#files.video) takePictures(join(out, "videos"), goesOn);
-    this.#kept = takeUp<L>(episodes);
-    this.#timings = takeUp<T>(timings);
+    this.#kept = takeUp(episodes, withoutSteps<L>);
+    this.#timings = takeUp(timings, (value) => value as T);
     this.#manifest = { path, text };
     return goesOn;
   }
@@ -198,37 +210,23 @@ function naming(path: string, write: () => unknown): void {
   }
 }
 
-interface Line<L> {
-  readonly text: string;
-  readonly value: L;
-}
-
-/** @throws Error for a line that is no JSON, the last one apart, which may be torn. */
-function readLines<L>(path: string): { readonly lines: Line<L>[]; readonly torn: string } {
-  const { lines, torn } = splitLines(readText(path, MOST_TEXT_BYTES));
-  const values = lines.flatMap((text, i): Line<L>[] => {
-    if (text.trim() === "") return [];
-    try {
-      return [{ text, value: JSON.parse(text) }];
-    } catch {
-      throw new Error(`${path}, line ${i + 1}: expected JSON, found ${printable(text, 60)}`);
-    }
-  });
-  return { lines: values, torn };
-}
-
 /** The lines of a file that is to be written on; what a kill has left of one is taken away. */
-function takeUp<L>(path: string): L[] {
+function takeUp<K>(path: string, keep: (value: unknown) => K): K[] {
   if (!existsSync(path)) return [];
-  const { lines, torn } = readLines<L>(path);
-  const whole = lines.map(({ text }) => `${text}\n`).join("");
+  const lines = Array.from(readJsonLines(path), ({ value }) => keep(value));
+  let torn = "";
   naming(path, () => {
-    // A last line may lack nothing but its newline.
-    if (readText(path, MOST_TEXT_BYTES) !== whole) writeFileAtomic(path, whole);
-    else accessSync(path, constants.W_OK);
+    accessSync(path, constants.W_OK);
+    torn = mendLastLine(path);
   });
   if (torn !== "") console.error(`${path}: removed an unfinished line: ${printable(torn, 60)}`);
-  return lines.map(({ value }) => value);
+  return lines;
+}
+
+/** What happened step by step is most of a line, and a run may have many. */
+function withoutSteps<L>(line: unknown): Kept<L> {
+  const { actions: _, trace: _trace, ...kept } = line as EpisodeLine;
+  return kept as unknown as Kept<L>;
 }
 
 /** @throws Error that tells where the manifest of a folder differs from this run's. */
@@ -250,7 +248,7 @@ function refuseOther(path: string, ours: string): void {
 }
 
 /** Whether results are made of some of these lines. */
-function isOf(text: string, lines: readonly unknown[]): boolean {
+function isOf(text: string, lines: readonly object[]): boolean {
   const hashes = new Set(lines.map((line) => (line as Partial<EpisodeLine>).trajectoryHash));
   try {
     const { tasks } = JSON.parse(text) as Results;

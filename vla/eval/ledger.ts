@@ -1,4 +1,4 @@
-import { type Files, Journal } from "./journal.ts";
+import { type Files, Journal, type Kept } from "./journal.ts";
 import type { Manifest } from "./manifest.ts";
 import { type EpisodeId, episodeKey, type TaskPlan } from "./plan.ts";
 import type { Played } from "./player.ts";
@@ -153,7 +153,7 @@ const groupOf = ({ task, perturb = "none" }: Omit<EpisodeId, "init">): string =>
 const keyOf = ({ task, perturb }: PlannedTask, init: number): string => episodeKey({ task, perturb, init });
 
 /** The line's `perturb` is that of the run, which has none where it plays several. */
-const idOf = ({ task, perturbed, init }: EpisodeLine): EpisodeId => ({
+const idOf = ({ task, perturbed, init }: Kept<EpisodeLine>): EpisodeId => ({
   task,
   perturb: perturbed?.levels,
   init,
@@ -172,7 +172,7 @@ function crashed({ perturb }: TaskPlan, { init, policySeed }: Job["episode"], er
 }
 
 /** What of a line is the episode's own. */
-function outcomeOf(line: EpisodeLine): EpisodeOutcome {
+function outcomeOf(line: Kept<EpisodeLine>): EpisodeOutcome {
   const { init, policySeed, outcome, error, steps, trajectoryHash, policyCalls } = line;
   const { lostPremises, logProbs, swapped, perturbed } = line;
   return {

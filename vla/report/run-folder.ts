@@ -67,7 +67,7 @@ export function readRunFolder(folder: string): RunFolder {
 function* linesOf(path: string): Generator<readonly [value: unknown, place: string]> {
   if (!existsSync(path)) return;
   let number = 0;
-  for (const value of readJsonLines(path)) yield [value, `${path}, entry ${++number}`];
+  for (const { value } of readJsonLines(path)) yield [value, `${path}, entry ${++number}`];
 }
 
 function refuse(place: string, wrong: readonly string[]): void {

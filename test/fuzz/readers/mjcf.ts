@@ -47,19 +47,14 @@ const reader: Reader = {
     const mj = await loadMuJoCo();
     const { suite, ...roots } = copyMini(folder);
     return async (path) => {
-      const tasks = path.includes("cabinet")
-        ? ["DRAWER_SCENE3_push_the_drawer_shut"]
-        : ["BLOCKS_SCENE1_put_the_red_block_on_the_plate"];
-      let words = "";
-      for (const name of tasks) {
-        const task = suite.tasks.find((one) => one.name === name)!;
-        const scene = composeScene({ ...roots, task });
-        using compiled = compileModel(mj, scene, new Cache(null));
-        const { model } = compiled;
-        if (model.nbody < 2) throw new BrokenLaw(`a model of ${model.nbody} bodies`);
-        words = `${model.nq} ${model.ngeom} numbers`;
-      }
-      return words;
+      const name = path.includes("cabinet")
+        ? "DRAWER_SCENE3_push_the_drawer_shut"
+        : "BLOCKS_SCENE1_put_the_red_block_on_the_plate";
+      const task = suite.tasks.find((one) => one.name === name)!;
+      using compiled = compileModel(mj, composeScene({ ...roots, task }), new Cache(null));
+      const { model } = compiled;
+      if (model.nbody < 2) throw new BrokenLaw(`a model of ${model.nbody} bodies`);
+      return `${model.nq} ${model.ngeom} numbers`;
     };
   },
 };

@@ -290,12 +290,15 @@ describe("every kind of decoder", () => {
           logProb,
         });
       };
-      for (const logProb of [false, true]) {
+      const both = async (logProb: boolean): Promise<Plan[][]> => {
         using model = new NinaModel("test", { ...checkpoint, ...saved });
         const alone: Plan[] = [];
         for (let seed = 3; seed < 8; seed++) alone.push(await ask(model.policy(), seed, logProb));
         const seeds = alone.map((_, i) => 3 + i);
-        const together = await Promise.all(seeds.map((seed) => ask(model.policy(), seed, logProb)));
+        return [alone, await Promise.all(seeds.map((seed) => ask(model.policy(), seed, logProb)))];
+      };
+      for (const logProb of [false, true]) {
+        const [alone, together] = await both(logProb);
         expect(together).toEqual(alone);
       }
     },
