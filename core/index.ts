@@ -22,7 +22,6 @@ export { heapUsage, poisonFreed } from "./cpu/heap.ts";
 export {
   type Callable,
   type Func,
-  type Label,
   Library,
   type Local,
   Nothing,
@@ -36,7 +35,6 @@ export {
   F64,
   F64x2,
   I8x16,
-  I16x8,
   I32,
   I32x4,
   int,

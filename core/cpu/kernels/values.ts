@@ -133,9 +133,6 @@ export class F32 extends Value {
   lt(b: F32): I32 {
     return new I32(join([0x5d], this, b));
   }
-  gt(b: F32): I32 {
-    return new I32(join([0x5e], this, b));
-  }
   splat(): F32x4 {
     return new F32x4(join(simd(0x13), this));
   }
@@ -175,13 +172,6 @@ export class F64 extends Value {
   }
   floor(): F64 {
     return this.#op(0x9c);
-  }
-  /** Halves go to the even neighbour. */
-  nearest(): F64 {
-    return this.#op(0x9e);
-  }
-  sqrt(): F64 {
-    return this.#op(0x9f);
   }
   eq(b: F64 | number): I32 {
     return this.#is(0x61, b);
@@ -316,10 +306,6 @@ export class I32x4 extends V128 {
   all(): I32 {
     return new I32(join(simd(0xa3), this));
   }
-  /** The top bits of the lanes: lane i is bit i. */
-  bits(): I32 {
-    return new I32(join(simd(0xa4), this));
-  }
   lane(lane: number): I32 {
     return new I32(join(simd(0x1b, lane), this));
   }
@@ -431,9 +417,6 @@ export class F64x2 extends V128 {
   div(b: F64x2): F64x2 {
     return this.same(0xf3, b);
   }
-  abs(): F64x2 {
-    return this.same(0xec);
-  }
   neg(): F64x2 {
     return this.same(0xed);
   }
@@ -457,17 +440,11 @@ export class F64x2 extends V128 {
   pmax(b: F64x2): F64x2 {
     return this.same(0xf7, b);
   }
-  eq(b: F64x2): I32x4 {
-    return this.same(0x47, b).as(I32x4);
-  }
   lt(b: F64x2): I32x4 {
     return this.same(0x49, b).as(I32x4);
   }
   gt(b: F64x2): I32x4 {
     return this.same(0x4a, b).as(I32x4);
-  }
-  ge(b: F64x2): I32x4 {
-    return this.same(0x4c, b).as(I32x4);
   }
   lane(lane: number): F64 {
     return new F64(join(simd(0x21, lane), this));

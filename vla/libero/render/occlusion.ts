@@ -82,15 +82,14 @@ export class Occlusion {
       for (let x = firstX; x <= lastX; x++) {
         const tile = y * this.across + x;
         if (this.#farthest[tile] > nearest) continue;
-        if (this.stale[tile] === 0) return false;
-        this.#find(x, y, depth);
-        if (this.#farthest[tile] <= nearest) return false;
+        if (this.stale[tile] === 0 || !this.#find(x, y, depth, nearest)) return false;
       }
     }
     return true;
   }
 
-  #find(tileX: number, tileY: number, depth: Float32Array): void {
+  /** Finds the farthest sample of a tile; false, and left as it is, where one is no nearer than `nearest`. */
+  #find(tileX: number, tileY: number, depth: Float32Array, nearest: number): boolean {
     const { width, height } = this.#view;
     const first = SAMPLES * TILE * tileX;
     const end = SAMPLES * Math.min(width, TILE * (tileX + 1));
@@ -98,10 +97,15 @@ export class Occlusion {
     let least = Infinity;
     for (let y = TILE * tileY; y < top; y++) {
       const row = SAMPLES * width * y;
-      for (let s = row + first; s < row + end; s++) if (depth[s] < least) least = depth[s];
+      for (let s = row + first; s < row + end; s++) {
+        if (depth[s] >= least) continue;
+        least = depth[s];
+        if (least <= nearest) return false;
+      }
     }
     const tile = tileY * this.across + tileX;
     this.#farthest[tile] = least;
     this.stale[tile] = 0;
+    return true;
   }
 }

@@ -12,8 +12,8 @@ export const keptPart = (part: number): number => -3 - part;
 export const partKept = (shown: number): number => -3 - shown;
 
 /** Numbers and integers in the record of a triangle. */
-export const DOUBLES = TRIANGLE_BYTES / 8;
-export const INTS = TRIANGLE_BYTES / 4;
+const DOUBLES = TRIANGLE_BYTES / 8;
+const INTS = TRIANGLE_BYTES / 4;
 
 /** The triangles that won a sample: records of the layout `TRIANGLE`. */
 export class TriangleLog {
@@ -51,11 +51,5 @@ export class TriangleLog {
   /** Number of a logged triangle in its surface. */
   numberOf(logged: number): number {
     return this.ints[INTS * logged + TRIANGLE.number / 4];
-  }
-
-  /** Does what a sample shows come later than a triangle of a part in the order of drawing? */
-  isLater(shown: number, part: number, number: number): boolean {
-    const other = this.partOf(shown);
-    return other > part || (other === part && shown >= 0 && this.numberOf(shown) > number);
   }
 }

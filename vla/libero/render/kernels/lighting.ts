@@ -34,6 +34,7 @@ type Place = readonly [Local<F64x2>, Local<F64x2>, Local<F64x2>];
 
 /** a · b, added from x to z. */
 const dot = (a: Vector, b: Vector): F64x2 => a[0].mul(b[0]).add(a[1].mul(b[1])).add(a[2].mul(b[2]));
+/** Three neighbouring numbers, each twice. */
 const three = (address: I32, offset: number): Vector => [
   loadBoth(address, offset),
   loadBoth(address, offset + 8),
@@ -53,7 +54,7 @@ const orElse = (f: Func, x: F64x2, instead: number): F64x2 => {
  *
  * L points to the light, H is the unit vector half-way between L and the eye, k the light's attenuation and cone.
  * Colours are clamped to [0, 1] per corner. `light(part, from, to)` lights the corners of logged triangles `from` to
- * `to` - 1, all of this part, that the pass has not lit; two at a time.
+ * `to` - 1, all of this part, that the pass has not lit, two at a time, and copies what shading needs to their records.
  */
 export function defineLighting(library: Library): void {
   const lightTwo = defineLightTwo(library, definePower(library));

@@ -22,18 +22,35 @@ export function log2(f: Func, x: Local<F64x2>): F64x2 {
   const e = exponents.lowToF64().sub(splat(1023)).add(splat(1).and(large));
   const s = f.let(m.sub(splat(1)).div(m.add(splat(1))));
   const z = f.let(s.mul(s));
-  const series = [13, 11, 9, 7, 5, 3, 1].reduce((sum, n) => sum.mul(z).add(splat(1 / n)), splat(1 / 15));
+  const series = polynomial(
+    f,
+    z,
+    [1, 3, 5, 7, 9, 11, 13, 15].map((n) => 1 / n),
+  );
   return e.add(s.mul(splat(2 / Math.LN2)).mul(series));
 }
+
+/** c₀ + c₁ x + c₂ x² + …, odd and even terms on their own: two short chains of operations instead of a long one. */
+function polynomial(f: Func, x: Local<F64x2>, coefficients: readonly number[]): F64x2 {
+  const square = f.let(x.mul(x));
+  const sum = (odd: number): F64x2 =>
+    coefficients
+      .filter((_, i) => i % 2 === odd)
+      .map((c) => splat(c))
+      .reduceRight((rest, c) => rest.mul(square).add(c));
+  return sum(0).add(sum(1).mul(x));
+}
+
+/** ln 2ⁿ / n!, so that 2ˣ = Σ taylorₙ xⁿ; enough of them for |x| ≤ ½. */
+const taylor: number[] = [1];
+for (let n = 1; n < 12; n++) taylor.push((taylor[n - 1] * Math.LN2) / n);
 
 /** 2ʸ of two numbers, to 13 digits; below 2⁻¹⁰⁰⁰ it is that. */
 function exp2(f: Func, y: F64x2): F64x2 {
   const bounded = f.let(y.pmax(splat(-1000)));
   const whole = f.let(bounded.nearest());
   const rest = f.let(bounded.sub(whole));
-  let series: F64x2 = splat(0);
-  for (let n = 11, factor = Math.LN2 ** 11 / 39916800; n >= 0; factor *= n / Math.LN2, n--)
-    series = series.mul(rest).add(splat(factor));
+  const series = polynomial(f, rest, taylor);
   const exponents = f.let(
     whole
       .toI32x4()

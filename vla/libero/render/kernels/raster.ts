@@ -114,11 +114,12 @@ export function defineRaster(library: Library, moreFragments: Callable<[], Nothi
           const [u, v] = [f.let(v1.sub(v0)), f.let(v2.sub(v0))];
           const products = f.let(u.mul(v.swapped()));
           const area = f.let(products.lane(0).sub(products.lane(1)));
-          f.branchIf(area.mul(turn).lt(0).eq(0), next);
           // Samples lie on quarter columns and rows: (i + 1/2) / 4 pixels.
           const from = f.let(least.pmax(v0.pmin(v1).pmin(v2).mul(four).sub(half).ceil()));
           const to = f.let(most.pmin(v0.pmax(v1).pmax(v2).mul(four).sub(half).floor()));
-          f.branchIf(from.gt(to).any(), next);
+          // One branch that is often taken costs less than two that the processor cannot foresee.
+          const turned = area.mul(turn).lt(0).eq(0);
+          f.branchIf(from.gt(to).any().or(turned), next);
           f.set(first, from.toI32x4());
           f.set(final, to.toI32x4());
           const [firstColumn, firstRow] = [f.let(first.lane(0)), f.let(first.lane(1))];
