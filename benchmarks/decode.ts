@@ -18,7 +18,7 @@ import { setThreads, spinning } from "../core/cpu/kernels/threads.ts";
 import { noGrad, Plan, Random, type Tensor, tidy } from "../core/index.ts";
 import type { Decoder } from "../vla/decoder.ts";
 import { FlowerDecoder, flowerPresets } from "../vla/flower/flower.ts";
-import type { FusedDecoder } from "../vla/fused.ts";
+import type { FusedDecoder } from "../vla/inference/fused.ts";
 import { MlpDecoder, mlpPresets } from "../vla/nina/mlp.ts";
 import { TransformerDecoder, transformerPresets } from "../vla/nina/transformer.ts";
 import { type Contender, interleaved, machine, type Result, wholeNumbers } from "./measure.ts";

@@ -2,7 +2,7 @@ import type { Random, Tensor } from "../core/index.ts";
 import type { LogProbTerms } from "../flows/index.ts";
 import type { Module } from "../nn/index.ts";
 import { type Rule, real, whole } from "./check-config.ts";
-import type { FusedDecoder, FuseOptions } from "./fused.ts";
+import type { FusedDecoder, FuseOptions } from "./inference/fused.ts";
 
 /** Random numbers that one evaluation of a decoder's loss needs, by name. */
 export type Noise = Readonly<Record<string, Tensor>>;

@@ -5,7 +5,7 @@ import type { LiberoEnv } from "../libero/env.ts";
 import { placeFixtures } from "../libero/fixture-poses.ts";
 import { NINA } from "../libero/protocols.ts";
 import type { Observation } from "../observation.ts";
-import type { Policy } from "../policy.ts";
+import type { Policy } from "../policies/policy.ts";
 
 /** Where an episode starts, and what varies it. */
 export interface Start {

@@ -1,4 +1,4 @@
-import type { Policy } from "../policy.ts";
+import type { Policy } from "../policies/policy.ts";
 import type { Ended } from "./ledger.ts";
 import { episodeKey, type TaskPlan } from "./plan.ts";
 import type { Checked, Setting } from "./player.ts";

@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { type Packed, unpack } from "../policies/packed.ts";
-import type { Plan, PlanRequest, Policy } from "../policy.ts";
+import type { Plan, PlanRequest, Policy } from "../policies/policy.ts";
 import { messageOf } from "./message-of.ts";
 import type { EpisodePlan, TaskPlan } from "./plan.ts";
 import type { Checked, Played, Setting } from "./player.ts";

@@ -1,7 +1,7 @@
 /** The thread of player-thread.ts: plays what it is told, and asks for what its policy is to do. */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { pack } from "../policies/packed.ts";
-import type { Plan, Policy } from "../policy.ts";
+import type { Plan, Policy } from "../policies/policy.ts";
 import { Player, type Setting } from "./player.ts";
 import type { Order, Report } from "./player-thread.ts";
 

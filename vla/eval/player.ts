@@ -15,7 +15,7 @@ import { Look } from "../perturb/look.ts";
 import { PerturbedStage } from "../perturb/stage.ts";
 import { findStart, type PerturbedStart } from "../perturb/start.ts";
 import { type PerturbedTask, perturbTask } from "../perturb/task.ts";
-import type { Policy } from "../policy.ts";
+import type { Policy } from "../policies/policy.ts";
 import { FrameWriter } from "./frames.ts";
 import { type EpisodePlan, episodePath, type TaskPlan } from "./plan.ts";
 import type { EpisodeOutcome, Span, Trace } from "./results.ts";

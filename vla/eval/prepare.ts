@@ -6,7 +6,7 @@ import type { Protocol } from "../libero/protocols.ts";
 import { findTasks, loadSuite } from "../libero/suites.ts";
 import { adapted } from "../policies/adapter.ts";
 import { type EpisodeKey, endPolicies, loadPolicy, type PolicySource } from "../policies/index.ts";
-import type { Policy } from "../policy.ts";
+import type { Policy } from "../policies/policy.ts";
 import { describeRun } from "./describe-run.ts";
 import { type Manifest, manifestOf } from "./manifest.ts";
 import type { Options } from "./options.ts";

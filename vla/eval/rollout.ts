@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import type { LiberoEnv, Outcome } from "../libero/env.ts";
 import type { Protocol } from "../libero/protocols.ts";
 import type { Observation } from "../observation.ts";
-import type { Plan, Policy } from "../policy.ts";
+import type { Plan, Policy } from "../policies/policy.ts";
 import { messageOf } from "./message-of.ts";
 import type { Outcome as Ending, EpisodeOutcome, EpisodeTiming } from "./results.ts";
 

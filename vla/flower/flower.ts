@@ -12,7 +12,7 @@ import {
 } from "../../nn/index.ts";
 import { flag, objectOf, oneOf, orNull, real, whole } from "../check-config.ts";
 import { CHUNK_RULES, type ChunkConfig, checkHeads, type Decoder, type DecoderKind } from "../decoder.ts";
-import type { FuseOptions } from "../fused.ts";
+import type { FuseOptions } from "../inference/fused.ts";
 import { actionSpaces, spaceOf } from "./action-spaces.ts";
 import type { Memory, Rotary } from "./attention.ts";
 import { DitBlock } from "./block.ts";

@@ -1,7 +1,7 @@
 import { concat, type FrozenWeights, noGrad, Tensor, tidy } from "../../core/index.ts";
 import { rotate } from "../../nn/index.ts";
-import { numbersOf, scaledColumns } from "../fold.ts";
-import { Constants, type FusedDecoder, type FuseOptions } from "../fused.ts";
+import { numbersOf, scaledColumns } from "../inference/fold.ts";
+import { Constants, type FusedDecoder, type FuseOptions } from "../inference/fused.ts";
 import { spaceOf } from "./action-spaces.ts";
 import type { DitBlock } from "./block.ts";
 import type { FlowerConfig, FlowerDecoder } from "./flower.ts";

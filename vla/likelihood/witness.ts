@@ -1,5 +1,5 @@
 import type { Observation } from "../observation.ts";
-import type { Plan, PlanRequest, Policy } from "../policy.ts";
+import type { Plan, PlanRequest, Policy } from "../policies/policy.ts";
 import type { Moment } from "./strip.ts";
 
 /** A plan with its terms: log p(chunk | seen) is log p(z) and `logDet`, what the layers of the flow add. */

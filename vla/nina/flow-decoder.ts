@@ -3,7 +3,7 @@ import type { Flow, LogProbTerms } from "../../flows/index.ts";
 import { Dropout, Linear, Module } from "../../nn/index.ts";
 import { type Rule, real, whole } from "../check-config.ts";
 import { CHUNK_RULES, type ChunkConfig, type Decoder } from "../decoder.ts";
-import type { FusedDecoder, FuseOptions } from "../fused.ts";
+import type { FusedDecoder, FuseOptions } from "../inference/fused.ts";
 import { perturb, poolTokens } from "./decoder.ts";
 
 export interface NinaConfig extends ChunkConfig {

@@ -1,7 +1,7 @@
 import type { FrozenWeights, Tensor } from "../../core/index.ts";
 import type { Linear, Module } from "../../nn/index.ts";
-import { numbersOf } from "../fold.ts";
-import { Constants, type FusedDecoder, type FuseOptions } from "../fused.ts";
+import { numbersOf } from "../inference/fold.ts";
+import { Constants, type FusedDecoder, type FuseOptions } from "../inference/fused.ts";
 import { poolTokens } from "./decoder.ts";
 import type { NinaConfig } from "./flow-decoder.ts";
 

@@ -1,7 +1,7 @@
 import type { FrozenWeights, Tensor } from "../../core/index.ts";
 import { AffineCoupling, type Bijector, uncouple } from "../../flows/index.ts";
-import { centred, columns, numbersOf, type Unfolded, unfold } from "../fold.ts";
-import type { FuseOptions } from "../fused.ts";
+import { centred, columns, numbersOf, type Unfolded, unfold } from "../inference/fold.ts";
+import type { FuseOptions } from "../inference/fused.ts";
 import { FusedNina } from "./fused-decoder.ts";
 import type { MlpConfig, MlpDecoder } from "./mlp.ts";
 

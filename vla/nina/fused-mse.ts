@@ -1,7 +1,7 @@
 import type { Tensor } from "../../core/index.ts";
 import { InvertiblePLU } from "../../flows/index.ts";
-import { type ChunkMap, inverseMap } from "../fold.ts";
-import type { FuseOptions } from "../fused.ts";
+import { type ChunkMap, inverseMap } from "../inference/fold.ts";
+import type { FuseOptions } from "../inference/fused.ts";
 import { FusedNina } from "./fused-decoder.ts";
 import { FusedNets } from "./fused-net.ts";
 import type { MseConfig, MseDecoder } from "./mse.ts";

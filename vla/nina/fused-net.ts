@@ -1,6 +1,6 @@
 import type { FrozenWeights, Tensor } from "../../core/index.ts";
-import { affine, centred, type Numbers, numbersOf, product, scaledColumns } from "../fold.ts";
-import type { Constants } from "../fused.ts";
+import { affine, centred, type Numbers, numbersOf, product, scaledColumns } from "../inference/fold.ts";
+import type { Constants } from "../inference/fused.ts";
 import type { TransformerNet, TransformerNetConfig } from "./transformer.ts";
 
 /** nn.LayerNorm's, which the networks use. */

@@ -1,7 +1,7 @@
 import type { Tensor } from "../../core/index.ts";
 import { type Bijector, JointAffineCoupling, uncouple } from "../../flows/index.ts";
-import { type ChunkMap, unfold } from "../fold.ts";
-import type { FuseOptions } from "../fused.ts";
+import { type ChunkMap, unfold } from "../inference/fold.ts";
+import type { FuseOptions } from "../inference/fused.ts";
 import { FusedNina } from "./fused-decoder.ts";
 import { FusedNets } from "./fused-net.ts";
 import type { TransformerConfig, TransformerDecoder, TransformerNet } from "./transformer.ts";

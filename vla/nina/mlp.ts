@@ -9,7 +9,7 @@ import {
 } from "../../flows/index.ts";
 import { flag, whole } from "../check-config.ts";
 import type { DecoderKind } from "../decoder.ts";
-import type { FuseOptions } from "../fused.ts";
+import type { FuseOptions } from "../inference/fused.ts";
 import { FlowDecoder, NINA_RULES, type NinaConfig } from "./flow-decoder.ts";
 import { FusedMlp } from "./fused-mlp.ts";
 

@@ -2,7 +2,7 @@ import type { Random, Tensor } from "../../core/index.ts";
 import { InvertiblePLU } from "../../flows/index.ts";
 import { Dropout, Linear, Module } from "../../nn/index.ts";
 import { checkHeads, type Decoder, type DecoderKind } from "../decoder.ts";
-import type { FuseOptions } from "../fused.ts";
+import type { FuseOptions } from "../inference/fused.ts";
 import { perturb, poolTokens } from "./decoder.ts";
 import type { NinaConfig } from "./flow-decoder.ts";
 import { FusedMse } from "./fused-mse.ts";

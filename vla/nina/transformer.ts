@@ -19,7 +19,7 @@ import {
 } from "../../nn/index.ts";
 import { flag, real, whole } from "../check-config.ts";
 import { checkHeads, type DecoderKind } from "../decoder.ts";
-import type { FuseOptions } from "../fused.ts";
+import type { FuseOptions } from "../inference/fused.ts";
 import { FlowDecoder, NINA_RULES, type NinaConfig } from "./flow-decoder.ts";
 import { FusedTransformer } from "./fused-transformer.ts";
 

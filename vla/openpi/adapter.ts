@@ -2,7 +2,7 @@ import ndarray from "ndarray";
 import { FormatError } from "../../core/index.ts";
 import { quaternionAxisAngle } from "../libero/rotation.ts";
 import type { Image, Observation } from "../observation.ts";
-import type { Plan } from "../policy.ts";
+import type { Plan } from "../policies/policy.ts";
 import { describe, WireArray, type WireMap, type WireValue } from "./msgpack.ts";
 import { levelsOf, resizeWithPadding } from "./resize.ts";
 

@@ -1,6 +1,6 @@
 import type { Protocol } from "../libero/protocols.ts";
 import type { Image, Observation } from "../observation.ts";
-import type { Policy } from "../policy.ts";
+import type { Policy } from "./policy.ts";
 
 /**
  * A policy as a protocol has it see: what is played is LIBERO's own, and this stands between. Policies behind a server see what

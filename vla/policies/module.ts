@@ -3,8 +3,8 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { checkFunction, printable, refuse } from "../../core/index.ts";
 import { fileDigest } from "../file-digest.ts";
-import type { Policy } from "../policy.ts";
 import type { PolicyFiles } from "./index.ts";
+import type { Policy } from "./policy.ts";
 import { type EpisodeKey, endPolicies, type PolicySource } from "./source.ts";
 
 /** What a module for `--policy ./mine.ts` exports as its default. It is called once for a run. */

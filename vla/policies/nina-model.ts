@@ -11,11 +11,11 @@ import {
 } from "../../core/index.ts";
 import type { Checkpoint, SamplingConfig } from "../checkpoint.ts";
 import type { Decoder } from "../decoder.ts";
-import type { FusedDecoder } from "../fused.ts";
+import type { FusedDecoder } from "../inference/fused.ts";
 import type { Image, Observation } from "../observation.ts";
 import { Perception } from "../perception.ts";
-import type { Plan, Policy } from "../policy.ts";
 import { Batcher } from "./batcher.ts";
+import type { Plan, Policy } from "./policy.ts";
 
 /** Queries that are answered as one batch, at most: each size of batch is a plan with room of its own. */
 const MOST_TOGETHER = 4;

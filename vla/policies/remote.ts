@@ -5,7 +5,7 @@ import { OPENPI_SIZE, observationMap, readPlan, SEED_KEY, type Shown } from "../
 import { type Connection, PATIENCE } from "../openpi/connection.ts";
 import type { WireMap } from "../openpi/msgpack.ts";
 import { Pool } from "../openpi/pool.ts";
-import type { Plan, Policy } from "../policy.ts";
+import type { Plan, Policy } from "./policy.ts";
 import type { PolicySource } from "./source.ts";
 
 /**

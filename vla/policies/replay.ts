@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { FormatError, printable, readText } from "../../core/index.ts";
 import { fileDigest } from "../file-digest.ts";
 import { MOST_TEXT_BYTES, splitLines } from "../json-lines.ts";
-import type { Plan, Policy } from "../policy.ts";
+import type { Plan, Policy } from "./policy.ts";
 import type { EpisodeKey, PolicySource } from "./source.ts";
 import { stillPlan } from "./zero.ts";
 

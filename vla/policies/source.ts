@@ -2,7 +2,7 @@ import type { SamplingConfig } from "../checkpoint.ts";
 import type { DeviceInfo } from "../device-info.ts";
 import type { Contacts } from "../libero/mujoco.ts";
 import type { Protocol } from "../libero/protocols.ts";
-import type { Policy } from "../policy.ts";
+import type { Policy } from "./policy.ts";
 
 /** What makes an episode this one and no other, the policy's weights apart. */
 export interface EpisodeKey {

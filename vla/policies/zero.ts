@@ -1,4 +1,4 @@
-import type { Plan, Policy } from "../policy.ts";
+import type { Plan, Policy } from "./policy.ts";
 import type { PolicySource } from "./source.ts";
 
 const CHUNK = 10;

@@ -6,7 +6,7 @@ import { type RawData, type WebSocket, WebSocketServer } from "ws";
 import { FormatError, printable } from "../../core/index.ts";
 import { actionsArray, readRequest } from "../openpi/adapter.ts";
 import { decode, encode, type WireMap, type WireValue } from "../openpi/msgpack.ts";
-import type { Policy } from "../policy.ts";
+import type { Policy } from "../policies/policy.ts";
 
 export interface ServerOptions {
   readonly host: string;

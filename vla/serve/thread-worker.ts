@@ -2,7 +2,7 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { loadPolicy } from "../policies/index.ts";
 import { unpack } from "../policies/packed.ts";
-import type { Policy } from "../policy.ts";
+import type { Policy } from "../policies/policy.ts";
 import type { Answer, Description, Order } from "./thread.ts";
 
 const port = parentPort as MessagePort;

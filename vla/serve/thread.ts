@@ -3,7 +3,7 @@ import { Worker } from "node:worker_threads";
 import type { Observation } from "../observation.ts";
 import type { EpisodeKey, PolicyFiles, PolicySource } from "../policies/index.ts";
 import { type Packed, pack } from "../policies/packed.ts";
-import type { Plan, PlanRequest, Policy } from "../policy.ts";
+import type { Plan, PlanRequest, Policy } from "../policies/policy.ts";
 
 /** What the thread is told; `policy` numbers the policies that it is to make. */
 export type Order =

@@ -6,7 +6,7 @@ import { readInitStates } from "../libero/init-states.ts";
 import { maxSteps, NINA } from "../libero/protocols.ts";
 import { createRenderer } from "../libero/render/renderer.ts";
 import { loadSuite, type Task } from "../libero/suites.ts";
-import type { Policy } from "../policy.ts";
+import type { Policy } from "../policies/policy.ts";
 import { sampleInitStates } from "../suites/mini/make-init-states.ts";
 import { MINI } from "../suites/mini/roots.ts";
 

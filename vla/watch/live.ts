@@ -1,6 +1,6 @@
 import { encodeUpright } from "../eval/frames.ts";
 import type { Observation } from "../observation.ts";
-import type { Policy } from "../policy.ts";
+import type { Policy } from "../policies/policy.ts";
 
 /** What a page shows of a run: as JSON it goes to the browser. */
 export interface LiveState {

@@ -5,7 +5,7 @@ import { rollout, type Stage, type Start, type Watcher } from "../../../vla/eval
 import type { EpisodeStart } from "../../../vla/libero/env.ts";
 import { NINA, OPENVLA, type Protocol } from "../../../vla/libero/protocols.ts";
 import type { Observation } from "../../../vla/observation.ts";
-import type { Plan, Policy } from "../../../vla/policy.ts";
+import type { Plan, Policy } from "../../../vla/policies/policy.ts";
 
 const start: Start = { init: 3, state: [0, 1, 2], seed: 5, policySeed: 99, instruction: "push" };
 const still = [0, 0, 0, 0, 0, 0, 0];

@@ -7,7 +7,7 @@ import { readInitStates } from "../../../vla/libero/init-states.ts";
 import { NINA } from "../../../vla/libero/protocols.ts";
 import { createRenderer } from "../../../vla/libero/render/renderer.ts";
 import { findTask, loadSuite } from "../../../vla/libero/suites.ts";
-import type { Policy } from "../../../vla/policy.ts";
+import type { Policy } from "../../../vla/policies/policy.ts";
 import { Expert } from "../../../vla/suites/mini/expert.ts";
 import { MINI, miniRoots } from "../../../vla/suites/mini/roots.ts";
 

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { NINA, OPENPI } from "../../../vla/libero/protocols.ts";
 import type { Observation } from "../../../vla/observation.ts";
 import { adapted } from "../../../vla/policies/adapter.ts";
-import type { Policy } from "../../../vla/policy.ts";
+import type { Policy } from "../../../vla/policies/policy.ts";
 
 test("pictures are turned for protocols that rotate them, as views; all else is the policy's own", async () => {
   const told: unknown[] = [];

@@ -19,7 +19,7 @@ import { Perception } from "../../../vla/perception.ts";
 import type { EpisodeKey } from "../../../vla/policies/index.ts";
 import { ninaPolicy } from "../../../vla/policies/nina.ts";
 import { NinaModel } from "../../../vla/policies/nina-model.ts";
-import type { Plan, Policy } from "../../../vla/policy.ts";
+import type { Plan, Policy } from "../../../vla/policies/policy.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "nina-policy-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -9,7 +9,7 @@ import { Ledger } from "../../../vla/eval/ledger.ts";
 import { readOptions } from "../../../vla/eval/options.ts";
 import { Player } from "../../../vla/eval/player.ts";
 import { prepareRun, settingOf } from "../../../vla/eval/prepare.ts";
-import type { Policy } from "../../../vla/policy.ts";
+import type { Policy } from "../../../vla/policies/policy.ts";
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "nina-verify-"));

@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Observation } from "../../../vla/observation.ts";
-import type { Plan, Policy } from "../../../vla/policy.ts";
+import type { Plan, Policy } from "../../../vla/policies/policy.ts";
 import { type PolicyServer, type ServerOptions, serve } from "../../../vla/serve/server.ts";
 import {
   BINARY,

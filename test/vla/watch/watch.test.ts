@@ -3,7 +3,7 @@ import { decode } from "fast-png";
 import ndarray from "ndarray";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Observation } from "../../../vla/observation.ts";
-import type { Policy } from "../../../vla/policy.ts";
+import type { Policy } from "../../../vla/policies/policy.ts";
 import { Live, type LiveState } from "../../../vla/watch/live.ts";
 import { WatchServer } from "../../../vla/watch/server.ts";
 

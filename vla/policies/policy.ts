@@ -1,4 +1,4 @@
-import type { Observation } from "./observation.ts";
+import type { Observation } from "../observation.ts";
 
 /** A chunk of actions, first one first, and what the policy knows about it. */
 export interface Plan {

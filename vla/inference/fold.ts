@@ -1,7 +1,7 @@
 /** Weights multiplied out ahead of inference, in float64 on the host. Matrices are row-major, (outputs, inputs). */
-import { Tensor, tidy } from "../core/index.ts";
-import { type Bijector, InvertiblePLU, Permutation } from "../flows/index.ts";
-import { inDType, type Module } from "../nn/index.ts";
+import { Tensor, tidy } from "../../core/index.ts";
+import { type Bijector, InvertiblePLU, Permutation } from "../../flows/index.ts";
+import { inDType, type Module } from "../../nn/index.ts";
 import type { Constants } from "./fused.ts";
 
 export type Numbers = Float64Array;

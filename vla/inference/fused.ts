@@ -5,8 +5,8 @@ import {
   Tensor,
   unscoped,
   type WeightFormat,
-} from "../core/index.ts";
-import type { ChunkConfig } from "./decoder.ts";
+} from "../../core/index.ts";
+import type { ChunkConfig } from "../decoder.ts";
 
 export interface FuseOptions {
   /**
