@@ -170,6 +170,32 @@ describe("vla/eval.ts", () => {
     );
   });
 
+  test("parts of a run, put together, are what one machine wrote", EPISODES, async () => {
+    const parts = ["0/2", "1/2"].map((shard) => ({ shard, out: join(folder, shard.replace("/", "-of-")) }));
+    const args = ["--policy", "zero", "--tasks", task, "--episodes", "2", "--seed", "7", "--workers", "1"];
+    const ended = await Promise.all(
+      parts.map(({ shard, out }) => run(...args, "--shard", shard, "--out", out)),
+    );
+    expect(ended.map(({ code }) => code)).toEqual([0, 0]);
+    const whole = join(folder, "merged");
+    const script = ["--import", "tsx", "vla/merge.ts"];
+    const merge = (...argv: string[]) =>
+      follow(spawn(process.execPath, [...script, ...argv], { cwd: ROOT })).ended;
+    const [first, second] = parts.map((part) => part.out);
+    const { code, stdout } = await merge(whole, second, first);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(new RegExp(`^${task} +2 +0 +0 `, "m"));
+    for (const name of ["manifest.json", "episodes.jsonl"])
+      expect(readFileSync(join(whole, name), "utf8")).toBe(readFileSync(join(out, name), "utf8"));
+
+    expect((await merge(whole, first, second)).stderr).toContain("expected a new folder, found one with");
+    const half = await merge(join(folder, "half"), first);
+    expect(half.stdout).toContain("broke off after 1 of 2 episodes");
+    expect(half.code).toBe(1);
+    const twice = await merge(join(folder, "twice"), first, first);
+    expect(twice.stderr).toContain("expected each episode of the run once, found");
+  });
+
   test("repeats an episode bit for bit, whatever ran before it, from its recording", EPISODES, async () => {
     const again = join(folder, "again.json");
     const { code } = await run(
