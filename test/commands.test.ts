@@ -1,9 +1,10 @@
 /** Exit codes of all commands: 0 done, 1 could not be done, 2 not understood, and one message on stderr that says why. */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
+import type { Ended } from "./command-turns.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const MINI = "vla/suites/mini";
@@ -11,31 +12,20 @@ const WEIGHTS = `${MINI}/checkpoint/model.safetensors`;
 const ABSENT = join(tmpdir(), "nina-absent");
 const CLONES = ["--libero", `${MINI}/LIBERO`, "--robosuite", `${MINI}/robosuite`];
 
-interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+const ENV = { ...process.env, LIBERO_ROOT: "", ROBOSUITE_ROOT: "" };
+/** The time of all turns of a command on a busy machine. */
+const PATIENCE = 180_000;
 
-/** With bash, for redirections, but without the startup file that it reads when its input is a socket, as here. */
-function run(script: string, args: readonly string[], redirection = ""): Promise<Ended> {
-  const env = { ...process.env, LIBERO_ROOT: "", ROBOSUITE_ROOT: "" };
-  const command = [
-    "--norc",
-    "-c",
-    `"$@" ${redirection}`,
-    "bash",
-    process.execPath,
-    "--import",
-    "tsx",
-    script,
-    ...args,
-  ];
-  const child = spawn("bash", command, { cwd: ROOT, env });
+/** The command with each of some lists of arguments, in one process: see command-turns.ts. */
+async function runInTurns(script: string, lists: readonly (readonly string[])[]): Promise<readonly Ended[]> {
+  const args = ["--import", "tsx", "test/command-turns.ts", script, JSON.stringify(lists)];
+  const child = spawn(process.execPath, args, { cwd: ROOT, env: ENV });
   let [stdout, stderr] = ["", ""];
   child.stdout.on("data", (part) => (stdout += part));
   child.stderr.on("data", (part) => (stderr += part));
-  return new Promise((resolve) => child.on("close", (code) => resolve({ code, stdout, stderr })));
+  await new Promise((resolve) => child.on("close", resolve));
+  if (stderr !== "" || stdout === "") throw new Error(`${script}: no turns, and on stderr: ${stderr}`);
+  return JSON.parse(stdout);
 }
 
 const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: string[]][]> = {
@@ -265,24 +255,40 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
 /** A line; names to choose from may follow, each on its own. */
 const ONE_MESSAGE = /^\w+: .+\n( {2}\d+ \w+\n)*$/;
 
-describe.concurrent.each(Object.entries(commands))("%s", (script, refusals) => {
-  test.each(refusals)("exits with %d: %s", async (expected, message, ...args) => {
-    const { code, stdout, stderr } = await run(script, args);
-    expect(stderr).toContain(message);
-    expect(stderr).toMatch(ONE_MESSAGE);
-    expect({ code, stdout }).toEqual({ code: expected, stdout: "" });
-  });
+describe.each(Object.entries(commands))("%s", (script, refusals) => {
+  const lists = [...refusals.map(([, , ...args]) => args), ["--help"]];
+  let turns: readonly Ended[];
+  beforeAll(async () => {
+    turns = await runInTurns(script, lists);
+  }, PATIENCE);
 
-  test("prints its help and exits with 0", async () => {
-    const { code, stdout, stderr } = await run(script, ["--help"]);
+  test.each(refusals.map(([code, message], i) => [code, message, i] as const))(
+    "exits with %d: %s",
+    (expected, message, i) => {
+      const { code, stdout, stderr } = turns[i];
+      expect(stderr).toContain(message);
+      expect(stderr).toMatch(ONE_MESSAGE);
+      expect({ code, stdout }).toEqual({ code: expected, stdout: "" });
+    },
+  );
+
+  test("prints its help and exits with 0", () => {
+    const { code, stdout, stderr } = turns[refusals.length];
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toMatch(new RegExp(`^Usage: npx tsx ${script}`));
   });
+});
 
-  test("says in one line that its output cannot be written", async () => {
-    expect(await run(script, ["--help"], "> /dev/full")).toMatchObject({
-      code: 1,
+// With bash, for redirections, but without the startup file that it reads when its input is a socket, as here.
+test.each(["vla/eval.ts", "flows/certify.ts", "benchmarks/kernels.ts"])(
+  "%s says in one line that its output cannot be written",
+  (script) => {
+    const line = `"$@" --help > /dev/full`;
+    const command = ["--norc", "-c", line, "bash", process.execPath, "--import", "tsx", script];
+    const { status, stderr } = spawnSync("bash", command, { cwd: ROOT, env: ENV, encoding: "utf8" });
+    expect({ status, stderr }).toEqual({
+      status: 1,
       stderr: "Error: stdout cannot be written: ENOSPC: no space left on device, write\n",
     });
-  });
-});
+  },
+);
