@@ -1,9 +1,9 @@
 import { defineConfig } from "vitest/config";
 
-/** Tests that run on each device, here on those of a real browser: `npm run test:browser`. */
+/** Tests that run on each device, here on those of a real browser, and looks at pages: `npm run test:browser`. */
 export default defineConfig({
   test: {
-    include: ["test/devices/**/*.test.ts"],
+    include: ["test/devices/**/*.test.ts", "test/pages/**/*.test.ts"],
     setupFiles: ["test/setup.ts"],
     globalSetup: ["test/browser/setup.ts"],
     env: { NINA_GPU_MODES: "webgl2 webgpu" },

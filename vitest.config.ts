@@ -1,8 +1,9 @@
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    exclude: [...configDefaults.exclude, "test/pages/**"], // they need a browser
     setupFiles: ["test/setup.ts"],
     // Scenes compile and whole episodes run in some tests; two cores share the work.
     testTimeout: 60_000,

@@ -94,13 +94,15 @@ function warnings({ run }: Manifest, tally: Tally): readonly Html[] {
           html`<p class="warning">The run is not complete: ${tally.done} of ${tally.planned} episodes are there.</p>`,
         ]),
     ...(tally.errors > 0
-      ? [html`<p class="warning">${tally.errors} episodes ended in an error and are in no rate.</p>`]
+      ? [html`<p class="warning">Episodes that ended in an error, and are in no rate: ${tally.errors}.</p>`]
       : []),
     ...(run.untrained
       ? [html`<p class="warning">The policy is untrained: its rate says nothing about the method.</p>`]
       : []),
     ...(spoilt > 0
-      ? [html`<p class="warning">${spoilt} starts are not as their tasks say: premises lost, see below.</p>`]
+      ? [
+          html`<p class="warning">Starts that are not as their tasks say (premises lost, see below): ${spoilt}.</p>`,
+        ]
       : []),
   ];
 }
@@ -142,7 +144,7 @@ function card(episode: ReportedEpisode, { moments, video }: EpisodeMedia): Html 
 <h3><span class="outcome ${outcome}">${outcome}</span> ${nameOf(episode)}, start ${init}</h3>
 <p class="soft">“${instruction}” · ${steps} steps · ${policyCalls} plans</p>
 ${remarks(episode)}
-${sheet(moments)}
+${moments.length === 0 && !video ? HOW_TO_SEE : sheet(moments)}
 ${video ? html`<details><summary>video</summary><img class="video" src="${video}" alt="" loading="lazy"></details>` : ""}
 ${lanes(episode)}
 </article>`;
@@ -157,10 +159,10 @@ function remarks({ error, retried, lostPremises, swapped }: ReportedEpisode): re
   ];
 }
 
-/** What both cameras saw at some steps, or how to see it. */
+const HOW_TO_SEE = html`<p class="soft">No pictures were kept: a run with --video keeps them.</p>`;
+
+/** What both cameras saw at some steps. */
 function sheet(moments: readonly Moment[]): Html {
-  if (moments.length === 0)
-    return html`<p class="soft">No pictures were kept: a run with --video keeps them.</p>`;
   const figures = moments.map(({ step, sources }) => {
     const pictures = sources.map((source) => html`<img src="${source}" alt="" loading="lazy">`);
     return html`<figure>${pictures}<figcaption>step ${step}</figcaption></figure>`;

@@ -43,7 +43,7 @@ describe("reportPage", () => {
     const page = reportPage(someRun("x"), nothing);
     expect(page).toContain("<strong>1 of 2</strong> episodes succeeded: 50.0 [9.5, 90.5] %");
     expect(page).toContain("The run is not complete: 3 of 4 episodes are there.");
-    expect(page).toContain("1 episodes ended in an error");
+    expect(page).toContain("Episodes that ended in an error, and are in no rate: 1.");
     expect(page).toContain("No pictures were kept: a run with --video keeps them.");
     expect([...page.matchAll(/<span class="outcome (\w+)">/g)].map(([, outcome]) => outcome)).toEqual([
       "error",
