@@ -69,8 +69,11 @@ function runOf(settings: Settings, experiment: Experiment, seed: number): Run {
   const episodes = experiment.title === null ? settings.ablationEpisodes : settings.episodes;
   const play = (name: StageName, ...sampling: string[]): Stage => {
     const file = join(folder, `${name}.json`);
-    const args = ["--checkpoint", checkpoint, "--episodes", `${episodes}`, "--seed", `${seed}`, ...sampling];
-    return { name, command: { script: "vla/eval.ts", args: [...args, "--json", file] }, file };
+    const args = [
+      ...["--checkpoint", checkpoint, "--episodes", `${episodes}`, "--seed", `${seed}`, ...sampling],
+      ...["--workers", `${settings.threads}`, "--json", file],
+    ];
+    return { name, command: { script: "vla/eval.ts", args }, file };
   };
   return {
     ...{ name, experiment, seed, folder, checkpoint },
