@@ -57,6 +57,13 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [2, "missing B", "a"],
     [1, "expected the manifest of a run", ABSENT, ABSENT],
   ],
+  "vla/fleet.ts": [
+    [2, "missing COMMAND"],
+    [2, "expected enqueue, work, watch, collect", "no", "run"],
+    [2, "missing RUN", "watch"],
+    [2, "expected the name of a run", "watch", "a:b"],
+    [2, "--lost-after: expected a whole number from 1", "work", "run", "--lost-after", "0"],
+  ],
   "vla/serve.ts": [
     [2, "--port: expected at most 65535", "--port", "65536"],
     [2, "--clients: expected a whole number from 1", "--clients", "0"],

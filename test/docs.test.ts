@@ -53,13 +53,11 @@ describe("the documentation's commands", () => {
   );
 
   test.each(commands)("%s: %s has the flags of%s", (_, script, rest) => {
-    const own = readFileSync(join(ROOT, script), "utf8");
-    const beside = script.replace(/\.ts$/, "/options.ts");
-    // Which suite, and where its clones are, is said in one place for all commands.
-    const shared = own.includes("/eval/options.ts") ? ["vla/eval/options.ts"] : [];
-    const source = [beside, ...shared]
-      .map((path) => join(ROOT, path))
-      .reduce((text, path) => text + (existsSync(path) ? readFileSync(path, "utf8") : ""), own);
+    const read = (path: string): string =>
+      existsSync(join(ROOT, path)) ? readFileSync(join(ROOT, path), "utf8") : "";
+    const own = readFileSync(join(ROOT, script), "utf8") + read(script.replace(/\.ts$/, "/options.ts"));
+    // What makes a run, and where its clones are, is said in one place for all commands.
+    const source = own.includes("/eval/options.ts") ? own + read("vla/eval/options.ts") : own;
     for (const [, flag] of rest.replace(/#.*/, "").matchAll(/ --([a-z-]+)/g))
       expect(source).toMatch(new RegExp(`^ +"?${flag}"?: \\{`, "m"));
   });

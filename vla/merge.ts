@@ -2,10 +2,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type CliSchema, parseCli, runMain, UsageError } from "../cli/index.ts";
-import { makeFolder, writeFileAtomic } from "../core/index.ts";
+import { assembleRun, refuseUsedFolder } from "./eval/assemble.ts";
 import { NAMES } from "./eval/journal.ts";
-import { Ledger } from "./eval/ledger.ts";
-import { differences, type Manifest, readManifest, tasksOf } from "./eval/manifest.ts";
+import { differences, type Manifest, readManifest } from "./eval/manifest.ts";
 import { copyLines, readJsonLines } from "./json-lines.ts";
 
 const schema = {
@@ -30,18 +29,12 @@ await runMain(() => {
         `${parts[i + 1]}: expected a part of the run of ${parts[0]}, found another: ${difference}`,
       );
   }
-  for (const name of Object.values(NAMES))
-    if (existsSync(join(out, name))) throw new Error(`${out}: expected a new folder, found one with ${name}`);
-
-  makeFolder(out);
-  for (const name of [NAMES.timings, NAMES.episodes]) {
-    writeFileAtomic(join(out, name), linesOf(parts.map((part) => join(part, name))));
-  }
-  // Last: only now is it the folder of a run.
-  writeFileAtomic(join(out, NAMES.manifest), `${JSON.stringify(manifest, null, 2)}\n`);
-  using ledger = Ledger.open({ out, frames: false }, manifest, tasksOf(manifest));
-  ledger.close();
-  process.exitCode = Number(!ledger.complete || ledger.errors > 0);
+  refuseUsedFolder(out);
+  const linesOfAll = (name: string) => linesOf(parts.map((part) => join(part, name)));
+  process.exitCode = assembleRun(out, manifest, {
+    episodes: linesOfAll(NAMES.episodes),
+    timings: linesOfAll(NAMES.timings),
+  });
 });
 
 /** The manifest of the run that a part is of. */

@@ -58,7 +58,7 @@ await runMain(async () => {
     );
   const drawn = new Set(drawKeys(keys, args.sample ?? keys.length, args.seed));
 
-  const options = optionsOf(recorded, args);
+  const options = optionsHere(recorded, args);
   const suite = loadSuite(options.libero, options.suite);
   const names = new Set([...drawn].map((key) => sound.get(key)!.task));
   const tasks = findTasks(suite, [...names]);
@@ -109,7 +109,7 @@ function keyOfJob({ plan, episode }: Job): string {
 }
 
 /** How this machine and this version play the run. */
-function optionsOf(
+function optionsHere(
   { manifest, folder }: RunFolder,
   { libero, robosuite, workers }: { libero?: string; robosuite?: string; workers?: number },
 ): Options {

@@ -8,6 +8,7 @@ import {
   type EpisodeTiming,
   type Results,
   type RunInfo,
+  type TimingLine,
   UNTIMED,
 } from "./results.ts";
 import type { Job } from "./schedule.ts";
@@ -103,23 +104,10 @@ export class Ledger implements Disposable {
   }
 
   /** Keeps an episode. `retried`: why it was played twice, where it was. */
-  finished({ plan, episode }: Job, ended: Ended, retried?: string): void {
-    const id = {
-      task: plan.task,
-      ...(plan.perturb !== undefined && { perturb: plan.perturb }),
-      init: episode.init,
-    };
-    const { outcome, timing, ...rest } =
-      "crashed" in ended ? crashed(plan, episode, ended.crashed) : partsOf(ended);
-    this.#add(id, outcome, timing);
-    const line: EpisodeLine = {
-      ...this.#run,
-      task: plan.task,
-      instruction: episode.instruction,
-      ...outcome,
-      ...rest,
-    };
-    this.#journal.keep(line, { ...id, ...timing, ...(retried !== undefined && { retried }) }, this.#results);
+  finished(job: Job, ended: Ended, retried?: string): void {
+    const { line, timing } = linesOf(this.#run, job, ended, retried);
+    this.#add(idOf(line), outcomeOf(line), timing);
+    this.#journal.keep(line, timing, this.#results);
   }
 
   /** Prints the table and closes the files: the run is over, however it ended. */
@@ -146,6 +134,27 @@ export class Ledger implements Disposable {
     this.#done.add(episodeKey(id));
     this.#adders.get(groupOf(id))!({ ...outcome, policyMs, simMs, renderMs, controlHz });
   }
+}
+
+/** What is kept of an episode. `retried`: why it was played twice, where it was. */
+export function linesOf(
+  run: RunInfo,
+  { plan, episode }: Job,
+  ended: Ended,
+  retried?: string,
+): { line: EpisodeLine; timing: TimingLine } {
+  const { outcome, timing, ...rest } =
+    "crashed" in ended ? crashed(plan, episode, ended.crashed) : partsOf(ended);
+  return {
+    line: { ...run, task: plan.task, instruction: episode.instruction, ...outcome, ...rest },
+    timing: {
+      task: plan.task,
+      ...(plan.perturb !== undefined && { perturb: plan.perturb }),
+      init: episode.init,
+      ...timing,
+      ...(retried !== undefined && { retried }),
+    },
+  };
 }
 
 const groupOf = ({ task, perturb = "none" }: Omit<EpisodeId, "init">): string =>

@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type CliSchema, parseCli, UsageError } from "../../cli/index.ts";
+import { type CliSchema, parseCli, UsageError, type Values } from "../../cli/index.ts";
 import { DEVICE_NAMES, WEIGHT_BYTES, type WeightFormat } from "../../core/index.ts";
 import type { SamplingConfig } from "../checkpoint.ts";
 import type { Contacts } from "../libero/mujoco.ts";
@@ -41,6 +41,99 @@ export const CLONE_OPTIONS = {
   },
 } as const satisfies CliSchema["options"];
 
+/** What makes a run this run and no other, for every command that plays one. */
+export const RUN_OPTIONS = {
+  ...SUITE_OPTIONS,
+  episodes: {
+    type: "integer",
+    least: 1,
+    help: `per task; otherwise as many as the protocol says, ${EMBEDDED.episodes} on the embedded suite`,
+  },
+  first: { type: "integer", least: 0, default: 0, help: "initial state of each task's first episode" },
+  protocol: {
+    type: "string",
+    default: "nina",
+    choices: Object.keys(PROTOCOLS),
+    help: "whose limits, settling, pictures and queries",
+  },
+  policy: {
+    type: "string",
+    default: DEFAULT_POLICY,
+    help: `who acts: ${policyKinds.join(", ")}, ws://host:port of a server of openpi's kind, or a module, ./mine.ts`,
+  },
+  checkpoint: {
+    type: "string",
+    help: "for --policy nina: a checkpoint folder; otherwise the embedded one",
+  },
+  temperature: {
+    type: "number",
+    help: "for --policy nina: scales the noise it samples from; otherwise as its checkpoint says",
+  },
+  "actions-per-query": {
+    type: "integer",
+    least: 1,
+    help: "for --policy nina: actions of each plan that it hands out; otherwise as its checkpoint says",
+  },
+  device: {
+    type: "string",
+    default: "cpu",
+    choices: DEVICE_NAMES,
+    help: "for --policy nina: what computes; npx tsx core/devices.ts lists what this machine offers",
+  },
+  weights: {
+    type: "string",
+    default: "float32",
+    choices: Object.keys(WEIGHT_BYTES) as WeightFormat[],
+    help: "for --policy nina: what the encoder's weights are kept as: bfloat16 takes half the memory, int8 a quarter",
+  },
+  overlap: {
+    type: "integer",
+    least: 0,
+    default: 0,
+    help: "actions of a plan that play while the next is made; its first ones are left out; not for zero and replay",
+  },
+  "log-prob": { type: "boolean", help: "asks for the log-probability of each plan, for the results" },
+  "swap-words": {
+    type: "boolean",
+    help: "plays each start with the words of another task of its scene: how often is what was told done, how often not",
+  },
+  perturb: {
+    type: "string",
+    help: `makes every episode harder: DIMENSION:LEVEL, with commas between, of ${DIMENSIONS.join(", ")}; levels 1 to 5`,
+  },
+  robustness: {
+    type: "string",
+    help: "plays every start as it is and made harder in one way after another: all, or some as for --perturb (without a level: all five)",
+  },
+  seed: {
+    type: "integer",
+    least: 0,
+    default: 0,
+    help: "places the fixtures, seeds the policy and the perturbations",
+  },
+  ...CLONE_OPTIONS,
+  contacts: {
+    type: "string",
+    default: "mujoco-2.3",
+    choices: ["mujoco-2.3", "native"],
+    help: "box contacts of the MuJoCo of LIBERO's authors, or of this one",
+  },
+} as const satisfies CliSchema["options"];
+
+/** The last word of these commands. */
+export const FILE_POSITIONAL = {
+  "FILE?": "for --policy replay: recorded actions as JSON, or the episodes.jsonl of an earlier run",
+} as const;
+
+/** How much of it at the same time. */
+export const WORKERS_OPTION = {
+  workers: {
+    type: "integer",
+    least: 1,
+    help: "episodes that are played at the same time, each simulator in a thread; otherwise as many as there are cores",
+  },
+} as const satisfies CliSchema["options"];
+
 const schema = {
   usage: "npx tsx vla/eval.ts [options] [FILE]",
   description:
@@ -48,93 +141,13 @@ const schema = {
     "Exit code: 0 when every episode ended in success or failure, 1 when one ended in an error or the run broke off,\n" +
     `2 for arguments it does not understand, ${INTERRUPTED} after Ctrl-C, which keeps the finished episodes, 141 when nobody\n` +
     "reads its output any more. Files of another run, or that another process writes, are refused.",
-  positionals: {
-    "FILE?": "for --policy replay: recorded actions as JSON, or the episodes.jsonl of an earlier run",
-  },
+  positionals: FILE_POSITIONAL,
   options: {
-    ...SUITE_OPTIONS,
-    episodes: {
-      type: "integer",
-      least: 1,
-      help: `per task; otherwise as many as the protocol says, ${EMBEDDED.episodes} on the embedded suite`,
-    },
-    first: { type: "integer", least: 0, default: 0, help: "initial state of each task's first episode" },
-    protocol: {
-      type: "string",
-      default: "nina",
-      choices: Object.keys(PROTOCOLS),
-      help: "whose limits, settling, pictures and queries",
-    },
-    policy: {
-      type: "string",
-      default: DEFAULT_POLICY,
-      help: `who acts: ${policyKinds.join(", ")}, ws://host:port of a server of openpi's kind, or a module, ./mine.ts`,
-    },
-    checkpoint: {
-      type: "string",
-      help: "for --policy nina: a checkpoint folder; otherwise the embedded one",
-    },
-    temperature: {
-      type: "number",
-      help: "for --policy nina: scales the noise it samples from; otherwise as its checkpoint says",
-    },
-    "actions-per-query": {
-      type: "integer",
-      least: 1,
-      help: "for --policy nina: actions of each plan that it hands out; otherwise as its checkpoint says",
-    },
-    device: {
-      type: "string",
-      default: "cpu",
-      choices: DEVICE_NAMES,
-      help: "for --policy nina: what computes; npx tsx core/devices.ts lists what this machine offers",
-    },
-    weights: {
-      type: "string",
-      default: "float32",
-      choices: Object.keys(WEIGHT_BYTES) as WeightFormat[],
-      help: "for --policy nina: what the encoder's weights are kept as: bfloat16 takes half the memory, int8 a quarter",
-    },
-    overlap: {
-      type: "integer",
-      least: 0,
-      default: 0,
-      help: "actions of a plan that play while the next is made; its first ones are left out; not for zero and replay",
-    },
-    workers: {
-      type: "integer",
-      least: 1,
-      help: "episodes that are played at the same time, each simulator in a thread; otherwise as many as there are cores",
-    },
+    ...RUN_OPTIONS,
+    ...WORKERS_OPTION,
     shard: {
       type: "string",
       help: "I/N: plays part I, from 0 on, of N parts of the run, for as many machines; npx tsx vla/merge.ts puts them together",
-    },
-    "log-prob": { type: "boolean", help: "asks for the log-probability of each plan, for the results" },
-    "swap-words": {
-      type: "boolean",
-      help: "plays each start with the words of another task of its scene: how often is what was told done, how often not",
-    },
-    perturb: {
-      type: "string",
-      help: `makes every episode harder: DIMENSION:LEVEL, with commas between, of ${DIMENSIONS.join(", ")}; levels 1 to 5`,
-    },
-    robustness: {
-      type: "string",
-      help: "plays every start as it is and made harder in one way after another: all, or some as for --perturb (without a level: all five)",
-    },
-    seed: {
-      type: "integer",
-      least: 0,
-      default: 0,
-      help: "places the fixtures, seeds the policy and the perturbations",
-    },
-    ...CLONE_OPTIONS,
-    contacts: {
-      type: "string",
-      default: "mujoco-2.3",
-      choices: ["mujoco-2.3", "native"],
-      help: "box contacts of the MuJoCo of LIBERO's authors, or of this one",
     },
     json: {
       type: "string",
@@ -207,7 +220,14 @@ export interface Options {
 
 /** @throws UsageError for what cannot be meant. */
 export function readOptions(argv: readonly string[], environment: NodeJS.ProcessEnv): Options {
-  const { positionals, ...given } = parseCli(schema, argv);
+  return optionsOf(parseCli(schema, argv), environment);
+}
+
+/** The same of arguments that are parsed already. */
+export function optionsOf(
+  { positionals, ...given }: Values<typeof schema>,
+  environment: NodeJS.ProcessEnv,
+): Options {
   const sampling = readSampling(given);
   const embedded = isEmbedded(given);
   const protocol = { ...PROTOCOLS[given.protocol], overlap: given.overlap };
