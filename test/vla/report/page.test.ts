@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fc, test } from "@fast-check/vitest";
 import { encode } from "fast-png";
-import { afterAll, describe, expect } from "vitest";
+import { afterAll, describe, expect, vi } from "vitest";
 import { UNTIMED } from "../../../vla/eval/results.ts";
 import { Media } from "../../../vla/report/media.ts";
 import { reportPage } from "../../../vla/report/page.ts";
 import type { RunFolder } from "../../../vla/report/run-folder.ts";
-import { writeReport } from "../../../vla/report/write-report.ts";
+import { tryReport, writeReport } from "../../../vla/report/write-report.ts";
 import { animate } from "../../../vla/webp/animation.ts";
 import { someLine, someManifest } from "./some-run.ts";
 
@@ -120,6 +120,15 @@ describe("writeReport", () => {
       expect(media.of({ task, init: 0 })).toEqual({ moments: [], video: null });
     },
   );
+
+  test("at the end of a run only says that it cannot be written", () => {
+    const said = vi.spyOn(console, "error").mockImplementation(() => {});
+    tryReport(join(folder, "absent"));
+    expect(said.mock.calls).toEqual([
+      [expect.stringMatching(/^no report: .*absent\/manifest\.json: expected/)],
+    ]);
+    said.mockRestore();
+  });
 
   test("refuses what is no run", () => {
     expect(() => writeReport(join(folder, "absent"), join(folder, "r.html"))).toThrow(
