@@ -3,11 +3,12 @@ import { type Predicate, Predicates } from "../libero/predicates.ts";
 import type { Scene, Term } from "../libero/scene.ts";
 import type { Sim } from "../libero/sim.ts";
 import { type ResolvedTerm, resolveTerm } from "../libero/terms.ts";
-import { GRASPS, SURFACES } from "./grasps.ts";
+import { GRASPS, ROUND_AND_FLAT, SURFACES } from "./grasps.ts";
 import { type Action, type EndlessSkill, OPEN, type Skill } from "./hand.ts";
 import { KNOBS, PULLS } from "./handles.ts";
 import { pullOpen, turnKnob } from "./joints.ts";
 import { type Place, pickAndPlace } from "./pick-and-place.ts";
+import { push } from "./push.ts";
 import type { Vector } from "./vector.ts";
 import { World } from "./world.ts";
 
@@ -75,6 +76,10 @@ function aimOf(world: World, predicates: Predicates, term: Term): Aim {
     return move ? { holds, attempt: move } : fail("a joint that a skill moves so", what.joints.join(", "));
   }
   const { object } = what;
+  if (what.kind === "on site" && Object.hasOwn(ROUND_AND_FLAT, object.category)) {
+    const radius = ROUND_AND_FLAT[object.category];
+    return { holds, attempt: () => push(world, object, radius, world.site(what.site.name), holds) };
+  }
   if (!Object.hasOwn(GRASPS, object.category))
     return fail(`a thing of ${Object.keys(GRASPS).join(", ")}`, object.category);
   const place = placeOf(world, what);

@@ -46,3 +46,6 @@ export const SURFACES: Readonly<Record<string, number>> = {
   plate: 0.006,
   akita_black_bowl: 0.02,
 };
+
+/** Radius of what lies too low to be taken and is pushed over the table. */
+export const ROUND_AND_FLAT: Readonly<Record<string, number>> = { plate: 0.065 };

@@ -25,21 +25,21 @@ export function* pickAndPlace(world: World, thing: SceneObject, place: Place): S
 /** Takes a thing from above. Returns whether it is in the hand. */
 function* pick(world: World, thing: SceneObject): Generator<number[], boolean, void> {
   const { hand } = world;
-  const { at, yaw } = world.bestHold(thing);
+  const { at, facing } = world.bestHold(thing);
   const goal = (): Vector => world.point(thing.rootBody, at);
   const hover = hand.vary(0.08, 0.015);
   world.stage = `reach ${thing.name}`;
-  yield* travel(world, () => up(goal(), hover), yaw, OPEN, null);
-  yield* reach(hand, goal, yaw, OPEN, 0.007, () => aside(hand.tip(), goal()) > 0.03);
+  yield* travel(world, () => up(goal(), hover), facing, OPEN, null);
+  yield* reach(hand, goal, facing, OPEN, 0.007, () => aside(hand.tip(), goal()) > 0.03);
   if (distance(hand.tip(), goal()) > 0.025) return trouble(world, `the hand stopped beside ${thing.name}`);
   world.stage = `grasp ${thing.name}`;
-  yield* close(hand, yaw);
+  yield* close(hand, facing);
   const lifted = up(hand.tip(), 0.06);
   const under = world.isUnder(thing);
   yield* reach(
     hand,
     () => lifted,
-    yaw,
+    facing,
     CLOSED,
     0.02,
     () => under && hand.tip()[2] > lifted[2] - 0.045,
@@ -47,7 +47,7 @@ function* pick(world: World, thing: SceneObject): Generator<number[], boolean, v
   if (under) {
     // Out towards the robot, where the sky is free.
     const out = add(hand.tip(), [-0.1, 0, 0]);
-    yield* reach(hand, () => out, yaw, CLOSED, 0.02);
+    yield* reach(hand, () => out, facing, CLOSED, 0.02);
   }
   return isHeld(world, thing, at) || trouble(world, `${thing.name} was not in the fingers`);
 }

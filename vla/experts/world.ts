@@ -1,16 +1,25 @@
 import type { Scene, SceneObject } from "../libero/scene.ts";
 import type { Sim } from "../libero/sim.ts";
 import { GRASPS, type Grasp } from "./grasps.ts";
-import { type Axes, axesOf, Hand } from "./hand.ts";
+import { type Axes, axesOf, type Facing, Hand, pointingDown } from "./hand.ts";
 import { combine, Shapes } from "./shapes.ts";
-import { add, triple, type Vector, wrap } from "./vector.ts";
+import { add, scale, triple, type Vector, wrap } from "./vector.ts";
 
-/** Where a hand that points down takes a thing, and how it is turned there. */
+/** Where a hand takes a thing from above, and how it is held there. */
 export interface Hold {
   /** In the frame of the thing's body. */
   readonly at: Vector;
-  readonly yaw: number;
+  readonly facing: Facing;
 }
+
+/** A hold of a hand that points straight down. */
+interface Upright extends Hold {
+  readonly facing: number;
+}
+
+/** How far a hand leans to one side where it has no room upright, radians, and how much room that must win, metres. */
+const LEAN = 0.35;
+const WORTH = 0.004;
 
 /** Fingers and hand beside the grip site: how far along the fingers' axis, how far above it, and the room they need. */
 const HAND_PARTS = [
@@ -18,6 +27,7 @@ const HAND_PARTS = [
   { aside: 0.05, above: 0.015, room: 0.02 },
   { aside: 0.05, above: 0.04, room: 0.02 },
   { aside: 0.05, above: 0.07, room: 0.02 },
+  { aside: 0.085, above: 0.05, room: 0.025 },
   { aside: 0.1, above: 0.12, room: 0.025 },
   { aside: 0, above: 0.15, room: 0.04 },
   { aside: 0.08, above: 0.17, room: 0.03 },
@@ -60,11 +70,23 @@ export class World {
     return triple(this.#sim.views.sitePos, 3 * this.#sim.id("site", name));
   }
 
-  /** The hold that leaves fingers and hand the room they need and turns the hand least. */
+  /** The hold that leaves fingers and hand the room they need and turns the hand least; it leans only where that wins room. */
   bestHold(thing: SceneObject): Hold {
     const holds = holdsOf(GRASPS[thing.category], this.axes(thing.rootBody));
-    const costs = holds.map((hold) => Math.abs(hold.yaw) + 1000 * this.#lackOfRoom(thing, hold));
-    return holds[costs.indexOf(Math.min(...costs))];
+    const costs = holds.map(
+      ({ at, facing }) => Math.abs(facing) + 1000 * this.#lackOfRoom(thing, at, pointingDown(facing)),
+    );
+    const least = Math.min(...costs);
+    const upright = holds[costs.indexOf(least)];
+    if (least < 1000 * WORTH) return upright;
+    const leaning = holds.flatMap(({ at, facing }) =>
+      [-LEAN, LEAN].map((lean) => ({ at, facing: leaningAside(pointingDown(facing), lean), yaw: facing })),
+    );
+    const others = leaning.map(
+      ({ at, facing, yaw }) => Math.abs(yaw) + 1000 * (WORTH + this.#lackOfRoom(thing, at, facing)),
+    );
+    const best = Math.min(...others);
+    return best < least ? leaning[others.indexOf(best)] : upright;
   }
 
   /** Whether something is above a thing, so that it cannot be lifted straight up. */
@@ -79,24 +101,30 @@ export class World {
   }
 
   /** How much nearer than they should other things are to the parts of a hand that takes a thing, metres. */
-  #lackOfRoom({ name, rootBody }: SceneObject, { at, yaw }: Hold): number {
-    const [x, y, z] = this.point(rootBody, at);
+  #lackOfRoom({ name, rootBody }: SceneObject, at: Vector, [, y, z]: Axes): number {
+    const tip = this.point(rootBody, at);
     let lack = 0;
     for (const { aside, above, room } of HAND_PARTS)
       for (const side of [-aside, aside]) {
-        const part: Vector = [x + side * Math.sin(yaw), y - side * Math.cos(yaw), z + above];
+        const part = add(tip, add(scale(y, side), scale(z, -above)));
         lack += Math.max(0, room - this.shapes.clearance(part, name));
       }
     return lack;
   }
 }
 
+/** A hand turned about the line between its fingers, so that its back comes to lie to one side. */
+function leaningAside([x, y, z]: Axes, angle: number): Axes {
+  const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+  return [add(scale(x, cos), scale(z, -sin)), y, add(scale(z, cos), scale(x, sin))];
+}
+
 /** All ways to take a thing whose body has these axes. */
-function holdsOf(grasp: Grasp, axes: Axes): Hold[] {
+function holdsOf(grasp: Grasp, axes: Axes): Upright[] {
   /** The fingers open along the hand's y, which is 90° behind its x. */
-  const hold = (at: Vector, [x, y]: Vector): Hold => ({
+  const hold = (at: Vector, [x, y]: Vector): Upright => ({
     at,
-    yaw: wrap(Math.atan2(y, x) + Math.PI / 2, Math.PI),
+    facing: wrap(Math.atan2(y, x) + Math.PI / 2, Math.PI),
   });
   switch (grasp.kind) {
     case "rim":

@@ -132,6 +132,7 @@ describe.skipIf(!LIBERO_ROOT || !ROBOSUITE_ROOT)(
       ["libero_spatial", 4],
       ["libero_object", 6],
       ["libero_goal", 0],
+      ["libero_goal", 5],
     ])("solves an episode of %s, task %d", async (name, index) => {
       const roots = { libero: LIBERO_ROOT!, robosuite: ROBOSUITE_ROOT! };
       const task = findTask(loadSuite(roots.libero, name), index);
