@@ -1,5 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 import { type Job, WaitingError, Worker } from "bullmq";
+import { printable } from "../../core/index.ts";
 import type { Manifest } from "../eval/manifest.ts";
 import type { EpisodeId } from "../eval/plan.ts";
 import type { Board, EpisodeRecord } from "./board.ts";
@@ -8,6 +9,10 @@ import type { Board, EpisodeRecord } from "./board.ts";
 const MOST_LOSSES = 10;
 /** How often a worker looks whether the run is over, milliseconds. */
 const LOOK = 1000;
+
+/** How the errors begin of a connection that was lost, which tells of them itself, and of a job that was taken from a worker. */
+const EXPECTED =
+  /^(connect |read |write |getaddrinfo |Connection is closed|Missing lock|Missing key|could not renew lock)/;
 
 /** How a worker takes episodes. */
 export interface WorkSettings {
@@ -40,7 +45,13 @@ export async function takeEpisodes(
     maxStalledCount: MOST_LOSSES,
     runRetryDelay: LOOK,
   });
-  worker.on("error", () => {}); // the connection tells of its errors itself; a lost lock is another's episode now
+  const told = new Set<string>();
+  worker.on("error", ({ message }) => {
+    // Such as a server without memory. The rest is told already, or of an episode that is another's now.
+    if (EXPECTED.test(message) || told.has(message)) return;
+    told.add(message);
+    console.error(`${board.name}: ${printable(message)}`);
+  });
   try {
     while (!signal.aborted && !(await board.counts(manifest)).isOver)
       await setTimeout(LOOK, undefined, { signal }).catch(() => {});
