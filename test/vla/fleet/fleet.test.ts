@@ -4,13 +4,13 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { simulatedManifest, simulateRun } from "../../../benchmarks/simulated-fleet.ts";
 import type { EpisodeId } from "../../../vla/eval/plan.ts";
 import { type EpisodeLine, UNTIMED } from "../../../vla/eval/results.ts";
 import { Board, type EpisodeRecord, unpacked } from "../../../vla/fleet/board.ts";
 import { takeEpisodes } from "../../../vla/fleet/work.ts";
-import { hasRedis, RedisServer } from "./redis-server.ts";
+import { CutLine, hasRedis, RedisServer } from "./redis-server.ts";
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 /** Whole episodes on a busy machine. */
@@ -155,6 +155,39 @@ describe.skipIf(!hasRedis)("with redis-server, where it can be started", () => {
     await takeEpisodes(board, manifest, async (id) => recordOf(id), settings());
     expect(await board.counts(manifest)).toMatchObject({ done: 10, failed: 0 });
     await board.remove();
+  });
+
+  test("a Redis that goes away is waited for", async () => {
+    const manifest = simulatedManifest(20);
+    using line = await CutLine.to(server.url);
+    const url = new URL(server.url);
+    [url.hostname, url.port] = ["127.0.0.1", `${line.port}`];
+    const said: unknown[] = [];
+    const spy = vi.spyOn(console, "error").mockImplementation((text) => said.push(text));
+    try {
+      await using board = await Board.open(url.href, nextName());
+      await board.claim(manifest);
+      await board.fill(manifest);
+      let played = 0;
+      await takeEpisodes(
+        board,
+        manifest,
+        async (id) => {
+          if (++played === 5) {
+            line.cut();
+            setTimeout(() => void line.mend(), 500);
+          }
+          return recordOf(id);
+        },
+        { ...settings(), lostAfter: 1 },
+      );
+      expect(await board.counts(manifest)).toMatchObject({ done: 20, failed: 0 });
+      const shown = `redis://127.0.0.1:${line.port}`;
+      expect(said).toEqual([`${shown}: gone; waiting for it`, `${shown}: back`]);
+      await board.remove();
+    } finally {
+      spy.mockRestore();
+    }
   });
 
   test("what a killed worker played is taken by others: the bytes of one machine", EPISODES, async () => {

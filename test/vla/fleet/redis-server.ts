@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -41,6 +41,49 @@ export class RedisServer implements AsyncDisposable {
     this.#child.kill();
     await ended;
     rmSync(this.#folder!, { recursive: true });
+  }
+}
+
+/** A line to a server that can be cut. */
+export class CutLine implements Disposable {
+  readonly port: number;
+  readonly #target: URL;
+  readonly #sockets = new Set<Socket>();
+  #server: Server | null = null;
+
+  private constructor(target: string, port: number) {
+    this.#target = new URL(target);
+    this.port = port;
+  }
+
+  static async to(target: string): Promise<CutLine> {
+    const line = new CutLine(target, await freePort());
+    await line.mend();
+    return line;
+  }
+
+  cut(): void {
+    this.#server?.close();
+    for (const socket of this.#sockets) socket.destroy();
+    this.#sockets.clear();
+  }
+
+  mend(): Promise<void> {
+    const { hostname, port } = this.#target;
+    this.#server = createServer((near) => {
+      const far = connect(Number(port || 6379), hostname);
+      for (const socket of [near, far]) {
+        this.#sockets.add(socket);
+        socket.on("error", () => {}); // the cut
+        socket.on("close", () => (socket === near ? far : near).destroy());
+      }
+      near.pipe(far).pipe(near);
+    });
+    return new Promise((resolve) => this.#server!.listen(this.port, "127.0.0.1", resolve));
+  }
+
+  [Symbol.dispose](): void {
+    this.cut();
   }
 }
 
