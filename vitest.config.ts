@@ -9,5 +9,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: "forks",
+    // Unless told, Vitest leaves a core to itself, which is half of two.
+    maxWorkers: "100%",
   },
 });
