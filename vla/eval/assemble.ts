@@ -27,7 +27,7 @@ export function assembleRun(
   for (const name of ["timings", "episodes"] as const) writeFileAtomic(join(out, NAMES[name]), lines[name]);
   // Last: only now is it the folder of a run.
   writeFileAtomic(join(out, NAMES.manifest), `${JSON.stringify(manifest, null, 2)}\n`);
-  using ledger = Ledger.open({ out, frames: false }, manifest, tasksOf(manifest));
+  using ledger = Ledger.open({ out }, manifest, tasksOf(manifest));
   ledger.close();
   tryReport(out);
   return ledger.complete && ledger.errors === 0 ? 0 : 1;

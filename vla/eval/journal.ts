@@ -213,7 +213,13 @@ function naming(path: string, write: () => unknown): void {
 /** The lines of a file that is to be written on; what a kill has left of one is taken away. */
 function takeUp<K>(path: string, keep: (value: unknown) => K): K[] {
   if (!existsSync(path)) return [];
-  const lines = Array.from(readJsonLines(path), ({ value }) => keep(value));
+  const lines = Array.from(readJsonLines(path), ({ value, begin }) => {
+    if (typeof value !== "object" || value === null)
+      throw new Error(
+        `${path}: expected an object in each line, found ${printable(`${value}`, 60)} at byte ${begin}`,
+      );
+    return keep(value);
+  });
   let torn = "";
   naming(path, () => {
     accessSync(path, constants.W_OK);

@@ -18,7 +18,7 @@ export const EMBEDDED = {
   robosuite: fileURLToPath(new URL("../suites/mini/robosuite", import.meta.url)),
   /** A policy trained on the suite. */
   checkpoint: fileURLToPath(new URL("../suites/mini/checkpoint", import.meta.url)),
-  /** Enough to see it work, within three minutes on two cores. */
+  /** Enough to see it work, within half a minute on two cores. */
   episodes: 2,
 } as const;
 

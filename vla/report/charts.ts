@@ -31,7 +31,7 @@ export function lineLane(values: readonly number[], low: number, high: number): 
   return drawing("lane", WIDTH, HEIGHT, html`<path class="line" d="${numbers(points)}"/>`);
 }
 
-/** Numbers of which each holds for as long as any other. */
+/** A line in steps: each number holds until the next one, all for the same time. */
 export function stepLane(values: readonly number[], low: number, high: number): Html {
   const shown = thinned(values);
   const pitch = WIDTH / Math.max(1, shown.length);

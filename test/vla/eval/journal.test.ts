@@ -150,7 +150,12 @@ describe("Journal", () => {
     expect(() => open({ json, out })).toThrow("results.json: expected nothing of an earlier run, found some");
     put(json, of("00"));
     open({ json, out })[Symbol.dispose]();
-    writeFileSync(lines, `nonsense\n${read(lines)}`);
+    const sound = read(lines);
+    writeFileSync(lines, `null\n${sound}`);
+    expect(() => open({ out })).toThrow(
+      "episodes.jsonl: expected an object in each line, found null at byte 0",
+    );
+    writeFileSync(lines, `nonsense\n${sound}`);
     expect(() => open({ out })).toThrow("episodes.jsonl, line 1: expected JSON, found nonsense");
   });
 

@@ -2,7 +2,6 @@ import {
   type Callable,
   double,
   F32,
-  F64,
   F64x2,
   I8x16,
   I32,
@@ -18,11 +17,10 @@ import {
 import { FRAME, PART, PART_BYTES, TEXTURE, TRIANGLE, TRIANGLE_BYTES } from "../layout.ts";
 import { SAMPLES } from "../samples.ts";
 import { NOTHING } from "../triangle-log.ts";
-import { type PartOf, readEdges } from "./raster.ts";
+import { readEdges } from "./edges.ts";
+import { frame, frameNumber } from "./frame.ts";
+import type { PartOf } from "./raster.ts";
 import type { Lookups } from "./texture.ts";
-
-const frame = (at: number): I32 => load(I32, int(0), at);
-const frameNumber = (at: number): F64 => load(F64, int(0), at);
 
 /**
  * Colour of a logged triangle or the sky at a pixel's centre. Corner colours are interpolated perspective-correctly
