@@ -5,6 +5,7 @@ import { flatten, type Nested } from "./nested.ts";
 import { capturing } from "./recorder.ts";
 import { type Scope, type Scoped, scopes } from "./scope.ts";
 import { checkShape, type Shape, sameShape, showShape, sizeOf } from "./shape.ts";
+import { showNumbers } from "./show-numbers.ts";
 import type { WeightFormat } from "./weight-format.ts";
 
 /** What `grad` needs of an op. */
@@ -340,6 +341,28 @@ export class Tensor implements Block, Scoped {
     return dims as Record<Split<Names>, number>;
   }
 
+  /**
+   * What it is, and its numbers where the host can look at them, shortened: what `console.log` prints. Of a tensor that was
+   * freed, or that a plan has yet to compute, it says so.
+   */
+  toString(): string {
+    const what = `Tensor ${this.dtype} ${showShape(this.shape)}`;
+    const storage = this.#storage;
+    if (!storage) return `${what}, freed`;
+    const where = `${what} on ${storage.device.name}`;
+    if (storage.gone) return `${where}, gone: ${GONE}`;
+    if (storage.sealed) return `${where}, sealed as ${storage.sealed.format}`;
+    if (storage.data) return `${where}${below(showNumbers(storage.data, this.shape))}`;
+    return storage.planned
+      ? `${where}, computed when its plan runs`
+      : `${where}: await read() gives the numbers`;
+  }
+
+  /** Node's `console.log` and `util.inspect`. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
+  }
+
   /** Marks a leaf that gradients are wanted for. Integers have none. */
   tracked(): this {
     if (this.dtype === "int32")
@@ -367,6 +390,10 @@ export class Tensor implements Block, Scoped {
     if (--storage.owners === 0) storage.release();
   }
 }
+
+/** A few numbers go on in the same line. */
+const below = (table: string): string =>
+  table.includes("\n") || table.length > 60 ? `\n${table}` : `: ${table}`;
 
 /** Throws unless x is a tensor of this copy of nina-ts. */
 export function checkTensor(x: unknown, who: string, what = "a tensor"): asserts x is Tensor {

@@ -31,5 +31,6 @@ export { oneStepLate, type Schedule, type TriStage, triStage } from "./schedule.
 export { forInference, storedAs, weightParameter } from "./sealed.ts";
 export { Lambda, type Layer, Sequential } from "./sequential.ts";
 export { sinusoids } from "./sinusoids.ts";
+export { summary } from "./summary.ts";
 export { SwiGlu } from "./swiglu.ts";
 export { type Loss, type StepResult, TrainingStep, type TrainingStepOptions } from "./training-step.ts";

@@ -8,6 +8,7 @@ import {
   markCopy,
   misfit,
   onDevice,
+  openTensors,
   printable,
   Random,
   readHost,
@@ -16,6 +17,7 @@ import {
   setHost,
   Tensor,
   toHost,
+  writeSafetensors,
 } from "../core/index.ts";
 import { initialiserOf } from "./parameter.ts";
 import { setStored, storedAs } from "./sealed.ts";
@@ -70,11 +72,16 @@ export abstract class Module {
 
   /** Modules in the tree, each once, this one first. */
   *modules(): Generator<Module> {
+    for (const [, module] of this.namedModules()) yield module;
+  }
+
+  /** The same with their paths, "" for this one. */
+  *namedModules(): Generator<[path: string, module: Module]> {
     const seen = new Set<Module>();
-    for (const [, item] of walk(this, "", [])) {
+    for (const [path, item] of walk(this, "", [])) {
       if (!(item instanceof Module) || seen.has(item)) continue;
       seen.add(item);
-      yield item;
+      yield [path.slice(0, -1), item];
     }
   }
 
@@ -122,13 +129,29 @@ export abstract class Module {
   }
 
   /**
-   * Fills the tree from a state dict. `prefix` is cut off the dict's names and names without it are left alone. For a tied
+   * Writes the state dict to a safetensors file, from any device. The name holds the old file until all of the new one is
+   * written.
+   */
+  async save(path: string): Promise<void> {
+    if (typeof path !== "string") refuse(`${this.constructor.name}.save`, "a path", path);
+    writeSafetensors(path, await this.readStateDict());
+  }
+
+  /**
+   * Fills the tree from a state dict, or from a file of one: safetensors, or a PyTorch checkpoint (see `openTensors`).
+   * `prefix` is cut off the dict's names and names without it are left alone. For a tied
    * tensor one of its names is enough. Throws one error that lists every missing, extra, misshapen (another shape, or
    * integers for numbers) and conflicting tensor (tied, but with other numbers under another of its names); then nothing
    * has been changed.
    */
-  load(dict: StateDict, options: { prefix?: string } = {}): this {
+  load(from: StateDict | string, options: { prefix?: string } = {}): this {
     const who = `${this.constructor.name}.load`;
+    if (typeof from !== "string") return this.#fill(from, options, who);
+    using file = openTensors(from);
+    return this.#fill(file.tensors, options, `${who}: ${printable(from)}`);
+  }
+
+  #fill(dict: StateDict, options: { prefix?: string }, who: string): this {
     for (const { tensor, name, given } of this.#match(dict, options, who)) {
       const stored = storedAs(tensor);
       if (stored) setStored(tensor, stored, given, `${who}: ${name}`);
