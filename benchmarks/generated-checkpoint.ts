@@ -27,7 +27,7 @@ await runMain(async () => {
       positionals: { OUT: "folder to write" },
       options: {
         model: { type: "string", default: "large", choices: ["base", "large"], help: "size of the encoder" },
-        steps: { type: "integer", least: 1, default: 10, help: "actions of each plan" },
+        steps: { type: "integer", least: 1, default: 10, help: "actions of each chunk" },
       },
     },
     process.argv.slice(2),
@@ -45,7 +45,7 @@ await runMain(async () => {
   const decoder = new Map([...made.stateDict()].map(([name, tensor]) => [name, lazy(tensor)]));
   const tokenizer = JSON.parse(readText(`${EMBEDDED.checkpoint}/tokenizer.json`, MAX_FILE));
   await writeCheckpoint(positionals.OUT, config, { encoder, decoder }, tokenizer);
-  console.log(`${positionals.OUT}: Florence-2-${model}, plans of ${steps} actions`);
+  console.log(`${positionals.OUT}: Florence-2-${model}, chunks of ${steps} actions`);
 });
 
 function lazy(tensor: HostTensor | LazyTensor): LazyTensor {

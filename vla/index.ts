@@ -5,4 +5,4 @@ export type { ChunkConfig, Decoder, DecoderKind } from "./decoder.ts";
 export { registerDecoder } from "./decoders.ts";
 export type { Image, Observation } from "./observation.ts";
 export type { EpisodeKey, PolicyFiles, PolicyModule, PolicySource } from "./policies/index.ts";
-export type { Plan, PlanRequest, Policy } from "./policies/policy.ts";
+export type { ActionChunk, ChunkRequest, Policy } from "./policies/policy.ts";

@@ -1,4 +1,4 @@
-/** Measures what the log-probability of plans warns of: `npx tsx vla/likelihood.ts --help`. */
+/** Measures what the log-probability of chunks warns of: `npx tsx vla/likelihood.ts --help`. */
 import { join } from "node:path";
 import { runMain, UsageError } from "../cli/index.ts";
 import { engineInfo, makeFolder, writeFileAtomic } from "../core/index.ts";

@@ -29,7 +29,7 @@ test("plays a start under each condition and tells what the log-probabilities sa
   expect(episodes.map(({ condition }) => condition)).toEqual(conditions);
   for (const { logProbs, logDets, policySeed } of episodes) {
     expect(logDets).toHaveLength(2);
-    expect(logProbs).toHaveLength(2); // ten actions, then two of the next plan
+    expect(logProbs).toHaveLength(2); // ten actions, then two of the next chunk
     expect(policySeed).toBe(episodes[0].policySeed);
   }
   expect(episodes[1].logProbs).not.toEqual(episodes[0].logProbs);

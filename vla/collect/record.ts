@@ -39,7 +39,7 @@ const LONGEST_BURST = 8;
 const MAX_STEPS = 300;
 /** Longest that a pupil drives, control steps: 60 % of what an evaluation allows. */
 const LONGEST_LEAD = 180;
-/** Control steps between two draws of who drives, as many as an evaluation executes of a plan. */
+/** Control steps between two draws of who drives, as many as an evaluation executes of a chunk. */
 const CHUNK = 10;
 
 /**
@@ -118,10 +118,10 @@ async function lead(
   const last = random.integer(LONGEST_LEAD);
   for (let step = 0; ; ) {
     const expert = createExpert(env, task, expertSeed);
-    const plan = random.uniform() < share ? (await policy.act(seen, instruction)).actions : null;
-    const chunk = Math.min(plan?.length ?? CHUNK, CHUNK);
+    const planned = random.uniform() < share ? (await policy.act(seen, instruction)).actions : null;
+    const chunk = Math.min(planned?.length ?? CHUNK, CHUNK);
     for (let t = 0; t < chunk; t++, step++) {
-      const action = plan?.[t] ?? expert.act();
+      const action = planned?.[t] ?? expert.act();
       if (step === last) {
         const wanted = createExpert(env, task, expertSeed).act();
         return rows.step(wanted, action) ? "solved" : "handed over";

@@ -72,7 +72,7 @@ export const RUN_OPTIONS = {
   "actions-per-query": {
     type: "integer",
     least: 1,
-    help: "for --policy nina: actions of each plan that it hands out; otherwise as its checkpoint says",
+    help: "for --policy nina: actions of each chunk that it hands out; otherwise as its checkpoint says",
   },
   device: {
     type: "string",
@@ -90,9 +90,9 @@ export const RUN_OPTIONS = {
     type: "integer",
     least: 0,
     default: 0,
-    help: "actions of a plan that play while the next is made; its first ones are left out; not for zero and replay",
+    help: "actions of a chunk that play while the next is made; its first ones are left out; not for zero and replay",
   },
-  "log-prob": { type: "boolean", help: "asks for the log-probability of each plan, for the results" },
+  "log-prob": { type: "boolean", help: "asks for the log-probability of each chunk, for the results" },
   "swap-words": {
     type: "boolean",
     help: "plays each start with the words of another task of its scene: how often is what was told done, how often not",

@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { type Packed, unpack } from "../policies/packed.ts";
-import type { Plan, PlanRequest, Policy } from "../policies/policy.ts";
+import type { ActionChunk, ChunkRequest, Policy } from "../policies/policy.ts";
 import { messageOf } from "./message-of.ts";
 import type { EpisodePlan, TaskPlan } from "./plan.ts";
 import type { Checked, Played, Setting } from "./player.ts";
@@ -14,8 +14,8 @@ export type Order =
       readonly episode: EpisodePlan;
       readonly checked: Checked;
     }
-  | { readonly what: "plan"; readonly plan: Plan }
-  | { readonly what: "no plan"; readonly message: string }
+  | { readonly what: "chunk"; readonly chunk: ActionChunk }
+  | { readonly what: "no chunk"; readonly message: string }
   | { readonly what: "interrupt" };
 
 /** What it tells. */
@@ -28,7 +28,7 @@ export type Report =
       readonly what: "ask";
       readonly seen: Packed;
       readonly instruction: string;
-      readonly request?: PlanRequest;
+      readonly request?: ChunkRequest;
       /** Where the episode begins: the seed. */
       readonly reset?: number;
     };
@@ -115,11 +115,11 @@ export class PlayerThread implements Disposable {
     const { seen, instruction, request, reset } = question;
     try {
       if (reset !== undefined) policy.reset(reset);
-      const plan = await policy.act(unpack(seen), instruction, request);
-      this.#tell({ what: "plan", plan: { actions: plan?.actions, logProb: plan?.logProb } });
+      const chunk = await policy.act(unpack(seen), instruction, request);
+      this.#tell({ what: "chunk", chunk: { actions: chunk?.actions, logProb: chunk?.logProb } });
     } catch (thrown) {
       // Whatever was thrown, or actions that no message can carry.
-      this.#tell({ what: "no plan", message: messageOf(thrown) });
+      this.#tell({ what: "no chunk", message: messageOf(thrown) });
     }
   }
 

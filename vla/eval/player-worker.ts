@@ -1,7 +1,7 @@
 /** The thread of player-thread.ts: plays what it is told, and asks for what its policy is to do. */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { pack } from "../policies/packed.ts";
-import type { Plan, Policy } from "../policies/policy.ts";
+import type { ActionChunk, Policy } from "../policies/policy.ts";
 import { Player, type Setting } from "./player.ts";
 import type { Order, Report } from "./player-thread.ts";
 
@@ -9,8 +9,8 @@ const port = parentPort as MessagePort;
 const report = (message: Report): void => port.postMessage(message);
 
 let interrupted = false;
-/** Who waits for the next plan: one episode at a time asks one question at a time. */
-let waiting: { resolve(plan: Plan): void; reject(reason: Error): void } | null = null;
+/** Who waits for the next chunk: one episode at a time asks one question at a time. */
+let waiting: { resolve(chunk: ActionChunk): void; reject(reason: Error): void } | null = null;
 
 /** The policy of an episode, which is elsewhere. */
 function absentPolicy(): Policy {
@@ -50,7 +50,7 @@ async function obey(order: Extract<Order, { what: "check" | "play" }>): Promise<
 
 port.on("message", (order: Order) => {
   if (order.what === "interrupt") interrupted = true;
-  else if (order.what === "plan") waiting?.resolve(order.plan);
-  else if (order.what === "no plan") waiting?.reject(new Error(order.message));
+  else if (order.what === "chunk") waiting?.resolve(order.chunk);
+  else if (order.what === "no chunk") waiting?.reject(new Error(order.message));
   else void obey(order);
 });

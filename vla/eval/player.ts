@@ -36,7 +36,7 @@ export interface Setting {
   readonly maxSteps: number;
   readonly contacts: Contacts;
   readonly cameraSize: number;
-  /** Whether the policy is asked for the log-probabilities of its plans. */
+  /** Whether the policy is asked for the log-probabilities of its chunks. */
   readonly logProb: boolean;
   /** Folder for what both cameras see at each step. */
   readonly frames?: string;

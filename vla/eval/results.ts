@@ -40,7 +40,7 @@ export interface EpisodeOutcome {
   readonly policyCalls: number;
   /** What the task says of where things are and does not hold once they have settled; see libero/premises.ts. */
   readonly lostPremises?: readonly string[];
-  /** log p(chunk | seen) of each of the policy's plans, nats, where it was asked for. */
+  /** log p(chunk | seen) of each of the policy's chunks, nats, where it was asked for. */
   readonly logProbs?: readonly number[];
   /** With `--swap-words` alone. */
   readonly swapped?: SwappedWords;
@@ -91,7 +91,7 @@ export interface RunInfo {
   readonly untrained: boolean;
   readonly seed: number;
   readonly protocol: string;
-  /** Actions of each plan that played while the next one was made. */
+  /** Actions of each chunk that played while the next one was made. */
   readonly overlap: number;
   /** Whether each start was played with the words, and for the goal, of another task of its scene. */
   readonly swapWords: boolean;

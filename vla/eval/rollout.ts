@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import type { LiberoEnv, Outcome } from "../libero/env.ts";
 import type { Protocol } from "../libero/protocols.ts";
 import type { Observation } from "../observation.ts";
-import type { Plan, Policy } from "../policies/policy.ts";
+import type { ActionChunk, Policy } from "../policies/policy.ts";
 import { messageOf } from "./message-of.ts";
 import type { Outcome as Ending, EpisodeOutcome, EpisodeTiming } from "./results.ts";
 
@@ -26,7 +26,7 @@ export interface Watcher {
   interrupted(): boolean;
   /** Told after each control step: how many there were, and what became of it. */
   stepped(steps: number, outcome: Outcome): void;
-  /** Where true: the policy is asked for the log-probability of each of its plans. */
+  /** Where true: the policy is asked for the log-probability of each of its chunks. */
   readonly logProb?: boolean;
   /** Where given: gets every observation, that of step 0 included, which costs two pictures per step. */
   readonly frame?: (step: number, seen: Observation) => Promise<void>;
@@ -92,17 +92,17 @@ export async function rollout(
   await watcher.frame?.(0, seen);
   began = performance.now();
 
-  /** Asks for a plan of what is seen now; what the policy throws is told when the plan is needed. */
+  /** Asks for a chunk of what is seen now; what the policy throws is told when the chunk is needed. */
   const ask = async (): Promise<Answer> => {
     const asked = performance.now();
     try {
       if (policyCalls === 0) policy.reset(start.policySeed);
       const request = { logProb: watcher.logProb };
-      const plan = checkPlan(await policy.act(seen, start.instruction, request), overlap);
+      const chunk = checkChunk(await policy.act(seen, start.instruction, request), overlap);
       policyCalls++;
       policyMs += performance.now() - asked;
-      if (plan.logProb !== undefined) logProbs.push(plan.logProb);
-      return { actions: plan.actions.slice(0, protocol.actionsPerQuery ?? undefined) };
+      if (chunk.logProb !== undefined) logProbs.push(chunk.logProb);
+      return { actions: chunk.actions.slice(0, protocol.actionsPerQuery ?? undefined) };
     } catch (error) {
       return { error };
     }
@@ -118,7 +118,7 @@ export async function rollout(
     for (const [i, action] of chunk.entries()) {
       const left = chunk.length - i;
       if (left === overlap && !isLast) next = ask();
-      // Lets signals and plans in: the simulator never waits for anything.
+      // Lets signals and chunks in: the simulator never waits for anything.
       await setImmediate();
       if (watcher.interrupted()) {
         await next;
@@ -144,7 +144,7 @@ export async function rollout(
 }
 
 /** What came of a query: what is to be executed, or what the policy threw. */
-type Answer = { readonly actions: Plan["actions"] } | { readonly error: unknown };
+type Answer = { readonly actions: ActionChunk["actions"] } | { readonly error: unknown };
 
 /** Lets objects fall onto their supports, as the protocol wants it. */
 function settle(env: Stage, { settle: { steps, action } }: Protocol): Observation {
@@ -153,13 +153,13 @@ function settle(env: Stage, { settle: { steps, action } }: Protocol): Observatio
 }
 
 /** Policies are written by others: what they return may be anything. */
-function checkPlan(plan: Plan, overlap: number): Plan {
-  const { actions, logProb } = (plan ?? {}) as Partial<Plan>;
-  if (!Array.isArray(actions)) throw new Error("policy: expected a plan with a list of actions, got none");
-  if (actions.length === 0) throw new Error("policy: expected a plan of at least one action, got none");
+function checkChunk(chunk: ActionChunk, overlap: number): ActionChunk {
+  const { actions, logProb } = (chunk ?? {}) as Partial<ActionChunk>;
+  if (!Array.isArray(actions)) throw new Error("policy: expected a chunk with a list of actions, got none");
+  if (actions.length === 0) throw new Error("policy: expected a chunk of at least one action, got none");
   if (overlap > 0 && actions.length <= 2 * overlap)
     throw new Error(
-      `policy: expected a plan of more than ${2 * overlap} actions, twice the overlap, got ${actions.length}`,
+      `policy: expected a chunk of more than ${2 * overlap} actions, twice the overlap, got ${actions.length}`,
     );
   if (logProb !== undefined && !Number.isFinite(logProb))
     throw new Error(`policy: expected a finite log-probability, got ${logProb}`);
@@ -172,5 +172,5 @@ function checkPlan(plan: Plan, overlap: number): Plan {
     if (bad !== -1)
       throw new Error(`policy: expected finite actions, action ${i} has ${action[bad]} at index ${bad}`);
   }
-  return plan;
+  return chunk;
 }

@@ -82,7 +82,7 @@ export class Tally {
     lines.push(`pictures of ${cameraSize} x ${cameraSize}${sampled}`);
     if (run.overlap > 0)
       lines.push(
-        `${run.overlap} actions of each plan play while the next is made, and its first ${run.overlap} are left out`,
+        `${run.overlap} actions of each chunk play while the next is made, and its first ${run.overlap} are left out`,
       );
     if (run.device)
       lines.push(

@@ -3,7 +3,7 @@ import { FINGER_JOINTS, GRIP_SITE, HAND_BODY } from "../libero/robot.ts";
 import type { Sim } from "../libero/sim.ts";
 import { add, cross, distance, subtract, triple, type Vector, wrap } from "./vector.ts";
 
-/** Translation (3), rotation vector (3), gripper; see `Plan.actions`. */
+/** Translation (3), rotation vector (3), gripper; see `ActionChunk.actions`. */
 export type Action = number[];
 
 /**

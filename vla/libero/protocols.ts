@@ -19,11 +19,11 @@ export interface Protocol {
   /** How pictures are turned, seen from LIBERO's own (row 0 at the bottom). */
   readonly turn: "none" | "rotate180";
   readonly episodesPerTask: number;
-  /** Actions of a plan that are executed before the policy is asked again; null: as many as it plans. */
+  /** Actions of a chunk that are executed before the policy is asked again; null: as many as it plans. */
   readonly actionsPerQuery: number | null;
   /**
-   * Actions of a plan that are still to be executed when the policy is asked for the next one, which is then made while they
-   * play; its first actions, as many, are over when it takes over. 0: the environment waits for every plan.
+   * Actions of a chunk that are still to be executed when the policy is asked for the next one, which is then made while they
+   * play; its first actions, as many, are over when it takes over. 0: the environment waits for every chunk.
    */
   readonly overlap: number;
 }

@@ -9,20 +9,20 @@ export type Condition = (typeof CONDITIONS)[number];
 export interface Heard {
   readonly condition: Condition;
   readonly outcome: Outcome;
-  /** log p(chunk | seen) of each plan, nats. */
+  /** log p(chunk | seen) of each chunk, nats. */
   readonly logProbs: readonly number[];
   /** What the flow's layers have in each of them, log |det J|: the rest is log p(z) of the noise that was drawn. */
   readonly logDets: readonly number[];
 }
 
-/** Plans that count as the beginning of an episode. */
+/** Chunks that count as the beginning of an episode. */
 const EARLY = 5;
 
 const mean = (values: readonly number[]): number => values.reduce((sum, x) => sum + x, 0) / values.length;
 
 /**
  * What one number is made of an episode. The least of many is lower than that of few, and episodes that fail are the
- * longest: only the early plans are as many in each, and made before it is known how it ends. Half of |z|² spreads by 6
+ * longest: only the early chunks are as many in each, and made before it is known how it ends. Half of |z|² spreads by 6
  * nats over chunks of 70 numbers whatever is seen; `early log det` leaves it out.
  */
 export const STATISTICS = {
@@ -42,7 +42,7 @@ export interface Signal extends Auroc {
 
 /**
  * Every signal there are episodes for. A failure is told among the undisturbed episodes, a disturbance from them; episodes
- * without a plan, or that ended in an error, say nothing.
+ * without a chunk, or that ended in an error, say nothing.
  */
 export function signalsOf(episodes: readonly Heard[]): Signal[] {
   const heard = episodes.filter(({ outcome, logProbs }) => outcome !== "error" && logProbs.length > 0);

@@ -22,7 +22,7 @@ const [INK, GRID, CURVE]: readonly Colour[] = [
 ];
 
 /**
- * A PNG of one episode: moments from its first plan to its last, and under them log p(chunk | seen) over its plans, on an
+ * A PNG of one episode: moments from its first chunk to its last, and under them log p(chunk | seen) over its chunks, on an
  * axis from the episode's least to its greatest. A tick joins each picture to its place on the curve.
  */
 export function drawStrip(moments: readonly Moment[], title: string): Uint8Array {
@@ -61,6 +61,6 @@ export function drawStrip(moments: readonly Moment[], title: string): Uint8Array
     canvas.line([column(before), row(values[before])], [column(i), row(value)], CURVE, 1.6);
     canvas.line([column(i), row(value)], [column(i), row(value)], CURVE, 3);
   });
-  canvas.text("log p of each plan, nats", box.right, box.bottom + 8, "right", INK);
+  canvas.text("log p of each chunk, nats", box.right, box.bottom + 8, "right", INK);
   return canvas.png();
 }

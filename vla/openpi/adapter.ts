@@ -2,12 +2,12 @@ import ndarray from "ndarray";
 import { FormatError } from "../../core/index.ts";
 import { quaternionAxisAngle } from "../libero/rotation.ts";
 import type { Image, Observation } from "../observation.ts";
-import type { Plan } from "../policies/policy.ts";
+import type { ActionChunk } from "../policies/policy.ts";
 import { describe, WireArray, type WireMap, type WireValue } from "./msgpack.ts";
 import { levelsOf, resizeWithPadding } from "./resize.ts";
 
 /**
- * What an openpi policy for LIBERO sees and returns, and how that becomes an observation and a plan of ours.
+ * What an openpi policy for LIBERO sees and returns, and how that becomes an observation and a chunk of ours.
  *
  * | key                       | type  | shape     |                                                                    |
  * |---------------------------|-------|-----------|--------------------------------------------------------------------|
@@ -119,17 +119,17 @@ export function readRequest(message: WireValue, who: string): Request {
   return { seen, instruction, seed: seed as number | null };
 }
 
-/** The actions of a plan, (steps, 7). */
-export function actionsArray({ actions }: Plan): WireArray {
+/** The actions of a chunk, (steps, 7). */
+export function actionsArray({ actions }: ActionChunk): WireArray {
   const rows = actions.map((action) => Array.from(action));
   return new WireArray("<f8", [rows.length, 7], Float64Array.from(rows.flat()));
 }
 
-/** A plan from what an openpi server answers. @throws FormatError for one without `actions` of 7 numbers each. */
-export function readPlan(message: WireValue, who: string): Plan {
+/** A chunk from what an openpi server answers. @throws FormatError for one without `actions` of 7 numbers each. */
+export function readChunk(message: WireValue, who: string): ActionChunk {
   const actions = asMap(message, `${who}: answer`).get("actions");
-  const isPlan = actions instanceof WireArray && isFloat(actions) && actions.shape.length === 2;
-  if (!isPlan || actions.shape[1] !== 7)
+  const isChunk = actions instanceof WireArray && isFloat(actions) && actions.shape.length === 2;
+  if (!isChunk || actions.shape[1] !== 7)
     throw new FormatError(`${who}: actions`, "numbers, <f4 or <f8 (steps, 7)", describe(actions));
   const numbers = Float64Array.from(actions.data);
   return { actions: Array.from({ length: actions.shape[0] }, (_, i) => numbers.subarray(7 * i, 7 * i + 7)) };

@@ -3,8 +3,8 @@ import {
   cpu,
   type Device,
   onDevice,
+  Plan,
   Random,
-  Plan as Replay,
   Tensor,
   tidy,
   unscoped,
@@ -15,7 +15,7 @@ import type { FusedDecoder } from "../inference/fused.ts";
 import type { Image, Observation } from "../observation.ts";
 import { Perception } from "../perception.ts";
 import { Batcher } from "./batcher.ts";
-import type { Plan, Policy } from "./policy.ts";
+import type { ActionChunk, Policy } from "./policy.ts";
 
 /** Queries that are answered as one batch, at most: each size of batch is a plan with room of its own. */
 const MOST_TOGETHER = 4;
@@ -56,11 +56,11 @@ export class NinaModel implements Disposable {
   /** Samples on cpu, if the decoder has such a form; densities come from the checkpoint's own decoder. */
   readonly #fused: FusedDecoder | undefined;
   /** What cameras see, captured once for all prompts, by size of batch. */
-  readonly #looks = new Map<number, Replay>();
+  readonly #looks = new Map<number, Plan>();
   /** The rest of the forward pass, captured for each shape of prompts, with log-probabilities and without. */
-  readonly #replays = new Map<string, Replay>();
+  readonly #replays = new Map<string, Plan>();
   readonly #prompts = new Map<string, Int32Array>();
-  readonly #batcher: Batcher<Query, Plan>;
+  readonly #batcher: Batcher<Query, ActionChunk>;
 
   constructor(
     name: string,
@@ -121,12 +121,12 @@ export class NinaModel implements Disposable {
     return ids;
   }
 
-  async #answer(queries: readonly Query[]): Promise<Plan[]> {
+  async #answer(queries: readonly Query[]): Promise<ActionChunk[]> {
     const { steps, actionWidth } = this.#decoder.config;
     const results = unscoped(() => onDevice(this.#device, () => this.#run(queries)));
     try {
       const [chunks, terms] = await Promise.all(results.map((x) => x.read()));
-      return queries.map((_query, b): Plan => {
+      return queries.map((_query, b): ActionChunk => {
         const actions = Array.from({ length: this.#sampling.actionsPerQuery }, (_unused, t) => {
           const at = (b * steps + t) * actionWidth;
           return Float64Array.from(chunks.subarray(at, at + actionWidth));
@@ -164,17 +164,17 @@ export class NinaModel implements Disposable {
     });
   }
 
-  #look(pictures: readonly Tensor[]): Replay {
+  #look(pictures: readonly Tensor[]): Plan {
     const [B] = pictures[0].shape;
     let look = this.#looks.get(B);
     if (!look) {
-      look = new Replay((agentview, wrist) => this.#perception.look(agentview, wrist), pictures);
+      look = new Plan((agentview, wrist) => this.#perception.look(agentview, wrist), pictures);
       this.#looks.set(B, look);
     }
     return look;
   }
 
-  #replay(examples: readonly Tensor[], withLogProb: boolean): Replay {
+  #replay(examples: readonly Tensor[], withLogProb: boolean): Plan {
     const key = `${examples[2].shape} ${withLogProb}`;
     let replay = this.#replays.get(key);
     if (!replay) {
@@ -186,7 +186,7 @@ export class NinaModel implements Disposable {
         return terms ? [actions, concat([terms.base, ...terms.layers], 0)] : [actions];
       };
       makeRoom(this.#replays, MOST_CAPTURES)?.[Symbol.dispose]();
-      replay = new Replay(forward, examples);
+      replay = new Plan(forward, examples);
       this.#replays.set(key, replay);
     }
     return replay;

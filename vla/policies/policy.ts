@@ -1,7 +1,7 @@
 import type { Observation } from "../observation.ts";
 
 /** A chunk of actions, first one first, and what the policy knows about it. */
-export interface Plan {
+export interface ActionChunk {
   /**
    * Actions to execute one per control step, each 7 numbers: translation delta (3), rotation delta as an axis-angle
    * vector (3), gripper (1, negative opens, positive closes); in units of the OSC_POSE controller's range, [-1, 1].
@@ -13,8 +13,8 @@ export interface Plan {
   readonly logProbTerms?: { readonly base: number; readonly layers: readonly number[] };
 }
 
-/** What a plan is to tell beside its actions. */
-export interface PlanRequest {
+/** What a chunk is to tell beside its actions. */
+export interface ChunkRequest {
   /** log p(chunk | seen), which takes a second pass of the decoder. */
   readonly logProb?: boolean;
 }
@@ -26,7 +26,7 @@ export interface Policy {
   /** Forgets the last episode. `seed` is a function of the run's seed, the task and the initial state, never of what ran before. */
   reset(seed: number): void;
   /** Plans the next chunk from the newest observation. */
-  act(seen: Observation, instruction: string, request?: PlanRequest): Promise<Plan> | Plan;
+  act(seen: Observation, instruction: string, request?: ChunkRequest): Promise<ActionChunk> | ActionChunk;
   /** Where given: told when the episode is over, whatever came of it. */
   [Symbol.dispose]?(): void;
 }

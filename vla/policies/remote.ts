@@ -1,11 +1,11 @@
 import { UsageError } from "../../cli/index.ts";
 import { PROTOCOLS } from "../libero/protocols.ts";
 import type { Observation } from "../observation.ts";
-import { OPENPI_SIZE, observationMap, readPlan, SEED_KEY, type Shown } from "../openpi/adapter.ts";
+import { OPENPI_SIZE, observationMap, readChunk, SEED_KEY, type Shown } from "../openpi/adapter.ts";
 import { type Connection, PATIENCE } from "../openpi/connection.ts";
 import type { WireMap } from "../openpi/msgpack.ts";
 import { Pool } from "../openpi/pool.ts";
-import type { Plan, Policy } from "./policy.ts";
+import type { ActionChunk, Policy } from "./policy.ts";
 import type { PolicySource } from "./source.ts";
 
 /**
@@ -58,12 +58,12 @@ class RemotePolicy implements Policy, Disposable {
     this.#seed = this.#readsSeeds ? seed : null;
   }
 
-  async act(seen: Observation, instruction: string): Promise<Plan> {
+  async act(seen: Observation, instruction: string): Promise<ActionChunk> {
     this.#connection ??= await this.#pool.take();
     const message = observationMap(seen, instruction, this.#shown);
     if (this.#seed !== null) message.set(SEED_KEY, this.#seed);
     this.#seed = null;
-    return readPlan(await this.#connection.ask(message), this.name);
+    return readChunk(await this.#connection.ask(message), this.name);
   }
 
   [Symbol.dispose](): void {

@@ -2,9 +2,9 @@ import { basename } from "node:path";
 import { FormatError, printable, readText } from "../../core/index.ts";
 import { fileDigest } from "../file-digest.ts";
 import { MOST_TEXT_BYTES, splitLines } from "../json-lines.ts";
-import type { Plan, Policy } from "./policy.ts";
+import type { ActionChunk, Policy } from "./policy.ts";
 import type { EpisodeKey, PolicySource } from "./source.ts";
-import { stillPlan } from "./zero.ts";
+import { stillChunk } from "./zero.ts";
 
 /** The actions of one episode, settle steps not included, and what must be equal for them to mean the same again. */
 export interface Recording {
@@ -52,8 +52,8 @@ function player(name: string, { actions }: Recording, actionsPerQuery: number | 
     reset() {
       next = 0;
     },
-    act(): Plan {
-      if (next >= actions.length) return stillPlan;
+    act(): ActionChunk {
+      if (next >= actions.length) return stillChunk;
       const chunk = actions.slice(next, next + (actionsPerQuery ?? actions.length));
       next += chunk.length;
       return { actions: chunk };

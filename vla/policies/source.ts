@@ -16,7 +16,7 @@ export interface EpisodeKey {
   readonly init: number;
   /** The run's seed: places the fixtures. */
   readonly seed: number;
-  /** How long the robot settles before the policy acts, and how much of a plan is executed. */
+  /** How long the robot settles before the policy acts, and how much of a chunk is executed. */
   readonly protocol: Pick<Protocol, "name" | "actionsPerQuery">;
   /** Whose contacts the simulator reproduces, and its version: the same actions move objects differently in another. */
   readonly contacts: Contacts;
@@ -39,7 +39,7 @@ export interface PolicySource extends Partial<Disposable & AsyncDisposable> {
   readonly sampling?: SamplingConfig;
   /** Where it computes, if it does. */
   readonly device?: DeviceInfo;
-  /** Whether its plans can tell their log-probability. */
+  /** Whether its chunks can tell their log-probability. */
   readonly hasDensity: boolean;
   /**
    * A policy for this episode alone: others are played at the same time. Throws when there is none, or what it is to be told is

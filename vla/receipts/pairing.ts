@@ -72,7 +72,7 @@ export function incomparable(a: Manifest, b: Manifest): string[] {
 }
 
 function conditionsOf({ run, protocol, maxSteps, tasks, first, episodes }: Manifest) {
-  // Planning while the last plan plays is the policy's affair.
+  // Planning while the last chunk plays is the policy's affair.
   const { overlap: _, ...rules } = protocol;
   return {
     suite: run.suite,

@@ -142,7 +142,7 @@ function card(episode: ReportedEpisode, { moments, video }: EpisodeMedia): Html 
   const { init, outcome, steps, policyCalls, instruction } = episode;
   return html`<article id="${idOf(episode)}">
 <h3><span class="outcome ${outcome}">${outcome}</span> ${nameOf(episode)}, start ${init}</h3>
-<p class="soft">“${instruction}” · ${steps} steps · ${policyCalls} plans</p>
+<p class="soft">“${instruction}” · ${steps} steps · ${policyCalls} chunks</p>
 ${remarks(episode)}
 ${moments.length === 0 && !video ? HOW_TO_SEE : sheet(moments)}
 ${video ? html`<details><summary>video</summary><img class="video" src="${video}" alt="" loading="lazy"></details>` : ""}
@@ -178,12 +178,12 @@ function lanes({ logProbs, trace, steps }: ReportedEpisode): Html {
 <span></span><span class="axis"><span>step 1</span><span>${steps}</span></span></div>`;
 }
 
-/** Plans are as long as each other, the last one apart. */
+/** Chunks are as long as each other, the last one apart. */
 function likelihood(logProbs: readonly number[]): readonly Html[] {
   if (logProbs.length === 0) return [];
   const [low, high] = [Math.min, Math.max].map((end) => logProbs.reduce((a, b) => end(a, b)));
   const range = `${low.toFixed(1)} to ${high.toFixed(1)} nats`;
-  return [html`<span>likelihood of each plan, ${range}</span>${stepLane(logProbs, low, high)}`];
+  return [html`<span>likelihood of each chunk, ${range}</span>${stepLane(logProbs, low, high)}`];
 }
 
 function happened({ gripper, goal }: Trace, steps: number): readonly Html[] {

@@ -207,12 +207,12 @@ class Client {
     }
     if (seed !== null) this.#policy.reset(seed);
     const handed = performance.now();
-    const plan = await this.#policy.act(seen, instruction);
+    const chunk = await this.#policy.act(seen, instruction);
     const done = performance.now();
     const server = new Map<string, WireValue>([["infer_ms", done - began]]);
     if (this.#lastMs !== null) server.set("prev_total_ms", this.#lastMs);
     return new Map<string, WireValue>([
-      ["actions", actionsArray(plan)],
+      ["actions", actionsArray(chunk)],
       ["policy_timing", new Map([["infer_ms", done - handed]])],
       ["server_timing", server],
     ]);

@@ -34,7 +34,7 @@ async function obey(order: Order): Promise<void> {
       let answer: Answer;
       try {
         if (policy instanceof Error) throw policy;
-        answer = { question, plan: await (policy as Policy).act(unpack(seen), instruction, request) };
+        answer = { question, chunk: await (policy as Policy).act(unpack(seen), instruction, request) };
       } catch (error) {
         answer = { question, error: (error as Error).message };
       }

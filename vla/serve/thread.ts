@@ -3,7 +3,7 @@ import { Worker } from "node:worker_threads";
 import type { Observation } from "../observation.ts";
 import type { EpisodeKey, PolicyFiles, PolicySource } from "../policies/index.ts";
 import { type Packed, pack } from "../policies/packed.ts";
-import type { Plan, PlanRequest, Policy } from "../policies/policy.ts";
+import type { ActionChunk, ChunkRequest, Policy } from "../policies/policy.ts";
 
 /** What the thread is told; `policy` numbers the policies that it is to make. */
 export type Order =
@@ -17,16 +17,16 @@ export type Order =
       readonly question: number;
       readonly seen: Packed;
       readonly instruction: string;
-      readonly request?: PlanRequest;
+      readonly request?: ChunkRequest;
     };
 
 /** The first thing it tells, when its policy source is loaded. */
 export type Description = Omit<PolicySource, "forEpisode">;
 
-/** What it answers to a question: a plan, or why there is none. */
+/** What it answers to a question: a chunk, or why there is none. */
 export interface Answer {
   readonly question: number;
-  readonly plan?: Plan;
+  readonly chunk?: ActionChunk;
   readonly error?: string;
 }
 
@@ -66,7 +66,7 @@ class ThreadedPolicy implements Policy, Disposable {
     this.#thread.tell({ what: "reset", policy: this.#policy, seed });
   }
 
-  act(seen: Observation, instruction: string, request?: PlanRequest): Promise<Plan> {
+  act(seen: Observation, instruction: string, request?: ChunkRequest): Promise<ActionChunk> {
     const policy = this.#policy;
     return this.#thread.ask({ what: "act", policy, seen: pack(seen), instruction, request });
   }
@@ -77,7 +77,7 @@ class ThreadedPolicy implements Policy, Disposable {
 }
 
 interface Waiting {
-  resolve(plan: Plan): void;
+  resolve(chunk: ActionChunk): void;
   reject(error: Error): void;
 }
 
@@ -90,10 +90,10 @@ class Thread {
 
   constructor(worker: Worker) {
     this.#worker = worker;
-    worker.on("message", ({ question, plan, error }: Answer) => {
+    worker.on("message", ({ question, chunk, error }: Answer) => {
       const waiting = this.#waiting.get(question);
       this.#waiting.delete(question);
-      if (plan) waiting?.resolve(plan);
+      if (chunk) waiting?.resolve(chunk);
       else waiting?.reject(new Error(error));
     });
     worker.on("error", (error) => this.#fail(`its thread failed: ${error.message}`));
@@ -104,7 +104,7 @@ class Thread {
     this.#worker.postMessage(order);
   }
 
-  ask(order: Omit<Extract<Order, { what: "act" }>, "question">): Promise<Plan> {
+  ask(order: Omit<Extract<Order, { what: "act" }>, "question">): Promise<ActionChunk> {
     return new Promise((resolve, reject) => {
       if (this.#failure) return reject(this.#failure);
       const question = this.#questions++;

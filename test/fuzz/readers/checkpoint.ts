@@ -84,8 +84,8 @@ const reader: Reader = {
     const { steps, actionWidth } = decoder.config;
     const noise = new Random(0).normals([1, steps, actionWidth]);
     const actions = decoder.sample(noise, decoder.condition(features));
-    // Weights may be anything, so the plan may: who plays it refuses what is no action.
-    if (actions.size !== steps * actionWidth) throw new BrokenLaw(`a plan of (${actions.shape})`);
+    // Weights may be anything, so the chunk may: who plays it refuses what is no action.
+    if (actions.size !== steps * actionWidth) throw new BrokenLaw(`a chunk of (${actions.shape})`);
     return `actions (${actions.shape})`;
   },
 };

@@ -5,7 +5,7 @@ import { rollout, type Stage, type Start, type Watcher } from "../../../vla/eval
 import type { EpisodeStart } from "../../../vla/libero/env.ts";
 import { NINA, OPENVLA, type Protocol } from "../../../vla/libero/protocols.ts";
 import type { Observation } from "../../../vla/observation.ts";
-import type { Plan, Policy } from "../../../vla/policies/policy.ts";
+import type { ActionChunk, Policy } from "../../../vla/policies/policy.ts";
 
 const start: Start = { init: 3, state: [0, 1, 2], seed: 5, policySeed: 99, instruction: "push" };
 const still = [0, 0, 0, 0, 0, 0, 0];
@@ -126,7 +126,7 @@ describe("rollout", () => {
 
   describe("with an overlap", () => {
     const overlapping = (overlap: number): Protocol => ({ ...NINA, overlap });
-    /** Plans that tell when they were made: action i of one that was made at step s is s + i hundredths. */
+    /** Chunks that tell when they were made: action i of one that was made at step s is s + i hundredths. */
     const telling = (length: number, delay = 0): Policy =>
       planner(async (seen) => {
         const step = seen.agentview_image.get(0, 0, 0) - 5;
@@ -141,7 +141,7 @@ describe("rollout", () => {
       fc.integer({ min: 1, max: 50 }),
       fc.integer({ min: 1, max: 60 }),
     ])(
-      "each action is what was planned for its step, and plans begin as early as was asked for",
+      "each action is what was planned for its step, and chunks begin as early as was asked for",
       async ([overlap, length], maxSteps, succeedsAfter) => {
         const stage = new FakeStage(5 + succeedsAfter);
         const { episode, actions } = (await play(
@@ -156,10 +156,10 @@ describe("rollout", () => {
         const every = length - overlap;
         actions.forEach(([made, planned], step) => {
           expect(planned).toBeCloseTo(step / 100, 12);
-          // The plan of step 0 serves until the second takes over, `overlap` steps after it was asked for.
+          // The chunk of step 0 serves until the second takes over, `overlap` steps after it was asked for.
           expect(made).toBe(step < length ? 0 : every * Math.floor((step - overlap) / every));
         });
-        // A picture for each plan, and that of the last settle step; at the end none is asked for that could not be used.
+        // A picture for each chunk, and that of the last settle step; at the end none is asked for that could not be used.
         expect(stage.log.filter((line) => line === "look").length).toBeGreaterThanOrEqual(
           episode.policyCalls,
         );
@@ -193,7 +193,7 @@ describe("rollout", () => {
         busy = false;
         return { actions: Array.from({ length: 10 }, () => still) };
       });
-      // Success after 9 of 10 actions; the next plan was asked for after 7.
+      // Success after 9 of 10 actions; the next chunk was asked for after 7.
       expect((await play(new FakeStage(5 + 9), policy, 30, alone, overlapping(3)))!.episode).toMatchObject({
         outcome: "success",
         policyCalls: 2,
@@ -214,15 +214,15 @@ describe("rollout", () => {
       expect(episode).toMatchObject({ outcome: "error", error: "late", steps: 10, policyCalls: 1 });
     });
 
-    test("plans that are too short for it are an error", async () => {
+    test("chunks that are too short for it are an error", async () => {
       expect((await play(new FakeStage(), chunksOf(6), 30, alone, overlapping(3)))!.episode).toMatchObject({
         outcome: "error",
-        error: "policy: expected a plan of more than 6 actions, twice the overlap, got 6",
+        error: "policy: expected a chunk of more than 6 actions, twice the overlap, got 6",
       });
     });
   });
 
-  test("a plan that is refused is in no result", async () => {
+  test("a chunk that is refused is in no result", async () => {
     let calls = 0;
     const policy = planner(() =>
       calls++ === 0 ? { actions: [still], logProb: 1 } : { actions: [], logProb: 9 },
@@ -233,14 +233,14 @@ describe("rollout", () => {
     });
   });
 
-  test("reports the log-probability of each plan", async () => {
+  test("reports the log-probability of each chunk", async () => {
     let logProb = 0;
     const policy = planner(() => ({ actions: [still], logProb: logProb++ }));
     expect((await play(new FakeStage(), policy, 3))!.episode.logProbs).toEqual([0, 1, 2]);
     expect((await play(new FakeStage(), chunksOf(1), 3))!.episode).not.toHaveProperty("logProbs");
   });
 
-  test.each<[string, () => Plan, string]>([
+  test.each<[string, () => ActionChunk, string]>([
     [
       "a NaN action",
       () => ({ actions: [still, [0, 0, Number.NaN, 0, 0, 0, 0]] }),
@@ -252,9 +252,9 @@ describe("rollout", () => {
       "action 0 has -Infinity at index 0",
     ],
     ["an action of 6 numbers", () => ({ actions: [[0, 0, 0, 0, 0, 0]] }), "action 0 has 6"],
-    ["an empty plan", () => ({ actions: [] }), "at least one action"],
-    ["no plan", () => undefined as never, "expected a plan with a list of actions, got none"],
-    ["a plan of text", () => ({ actions: "zero" }) as never, "expected a plan with a list of actions"],
+    ["an empty chunk", () => ({ actions: [] }), "at least one action"],
+    ["no chunk", () => undefined as never, "expected a chunk with a list of actions, got none"],
+    ["a chunk of text", () => ({ actions: "zero" }) as never, "expected a chunk with a list of actions"],
     ["an action that is none", () => ({ actions: [null] }) as never, "action 0 is none"],
     [
       "a log-probability that is NaN",

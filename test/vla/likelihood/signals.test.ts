@@ -27,7 +27,7 @@ describe("signals", () => {
     expect(signals).toHaveLength(4 * 4);
   });
 
-  test("is the mean, the least, or the mean of the first five plans, whole or without the noise", () => {
+  test("is the mean, the least, or the mean of the first five chunks, whole or without the noise", () => {
     const signals = signalsOf([
       episode("as is", [3, 3, 3, 3, 3, 3]),
       episode("camera", [4, 4, 4, 4, 4, -12]),
@@ -38,7 +38,7 @@ describe("signals", () => {
     expect(find(signals, "camera", "early log det").auroc).toBe(1); // turned round above
   });
 
-  test("leaves out episodes that broke, and those without a plan", () => {
+  test("leaves out episodes that broke, and those without a chunk", () => {
     const signals = signalsOf([
       episode("as is", [3]),
       episode("as is", [], "failure"),

@@ -42,7 +42,7 @@ test("its curve falls where the log-probability does", () => {
   for (let i = 1; i < heights.length; i++) expect(heights[i]).toBeGreaterThan(heights[i - 1] + 5);
 });
 
-test("an episode of one plan has a strip, one without any has none", () => {
+test("an episode of one chunk has a strip, one without any has none", () => {
   expect(decode(drawStrip(moments.slice(0, 1), "one")).width).toBeGreaterThan(1000);
   expect(() => drawStrip([], "none")).toThrow("expected at least one moment, got none");
 });

@@ -2,7 +2,7 @@ import { fc, test } from "@fast-check/vitest";
 import ndarray from "ndarray";
 import { describe, expect } from "vitest";
 import type { Image, Observation } from "../../../vla/observation.ts";
-import { actionsArray, observationMap, readPlan, readRequest } from "../../../vla/openpi/adapter.ts";
+import { actionsArray, observationMap, readChunk, readRequest } from "../../../vla/openpi/adapter.ts";
 import { decode, encode, WireArray } from "../../../vla/openpi/msgpack.ts";
 import { levelsOf, resizeWithPadding } from "../../../vla/openpi/resize.ts";
 
@@ -53,23 +53,23 @@ describe("laws", () => {
   });
 
   test.prop([fc.array(numbers(7), { minLength: 1, maxLength: 9 })])(
-    "a client gets the plan of its server",
+    "a client gets the chunk of its server",
     (actions) => {
       const message = encode(new Map([["actions", actionsArray({ actions })]]));
-      expect(readPlan(decode(message, "message"), "server")).toEqual({ actions });
+      expect(readChunk(decode(message, "message"), "server")).toEqual({ actions });
     },
   );
 });
 
-test("plans of float32 are taken, others than rows of 7 floats are not", () => {
-  const plan = (actions: WireArray) => readPlan(new Map([["actions", actions]]), "server");
-  expect(plan(new WireArray("<f4", [1, 7], Float32Array.of(1, 2, 3, 4, 5, 6, -1))).actions).toEqual([
+test("chunks of float32 are taken, others than rows of 7 floats are not", () => {
+  const chunk = (actions: WireArray) => readChunk(new Map([["actions", actions]]), "server");
+  expect(chunk(new WireArray("<f4", [1, 7], Float32Array.of(1, 2, 3, 4, 5, 6, -1))).actions).toEqual([
     Float64Array.of(1, 2, 3, 4, 5, 6, -1),
   ]);
-  expect(() => plan(new WireArray("<f4", [7], new Float32Array(7)))).toThrow("found <f4 (7)");
-  expect(() => plan(new WireArray("<f4", [2, 8], new Float32Array(16)))).toThrow("found <f4 (2, 8)");
-  expect(() => plan(new WireArray("<i4", [1, 7], new Int32Array(7)))).toThrow("found <i4 (1, 7)");
-  expect(() => readPlan(new Map(), "server")).toThrow(
+  expect(() => chunk(new WireArray("<f4", [7], new Float32Array(7)))).toThrow("found <f4 (7)");
+  expect(() => chunk(new WireArray("<f4", [2, 8], new Float32Array(16)))).toThrow("found <f4 (2, 8)");
+  expect(() => chunk(new WireArray("<i4", [1, 7], new Int32Array(7)))).toThrow("found <i4 (1, 7)");
+  expect(() => readChunk(new Map(), "server")).toThrow(
     "server: actions: expected numbers, <f4 or <f8 (steps, 7), found nothing",
   );
 });

@@ -19,7 +19,7 @@ import { Perception } from "../../../vla/perception.ts";
 import type { EpisodeKey } from "../../../vla/policies/index.ts";
 import { ninaPolicy } from "../../../vla/policies/nina.ts";
 import { NinaModel } from "../../../vla/policies/nina-model.ts";
-import type { Plan, Policy } from "../../../vla/policies/policy.ts";
+import type { ActionChunk, Policy } from "../../../vla/policies/policy.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "nina-policy-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -100,7 +100,7 @@ describe("NinaModel", () => {
 
   it("plans the same whether it is asked for the log-probability or not", async () => {
     const policy = new NinaModel("test", checkpoint).policy();
-    const plan = async (logProb: boolean): Promise<Plan> => {
+    const plan = async (logProb: boolean): Promise<ActionChunk> => {
       policy.reset(5);
       return policy.act(seen(picture(128, 3)), "push the drawer shut", { logProb });
     };
@@ -145,7 +145,7 @@ describe("NinaModel", () => {
 
     const { decoder, florence, tokenizer, config } = checkpoint;
     const policy = new NinaModel("test", checkpoint, { temperature: 0, actionsPerQuery: 10 }).policy();
-    const at = async (seed: number): Promise<Plan["actions"]> => {
+    const at = async (seed: number): Promise<ActionChunk["actions"]> => {
       policy.reset(seed);
       return (await policy.act(seen(picture(128, 3)), "push the drawer shut")).actions;
     };
@@ -183,7 +183,7 @@ describe("NinaModel", () => {
       const perception = { ...sealed.config.perception, promptLength: null };
       const model = new NinaModel("test", { ...sealed, config: { ...sealed.config, perception } });
       const policy = model.policy();
-      const act = async (words: number): Promise<Plan> =>
+      const act = async (words: number): Promise<ActionChunk> =>
         policy.act(seen(picture(128, 3)), Array.from({ length: words }, () => "push").join(" "));
       await act(12);
       const first = heapUsage().live;
@@ -201,7 +201,7 @@ describe("NinaModel", () => {
     const perception = { ...checkpoint.config.perception, promptLength: null };
     using model = new NinaModel("test", { ...checkpoint, config: { ...checkpoint.config, perception } });
     const policy = model.policy();
-    const act = async (words: number, logProb: boolean): Promise<Plan> => {
+    const act = async (words: number, logProb: boolean): Promise<ActionChunk> => {
       policy.reset(words);
       return policy.act(seen(picture(64, 3)), "go ".repeat(words), { logProb });
     };
@@ -264,7 +264,7 @@ describe("every kind of decoder", () => {
     const source = ninaPolicy(dir);
     expect(source).toMatchObject({ name: `nina ${decoder.kind}`, sampling });
     expect(source.hasDensity).toBe(decoder.kind === "mlp" || decoder.kind === "transformer");
-    const plan = async (policy: Policy): Promise<Plan> => {
+    const plan = async (policy: Policy): Promise<ActionChunk> => {
       policy.reset(1);
       return policy.act(seen(picture(128, 3)), "push the drawer shut", { logProb: true });
     };
@@ -284,15 +284,15 @@ describe("every kind of decoder", () => {
         config: { ...config, decoder, sampling },
         decoder: makeDecoder(decoder).init(new Random(3)),
       };
-      const ask = (policy: Policy, seed: number, logProb: boolean): Promise<Plan> | Plan => {
+      const ask = (policy: Policy, seed: number, logProb: boolean): Promise<ActionChunk> | ActionChunk => {
         policy.reset(seed);
         return policy.act(seen(picture(128, seed)), seed % 2 === 0 ? "open the drawer" : "push it", {
           logProb,
         });
       };
-      const both = async (logProb: boolean): Promise<Plan[][]> => {
+      const both = async (logProb: boolean): Promise<ActionChunk[][]> => {
         using model = new NinaModel("test", { ...checkpoint, ...saved });
-        const alone: Plan[] = [];
+        const alone: ActionChunk[] = [];
         for (let seed = 3; seed < 8; seed++) alone.push(await ask(model.policy(), seed, logProb));
         const seeds = alone.map((_, i) => 3 + i);
         return [alone, await Promise.all(seeds.map((seed) => ask(model.policy(), seed, logProb)))];

@@ -51,7 +51,7 @@ async function ask(
   return await source.forEpisode(key).act(seen, "go");
 }
 
-test("asks in the bytes that openpi's server reads, and reads its plan", async () => {
+test("asks in the bytes that openpi's server reads, and reads its chunk", async () => {
   const asked: string[] = [];
   await using server = await RawServer.start(metadata(OURS), (socket, message) => {
     asked.push(message.toString("latin1"));

@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Observation } from "../../../vla/observation.ts";
-import type { Plan, Policy } from "../../../vla/policies/policy.ts";
+import type { ActionChunk, Policy } from "../../../vla/policies/policy.ts";
 import { type PolicyServer, type ServerOptions, serve } from "../../../vla/serve/server.ts";
 import {
   BINARY,
@@ -30,7 +30,9 @@ afterEach(async () => {
 
 /** Serves a policy that plans by `act`. @returns what it was told, in order. */
 async function start(
-  act: (seen: Observation, instruction: string) => Promise<Plan> | Plan = () => ({ actions: [ACTION] }),
+  act: (seen: Observation, instruction: string) => Promise<ActionChunk> | ActionChunk = () => ({
+    actions: [ACTION],
+  }),
   options: Partial<ServerOptions> = {},
 ): Promise<string[]> {
   const told: string[] = [];
