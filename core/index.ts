@@ -1,4 +1,7 @@
-/** The only door to core: other folders import nothing deeper. */
+/**
+ * Tensors, gradients, random numbers, devices and file formats. The only door to core: other folders import nothing deeper.
+ * @module nina-ts
+ */
 import { cpu } from "./cpu/device.ts";
 import { setDevice } from "./device.ts";
 import "./methods.ts";

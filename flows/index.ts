@@ -1,4 +1,7 @@
-/** Normalizing flows: bijectors, distributions, and the laws they must satisfy. */
+/**
+ * Normalizing flows: bijectors, distributions, and the laws they must satisfy.
+ * @module nina-ts/flows
+ */
 export { ActNorm } from "./act-norm.ts";
 export { AdditiveCoupling } from "./additive-coupling.ts";
 export { AffineCoupling, JointAffineCoupling, type ScaleShiftNet, type Squashed } from "./affine-coupling.ts";

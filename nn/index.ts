@@ -1,3 +1,7 @@
+/**
+ * Modules, layers, optimisers and captured training steps.
+ * @module nina-ts/nn
+ */
 export { AdamW, type AdamWOptions } from "./adamw.ts";
 export { MultiheadAttention } from "./attention.ts";
 export { Conv2d, DepthwiseConv2d } from "./conv.ts";

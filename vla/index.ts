@@ -1,4 +1,7 @@
-/** For policies that are written elsewhere and loaded with `--policy ./mine.ts`: what they are given, and what they give. */
+/**
+ * For policies that are written elsewhere and loaded with `--policy ./mine.ts`: what they are given, and what they give.
+ * @module nina-ts/vla
+ */
 export type { SamplingConfig } from "./checkpoint.ts";
 /** And for decoders of one's own, which checkpoints may then hold. */
 export type { ChunkConfig, Decoder, DecoderKind } from "./decoder.ts";

@@ -1,6 +1,7 @@
 /**
  * The laws of bijectors, bases and flows, for any test runner: `nina-ts/flows/laws`. Start with `bijector.ts`, one
  * function per law; `cases.ts` makes a list of tests of them for a bijector of yours.
+ * @module nina-ts/flows/laws
  */
 export { type BaseTrial, baseLaws } from "./base.ts";
 export { laws } from "./bijector.ts";
