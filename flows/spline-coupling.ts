@@ -80,7 +80,7 @@ export class SplineCoupling extends Bijector implements Coupling {
   /** Applies `f` inside the box and the identity outside; `f` gives log-derivatives per element. */
   #insideBox(x: Tensor, f: (inner: Tensor) => { out: Tensor; logSlope: Tensor }): Mapped {
     const { bound } = this.options;
-    const outside = Tensor.scalar(bound, x.dtype).lessThan(x.abs());
+    const outside = Tensor.scalar(bound, x.dtype).lt(x.abs());
     const { out, logSlope } = f(x.clamp(-bound, bound));
     return { out: outside.where(x, out), logDet: sumEvent(outside.where(logSlope.scale(0), logSlope)) };
   }
@@ -118,7 +118,7 @@ export class SplineCoupling extends Bijector implements Coupling {
 /** The bin of each element, by the lower ends of the bins along its axis. */
 function binOf(value: Tensor, bins: Bins, lowerEnds: Tensor): Bin {
   const [B, n, K] = lowerEnds.shape;
-  const below = value.reshape([B, n, 1]).lessThan(lowerEnds); // 1 where the bin starts above the value
+  const below = value.reshape([B, n, 1]).lt(lowerEnds); // 1 where the bin starts above the value
   const reached = below.neg().shift(1);
   const next = concat([reached.slice(2, 1, K), Tensor.zeros([B, n, 1], value.dtype)], 2);
   const chosen = reached.sub(next); // one 1 per element

@@ -1,5 +1,5 @@
 /** Derivatives of elementwise formulas, as formulas. */
-import { type Expr, rebuild } from "./expr.ts";
+import { type Expr, rebuild, type UnaryName } from "./expr.ts";
 
 /**
  * dy ∂f/∂x for input number `input` of f, where `dy` is an expression of its own: the chain rule, node by node (as in
@@ -46,7 +46,9 @@ export function derivative(f: Expr, input: number, dy: Expr, y: Expr): Expr | un
       }
       case "select": {
         const [yes, no] = [changeOf(node.yes), changeOf(node.no)];
-        return yes || no ? node.a.lessThan(node.b, yes ?? 0, no ?? 0) : undefined;
+        if (!yes && !no) return undefined;
+        const compare = node.test === "less" ? "lessThan" : "equals";
+        return node.a[compare](node.b, yes ?? 0, no ?? 0);
       }
       case "param":
       case "const":
@@ -58,10 +60,11 @@ export function derivative(f: Expr, input: number, dy: Expr, y: Expr): Expr | un
 
 const sum = (a: Expr | undefined, b: Expr | undefined): Expr | undefined => (a && b ? a.add(b) : (a ?? b));
 
-/** What a change dx of x makes of y = f(x). */
-const SLOPES = {
+/** What a change dx of x makes of y = f(x); nothing of one that is flat wherever it has a slope. */
+const SLOPES: Readonly<Record<UnaryName, (dx: Expr, x: Expr, y: Expr) => Expr | undefined>> = {
   neg: (dx: Expr) => dx.neg(),
   abs: (dx: Expr, x: Expr) => dx.mul(x.lessThan(0, -1, x.neg().lessThan(0, 1, x))),
+  floor: () => undefined,
   sqrt: (dx: Expr, _: Expr, y: Expr) => dx.div(y).mul(0.5),
   exp: (dx: Expr, _: Expr, y: Expr) => dx.mul(y),
   log: (dx: Expr, x: Expr) => dx.div(x),

@@ -7,7 +7,7 @@ import type { Launch } from "./launch.ts";
 
 /** Functions of one number: those of erf.ts, and of `Math`. */
 const UNARY = [
-  ...(["neg", "abs", "sqrt", "exp", "log", "log1p"] as const),
+  ...(["neg", "abs", "floor", "sqrt", "exp", "log", "log1p"] as const),
   ...(["sin", "cos", "sinh", "asinh", "tanh", "erf"] as const),
   ...(["gelu", "geluSlope"] as const),
 ] as const;
@@ -35,9 +35,10 @@ export type ExprNode =
   | { readonly kind: "const"; readonly value: number }
   | { readonly kind: "unary"; readonly name: UnaryName; readonly x: Expr }
   | { readonly kind: "binary"; readonly name: BinaryName; readonly a: Expr; readonly b: Expr }
-  /** a < b ? yes : no; `no` when either is NaN. */
+  /** a < b, or a = b, ? yes : no; `no` when either is NaN. */
   | {
       readonly kind: "select";
+      readonly test: "less" | "equal";
       readonly a: Expr;
       readonly b: Expr;
       readonly yes: Expr;
@@ -54,6 +55,8 @@ export type ExprNode =
       readonly yes: Expr;
       readonly no: Expr;
     }
+  /** A whole number as a number. */
+  | { readonly kind: "whole"; readonly index: Index }
   /** Sum (0 if there are none) or largest (−∞ if there are none) of what `of` is for each value of a counter. */
   | {
       readonly kind: "reduce";
@@ -95,6 +98,10 @@ export class Expr {
   }
   abs(): Expr {
     return this.#unary("abs");
+  }
+  /** The largest integer that is not above this. */
+  floor(): Expr {
+    return this.#unary("floor");
   }
   sqrt(): Expr {
     return this.#unary("sqrt");
@@ -155,9 +162,16 @@ export class Expr {
   max(b: Scalar): Expr {
     return this.#binary("max", b);
   }
-  /** this < b ? yes : no */
+  /** this < b ? yes : no; `no` where either is NaN */
   lessThan(b: Scalar, yes: Scalar, no: Scalar): Expr {
-    return new Expr({ kind: "select", a: this, b: lift(b), yes: lift(yes), no: lift(no) });
+    return this.#select("less", b, yes, no);
+  }
+  /** this = b ? yes : no; `no` where either is NaN */
+  equals(b: Scalar, yes: Scalar, no: Scalar): Expr {
+    return this.#select("equal", b, yes, no);
+  }
+  #select(test: "less" | "equal", b: Scalar, yes: Scalar, no: Scalar): Expr {
+    return new Expr({ kind: "select", test, a: this, b: lift(b), yes: lift(yes), no: lift(no) });
   }
 }
 
@@ -188,7 +202,9 @@ export function headOf(node: ExprNode): string {
     case "const":
       return Object.is(node.value, -0) ? "-0" : `${node.value}`;
     case "select":
-      return "select";
+      return `select ${node.test}`;
+    case "whole":
+      return `whole ${node.index.key}`;
     case "read":
       return `${node.source.name}[${node.at.key}]`;
     case "choose":

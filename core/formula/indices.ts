@@ -146,6 +146,11 @@ export class Index {
     return this.lessThan(0, no, this.lessThan(length, yes, no));
   }
 
+  /** As a number of the formula. */
+  value(): Expr {
+    return new Expr({ kind: "whole", index: this });
+  }
+
   /** With other whole numbers in place of counters. */
   replace(counters: ReadonlyMap<Variable, Index>): Index {
     let sum = Index.constant(this.constant);

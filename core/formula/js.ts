@@ -96,6 +96,7 @@ const LANES = 4;
 const PLAIN = [0, 1, -1, 2, 0.5, Infinity, -Infinity];
 
 const OPERATORS = { add: "+", sub: "-", mul: "*", div: "/" };
+const COMPARISONS = { less: "<", equal: "===" };
 
 const START: Readonly<Record<ReductionName, string>> = { sum: "0", max: "-Infinity" };
 
@@ -252,7 +253,9 @@ class Printer {
         if (node.name === "min" || node.name === "max") return `Math.${node.name}(${part(0)}, ${part(1)})`;
         return `(${part(0)} ${OPERATORS[node.name]} ${part(1)})`;
       case "select":
-        return `(${part(0)} < ${part(1)} ? ${part(2)} : ${part(3)})`;
+        return `(${part(0)} ${COMPARISONS[node.test]} ${part(1)} ? ${part(2)} : ${part(3)})`;
+      case "whole":
+        return `(${this.#index(node.index, block, lane)})`;
       case "read": {
         const text = `${this.#source(node.source)}[${this.#index(node.at, block, lane)}]`;
         // Once for all neighbours that have it in common: the engine would load it for each.
@@ -262,7 +265,7 @@ class Printer {
       }
       case "choose": {
         const [a, b] = [node.a, node.b].map((x) => this.#index(x, block, lane));
-        return `(${a} ${node.test === "less" ? "<" : "==="} ${b} ? ${part(0)} : ${part(1)})`;
+        return `(${a} ${COMPARISONS[node.test]} ${b} ? ${part(0)} : ${part(1)})`;
       }
       case "reduce":
         throw new Error("formula: a reduction has a step of its own");

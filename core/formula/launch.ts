@@ -153,6 +153,7 @@ export function replaceCounters(formula: Expr, counters: ReadonlyMap<Variable, I
   return rebuild(formula, (e) => {
     const { node } = e;
     if (node.kind === "read") return new Expr({ ...node, at: replace(node.at) });
+    if (node.kind === "whole") return new Expr({ ...node, index: replace(node.index) });
     if (node.kind !== "choose") return e;
     const a = replace(node.a);
     const b = replace(node.b);

@@ -127,6 +127,7 @@ class Numbering {
 /** The whole numbers in a node. */
 export function indicesOf(node: ExprNode): readonly Index[] {
   if (node.kind === "read") return [node.at];
+  if (node.kind === "whole") return [node.index];
   return node.kind === "choose" ? [node.a, node.b] : [];
 }
 

@@ -47,9 +47,12 @@ export function printKernel({ launch, size }: Stage): PrintedKernel {
 const nameOf = (variable: Variable): string => variable.name.split(":")[0];
 
 /** What the language has itself; the others are in functions.ts. */
-const BUILT_IN: Readonly<Record<string, string>> = { abs: "Math.abs", sqrt: "Math.sqrt" };
+const BUILT_IN: Readonly<Record<string, string>> = {
+  ...{ abs: "Math.abs", floor: "Math.floor", sqrt: "Math.sqrt" },
+};
 
 const OPERATORS = { add: "+", sub: "-", mul: "*", div: "/" };
+const COMPARISONS = { less: "<", equal: "===" };
 
 /** A whole number with a name. */
 interface Head {
@@ -166,12 +169,14 @@ class Printer {
         if (node.name === "min" || node.name === "max") return `Math.${node.name}(${part(0)}, ${part(1)})`;
         return `(${part(0)} ${OPERATORS[node.name]} ${part(1)})`;
       case "select":
-        return `(${part(0)} < ${part(1)} ? ${part(2)} : ${part(3)})`;
+        return `(${part(0)} ${COMPARISONS[node.test]} ${part(1)} ? ${part(2)} : ${part(3)})`;
+      case "whole":
+        return `(${this.#index(node.index, block)})`;
       case "read":
         return `${this.#source(node.source)}[${this.#index(node.at, block)}]`;
       case "choose": {
         const [a, b] = [node.a, node.b].map((x) => this.#index(x, block));
-        return `(${a} ${node.test === "less" ? "<" : "==="} ${b} ? ${part(0)} : ${part(1)})`;
+        return `(${a} ${COMPARISONS[node.test]} ${b} ? ${part(0)} : ${part(1)})`;
       }
       case "reduce":
         throw new Error("formula: a reduction has a step of its own");

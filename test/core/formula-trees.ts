@@ -16,9 +16,16 @@ export type Tree =
   | { readonly kind: "constant"; readonly value: number }
   | { readonly kind: "param" }
   | { readonly kind: "read"; readonly operand: number; readonly at: readonly WholeTree[] }
-  | { readonly kind: "abs"; readonly x: Tree }
+  | { readonly kind: "abs" | "half"; readonly x: Tree }
+  | { readonly kind: "whole"; readonly of: WholeTree }
   | { readonly kind: "add" | "mul"; readonly a: Tree; readonly b: Tree }
-  | { readonly kind: "less"; readonly a: Tree; readonly b: Tree; readonly yes: Tree; readonly no: Tree }
+  | {
+      readonly kind: "less" | "equal";
+      readonly a: Tree;
+      readonly b: Tree;
+      readonly yes: Tree;
+      readonly no: Tree;
+    }
   | {
       readonly kind: "below" | "same";
       readonly i: WholeTree;
@@ -65,10 +72,11 @@ export const { whole, tree } = fc.letrec<{ whole: WholeTree; tree: Tree }>((tie)
       operand: fc.nat({ max: SHAPES.length - 1 }),
       at: fc.array(tie("whole"), { minLength: 3, maxLength: 3 }),
     }),
-    fc.record({ kind: fc.constant("abs" as const), x: tie("tree") }),
+    fc.record({ kind: fc.constantFrom("abs" as const, "half" as const), x: tie("tree") }),
+    fc.record({ kind: fc.constant("whole" as const), of: tie("whole") }),
     fc.record({ kind: fc.constantFrom("add" as const, "mul" as const), a: tie("tree"), b: tie("tree") }),
     fc.record({
-      kind: fc.constant("less" as const),
+      kind: fc.constantFrom("less" as const, "equal" as const),
       a: tie("tree"),
       b: tie("tree"),
       yes: tie("tree"),
@@ -151,11 +159,17 @@ export function built(t: Tree, counters: readonly Index[]): Expr {
     }
     case "abs":
       return go(t.x).abs();
+    case "half":
+      return go(t.x).mul(0.5).floor();
+    case "whole":
+      return index(t.of).value();
     case "add":
     case "mul":
       return go(t.a)[t.kind](go(t.b));
     case "less":
       return go(t.a).lessThan(go(t.b), go(t.yes), go(t.no));
+    case "equal":
+      return go(t.a).equals(go(t.b), go(t.yes), go(t.no));
     case "below":
       return index(t.i).lessThan(index(t.j), go(t.yes), go(t.no));
     case "same":
@@ -184,12 +198,18 @@ export function workedOut(t: Tree, counters: readonly number[]): number {
     }
     case "abs":
       return Math.abs(go(t.x));
+    case "half":
+      return Math.floor(go(t.x) / 2);
+    case "whole":
+      return index(t.of);
     case "add":
       return go(t.a) + go(t.b);
     case "mul":
       return go(t.a) * go(t.b);
     case "less":
       return go(t.a) < go(t.b) ? go(t.yes) : go(t.no);
+    case "equal":
+      return go(t.a) === go(t.b) ? go(t.yes) : go(t.no);
     case "below":
       return index(t.i) < index(t.j) ? go(t.yes) : go(t.no);
     case "same":

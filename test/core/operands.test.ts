@@ -10,9 +10,9 @@ const OPS: Record<string, (x: Tensor, y: Tensor | number) => Tensor> = {
   div: (x, y) => x.div(y),
   maximum: (x, y) => x.maximum(y),
   minimum: (x, y) => x.minimum(y),
-  lessThan: (x, y) => x.lessThan(y),
-  "where yes": (x, y) => x.lessThan(0).where(y, x),
-  "where no": (x, y) => x.lessThan(0).where(x, y),
+  lt: (x, y) => x.lt(y),
+  "where yes": (x, y) => x.lt(0).where(y, x),
+  "where no": (x, y) => x.lt(0).where(x, y),
 };
 
 const number = fc.oneof(

@@ -81,10 +81,14 @@ const CASES: Record<keyof typeof ops, Case> = {
     softmax: plain,
   },
   ...{ softplus: plain, sqrt: plain, square: plain, tanh: plain },
+  ...{ ceil: plain, exp2: plain, expm1: plain, floor: plain, isFinite: plain, isNaN: plain },
+  ...{ logicalNot: plain, onesLike: plain, reciprocal: plain, relu: plain, round: plain, rsqrt: plain },
+  zerosLike: plain,
   ...{
     add: binary,
     div: binary,
-    lessThan: binary,
+    ...{ eq: binary, ge: binary, gt: binary, le: binary, lt: binary, ne: binary },
+    ...{ logicalAnd: binary, logicalOr: binary, pow: binary },
     maximum: binary,
     minimum: binary,
     mul: binary,
@@ -139,6 +143,7 @@ const CASES: Record<keyof typeof ops, Case> = {
     more: [[Tensor.ones([2, 1, 3, 3])], [row]],
   },
   dropout: { args: [0.5, random], kinds: ["share", "random"] },
+  elu: { args: [1], kinds: [], more: [[Number.NaN], ["1"]] },
   frozenLinear: {
     on: Tensor.ones([1, 2, 2]),
     args: [weights],
@@ -151,8 +156,19 @@ const CASES: Record<keyof typeof ops, Case> = {
     ],
   },
   gatherRows: { args: [ids], kinds: ["tensor"], more: [[row], [ids, 0.5], [ids, -1], [ids, 2]] },
+  fullLike: { args: [2], kinds: ["number"] },
+  hardtanh: {
+    args: [-1, 1],
+    kinds: [],
+    more: [
+      [1, -1],
+      [Number.NaN, 1],
+    ],
+  },
   layerNorm: { args: [row, row, 1e-5], kinds: ["tensor", "tensor", "epsilon"], more: [[x, row, 1e-5]] },
+  leakyRelu: { args: [0.1], kinds: [], more: [[Number.NaN], ["1"]] },
   linear: { args: [x, row], kinds: ["tensor"], more: [[x, 3], [x, x], [Tensor.ones([2, 3])], [row]] },
+  maskedFill: { args: [row, 0], kinds: ["tensor", "number"], more: [[Tensor.ones([3]), 0]] },
   matmul: {
     args: [x],
     kinds: ["tensor"],
@@ -225,7 +241,19 @@ describe.each(Object.entries(CASES))("%s", (name, { on = x, args, kinds, more = 
 });
 
 it("ops without a meaning for integers refuse them", () => {
-  const meaningful = ["abs", "neg", "sign", "square", "t"];
+  const meaningful = [
+    "abs",
+    "ceil",
+    "floor",
+    "hardtanh",
+    "isFinite",
+    "isNaN",
+    "logicalNot",
+    "neg",
+    "onesLike",
+    "relu",
+  ];
+  meaningful.push("round", "sign", "square", "t", "zerosLike");
   for (const [name, { on = x, kinds }] of Object.entries(CASES)) {
     if (on !== x || kinds.length > 0 || meaningful.includes(name)) continue;
     expectRefusal(() => (Tensor.zeros([2, 2], "int32") as Anything)[name](), name);

@@ -409,13 +409,13 @@ describe("faults of float32 alone", () => {
 /** z = x up to 1, 2 − x up to 2, x − 2 beyond: three x for each z in [0, 1]. Volume is kept. */
 class Zigzag extends Bijector {
   forward(x: Tensor): Mapped {
-    const at = (bound: number): Tensor => Tensor.scalar(bound, x.dtype).lessThan(x);
+    const at = (bound: number): Tensor => Tensor.scalar(bound, x.dtype).lt(x);
     const out = at(2).where(x.shift(-2), at(1).where(x.neg().shift(2), x));
     return { out, logDet: Tensor.zeros([x.shape[0]], x.dtype) };
   }
 
   inverse(z: Tensor): Mapped {
-    const out = Tensor.scalar(1, z.dtype).lessThan(z).where(z.shift(2), z);
+    const out = Tensor.scalar(1, z.dtype).lt(z).where(z.shift(2), z);
     return { out, logDet: Tensor.zeros([z.shape[0]], z.dtype) };
   }
 }

@@ -61,6 +61,7 @@ export const formulaCost = (formula: Expr): number =>
 const UNARY_CODE = {
   neg: (_: KernelCode, x: F32x4) => x.neg(),
   abs: (_: KernelCode, x: F32x4) => x.abs(),
+  floor: (_: KernelCode, x: F32x4) => x.floor(),
   sqrt: (_: KernelCode, x: F32x4) => x.sqrt(),
   exp,
   log,
@@ -108,7 +109,7 @@ export function emitNode(code: KernelCode, node: ExprNode, [a, b, yes, no]: read
     case "binary":
       return code.f.let(a[node.name](b));
     case "select":
-      return code.f.let(a.lt(b).select(yes, no));
+      return code.f.let((node.test === "less" ? a.lt(b) : a.eq(b)).select(yes, no));
     default:
       throw new Error(`emitNode: expected an operation on numbers, got a ${node.kind}`);
   }

@@ -103,6 +103,7 @@ function* usesIn(value: Value, block: Block): Generator<{ index: Index; block: B
 /** Whole numbers that a value's code needs: where it reads, or how far apart those are that it compares. */
 function wholesOf({ node }: Value): Index[] {
   if (node.kind === "read") return [node.at];
+  if (node.kind === "whole") return [node.index];
   return node.kind === "choose" ? [node.a.sub(node.b)] : [];
 }
 
@@ -279,6 +280,7 @@ class Writer {
       const { integers } = this.#places.source(node.source.name);
       return integers ? this.#code.f.let(numbers.as(I32x4).toF32x4()) : numbers;
     }
+    if (node.kind === "whole") return this.#code.f.let(this.#wholes(node.index, block, lanes).toF32x4());
     if (node.kind === "choose") return this.#choose(value, this.#test(node, block, lanes), block, lanes);
     return emitNode(
       this.#code,
@@ -305,23 +307,27 @@ class Writer {
     const { f } = this.#code;
     const difference = a.sub(b);
     const { along } = lanes;
-    const stride = along ? strideOf(difference, along) : 0;
-    const first = f.let(this.#places.whole(difference, block));
-    if (stride === 0)
+    if (!along || strideOf(difference, along) === 0) {
+      const first = f.let(this.#places.whole(difference, block));
       return int(0)
         .sub(test === "less" ? first.shr(31) : first.eq(0))
         .splat();
-    let distances: I32x4;
-    if (stride !== null) distances = first.splat().add(I32x4.of(0, stride, 2 * stride, 3 * stride));
-    else {
-      let all = f.let(first.splat().as(F32x4));
-      for (let lane = 1; lane < 4; lane++)
-        all = f.let(
-          all.withLane(lane, this.#places.laneOf(difference, block, along as Variable, lane).asF32()),
-        );
-      distances = all.as(I32x4);
     }
+    const distances = this.#wholes(difference, block, lanes);
     return test === "less" ? distances.lt(f.constantInt(0)) : distances.eq(f.constantInt(0));
+  }
+
+  /** A whole number in each lane. */
+  #wholes(index: Index, block: Block, { along }: Lanes): I32x4 {
+    const { f } = this.#code;
+    const stride = along ? strideOf(index, along) : 0;
+    const first = f.let(this.#places.whole(index, block));
+    if (stride === 0) return first.splat();
+    if (stride !== null) return first.splat().add(I32x4.of(0, stride, 2 * stride, 3 * stride));
+    let all = f.let(first.splat().as(F32x4));
+    for (let lane = 1; lane < 4; lane++)
+      all = f.let(all.withLane(lane, this.#places.laneOf(index, block, along as Variable, lane).asF32()));
+    return all.as(I32x4);
   }
 
   #read({ source, at }: Extract<Expr["node"], { kind: "read" }>, block: Block, lanes: Lanes): Local<F32x4> {

@@ -352,6 +352,9 @@ export class F32x4 extends V128 {
   neg(): F32x4 {
     return this.same(0xe1);
   }
+  floor(): F32x4 {
+    return this.same(0x68);
+  }
   sqrt(): F32x4 {
     return this.same(0xe3);
   }

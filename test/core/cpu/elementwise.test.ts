@@ -15,6 +15,7 @@ const FORMULAS: Record<string, Expr> = {
   add: x.add(y).add(z),
   "min and max": x.min(y).max(z),
   select: x.lessThan(y, z, x.neg()),
+  same: x.floor().equals(y.floor(), z, x.neg()),
   "scale, shared twice": x.mul(p).add(y.mul(p)).mul(x.mul(p)).add(z),
   "quotient and square root": x.div(y.abs().add(1)).add(z.abs().sqrt()),
   transcendental: x.exp().mul(y.sin()).add(z.tanh()),
@@ -86,6 +87,7 @@ describe("elementwise kernels", () => {
     expect(apply(x.min(y))).toEqual([NaN, NaN, NaN, -0, -0]);
     expect(apply(x.max(y))).toEqual([NaN, NaN, NaN, 0, 0]);
     expect(apply(x.lessThan(y, 1, 2))).toEqual([2, 2, 2, 2, 2]);
+    expect(apply(x.equals(y, 1, 2))).toEqual([2, 2, 2, 1, 1]);
   });
 
   it("may write over an input and touch nothing behind the output", () => {

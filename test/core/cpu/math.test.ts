@@ -19,6 +19,7 @@ interface Stated {
 const STATED: Record<UnaryName, Stated> = {
   neg: { reference: (x) => -x, ulp: 0 },
   abs: { reference: Math.abs, ulp: 0 },
+  floor: { reference: Math.floor, ulp: 0 },
   sqrt: { reference: Math.sqrt, ulp: 0.5 },
   exp: { reference: Math.exp, ulp: 1 },
   log: { reference: Math.log, ulp: 1 },

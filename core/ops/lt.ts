@@ -3,7 +3,7 @@ import { apply, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 const op = defineElementwise({
-  name: "lessThan",
+  name: "lt",
   inputs: 2,
   formula: ([a, b]) => a.lessThan(b, 1, 0),
   integers: true,
@@ -11,5 +11,4 @@ const op = defineElementwise({
 });
 
 /** 1 where a < b, else 0 (also where either is NaN); b may be a number. */
-export const lessThan = (a: Tensor, b: Tensor | number): Tensor =>
-  apply(op, [a, operand(b, a, "lessThan")], []);
+export const lt = (a: Tensor, b: Tensor | number): Tensor => apply(op, [a, operand(b, a, "lt")], []);
