@@ -1,8 +1,8 @@
 import { setImmediate } from "node:timers/promises";
 import type { Manifest } from "../vla/eval/manifest.ts";
-import { episodeKey } from "../vla/eval/plan.ts";
 import type { EpisodeLine } from "../vla/eval/results.ts";
 import { UNTIMED } from "../vla/eval/results.ts";
+import { episodeKey } from "../vla/eval/setup.ts";
 import { Board, unpacked } from "../vla/fleet/board.ts";
 import { takeEpisodes } from "../vla/fleet/work.ts";
 

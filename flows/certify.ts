@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { type CliSchema, parseCli, runMain, UsageError } from "../cli/index.ts";
 import { openTensors } from "../core/index.ts";
 import { type Certificate, certify, type LawReport } from "./certificate.ts";
-import { planFromModule, type Tensors } from "./flow-module.ts";
+import { outlineFromModule, type Tensors } from "./flow-module.ts";
 import { flowFromNames } from "./from-names.ts";
 
 const schema = {
@@ -61,14 +61,14 @@ await runMain(async () => {
     throw new UsageError(`--weights: expected a PyTorch checkpoint, got ${path ?? "none"}`);
   using checkpoint = path === undefined ? undefined : openTensors(path);
   const tensors = args.weights === "ema" ? checkpoint?.averages() : checkpoint?.tensors;
-  const plan =
+  const outline =
     args.flow === undefined
       ? flowFromNames(tensors as Tensors, args.prefix)
-      : await planFromModule(args.flow, tensors, path);
-  const certificate = certify(plan.make, {
+      : await outlineFromModule(args.flow, tensors, path);
+  const certificate = certify(outline.make, {
     state: tensors,
-    prefix: args.prefix ?? plan.prefix,
-    condition: plan.condition,
+    prefix: args.prefix ?? outline.prefix,
+    condition: outline.condition,
     seed: args.seed,
     points: args.points,
   });

@@ -10,7 +10,7 @@ import {
   refuse,
 } from "../core/index.ts";
 import { Flow } from "./flow.ts";
-import type { FlowPlan } from "./from-names.ts";
+import type { FlowOutline } from "./from-names.ts";
 
 export type Tensors = ReadonlyMap<string, HostTensor | LazyTensor>;
 
@@ -18,13 +18,17 @@ export type Tensors = ReadonlyMap<string, HostTensor | LazyTensor>;
  * What a module for `certify --flow` exports as its default: how to build its flow. It is called with a checkpoint's
  * tensors and the path they were read from, or with nothing where there is no checkpoint; it may be async.
  */
-export type FlowModule = (tensors?: Tensors, path?: string) => FlowPlan | Promise<FlowPlan>;
+export type FlowModule = (tensors?: Tensors, path?: string) => FlowOutline | Promise<FlowOutline>;
 
-/** The plan of the flow that a module describes. Throws one line that names the module when it does not keep to `FlowModule`. */
-export async function planFromModule(module: string, tensors?: Tensors, path?: string): Promise<FlowPlan> {
-  const plan = await called(module, tensors, path);
-  checkOptions(plan, ["make", "prefix", "condition"], `${module}: default export`);
-  const { make, prefix = "", condition = 0 } = plan as Partial<Record<keyof FlowPlan, unknown>>;
+/** The outline of the flow that a module describes. Throws one line that names the module when it does not keep to `FlowModule`. */
+export async function outlineFromModule(
+  module: string,
+  tensors?: Tensors,
+  path?: string,
+): Promise<FlowOutline> {
+  const outline = await called(module, tensors, path);
+  checkOptions(outline, ["make", "prefix", "condition"], `${module}: default export`);
+  const { make, prefix = "", condition = 0 } = outline as Partial<Record<keyof FlowOutline, unknown>>;
   if (typeof make !== "function") refuse(module, "make to be a function that builds the flow", make);
   if (typeof prefix !== "string") refuse(module, "prefix to be text", prefix);
   checkInteger(condition, 0, module, "condition");

@@ -10,7 +10,7 @@ import { Permutation } from "./permutation.ts";
 import { InvertiblePLU } from "./plu.ts";
 
 /** How to build a checkpoint's flow, where its tensors are, how wide its condition is. */
-export interface FlowPlan {
+export interface FlowOutline {
   /** Builds the flow anew at each call: it is wanted once per precision. */
   readonly make: () => Flow;
   /** Stands before `layers.0.…` in the names; nothing unless given. */
@@ -116,25 +116,25 @@ const KINDS: readonly LayerKind[] = [
  * MLP flow among others. Other tensors may stand beside it. Throws when no flow is found, or several and no `prefix` is given,
  * and for shapes that do not fit each other.
  */
-export function flowFromNames(tensors: Tensors, prefix?: string): Required<FlowPlan> {
-  if (prefix !== undefined) return planUnder(tensors, prefix);
+export function flowFromNames(tensors: Tensors, prefix?: string): Required<FlowOutline> {
+  if (prefix !== undefined) return outlineUnder(tensors, prefix);
   const candidates = new Set<string>();
   for (const name of tensors.keys()) {
     const start = name.search(/(?<![^.])layers\.0\./);
     if (start >= 0) candidates.add(name.slice(0, start));
   }
-  const plans: Required<FlowPlan>[] = [];
+  const outlines: Required<FlowOutline>[] = [];
   const reasons: string[] = [];
   for (const candidate of candidates) {
     try {
-      plans.push(planUnder(tensors, candidate));
+      outlines.push(outlineUnder(tensors, candidate));
     } catch (error) {
       reasons.push((error as Error).message); // not a flow, such as the layers of a text encoder; told if none is one
     }
   }
-  if (plans.length === 1) return plans[0];
-  if (plans.length > 1) {
-    const list = plans.map((plan) => JSON.stringify(plan.prefix)).join(", ");
+  if (outlines.length === 1) return outlines[0];
+  if (outlines.length > 1) {
+    const list = outlines.map((outline) => JSON.stringify(outline.prefix)).join(", ");
     throw new Error(
       `flowFromNames: expected one flow, found several; choose one of the prefixes ${printable(list)}`,
     );
@@ -142,7 +142,7 @@ export function flowFromNames(tensors: Tensors, prefix?: string): Required<FlowP
   throw new Error(reasons[0] ?? "flowFromNames: expected tensors named …layers.0.…, found none");
 }
 
-function planUnder(tensors: Tensors, prefix: string): Required<FlowPlan> {
+function outlineUnder(tensors: Tensors, prefix: string): Required<FlowOutline> {
   const layers: Map<string, Shape>[] = [];
   for (const [name, { shape }] of tensors) {
     if (!name.startsWith(`${prefix}layers.`)) continue;
@@ -158,20 +158,20 @@ function planUnder(tensors: Tensors, prefix: string): Required<FlowPlan> {
   }
   if (layers.length === 0)
     throw new Error(`flowFromNames: expected tensors named ${printable(prefix)}layers.0.…, found none`);
-  const plans = Array.from(layers, (shapes, i) => planLayer(shapes, `${prefix}layers.${i}`));
-  const N = plans[0].event;
-  for (const { name, event } of plans)
-    if (event !== N) misfit(name, `${N} entries, as the first layer has`, `${event}`);
-  const { condition } = plans.reduce((widest, plan) => (plan.condition > widest.condition ? plan : widest));
-  for (const plan of plans)
-    if (plan.condition !== 0 && plan.condition !== condition)
-      misfit(plan.name, `one width of conditions, ${condition} or 0`, `${plan.condition}`);
+  const read = Array.from(layers, (shapes, i) => readLayer(shapes, `${prefix}layers.${i}`));
+  const N = read[0].event;
+  for (const { name, event } of read)
+    if (event !== N) mismatch(name, `${N} entries, as the first layer has`, `${event}`);
+  const { condition } = read.reduce((widest, layer) => (layer.condition > widest.condition ? layer : widest));
+  for (const layer of read)
+    if (layer.condition !== 0 && layer.condition !== condition)
+      mismatch(layer.name, `one width of conditions, ${condition} or 0`, `${layer.condition}`);
   const base = (): Base =>
     tensors.has(`${prefix}base.log_std`) ? new DiagonalNormal([N]) : new StandardNormal([N]);
   return {
     make: () =>
       new Flow(
-        plans.map(({ make }) => make()),
+        read.map(({ make }) => make()),
         base(),
       ),
     prefix,
@@ -179,11 +179,11 @@ function planUnder(tensors: Tensors, prefix: string): Required<FlowPlan> {
   };
 }
 
-function misfit(who: string, expected: string, found: string): never {
+function mismatch(who: string, expected: string, found: string): never {
   throw new FormatError(`flowFromNames: ${who}`, expected, found);
 }
 
-function planLayer(
+function readLayer(
   shapes: Shapes | undefined,
   name: string,
 ): { name: string; make: () => Bijector; event: number; condition: number } {
@@ -202,19 +202,19 @@ function planLayer(
   for (const [of, expected] of Object.entries(kind.expected(shapeOf))) {
     const found = shapeOf(of);
     if (!sameShape(found, expected) || found.includes(0))
-      misfit(`${name}.${of}`, `${showShape(expected)}, nowhere 0, beside the others`, showShape(found));
+      mismatch(`${name}.${of}`, `${showShape(expected)}, nowhere 0, beside the others`, showShape(found));
   }
   const configs = (kind.nets ?? []).map((net) => ({ net, ...conditioner(net, shapeOf) }));
   for (const { net, outputs, condition } of configs) {
     const first = configs[0];
     if (condition < 0)
-      misfit(
+      mismatch(
         `${name}.${net}`,
         `inputs for ${outputs} kept entries, as many as outputs`,
         `${outputs + condition}`,
       );
     if (outputs !== first.outputs || condition !== first.condition)
-      misfit(
+      mismatch(
         `${name}.${net}`,
         `${first.outputs} outputs and a condition of ${first.condition}, like ${first.net}`,
         `${outputs} and ${condition}`,

@@ -19,7 +19,7 @@ export { type Conditioner, type Coupling, couple, outputsOf } from "./coupling.t
 export { ElementwiseAffine } from "./elementwise-affine.ts";
 export { Flow, type LogProbTerms, type SampleOptions } from "./flow.ts";
 export type { FlowModule } from "./flow-module.ts";
-export { type FlowPlan, flowFromNames } from "./from-names.ts";
+export { type FlowOutline, flowFromNames } from "./from-names.ts";
 export { Inverse } from "./inverse.ts";
 export { conditionEffect, type Law, type LawInput, laws, sampleJacobian } from "./laws/index.ts";
 export { Logit } from "./logit.ts";

@@ -13,10 +13,10 @@ import { WatchServer } from "./watch/server.ts";
 
 await runMain(async () => {
   const options = readOptions(process.argv.slice(2), process.env);
-  const { policies, plans, manifest } = await prepareRun(options);
+  const { policies, setups, manifest } = await prepareRun(options);
   await using _ = { [Symbol.asyncDispose]: () => endPolicies(policies) };
-  using ledger = Ledger.open(options, manifest, plans);
-  const left = ledger.leftOf(plans);
+  using ledger = Ledger.open(options, manifest, setups);
+  const left = ledger.leftOf(setups);
   const progress = new Progress(ledger.planned, process.stderr, ledger.done);
   const live = new Live(`${manifest.run.policy} on ${manifest.run.suite}`, options.maxSteps, ledger);
   await using watch = options.watch === undefined ? null : await WatchServer.open(live, options.watch);

@@ -4,9 +4,9 @@ import { type CliSchema, parseCli, runMain, UsageError } from "../cli/index.ts";
 import { INTERRUPTED, Interrupt } from "./eval/interrupt.ts";
 import { Launcher } from "./experiments/launch.ts";
 import { EXPERIMENTS, SEEDS } from "./experiments/list.ts";
-import { runsOf, type Settings, showCommand, timingOf } from "./experiments/plan.ts";
 import { openFolder } from "./experiments/record.ts";
 import { runAll, timeDecoders } from "./experiments/runner.ts";
+import { runsOf, type Settings, showCommand, timingOf } from "./experiments/runs.ts";
 import { Watcher } from "./experiments/watcher.ts";
 
 const names = EXPERIMENTS.map(({ name }) => name);

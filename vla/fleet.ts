@@ -4,10 +4,10 @@ import { parseCli, runMain, UsageError } from "../cli/index.ts";
 import { assembleRun, refuseUsedFolder } from "./eval/assemble.ts";
 import { INTERRUPTED, Interrupt } from "./eval/interrupt.ts";
 import { differences, type Manifest } from "./eval/manifest.ts";
-import { type EpisodeId, episodeKey } from "./eval/plan.ts";
 import { labelOf, type Prepared, policyOf, prepareRun, settingOf } from "./eval/prepare.ts";
 import { formatDuration, Progress } from "./eval/progress.ts";
 import type { Job } from "./eval/schedule.ts";
+import { type EpisodeId, episodeKey } from "./eval/setup.ts";
 import { Board, type Counts, type EpisodeRecord, type PackedRecord, unpacked } from "./fleet/board.ts";
 import { commands, general, readEnqueue, readWork, redisUrl } from "./fleet/options.ts";
 import { Slots } from "./fleet/slots.ts";
@@ -41,13 +41,16 @@ async function work(argv: readonly string[]): Promise<void> {
   // Whoever has nothing to do here learns it before weights are loaded.
   await using board = await Board.open(redisUrl(process.env), name);
   const theirs = await board.manifest();
-  const { policies, plans, manifest }: Prepared = await prepareRun(options);
+  const { policies, setups, manifest }: Prepared = await prepareRun(options);
   await using _ = { [Symbol.asyncDispose]: () => endPolicies(policies) };
   refuseOther(name, theirs, manifest);
 
   const jobs = new Map<string, Job>(
-    plans.flatMap((plan) =>
-      plan.episodes.map((episode): [string, Job] => [episodeKey({ ...plan, ...episode }), { plan, episode }]),
+    setups.flatMap((setup) =>
+      setup.episodes.map((episode): [string, Job] => [
+        episodeKey({ ...setup, ...episode }),
+        { setup, episode },
+      ]),
     ),
   );
   const jobOf = (id: EpisodeId): Job => {

@@ -8,10 +8,10 @@ import { INTERRUPTED, Interrupt } from "./eval/interrupt.ts";
 import { NAMES } from "./eval/journal.ts";
 import { manifestOf } from "./eval/manifest.ts";
 import { CLONE_OPTIONS, type Options, readOptions } from "./eval/options.ts";
-import { episodeKey, planRun } from "./eval/plan.ts";
 import { keyOf, labelOf, settingOf } from "./eval/prepare.ts";
 import { Progress } from "./eval/progress.ts";
 import type { Job } from "./eval/schedule.ts";
+import { episodeKey, setUpRun } from "./eval/setup.ts";
 import { findTasks, loadSuite } from "./libero/suites.ts";
 import { replayPolicy } from "./policies/replay.ts";
 import { differingPremises } from "./receipts/premises.ts";
@@ -63,13 +63,13 @@ await runMain(async () => {
   const names = new Set([...drawn].map((key) => sound.get(key)!.task));
   const tasks = findTasks(suite, [...names]);
   const policies = replayPolicy(join(recorded.folder, NAMES.episodes));
-  const whole = planRun(options, suite, tasks);
+  const whole = setUpRun(options, suite, tasks);
   const here = manifestOf(describeRun(options, policies), options, policies, whole);
   const premises = differingPremises(recorded.manifest, here);
-  const plans = whole
-    .map((plan) => ({
-      ...plan,
-      episodes: plan.episodes.filter(({ init }) => drawn.has(episodeKey({ ...plan, init }))),
+  const setups = whole
+    .map((setup) => ({
+      ...setup,
+      episodes: setup.episodes.filter(({ init }) => drawn.has(episodeKey({ ...setup, init }))),
     }))
     .filter(({ episodes }) => episodes.length > 0);
 
@@ -80,8 +80,8 @@ await runMain(async () => {
   interrupt.signal.addEventListener("abort", () => crew.interrupt());
   const { mujoco } = recorded.manifest.run.engine;
   try {
-    const starts = await crew.check(plans, ({ task }) => progress.note(`checking task ${task}`));
-    await crew.play(plans, starts, {
+    const starts = await crew.check(setups, ({ task }) => progress.note(`checking task ${task}`));
+    await crew.play(setups, starts, {
       // Recorded by another MuJoCo they are played all the same: whether it matters is the question.
       policyFor: (job) => policies.forEpisode({ ...keyOf(job, options), mujoco }),
       stepped: (job, steps) => progress.step(labelOf(job), steps / options.maxSteps, labelOf(job)),
@@ -104,8 +104,8 @@ await runMain(async () => {
   process.exitCode = episodes.length < drawn.size ? INTERRUPTED : Number(!isEqual);
 });
 
-function keyOfJob({ plan, episode }: Job): string {
-  return episodeKey({ ...plan, ...episode });
+function keyOfJob({ setup, episode }: Job): string {
+  return episodeKey({ ...setup, ...episode });
 }
 
 /** How this machine and this version play the run. */

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { fc, test as prop } from "@fast-check/vitest";
 import { afterAll, describe, expect, test } from "vitest";
 import { type HostTensor, Random, Tensor, writeSafetensors } from "../../core/index.ts";
-import { planFromModule } from "../../flows/flow-module.ts";
+import { outlineFromModule } from "../../flows/flow-module.ts";
 import { flowFromNames } from "../../flows/from-names.ts";
 import {
   ActNorm,
@@ -352,7 +352,7 @@ describe("a module with a flow", () => {
       "",
       "default export: expected a function that gives { make, prefix, condition }, got undefined",
     ],
-    ["exports a plan", "export default { make() {} }", "default export: expected a function"],
+    ["exports an outline", "export default { make() {} }", "default export: expected a function"],
     ["exports a class", "export default class {}", ""],
     [
       "gives nothing",
@@ -382,7 +382,7 @@ describe("a module with a flow", () => {
   ])("that %s is told in one line", async (name, code, message) => {
     const file = join(dir, `${name.replaceAll(" ", "-")}.mjs`);
     if (code !== null) writeFileSync(file, code);
-    const error = await planFromModule(file).then(
+    const error = await outlineFromModule(file).then(
       () => null,
       (caught: unknown) => caught as Error,
     );
@@ -406,12 +406,12 @@ describe("a module with a flow", () => {
         return made.shift();
       },
     });
-    const plan = await planFromModule(file, healthy, "path");
-    expect(plan).toMatchObject({ prefix: "", condition: 0 });
-    expect([plan.make(), plan.make()]).toEqual(flows);
+    const outline = await outlineFromModule(file, healthy, "path");
+    expect(outline).toMatchObject({ prefix: "", condition: 0 });
+    expect([outline.make(), outline.make()]).toEqual(flows);
     expect(given[0]).toEqual([healthy, "path"]);
-    expect(plan.make).toThrow(`${file}: expected make to build a new Flow at each call`);
-    expect(plan.make).toThrow(`${file}: expected make to build a Flow, got "flow"`);
+    expect(outline.make).toThrow(`${file}: expected make to build a new Flow at each call`);
+    expect(outline.make).toThrow(`${file}: expected make to build a Flow, got "flow"`);
     for (const flow of flows) flow.dispose();
   });
 

@@ -7,7 +7,7 @@ import { decode } from "fast-png";
 import ndarray from "ndarray";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from "vitest";
-import { episodePath } from "../../vla/eval/plan.ts";
+import { episodePath } from "../../vla/eval/setup.ts";
 import { VideoWriter } from "../../vla/eval/video.ts";
 import type { Observation } from "../../vla/observation.ts";
 import { Media } from "../../vla/report/media.ts";

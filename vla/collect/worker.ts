@@ -5,7 +5,7 @@
 import { Random, readText } from "../../core/index.ts";
 import { type RecordedEpisode, writeLiberoDemonstrations } from "../data/libero-hdf5-writer.ts";
 import { episodeSeed } from "../eval/seed.ts";
-import { composeScene, placementPlanOf } from "../libero/compose/scene.ts";
+import { composeScene, resetDrawsOf } from "../libero/compose/scene.ts";
 import { LiberoEnv } from "../libero/env.ts";
 import { readInitStates } from "../libero/init-states.ts";
 import { createRenderer } from "../libero/render/renderer.ts";
@@ -128,7 +128,7 @@ class Player {
       group.some((one) => one.task.name === name),
     );
     const scenes = (mates as SceneTask[]).map(({ scene }) => scene);
-    this.#scenes = new RandomScenes(env, placementPlanOf(from), scenes);
+    this.#scenes = new RandomScenes(env, resetDrawsOf(from), scenes);
   }
 
   async #state(task: Task, start: number): Promise<Float64Array> {

@@ -1,9 +1,9 @@
 import type { Policy } from "../policies/policy.ts";
 import type { Ended } from "./ledger.ts";
-import { episodeKey, type TaskPlan } from "./plan.ts";
 import type { Checked, Setting } from "./player.ts";
 import { PlayerThread } from "./player-thread.ts";
 import { type Job, Schedule } from "./schedule.ts";
+import { episodeKey, type TaskSetup } from "./setup.ts";
 
 /** Who follows what a crew plays. */
 export interface Follower {
@@ -36,17 +36,17 @@ export class Crew implements Disposable {
    * @param checking told of each task that is looked at.
    */
   async check(
-    plans: readonly TaskPlan[],
-    checking: (plan: TaskPlan) => void,
-  ): Promise<Map<TaskPlan, readonly Checked[]>> {
-    const checked = new Map<TaskPlan, readonly Checked[]>();
-    const left = [...plans];
+    setups: readonly TaskSetup[],
+    checking: (setup: TaskSetup) => void,
+  ): Promise<Map<TaskSetup, readonly Checked[]>> {
+    const checked = new Map<TaskSetup, readonly Checked[]>();
+    const left = [...setups];
     await this.#all(async (thread) => {
       while (!this.#isOver) {
-        const plan = left.shift();
-        if (!plan) return;
-        checking(plan);
-        checked.set(plan, await this.#threads[thread].check(plan));
+        const setup = left.shift();
+        if (!setup) return;
+        checking(setup);
+        checked.set(setup, await this.#threads[thread].check(setup));
       }
     });
     return checked;
@@ -54,19 +54,19 @@ export class Crew implements Disposable {
 
   /** Plays all episodes of these tasks, or, when interrupted, some of them. */
   async play(
-    plans: readonly TaskPlan[],
-    checked: ReadonlyMap<TaskPlan, readonly Checked[]>,
+    setups: readonly TaskSetup[],
+    checked: ReadonlyMap<TaskSetup, readonly Checked[]>,
     follower: Follower,
   ): Promise<void> {
-    const schedule = new Schedule(plans);
+    const schedule = new Schedule(setups);
     const retried = new Map<string, string>();
     await this.#all(async (thread) => {
       for (let job = schedule.next(thread); job && !this.#isOver; job = schedule.next(thread)) {
-        const { plan, episode } = job;
-        const start = checked.get(plan)![plan.episodes.indexOf(episode)];
+        const { setup, episode } = job;
+        const start = checked.get(setup)![setup.episodes.indexOf(episode)];
         const ended = await this.#playOne(thread, job, start, follower);
         if (ended === null) return;
-        const key = episodeKey({ ...plan, ...episode });
+        const key = episodeKey({ ...setup, ...episode });
         const reason = "crashed" in ended ? ended.crashed : ended.episode.error;
         if (reason !== undefined && !retried.has(key)) {
           retried.set(key, reason);
@@ -89,7 +89,7 @@ export class Crew implements Disposable {
 
   async #playOne(thread: number, job: Job, checked: Checked, follower: Follower): Promise<Ended | null> {
     const stepped = (steps: number): void => follower.stepped(job, steps);
-    const { plan, episode } = job;
+    const { setup, episode } = job;
     let policy: Policy;
     try {
       policy = follower.policyFor(job);
@@ -97,7 +97,7 @@ export class Crew implements Disposable {
       policy = refusing(error); // as it would in use
     }
     try {
-      return await this.#threads[thread].play(plan, episode, checked, policy, stepped);
+      return await this.#threads[thread].play(setup, episode, checked, policy, stepped);
     } catch (error) {
       if (this.#isOver) return null;
       this.#threads[thread][Symbol.dispose]();

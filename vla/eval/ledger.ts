@@ -1,6 +1,5 @@
 import { type Files, Journal, type Kept } from "./journal.ts";
 import type { Manifest } from "./manifest.ts";
-import { type EpisodeId, episodeKey, type TaskPlan } from "./plan.ts";
 import type { Played } from "./player.ts";
 import {
   type EpisodeLine,
@@ -12,13 +11,14 @@ import {
   UNTIMED,
 } from "./results.ts";
 import type { Job } from "./schedule.ts";
+import { type EpisodeId, episodeKey, type TaskSetup } from "./setup.ts";
 import { Tally } from "./tally.ts";
 
 /** An episode that was played to its end, or whose simulator broke. */
 export type Ended = Played | { readonly crashed: string };
 
 /** What a ledger needs to know of a task and its episodes. */
-export interface PlannedTask extends Pick<TaskPlan, "task" | "instruction" | "perturb"> {
+export interface ExpectedTask extends Pick<TaskSetup, "task" | "instruction" | "perturb"> {
   readonly episodes: readonly { readonly init: number }[];
 }
 
@@ -33,14 +33,14 @@ export class Ledger implements Disposable {
   readonly #rank = new Map<string, number>();
   readonly #done = new Set<string>();
 
-  private constructor(run: RunInfo, plans: readonly PlannedTask[], journal: Journal) {
+  private constructor(run: RunInfo, setups: readonly ExpectedTask[], journal: Journal) {
     this.#run = run;
     this.#journal = journal;
-    for (const plan of plans)
-      for (const { init } of plan.episodes) this.#rank.set(keyOf(plan, init), this.#rank.size);
+    for (const setup of setups)
+      for (const { init } of setup.episodes) this.#rank.set(keyOf(setup, init), this.#rank.size);
     this.#tally = new Tally(this.#rank.size);
-    for (const plan of plans)
-      this.#adders.set(groupOf(plan), this.#tally.open(plan.task, plan.instruction, plan.perturb));
+    for (const setup of setups)
+      this.#adders.set(groupOf(setup), this.#tally.open(setup.task, setup.instruction, setup.perturb));
 
     const timings = new Map(journal.timings.map((timing) => [episodeKey(timing), timing]));
     for (const line of journal.kept) {
@@ -54,10 +54,10 @@ export class Ledger implements Disposable {
   }
 
   /** @throws Error when a file cannot be written, or is another run's. */
-  static open(files: Files, manifest: Manifest, plans: readonly PlannedTask[]): Ledger {
+  static open(files: Files, manifest: Manifest, setups: readonly ExpectedTask[]): Ledger {
     const journal = Journal.open(files, manifest);
     try {
-      return new Ledger(manifest.run, plans, journal);
+      return new Ledger(manifest.run, setups, journal);
     } catch (error) {
       journal[Symbol.dispose]();
       throw error;
@@ -65,11 +65,11 @@ export class Ledger implements Disposable {
   }
 
   /** What of these tasks is still to be played, without those that are done. */
-  leftOf(plans: readonly TaskPlan[]): TaskPlan[] {
-    return plans
-      .map((plan) => ({
-        ...plan,
-        episodes: plan.episodes.filter(({ init }) => !this.#done.has(keyOf(plan, init))),
+  leftOf(setups: readonly TaskSetup[]): TaskSetup[] {
+    return setups
+      .map((setup) => ({
+        ...setup,
+        episodes: setup.episodes.filter(({ init }) => !this.#done.has(keyOf(setup, init))),
       }))
       .filter(({ episodes }) => episodes.length > 0);
   }
@@ -139,17 +139,17 @@ export class Ledger implements Disposable {
 /** What is kept of an episode. `retried`: why it was played twice, where it was. */
 export function linesOf(
   run: RunInfo,
-  { plan, episode }: Job,
+  { setup, episode }: Job,
   ended: Ended,
   retried?: string,
 ): { line: EpisodeLine; timing: TimingLine } {
   const { outcome, timing, ...rest } =
-    "crashed" in ended ? crashed(plan, episode, ended.crashed) : partsOf(ended);
+    "crashed" in ended ? crashed(setup, episode, ended.crashed) : partsOf(ended);
   return {
-    line: { ...run, task: plan.task, instruction: episode.instruction, ...outcome, ...rest },
+    line: { ...run, task: setup.task, instruction: episode.instruction, ...outcome, ...rest },
     timing: {
-      task: plan.task,
-      ...(plan.perturb !== undefined && { perturb: plan.perturb }),
+      task: setup.task,
+      ...(setup.perturb !== undefined && { perturb: setup.perturb }),
       init: episode.init,
       ...timing,
       ...(retried !== undefined && { retried }),
@@ -159,7 +159,7 @@ export function linesOf(
 
 const groupOf = ({ task, perturb = "none" }: Omit<EpisodeId, "init">): string =>
   JSON.stringify([task, perturb]);
-const keyOf = ({ task, perturb }: PlannedTask, init: number): string => episodeKey({ task, perturb, init });
+const keyOf = ({ task, perturb }: ExpectedTask, init: number): string => episodeKey({ task, perturb, init });
 
 /** The line's `perturb` is that of the run, which has none where it plays several. */
 const idOf = ({ task, perturbed, init }: Kept<EpisodeLine>): EpisodeId => ({
@@ -172,7 +172,7 @@ function partsOf({ episode, timing, actions, trace }: Played) {
   return { outcome: episode, timing, actions, trace };
 }
 
-function crashed({ perturb }: TaskPlan, { init, policySeed }: Job["episode"], error: string) {
+function crashed({ perturb }: TaskSetup, { init, policySeed }: Job["episode"], error: string) {
   const outcome: EpisodeOutcome = {
     ...{ init, policySeed, outcome: "error", error, steps: 0, trajectoryHash: "", policyCalls: 0 },
     ...(perturb !== undefined && { perturbed: { levels: perturb } }),

@@ -4,10 +4,10 @@ import { readText } from "../../core/index.ts";
 import { MOST_TEXT_BYTES } from "../json-lines.ts";
 import type { Protocol } from "../libero/protocols.ts";
 import type { PolicySource } from "../policies/index.ts";
-import type { PlannedTask } from "./ledger.ts";
+import type { ExpectedTask } from "./ledger.ts";
 import type { Options } from "./options.ts";
-import type { TaskPlan } from "./plan.ts";
 import type { RunInfo } from "./results.ts";
+import type { TaskSetup } from "./setup.ts";
 import type { Shard } from "./shard.ts";
 
 /** The layout of run folders: another number is read otherwise. */
@@ -43,7 +43,7 @@ export function manifestOf(
   run: RunInfo,
   { protocol, maxSteps, logProb, first, episodes, shard }: Options,
   policies: PolicySource,
-  plans: readonly TaskPlan[],
+  setups: readonly TaskSetup[],
 ): Manifest {
   const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
   return {
@@ -56,7 +56,7 @@ export function manifestOf(
     logProb,
     first,
     episodes,
-    tasks: plans.map(({ task, instruction, perturb, digest }) => ({
+    tasks: setups.map(({ task, instruction, perturb, digest }) => ({
       task,
       instruction,
       ...(perturb !== undefined && { perturb }),
@@ -67,7 +67,7 @@ export function manifestOf(
 }
 
 /** The tasks and episodes of a whole run. */
-export const tasksOf = ({ tasks, first, episodes }: Manifest): PlannedTask[] =>
+export const tasksOf = ({ tasks, first, episodes }: Manifest): ExpectedTask[] =>
   tasks.map((task) => ({
     ...task,
     episodes: Array.from({ length: episodes }, (_, i) => ({ init: first + i })),

@@ -2,16 +2,16 @@ import { Worker } from "node:worker_threads";
 import { type Packed, unpack } from "../policies/packed.ts";
 import type { ActionChunk, ChunkRequest, Policy } from "../policies/policy.ts";
 import { messageOf } from "./message-of.ts";
-import type { EpisodePlan, TaskPlan } from "./plan.ts";
 import type { Checked, Played, Setting } from "./player.ts";
+import type { EpisodeSetup, TaskSetup } from "./setup.ts";
 
 /** What the thread is told. */
 export type Order =
-  | { readonly what: "check"; readonly plan: TaskPlan }
+  | { readonly what: "check"; readonly setup: TaskSetup }
   | {
       readonly what: "play";
-      readonly plan: TaskPlan;
-      readonly episode: EpisodePlan;
+      readonly setup: TaskSetup;
+      readonly episode: EpisodeSetup;
       readonly checked: Checked;
     }
   | { readonly what: "chunk"; readonly chunk: ActionChunk }
@@ -59,8 +59,8 @@ export class PlayerThread implements Disposable {
   }
 
   /** Looks at the starts of a task: see `Player.check`. */
-  async check(plan: TaskPlan): Promise<readonly Checked[]> {
-    const report = await this.#ask({ what: "check", plan });
+  async check(setup: TaskSetup): Promise<readonly Checked[]> {
+    const report = await this.#ask({ what: "check", setup });
     return (report as Extract<Report, { what: "checked" }>).checked;
   }
 
@@ -72,14 +72,14 @@ export class PlayerThread implements Disposable {
    * @throws Error when the simulator broke: this thread is then good for nothing else.
    */
   async play(
-    plan: TaskPlan,
-    episode: EpisodePlan,
+    setup: TaskSetup,
+    episode: EpisodeSetup,
     checked: Checked,
     policy: Policy,
     stepped: (steps: number) => void,
   ): Promise<Played | null> {
     [this.#policy, this.#stepped] = [policy, stepped];
-    const report = await this.#ask({ what: "play", plan: { ...plan, episodes: [] }, episode, checked });
+    const report = await this.#ask({ what: "play", setup: { ...setup, episodes: [] }, episode, checked });
     return (report as Extract<Report, { what: "played" }>).played;
   }
 

@@ -33,14 +33,14 @@ const player = new Player(workerData as Setting);
 
 async function obey(order: Extract<Order, { what: "check" | "play" }>): Promise<void> {
   try {
-    if (order.what === "check") report({ what: "checked", checked: await player.check(order.plan) });
+    if (order.what === "check") report({ what: "checked", checked: await player.check(order.setup) });
     else {
       const watcher = {
         interrupted: () => interrupted,
         stepped: (steps: number): void => report({ what: "stepped", steps }),
       };
-      const { plan, episode, checked } = order;
-      const played = await player.play(plan, episode, checked, absentPolicy(), watcher);
+      const { setup, episode, checked } = order;
+      const played = await player.play(setup, episode, checked, absentPolicy(), watcher);
       report({ what: "played", played });
     }
   } catch (error) {

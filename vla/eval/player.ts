@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { companionsOf } from "../libero/companions.ts";
 import { composeScene } from "../libero/compose/scene.ts";
-import { LiberoEnv, type Outcome } from "../libero/env.ts";
+import { LiberoEnv, type StepOutcome } from "../libero/env.ts";
 import { readInitStates } from "../libero/init-states.ts";
 import type { Contacts } from "../libero/mujoco.ts";
 import { Premises } from "../libero/premises.ts";
@@ -17,9 +17,9 @@ import { findStart, type PerturbedStart } from "../perturb/start.ts";
 import { type PerturbedTask, perturbTask } from "../perturb/task.ts";
 import type { Policy } from "../policies/policy.ts";
 import { FrameWriter } from "./frames.ts";
-import { type EpisodePlan, episodePath, type TaskPlan } from "./plan.ts";
 import type { EpisodeOutcome, Span, Trace } from "./results.ts";
 import { type Rollout, rollout, type Watcher } from "./rollout.ts";
+import { type EpisodeSetup, episodePath, type TaskSetup } from "./setup.ts";
 import { SwappedGoal } from "./swapped-goal.ts";
 import { VideoWriter } from "./video.ts";
 
@@ -82,11 +82,11 @@ export class Player implements Disposable {
    * Starts every episode without playing it: a state that does not fit the scene is told now, not after hours. And sees
    * whether things stay where the task has them: in half a second without motion, those that are thrown fly high.
    */
-  async check(plan: TaskPlan): Promise<Checked[]> {
-    const { env, task, states, perturbed } = await this.#open(plan);
+  async check(setup: TaskSetup): Promise<Checked[]> {
+    const { env, task, states, perturbed } = await this.#open(setup);
     const { seed, protocol } = this.#setting;
     const premises = new Premises(env.scene, env.sim, env.predicates);
-    return plan.episodes.map((episode): Checked => {
+    return setup.episodes.map((episode): Checked => {
       const { init } = episode;
       try {
         const start = perturbed && findStart(env, perturbed, states[init], this.#name(task, init));
@@ -103,13 +103,13 @@ export class Player implements Disposable {
 
   /** @returns null when the watcher interrupted it. */
   async play(
-    plan: TaskPlan,
-    episode: EpisodePlan,
+    setup: TaskSetup,
+    episode: EpisodeSetup,
     { lostPremises, start: found }: Checked,
     policy: Policy,
     watcher: Pick<Watcher, "interrupted" | "stepped">,
   ): Promise<Played | null> {
-    const { env, task, states, perturbed, look } = await this.#open(plan);
+    const { env, task, states, perturbed, look } = await this.#open(setup);
     const { seed, protocol, maxSteps, logProb } = this.#setting;
     const { init, policySeed, instruction, told, language } = episode;
     const swapped = this.#swappedGoal(env, task, episode);
@@ -118,7 +118,7 @@ export class Player implements Disposable {
     const stage = harder ?? swapped ?? env;
     const record = new Record(env, swapped?.terms ?? env.scene.goal);
     const start = { init, state: states[init], seed, policySeed, instruction };
-    const keepers = await this.#keepers(plan, init);
+    const keepers = await this.#keepers(setup, init);
     const played = await rollout(stage, policy, start, protocol, maxSteps, {
       interrupted: watcher.interrupted,
       stepped(steps, outcome) {
@@ -139,7 +139,7 @@ export class Player implements Disposable {
       ...(lostPremises.length > 0 && { lostPremises }),
       ...(swapped && { swapped: { told, instruction, ...swapped.held } }),
       ...(harder && {
-        perturbed: { levels: plan.perturb!, ...harder.change, ...(language && { language }) },
+        perturbed: { levels: setup.perturb!, ...harder.change, ...(language && { language }) },
       }),
     };
     return { ...played, episode: outcome, trace: record.trace };
@@ -150,7 +150,7 @@ export class Player implements Disposable {
     this.#opened = null;
   }
 
-  async #open({ task: name, levels, perturb }: TaskPlan): Promise<Opened> {
+  async #open({ task: name, levels, perturb }: TaskSetup): Promise<Opened> {
     if (this.#opened?.task.name === name && this.#opened.perturb === perturb) return this.#opened;
     this[Symbol.dispose]();
     const { seed, contacts, cameraSize } = this.#setting;
@@ -174,7 +174,7 @@ export class Player implements Disposable {
     return this.#opened;
   }
 
-  #swappedGoal(env: LiberoEnv, task: Task, { told }: EpisodePlan): SwappedGoal | null {
+  #swappedGoal(env: LiberoEnv, task: Task, { told }: EpisodeSetup): SwappedGoal | null {
     if (told === task.name) return null;
     const companions = companionsOf(this.#suite.tasks).get(findTask(this.#suite, task.name))!;
     return new SwappedGoal(env, companions.find((companion) => companion.task.name === told)!.goal);
@@ -186,7 +186,7 @@ export class Player implements Disposable {
   }
 
   /** Who keeps what the cameras see of an episode. */
-  async #keepers({ task, perturb }: TaskPlan, init: number): Promise<Keeper[]> {
+  async #keepers({ task, perturb }: TaskSetup, init: number): Promise<Keeper[]> {
     const { frames, videos } = this.#setting;
     const path = episodePath({ task, perturb, init });
     return [
@@ -214,7 +214,7 @@ class Record {
     this.#goal = goal.map((words) => ({ term: words.join(" "), held: [] }));
   }
 
-  step(step: number, { held }: Outcome): void {
+  step(step: number, { held }: StepOutcome): void {
     const [left, right] = this.#env.readings.robot0_gripper_qpos;
     this.#gripper.push(round(left - right));
     for (const [i, holds] of held.entries()) {

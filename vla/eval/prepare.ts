@@ -10,9 +10,9 @@ import type { Policy } from "../policies/policy.ts";
 import { describeRun } from "./describe-run.ts";
 import { type Manifest, manifestOf } from "./manifest.ts";
 import type { Options } from "./options.ts";
-import { planRun, type TaskPlan } from "./plan.ts";
 import type { Setting } from "./player.ts";
 import type { Job } from "./schedule.ts";
+import { setUpRun, type TaskSetup } from "./setup.ts";
 import { partOf } from "./shard.ts";
 
 /** A run that can be played: all that can be refused before its first step was not. */
@@ -20,7 +20,7 @@ export interface Prepared {
   /** Its end is the caller's. */
   readonly policies: PolicySource;
   /** What is to be played here: the run, or a part of it. */
-  readonly plans: readonly TaskPlan[];
+  readonly setups: readonly TaskSetup[];
   readonly manifest: Manifest;
 }
 
@@ -34,15 +34,15 @@ export async function prepareRun(options: Options): Promise<Prepared> {
     checkOverlap(options.protocol, policies);
     if (options.logProb && !policies.hasDensity)
       throw new UsageError(`--log-prob: expected a policy with a density, got ${policies.name}`);
-    const whole = planRun(options, suite, tasks);
-    const plans = options.shard ? partOf(whole, options.shard) : whole;
-    for (const plan of plans)
-      for (const episode of plan.episodes) {
+    const whole = setUpRun(options, suite, tasks);
+    const setups = options.shard ? partOf(whole, options.shard) : whole;
+    for (const setup of setups)
+      for (const episode of setup.episodes) {
         // Words that a perturbation chose may break their own episodes only.
-        if (!episode.language) policyOf({ plan, episode }, options, policies)[Symbol.dispose]?.();
+        if (!episode.language) policyOf({ setup, episode }, options, policies)[Symbol.dispose]?.();
       }
     const run = describeRun(options, policies);
-    return { policies, plans, manifest: manifestOf(run, options, policies, whole) };
+    return { policies, setups, manifest: manifestOf(run, options, policies, whole) };
   } catch (error) {
     await endPolicies(policies);
     throw error;
@@ -66,21 +66,21 @@ export function policyOf(job: Job, options: Options, policies: PolicySource): Po
 }
 
 /** What a policy is found by. */
-export function keyOf({ plan, episode }: Job, options: Options): EpisodeKey {
+export function keyOf({ setup, episode }: Job, options: Options): EpisodeKey {
   const { suite, seed, protocol, contacts } = options;
   const { init, told, instruction } = episode;
-  const { task, perturb } = plan;
+  const { task, perturb } = setup;
   return {
     ...{ suite, task, told, instruction, init, seed, protocol, contacts, mujoco: MUJOCO_VERSION, perturb },
   };
 }
 
 /** An episode's name for readers. */
-export function labelOf({ plan, episode }: Job): string {
-  return `${plan.task} ${episode.init}${plan.perturb === undefined ? "" : ` (${plan.perturb})`}`;
+export function labelOf({ setup, episode }: Job): string {
+  return `${setup.task} ${episode.init}${setup.perturb === undefined ? "" : ` (${setup.perturb})`}`;
 }
 
-/** A plan must have actions left to execute when the next one takes over, and one more before that is asked for. */
+/** A chunk must have actions left to execute when the next one takes over, and one more before that is asked for. */
 function checkOverlap({ overlap, actionsPerQuery }: Protocol, { name, sampling }: PolicySource): void {
   const handedOut = Math.min(sampling?.actionsPerQuery ?? Infinity, actionsPerQuery ?? Infinity);
   if (2 * overlap >= handedOut)

@@ -1,10 +1,10 @@
 import { setImmediate } from "node:timers/promises";
-import type { LiberoEnv, Outcome } from "../libero/env.ts";
+import type { LiberoEnv, StepOutcome } from "../libero/env.ts";
 import type { Protocol } from "../libero/protocols.ts";
 import type { Observation } from "../observation.ts";
 import type { ActionChunk, Policy } from "../policies/policy.ts";
 import { messageOf } from "./message-of.ts";
-import type { Outcome as Ending, EpisodeOutcome, EpisodeTiming } from "./results.ts";
+import type { EpisodeOutcome, EpisodeTiming, Outcome } from "./results.ts";
 
 /** What an episode needs of an environment. */
 export type Stage = Pick<LiberoEnv, "start" | "step" | "advance" | "observe" | "times" | "trajectoryHash">;
@@ -25,7 +25,7 @@ export interface Watcher {
   /** Asked before each control step; true ends the episode without a result. */
   interrupted(): boolean;
   /** Told after each control step: how many there were, and what became of it. */
-  stepped(steps: number, outcome: Outcome): void;
+  stepped(steps: number, outcome: StepOutcome): void;
   /** Where true: the policy is asked for the log-probability of each of its chunks. */
   readonly logProb?: boolean;
   /** Where given: gets every observation, that of step 0 included, which costs two pictures per step. */
@@ -65,7 +65,7 @@ export async function rollout(
   let policyMs = 0;
   let began = 0;
 
-  const finish = (outcome: Ending, error?: string): Rollout => {
+  const finish = (outcome: Outcome, error?: string): Rollout => {
     const { simulate, render, steps } = env.times;
     const played = Math.max(1, steps - before.steps);
     const episode: EpisodeOutcome = {
@@ -126,7 +126,7 @@ export async function rollout(
       }
 
       // Pictures cost more than physics: none are drawn that nobody looks at.
-      let outcome: Outcome;
+      let outcome: StepOutcome;
       if (watcher.frame || left === overlap + 1) {
         const result = env.step(action);
         [outcome, seen] = [result, result.observation];

@@ -1,5 +1,5 @@
 import { UsageError } from "../../cli/index.ts";
-import type { PlannedTask } from "./ledger.ts";
+import type { ExpectedTask } from "./ledger.ts";
 
 /** One of the parts that a run is divided into, for as many machines. */
 export interface Shard {
@@ -20,13 +20,13 @@ export function readShard(text: string): Shard {
  * The episodes of a part: the run's, in order, are cut into pieces of the same length, or one less, so that a machine opens few
  * tasks. Tasks of which nothing is left are still there, without episodes.
  */
-export function partOf<P extends PlannedTask>(plans: readonly P[], { index, of }: Shard): P[] {
-  const total = plans.reduce((sum, { episodes }) => sum + episodes.length, 0);
+export function partOf<P extends ExpectedTask>(setups: readonly P[], { index, of }: Shard): P[] {
+  const total = setups.reduce((sum, { episodes }) => sum + episodes.length, 0);
   const [first, end] = [index, index + 1].map((i) => Math.floor((i * total) / of));
   let before = 0;
-  return plans.map((plan) => {
-    const episodes = plan.episodes.slice(Math.max(0, first - before), Math.max(0, end - before));
-    before += plan.episodes.length;
-    return { ...plan, episodes };
+  return setups.map((setup) => {
+    const episodes = setup.episodes.slice(Math.max(0, first - before), Math.max(0, end - before));
+    before += setup.episodes.length;
+    return { ...setup, episodes };
   });
 }

@@ -1,4 +1,4 @@
-import type { EpisodeStart, LiberoEnv, Outcome, StepResult, Times } from "../libero/env.ts";
+import type { EpisodeStart, LiberoEnv, StepOutcome, StepResult, Times } from "../libero/env.ts";
 import type { Predicate } from "../libero/predicates.ts";
 import type { Term } from "../libero/scene.ts";
 import type { Observation } from "../observation.ts";
@@ -24,7 +24,7 @@ export class SwappedGoal implements Stage {
     return { toldGoal: this.#toldHolds, otherGoal: this.#ownHeld };
   }
 
-  start(start: EpisodeStart): Outcome {
+  start(start: EpisodeStart): StepOutcome {
     this.#toldHolds = false;
     this.#ownHeld = false;
     return this.#judge(this.#env.start(start));
@@ -35,7 +35,7 @@ export class SwappedGoal implements Stage {
     return { ...result, ...this.#judge(result) };
   }
 
-  advance(action: ArrayLike<number>): Outcome {
+  advance(action: ArrayLike<number>): StepOutcome {
     return this.#judge(this.#env.advance(action));
   }
 
@@ -51,7 +51,7 @@ export class SwappedGoal implements Stage {
     return this.#env.trajectoryHash();
   }
 
-  #judge(own: Outcome): Outcome {
+  #judge(own: StepOutcome): StepOutcome {
     this.#ownHeld ||= own.success;
     const held = this.#goal.map((holds) => holds());
     this.#toldHolds = held.every(Boolean);

@@ -6,7 +6,6 @@ import type { SamplingConfig } from "../checkpoint.ts";
 import type { Engine, Outcome, Results } from "../eval/results.ts";
 import { MOST_TEXT_BYTES } from "../json-lines.ts";
 import { readMetrics } from "../train/metrics.ts";
-import { type Run, runsOf, type Settings, type StageName } from "./plan.ts";
 import {
   type Ended,
   endOf,
@@ -16,6 +15,7 @@ import {
   readTiming,
   type TimingRecord,
 } from "./record.ts";
+import { type Run, runsOf, type Settings, type StageName } from "./runs.ts";
 
 /** Examples that a run was trained on, and how long that took: updates alone, no features, no saves. */
 export interface Training {

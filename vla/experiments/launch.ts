@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { Command } from "./plan.ts";
 import type { Left } from "./runner.ts";
+import type { Command } from "./runs.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 

@@ -3,7 +3,7 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { FormatError, makeFolder, readText, writeFileAtomic } from "../../core/index.ts";
 import { checkFields, objectOf, orNull, type Rule, real, show, whole } from "../check-config.ts";
-import type { Run, Settings, Stage, StageName } from "./plan.ts";
+import type { Run, Settings, Stage, StageName } from "./runs.ts";
 
 /** Where something was measured. */
 export interface Machine {

@@ -4,9 +4,9 @@ import type { Column } from "../eval/table.ts";
 import type { Findings, Found } from "./collect.ts";
 import { ABLATIONS, EXPERIMENTS, SEEDS } from "./list.ts";
 import { markdownTable } from "./markdown.ts";
-import { quoteWord, runsOf, type Settings, type StageName } from "./plan.ts";
 import { rateOf, showRate, showSeeds } from "./rate.ts";
 import type { CheckpointTime } from "./record.ts";
+import { quoteWord, runsOf, type Settings, type StageName } from "./runs.ts";
 
 /** Parts of the page that are written by hand. */
 export interface HandWritten {

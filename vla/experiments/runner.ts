@@ -3,7 +3,6 @@ import { makeFolder } from "../../core/index.ts";
 import { INTERRUPTED } from "../eval/interrupt.ts";
 import { Lock } from "../eval/lock.ts";
 import { formatDuration } from "../eval/progress.ts";
-import { type Command, type Run, type Stage, showCommand, timingOf } from "./plan.ts";
 import {
   type Ended,
   endOf,
@@ -14,6 +13,7 @@ import {
   writeRecord,
   writeTiming,
 } from "./record.ts";
+import { type Command, type Run, type Stage, showCommand, timingOf } from "./runs.ts";
 
 /** What a command left when it ended. */
 export interface Left {
@@ -37,13 +37,13 @@ export interface Overseer {
 }
 
 /** Stages that failed; null when the runner was interrupted. */
-export type Outcome = { readonly failed: number } | null;
+export type Failures = { readonly failed: number } | null;
 
 /**
  * Does what is left to do of runs, one command after another. What has been done is left alone; what was killed goes on, or
  * is done again; a run that fails is recorded as failed, and the others go on. Failed stages are tried again next time.
  */
-export async function runAll(runs: readonly Run[], launch: Launch, overseer: Overseer): Promise<Outcome> {
+export async function runAll(runs: readonly Run[], launch: Launch, overseer: Overseer): Promise<Failures> {
   let failed = 0;
   for (const [i, run] of runs.entries()) {
     try {
@@ -94,7 +94,7 @@ export async function timeDecoders(
   runs: readonly Run[],
   launch: Launch,
   overseer: Overseer,
-): Promise<Outcome> {
+): Promise<Failures> {
   const trained = runs.filter((run) => run.seed === runs[0].seed && isTrained(run));
   if (trained.length === 0) return { failed: 0 };
   const command = timingOf(trained);

@@ -4,8 +4,8 @@ import { Queue } from "bullmq";
 import { Redis } from "ioredis";
 import { UsageError } from "../../cli/index.ts";
 import { type Manifest, tasksOf } from "../eval/manifest.ts";
-import { type EpisodeId, episodeKey } from "../eval/plan.ts";
 import type { EpisodeLine, TimingLine } from "../eval/results.ts";
+import { type EpisodeId, episodeKey } from "../eval/setup.ts";
 
 /** In front of all keys in Redis. */
 const PREFIX = "nina";

@@ -28,10 +28,10 @@ export class Slots implements Disposable {
   }
 
   /** Plays an episode as vla/eval.ts does. At most as many at the same time as there are slots. @returns null when interrupted. */
-  async play({ plan, episode }: Job): Promise<EpisodeRecord | null> {
+  async play({ setup, episode }: Job): Promise<EpisodeRecord | null> {
     const crew = this.#free.pop()!;
     try {
-      const alone = { ...plan, episodes: [episode] };
+      const alone = { ...setup, episodes: [episode] };
       let record: EpisodeRecord | null = null;
       const starts = await crew.check([alone], () => {});
       await crew.play([alone], starts, {

@@ -2,7 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import { type Job, WaitingError, Worker } from "bullmq";
 import { printable } from "../../core/index.ts";
 import type { Manifest } from "../eval/manifest.ts";
-import type { EpisodeId } from "../eval/plan.ts";
+import type { EpisodeId } from "../eval/setup.ts";
 import type { Board, EpisodeRecord } from "./board.ts";
 
 /** Times that an episode is taken from a lost worker: one that takes its players down with it must end at some time. */

@@ -41,14 +41,14 @@ export interface EpisodeStart {
 }
 
 /** What became of a control step. */
-export interface Outcome {
+export interface StepOutcome {
   /** All goal terms hold now. Never latched: a later step may lose it. */
   readonly success: boolean;
   /** Which of the goal's terms hold now, in their order. */
   readonly held: readonly boolean[];
 }
 
-export interface StepResult extends Outcome {
+export interface StepResult extends StepOutcome {
   /** The sample taken during the step, one or two substeps before its end. */
   readonly observation: Observation;
 }
@@ -162,7 +162,7 @@ export class LiberoEnv implements Disposable {
    * @returns whether the goal holds in it.
    * @throws EnvError if the state cannot be one of the scene (see `stateFault`) or MuJoCo warns of it.
    */
-  start({ state, ...place }: EpisodeStart): Outcome {
+  start({ state, ...place }: EpisodeStart): StepOutcome {
     const fault = stateFault(state, this.sim.layout);
     if (fault) throw new EnvError("LiberoEnv.start", fault.expected, fault.found);
     this.reset(place);
@@ -207,7 +207,7 @@ export class LiberoEnv implements Disposable {
     this.#trajectory = createHash("sha256");
   }
 
-  #setState(state: Float64Array): Outcome {
+  #setState(state: Float64Array): StepOutcome {
     const { sim } = this;
     this.#phase = "broken";
     sim.data.time = state[0];
@@ -237,7 +237,7 @@ export class LiberoEnv implements Disposable {
   }
 
   /** One control step without pictures, which cost more than the physics; otherwise as `step`. */
-  advance(action: ArrayLike<number>): Outcome {
+  advance(action: ArrayLike<number>): StepOutcome {
     return this.#run("LiberoEnv.advance", action, false);
   }
 
@@ -283,7 +283,7 @@ export class LiberoEnv implements Disposable {
     return this.#trajectory.copy().digest("hex");
   }
 
-  #run(who: string, action: ArrayLike<number>, look: boolean): Outcome {
+  #run(who: string, action: ArrayLike<number>, look: boolean): StepOutcome {
     const { sim, controller, gripper } = this;
     if (this.#phase !== "running")
       throw new EnvError(who, "an initial state to start from", `none (${this.#phase})`);
@@ -329,7 +329,7 @@ export class LiberoEnv implements Disposable {
     throw new EnvError(who, "a simulation without warnings", fault);
   }
 
-  #outcome(): Outcome {
+  #outcome(): StepOutcome {
     const held = this.goal.map((holds) => holds());
     return { success: held.every(Boolean), held };
   }

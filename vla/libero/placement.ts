@@ -7,7 +7,7 @@
 import { FormatError } from "../../core/index.ts";
 import type { Range } from "./compose/categories.ts";
 import { type LoadedObject, type Quaternion, rotate, sitePosition } from "./compose/object.ts";
-import type { PlaceDraw, PlacementPlan } from "./compose/placement-plan.ts";
+import type { PlaceDraw, ResetDraws } from "./compose/reset-draws.ts";
 import type { Workspace } from "./compose/workspaces.ts";
 import { Mt19937 } from "./mt19937.ts";
 import type { FixturePose } from "./scene.ts";
@@ -36,7 +36,7 @@ interface Placed {
  * @throws FormatError when many resets in a row find no room
  */
 export function samplePlacements(
-  plan: PlacementPlan,
+  draws: ResetDraws,
   seed: number,
   resets: number,
 ): ReadonlyMap<string, FixturePose> {
@@ -48,28 +48,28 @@ export function samplePlacements(
   let loads = 1;
   let done = 0;
   for (let failures = 0; failures < RETRIES; ) {
-    const placed = reset(plan, ++loads, rng);
+    const placed = reset(draws, ++loads, rng);
     if (placed === null) failures++;
     else if (done++ === resets)
       return new Map([...placed].map(([name, { pos, quat }]) => [name, { pos, quat }]));
     else failures = 0;
   }
-  throw new FormatError(`${plan.who}: (:init ...)`, "room for all objects", `none in ${RETRIES} resets`);
+  throw new FormatError(`${draws.who}: (:init ...)`, "room for all objects", `none in ${RETRIES} resets`);
 }
 
 /** One attempt; null if some object found no place. */
-function reset(plan: PlacementPlan, loads: number, rng: Mt19937): Map<string, Placed> | null {
+function reset(draws: ResetDraws, loads: number, rng: Mt19937): Map<string, Placed> | null {
   for (let i = 0; i < ARM_JOINTS; i++) rng.gauss();
   const joints = new Map<string, number>();
   for (let i = 0; i < loads; i++) {
-    for (const { joints: names, range } of plan.properties) {
+    for (const { joints: names, range } of draws.properties) {
       const value = rng.uniform(...range);
       for (const name of names) joints.set(name, value);
     }
   }
   const placed = new Map<string, Placed>();
-  for (const draw of plan.places) {
-    const found = place(draw, plan.workspace, placed, joints, rng);
+  for (const draw of draws.places) {
+    const found = place(draw, draws.workspace, placed, joints, rng);
     if (found === null) return null;
     placed.set(draw.object.facts.name, found);
   }
@@ -108,7 +108,7 @@ function originOf(
 ): [base: readonly number[], site: readonly number[]] {
   if (origin.kind === "workspace") return [workspace.offset, [0, 0, 0]];
   const name = origin.kind === "on" ? origin.object : origin.object.facts.name;
-  const support = placed.get(name)!; // the plan places what carries before what it carries
+  const support = placed.get(name)!; // what carries is before what it carries
   const [x, y, z] = support.pos;
   const top: readonly number[] = [x, y, z + support.object.top];
   if (origin.kind === "on") return [top, [0, 0, 0]];

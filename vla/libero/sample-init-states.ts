@@ -1,6 +1,6 @@
 import type { Range } from "./compose/categories.ts";
 import { HOME } from "./compose/robot.ts";
-import { composeScene, placementPlanOf, type TaskFiles } from "./compose/scene.ts";
+import { composeScene, resetDrawsOf, type TaskFiles } from "./compose/scene.ts";
 import { Mt19937 } from "./mt19937.ts";
 import { samplePlacements } from "./placement.ts";
 import { ARM_JOINTS, FINGER_JOINTS } from "./robot.ts";
@@ -20,18 +20,18 @@ export async function sampleInitStates(
   { first, count, unasked }: { readonly first: number; readonly count: number; readonly unasked: Range },
 ): Promise<Float64Array[]> {
   const scene = composeScene(from);
-  const plan = placementPlanOf(from);
+  const draws = resetDrawsOf(from);
   const [movable, fixed] = (["object", "fixture"] as const).map((kind) =>
     scene.objects.filter((object) => object.kind === kind),
   );
   const asked = new Map(
-    plan.properties.flatMap(({ joints, range }) => joints.map((joint) => [joint, range])),
+    draws.properties.flatMap(({ joints, range }) => joints.map((joint) => [joint, range])),
   );
 
   using sim = await Sim.open(scene, { cacheFolder: null });
   return Array.from({ length: count }, (_, i) => {
     const row = first + i;
-    const poses = samplePlacements(plan, row, 0);
+    const poses = samplePlacements(draws, row, 0);
     // A stream of its own: the placement's is spent inside.
     const random = new Mt19937(1_000_000 + row);
     const state = new Float64Array(1 + sim.nq + sim.nv);

@@ -1,4 +1,4 @@
-import type { PlacementPlan } from "../libero/compose/placement-plan.ts";
+import type { ResetDraws } from "../libero/compose/reset-draws.ts";
 import type { Mt19937 } from "../libero/mt19937.ts";
 import type { Level } from "./dimensions.ts";
 
@@ -22,7 +22,7 @@ export function drawMoves(groups: number, level: Level, draws: Mt19937): Move[] 
  *
  * @param interest names of `:obj_of_interest`.
  */
-export function groupsOf({ places }: PlacementPlan, interest: readonly string[]): string[][] {
+export function groupsOf({ places }: ResetDraws, interest: readonly string[]): string[][] {
   const below = new Map(
     places.map(({ object, origin }) => [
       object.facts.name,

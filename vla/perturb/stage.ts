@@ -1,5 +1,5 @@
 import type { Stage } from "../eval/rollout.ts";
-import type { EpisodeStart, LiberoEnv, Outcome, StepResult, Times } from "../libero/env.ts";
+import type { EpisodeStart, LiberoEnv, StepOutcome, StepResult, Times } from "../libero/env.ts";
 import { Mt19937 } from "../libero/mt19937.ts";
 import type { Observation } from "../observation.ts";
 import { drawsOf, type EpisodeName } from "./draws.ts";
@@ -54,7 +54,7 @@ export class PerturbedStage implements Stage {
   }
 
   /** @param start of the task as its file has it; where that is perturbed, the perturbed one is taken instead. */
-  start(start: EpisodeStart): Outcome {
+  start(start: EpisodeStart): StepOutcome {
     this.#lookChange = this.#look.wear(this.#task.levels, this.#episode);
     const { state, moved } = this.#start ?? start;
     return this.#env.start({ ...start, state, moved });
@@ -65,7 +65,7 @@ export class PerturbedStage implements Stage {
     return { ...result, observation: this.#seen(result.observation) };
   }
 
-  advance(action: ArrayLike<number>): Outcome {
+  advance(action: ArrayLike<number>): StepOutcome {
     return this.#env.advance(action);
   }
 

@@ -2,7 +2,7 @@ import { readText } from "../../core/index.ts";
 import { MOST_BDDL_BYTES, parseBddl, type Rectangle } from "../libero/bddl.ts";
 import { companionsOf } from "../libero/companions.ts";
 import type { LoadedObject } from "../libero/compose/object.ts";
-import { composeScene, objectsOf, placementPlanOf, type TaskFiles } from "../libero/compose/scene.ts";
+import { composeScene, objectsOf, resetDrawsOf, type TaskFiles } from "../libero/compose/scene.ts";
 import type { Scene } from "../libero/scene.ts";
 import type { Suite } from "../libero/suites.ts";
 import type { Levels } from "./dimensions.ts";
@@ -39,9 +39,9 @@ export function perturbTask(from: TaskFiles, suite: Suite, levels: Levels, seed:
   const extra = levels.distractors ? chooseDistractors(suite, task, problem, levels.distractors, draws) : [];
   const scattered = { ...from, extra };
   const objects = objectsOf(scattered);
-  const plan = placementPlanOf(scattered);
-  const [ox, oy, height] = plan.workspace.offset;
-  const ranges = plan.places
+  const resets = resetDrawsOf(scattered);
+  const [ox, oy, height] = resets.workspace.offset;
+  const ranges = resets.places
     .filter(({ origin }) => origin.kind === "workspace")
     .flatMap((place) => place.ranges);
   const names = new Set(extra.map(({ name }) => name));
@@ -50,7 +50,7 @@ export function perturbTask(from: TaskFiles, suite: Suite, levels: Levels, seed:
     scene: composeScene(scattered),
     objects,
     distractors: objects.filter(({ facts }) => names.has(facts.name)),
-    groups: groupsOf(plan, problem.interest),
+    groups: groupsOf(resets, problem.interest),
     room: [
       Math.min(...ranges.map(([x0]) => x0)) + ox - BESIDE,
       Math.min(...ranges.map(([, y0]) => y0)) + oy - BESIDE,

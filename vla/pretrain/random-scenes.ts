@@ -7,7 +7,7 @@ import type { Random } from "../../core/index.ts";
 import type { RecordedEpisode } from "../data/libero-hdf5-writer.ts";
 import type { Rectangle } from "../libero/bddl.ts";
 import type { LoadedObject } from "../libero/compose/object.ts";
-import type { PlacementPlan } from "../libero/compose/placement-plan.ts";
+import type { ResetDraws } from "../libero/compose/reset-draws.ts";
 import type { LiberoEnv } from "../libero/env.ts";
 import { placeFixtures } from "../libero/fixture-poses.ts";
 import { samplePlacements } from "../libero/placement.ts";
@@ -40,7 +40,7 @@ const MOST_TRIES = 20;
 /** Draws scenes of one compiled model. */
 export class RandomScenes {
   readonly #env: LiberoEnv;
-  readonly #plan: PlacementPlan;
+  readonly #draws: ResetDraws;
   /** What the tasks want of movable things: `(On A B)`, `(In A REGION)`. */
   readonly #placements: readonly Term[];
   readonly #things: readonly NamedThings[];
@@ -51,16 +51,16 @@ export class RandomScenes {
 
   /**
    * @param env of one of the tasks
-   * @param plan where that task's things may be put
+   * @param draws where that task's things may be put
    * @param tasks the scene as each of its tasks has it
    */
-  constructor(env: LiberoEnv, plan: PlacementPlan, tasks: readonly Scene[]) {
+  constructor(env: LiberoEnv, draws: ResetDraws, tasks: readonly Scene[]) {
     this.#env = env;
-    this.#plan = widen(plan);
+    this.#draws = widen(draws);
     const terms = tasks.flatMap(({ goal }) => goal);
     this.#placements = terms.filter((term) => term.length === 3);
     this.#things = tasks.map((scene) => new NamedThings(scene, env.sim));
-    this.#objects = new Map(plan.places.map(({ object }) => [object.facts.name, object]));
+    this.#objects = new Map(draws.places.map(({ object }) => [object.facts.name, object]));
     this.#groups = armAndObjects(env);
     env.reset({ seed: 0 });
     this.#home = env.controller.reading.rotation.slice();
@@ -102,7 +102,7 @@ export class RandomScenes {
   /** Sets positions in the simulator, freshly reset. `held` is the index of the object in the hand, −1 for none. */
   #arrange(random: Random): { held: number; reached: boolean } {
     const { sim, scene } = this.#env;
-    const poses = samplePlacements(this.#plan, random.uint32(), 0);
+    const poses = samplePlacements(this.#draws, random.uint32(), 0);
     for (const { name, kind, joints } of scene.objects) {
       if (kind === "object") this.#put(name, poses.get(name)!);
       else for (const joint of joints) sim.views.qpos[sim.qposAddress(joint)] = this.#anyValue(joint, random);
@@ -170,7 +170,7 @@ export class RandomScenes {
 
   /** Above the table, or near something that a task names, poses computed. */
   #handPose(random: Random): HandPose {
-    const [offsetX, offsetY, tableTop] = this.#plan.workspace.offset;
+    const [offsetX, offsetY, tableTop] = this.#draws.workspace.offset;
     const between = (low: number, high: number): number => low + (high - low) * random.uniform();
     const [x0, y0, x1, y1] = TABLE;
     let position: Vector = [
@@ -199,16 +199,16 @@ export class RandomScenes {
 }
 
 /**
- * The plan with movable things anywhere on the table. Those of which the scene has two stay in their regions: words tell
+ * The same draws, with movable things anywhere on the table. Those of which the scene has two stay in their regions: words tell
  * them apart by their places.
  */
-function widen(plan: PlacementPlan): PlacementPlan {
-  const categories = plan.places.map(({ object }) => object.facts.category);
+function widen(draws: ResetDraws): ResetDraws {
+  const categories = draws.places.map(({ object }) => object.facts.category);
   const isAlone = (category: string): boolean =>
     categories.filter((other) => other === category).length === 1;
   return {
-    ...plan,
-    places: plan.places.map((place) => {
+    ...draws,
+    places: draws.places.map((place) => {
       const { kind, category } = place.object.facts;
       const moves = place.origin.kind === "workspace" && kind === "object" && isAlone(category);
       return moves ? { ...place, ranges: [TABLE] } : place;

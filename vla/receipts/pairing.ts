@@ -1,5 +1,5 @@
 import { differences, type Manifest, tasksOf } from "../eval/manifest.ts";
-import { episodeKey } from "../eval/plan.ts";
+import { episodeKey } from "../eval/setup.ts";
 import type { RunFolder } from "../report/run-folder.ts";
 import type { PairCounts } from "./paired-difference.ts";
 import { digestsOf } from "./premises.ts";

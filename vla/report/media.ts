@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
 import { readWhole } from "../../core/index.ts";
-import { type EpisodeId, episodePath } from "../eval/plan.ts";
+import { type EpisodeId, episodePath } from "../eval/setup.ts";
 import { picturesOf } from "../webp/animation.ts";
 import { Html, html } from "./html.ts";
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { type Manifest, tasksOf } from "../eval/manifest.ts";
-import { episodeKey } from "../eval/plan.ts";
 import type { Outcome, Trace } from "../eval/results.ts";
+import { episodeKey } from "../eval/setup.ts";
 import { partOf } from "../eval/shard.ts";
 import { Tally } from "../eval/tally.ts";
 import { rateOf } from "../eval/wilson.ts";

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { checkFields, oneOf, orNull, type Rule, whole } from "../check-config.ts";
 import { NAMES } from "../eval/journal.ts";
 import { type Manifest, readManifest, tasksOf } from "../eval/manifest.ts";
-import { type EpisodeId, episodeKey } from "../eval/plan.ts";
 import { type EpisodeLine, type EpisodeTiming, type TimingLine, UNTIMED } from "../eval/results.ts";
+import { type EpisodeId, episodeKey } from "../eval/setup.ts";
 import { readJsonLines } from "../json-lines.ts";
 
 /** A finished episode of a run: its line without the actions, which are most of it. */

@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import { Crew } from "../../../vla/eval/crew.ts";
 import type { Ended } from "../../../vla/eval/ledger.ts";
 import { EMBEDDED, readOptions } from "../../../vla/eval/options.ts";
-import { planRun, type TaskPlan } from "../../../vla/eval/plan.ts";
 import type { Setting } from "../../../vla/eval/player.ts";
+import { setUpRun, type TaskSetup } from "../../../vla/eval/setup.ts";
 import { NINA } from "../../../vla/libero/protocols.ts";
 import { findTasks, loadSuite } from "../../../vla/libero/suites.ts";
 import type { Policy } from "../../../vla/policies/policy.ts";
@@ -15,9 +15,9 @@ const setting: Setting = {
   ...{ protocol: NINA, maxSteps: 4, contacts: "mujoco-2.3", cameraSize: 16, logProb: false },
 };
 
-function plansOf(episodes: number, tasks = TASKS): TaskPlan[] {
+function setupsOf(episodes: number, tasks = TASKS): TaskSetup[] {
   const options = readOptions(["--policy", "zero", "--episodes", String(episodes)], {});
-  return planRun(options, suite, findTasks(suite, tasks));
+  return setUpRun(options, suite, findTasks(suite, tasks));
 }
 
 const move = [0.3, 0, 0.1, 0, 0, 0, -1];
@@ -39,15 +39,15 @@ interface Told {
 /** Plays all episodes; what was told of each, by its name. */
 async function play(
   threads: number,
-  plans: TaskPlan[],
+  setups: TaskSetup[],
   policyFor: (name: string) => Policy,
   change: Partial<Setting> = {},
 ): Promise<Told[]> {
   using crew = new Crew({ ...setting, ...change }, threads);
   const told: Told[] = [];
-  const nameOf = ({ plan, episode }: Parameters<Parameters<Crew["play"]>[2]["policyFor"]>[0]) =>
-    `${TASKS.indexOf(plan.task)} ${episode.init}`;
-  await crew.play(plans, await crew.check(plans, () => {}), {
+  const nameOf = ({ setup, episode }: Parameters<Parameters<Crew["play"]>[2]["policyFor"]>[0]) =>
+    `${TASKS.indexOf(setup.task)} ${episode.init}`;
+  await crew.play(setups, await crew.check(setups, () => {}), {
     policyFor: (job) => policyFor(nameOf(job)),
     stepped() {},
     finished: (job, ended, retried) => told.push({ name: nameOf(job), ended, retried }),
@@ -61,8 +61,8 @@ const lasting = ({ ended }: Told) =>
 
 describe("Crew", () => {
   test("plays each episode once, the same on any number of threads", { timeout: 120_000 }, async () => {
-    const plans = plansOf(3);
-    const [alone, three] = [await play(1, plans, () => moving()), await play(3, plans, () => moving())];
+    const setups = setupsOf(3);
+    const [alone, three] = [await play(1, setups, () => moving()), await play(3, setups, () => moving())];
     expect(alone.map(({ name }) => name)).toEqual(["0 0", "0 1", "0 2", "1 0", "1 1", "1 2"]);
     expect(three.map(lasting)).toEqual(alone.map(lasting));
     expect(alone.map(({ retried }) => retried)).toEqual(alone.map(() => undefined));
@@ -70,18 +70,18 @@ describe("Crew", () => {
   });
 
   test("an episode that ends in an error is played once more", { timeout: 120_000 }, async () => {
-    const plans = plansOf(2, [TASKS[0]]);
+    const setups = setupsOf(2, [TASKS[0]]);
     let calls = 0;
     const failing = (times: number) => (name: string) =>
       moving(() => {
         if (name === "0 1" && calls++ < times) throw new Error("the line is dead");
       });
-    const sound = await play(2, plans, () => moving());
-    const once = await play(2, plans, failing(1));
+    const sound = await play(2, setups, () => moving());
+    const once = await play(2, setups, failing(1));
     expect(once.map(lasting)).toEqual(sound.map(lasting));
     expect(once.map(({ retried }) => retried)).toEqual([undefined, "the line is dead"]);
     calls = 0;
-    const always = await play(2, plans, failing(9));
+    const always = await play(2, setups, failing(9));
     expect(calls).toBe(2);
     expect(lasting(always[0])).toEqual(lasting(sound[0]));
     expect(lasting(always[1])).toMatchObject({ outcome: "error", error: "the line is dead", steps: 0 });
@@ -90,7 +90,7 @@ describe("Crew", () => {
   test("a simulator that breaks ends its episode alone", { timeout: 240_000 }, async () => {
     // Beyond the 1000 control steps that an episode may have.
     const protocol = { ...NINA, settle: { ...NINA.settle, steps: 998 } };
-    const [broken] = await play(1, plansOf(1, [TASKS[0]]), () => moving(), { protocol });
+    const [broken] = await play(1, setupsOf(1, [TASKS[0]]), () => moving(), { protocol });
     expect(broken.ended).toEqual({
       crashed: "LiberoEnv.advance: expected at most 1000 control steps after a reset, found one more",
     });
@@ -98,10 +98,10 @@ describe("Crew", () => {
   });
 
   test("what cannot be started is refused before anything is played", { timeout: 120_000 }, async () => {
-    const plans = plansOf(1).map((plan, i) => ({
-      ...plan,
-      episodes: plan.episodes.map((episode) => ({ ...episode, told: i === 0 ? episode.told : "no task" })),
+    const setups = setupsOf(1).map((setup, i) => ({
+      ...setup,
+      episodes: setup.episodes.map((episode) => ({ ...episode, told: i === 0 ? episode.told : "no task" })),
     }));
-    await expect(play(2, plans, () => moving())).rejects.toThrow(/state 0: /);
+    await expect(play(2, setups, () => moving())).rejects.toThrow(/state 0: /);
   });
 });

@@ -1,8 +1,8 @@
 /** Folders of experiments without training: what the commands would leave behind. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Command, Settings } from "../../../vla/experiments/plan.ts";
 import type { Launch, Left, Overseer } from "../../../vla/experiments/runner.ts";
+import type { Command, Settings } from "../../../vla/experiments/runs.ts";
 
 export const settingsIn = (out: string): Settings => ({
   ...{ out, data: "some data", encoder: "encoder", steps: 20, episodes: 4, ablationEpisodes: 2, threads: 1 },

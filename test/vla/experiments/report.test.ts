@@ -5,10 +5,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { wilsonInterval } from "../../../vla/eval/wilson.ts";
 import { collectFindings } from "../../../vla/experiments/collect.ts";
 import { markdownTable } from "../../../vla/experiments/markdown.ts";
-import { runsOf } from "../../../vla/experiments/plan.ts";
 import { openFolder } from "../../../vla/experiments/record.ts";
 import { reportPage } from "../../../vla/experiments/report.ts";
 import { runAll, timeDecoders } from "../../../vla/experiments/runner.ts";
+import { runsOf } from "../../../vla/experiments/runs.ts";
 import { leaveResults, resultsOf, settingsIn, witness, write } from "./fake-runs.ts";
 
 const root = mkdtempSync(join(tmpdir(), "nina-ts-results-"));

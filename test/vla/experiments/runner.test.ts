@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { fc, test } from "@fast-check/vitest";
 import { afterAll, describe, expect } from "vitest";
 import { Lock } from "../../../vla/eval/lock.ts";
-import { type Run, runsOf } from "../../../vla/experiments/plan.ts";
 import { openFolder, recordFile } from "../../../vla/experiments/record.ts";
-import { type Outcome, runAll, timeDecoders } from "../../../vla/experiments/runner.ts";
+import { type Failures, runAll, timeDecoders } from "../../../vla/experiments/runner.ts";
+import { type Run, runsOf } from "../../../vla/experiments/runs.ts";
 import { DONE, leaveResults, settingsIn, witness, write } from "./fake-runs.ts";
 
 const root = mkdtempSync(join(tmpdir(), "nina-ts-experiments-"));
@@ -49,7 +49,7 @@ describe("runs", () => {
           code: { done: 0, fails: 1, killed: null, interrupted: 130 }[fate] as number | null,
         };
       });
-      const outcome: Outcome = await runAll(runs, launch, overseer);
+      const outcome: Failures = await runAll(runs, launch, overseer);
       if (outcome?.failed === 0) break;
     }
     const expected = runs.flatMap(({ stages }) => stages.map(({ command }) => command.args.join(" ")));

@@ -4,7 +4,7 @@ import { fc, test as property } from "@fast-check/vitest";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseBddl } from "../../../vla/libero/bddl.ts";
 import { loadObject, sitePosition } from "../../../vla/libero/compose/object.ts";
-import { type PlacementPlan, planPlacement } from "../../../vla/libero/compose/placement-plan.ts";
+import { type ResetDraws, readResetDraws } from "../../../vla/libero/compose/reset-draws.ts";
 import { composeScene } from "../../../vla/libero/compose/scene.ts";
 import { workspaceOf } from "../../../vla/libero/compose/workspaces.ts";
 import { Mt19937 } from "../../../vla/libero/mt19937.ts";
@@ -12,7 +12,7 @@ import { samplePlacements } from "../../../vla/libero/placement.ts";
 import { findTask, loadSuite } from "../../../vla/libero/suites.ts";
 import { type TinyClone, tinyBddl, tinyClone } from "./tiny-clone.ts";
 
-function planOf(bddl: string, libero: string, robosuite: string): PlacementPlan {
+function drawsOfReset(bddl: string, libero: string, robosuite: string): ResetDraws {
   const problem = parseBddl(bddl, "task");
   const workspace = workspaceOf(problem.name, "assets", "task");
   const roots = {
@@ -25,12 +25,12 @@ function planOf(bddl: string, libero: string, robosuite: string): PlacementPlan 
       .filter((f) => f.category !== workspace.category)
       .map((f) => loadObject(f, "fixture", roots, "task")),
   ];
-  return planPlacement(problem, workspace, new Map(objects.map((o) => [o.facts.name, o])), "task");
+  return readResetDraws(problem, workspace, new Map(objects.map((o) => [o.facts.name, o])), "task");
 }
 
 describe("samplePlacements on a tiny clone", () => {
   let clone: TinyClone;
-  const plan = (init: string): PlacementPlan => planOf(tinyBddl({ init }), clone.libero, clone.robosuite);
+  const draws = (init: string): ResetDraws => drawsOfReset(tinyBddl({ init }), clone.libero, clone.robosuite);
   beforeAll(() => {
     clone = tinyClone();
   });
@@ -40,7 +40,7 @@ describe("samplePlacements on a tiny clone", () => {
     "keeps to regions, heights and distances",
     (seed, resets) => {
       const poses = samplePlacements(
-        plan("(On box_1 main_table_left) (On box_2 main_table_left) (On cabinet_1 main_table_corner)"),
+        draws("(On box_1 main_table_left) (On box_2 main_table_left) (On cabinet_1 main_table_corner)"),
         seed,
         resets,
       );
@@ -61,14 +61,14 @@ describe("samplePlacements on a tiny clone", () => {
   );
 
   test("reset k + 1 continues the stream of reset k; equal seeds give equal poses", () => {
-    const p = plan("(On box_1 main_table_left) (On cabinet_1 main_table_corner)");
+    const p = draws("(On box_1 main_table_left) (On cabinet_1 main_table_corner)");
     const poses = [0, 1, 2].map((k) => samplePlacements(p, 4, k).get("cabinet_1")!);
     expect(new Set(poses.map((x) => x.pos[0])).size).toBe(3);
     expect(samplePlacements(p, 4, 1).get("cabinet_1")).toEqual(poses[1]);
   });
 
   test("an open drawer costs one draw per time the model was loaded", () => {
-    const open = plan("(On cabinet_1 main_table_corner) (Open cabinet_1_top_region)");
+    const open = draws("(On cabinet_1 main_table_corner) (Open cabinet_1_top_region)");
     expect(open.properties).toEqual([{ joints: ["cabinet_1_slide"], range: [-0.16, -0.14] }]);
     const rng = new Mt19937(0);
     for (const reset of [0, 1, 2]) {
@@ -82,7 +82,7 @@ describe("samplePlacements on a tiny clone", () => {
   });
 
   test("things rest on objects and sites; a drawer takes its site along", () => {
-    const p = plan(
+    const p = draws(
       "(On box_2 box_1) (In box_1 cabinet_1_top_region) (Open cabinet_1_top_region) (On cabinet_1 main_table_corner)",
     );
     const poses = samplePlacements(p, 11, 0);
@@ -98,7 +98,7 @@ describe("samplePlacements on a tiny clone", () => {
   });
 
   test("sitePosition follows bodies and joints", () => {
-    const cabinet = planOf(tinyBddl(), clone.libero, clone.robosuite).places.find(
+    const cabinet = drawsOfReset(tinyBddl(), clone.libero, clone.robosuite).places.find(
       (p) => p.object.facts.kind === "fixture",
     )!.object;
     const at = sitePosition(cabinet, "cabinet_1_top_region", new Map([["cabinet_1_slide", -0.2]]));
@@ -110,7 +110,7 @@ describe("samplePlacements on a tiny clone", () => {
   test.each([-1, 0.5, Number.NaN, 1e5])(
     "refuses %s earlier resets, which would never be counted",
     (resets) => {
-      const p = planOf(tinyBddl(), clone.libero, clone.robosuite);
+      const p = drawsOfReset(tinyBddl(), clone.libero, clone.robosuite);
       expect(() => samplePlacements(p, 0, resets)).toThrow(
         `expected 0 to 10000 earlier resets, found ${resets}`,
       );
@@ -123,7 +123,7 @@ describe("samplePlacements on a tiny clone", () => {
       regions: `(tight ${crowd})`,
       init: "(On box_1 main_table_tight) (On box_2 main_table_tight) (On cabinet_1 main_table_corner)",
     });
-    const p = planOf(bddl, clone.libero, clone.robosuite);
+    const p = drawsOfReset(bddl, clone.libero, clone.robosuite);
     expect(() => samplePlacements(p, 0, 0)).toThrow(
       "task: (:init ...): expected room for all objects, found none in 100 resets",
     );
@@ -148,7 +148,7 @@ describe.skipIf(!LIBERO_ROOT || !ROBOSUITE_ROOT || !NINA_GOLDENS)(
       expect(Object.fromEntries(fixtures)).toEqual(golden.fixture_poses);
 
       const all = samplePlacements(
-        planOf(readFileSync(task.bddlPath, "utf8"), LIBERO_ROOT!, ROBOSUITE_ROOT!),
+        drawsOfReset(readFileSync(task.bddlPath, "utf8"), LIBERO_ROOT!, ROBOSUITE_ROOT!),
         golden.seed,
         0,
       );

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { Cache, Random, readText } from "../../../core/index.ts";
 import { MOST_BDDL_BYTES, parseBddl } from "../../../vla/libero/bddl.ts";
-import { placementPlanOf } from "../../../vla/libero/compose/scene.ts";
+import { resetDrawsOf } from "../../../vla/libero/compose/scene.ts";
 import { LiberoEnv } from "../../../vla/libero/env.ts";
 import { createRenderer } from "../../../vla/libero/render/renderer.ts";
 import { WRIST_CAMERA } from "../../../vla/libero/robot.ts";
@@ -28,10 +28,10 @@ describe.each(groups.map((group) => ({ group, name: group[0].task.name })))(
     test("labels say where the pictures show things, and where the arm reads itself", async () => {
       const [{ task, scene }] = group;
       using env = await LiberoEnv.open(scene, { renderer: createRenderer, imageSize: 16 });
-      const plan = placementPlanOf({ ...miniRoots, task });
+      const draws = resetDrawsOf({ ...miniRoots, task });
       const scenes = new RandomScenes(
         env,
-        plan,
+        draws,
         group.map((one) => one.scene),
       );
       const episode = scenes.episode(FRAMES, new Random(5));
@@ -78,7 +78,7 @@ describe.each(groups.map((group) => ({ group, name: group[0].task.name })))(
 test("labels are kept, for these states and this model alone", async () => {
   const [{ task, scene }] = groups[0];
   using env = await LiberoEnv.open(scene, { renderer: createRenderer, imageSize: 16 });
-  const scenes = new RandomScenes(env, placementPlanOf({ ...miniRoots, task }), [scene]);
+  const scenes = new RandomScenes(env, resetDrawsOf({ ...miniRoots, task }), [scene]);
   const episode = scenes.episode(2, new Random(1));
   const cache = new Cache(join(folder, "kept"));
   /** All numbers of the three states. */
@@ -119,7 +119,7 @@ describe("the things that words name", () => {
   /** A random scene of a task, changed, and the labels of its state. */
   async function labelled(one: (typeof all)[number], change: (sim: LiberoEnv["sim"]) => void) {
     using env = await LiberoEnv.open(one.scene, { renderer: createRenderer, imageSize: 16 });
-    const scenes = new RandomScenes(env, placementPlanOf({ ...miniRoots, task: one.task }), [one.scene]);
+    const scenes = new RandomScenes(env, resetDrawsOf({ ...miniRoots, task: one.task }), [one.scene]);
     const episode = scenes.episode(1, new Random(3));
     env.start({ seed: new Random(3).uint32(), state: episode.states[0] });
     const { sim } = env;

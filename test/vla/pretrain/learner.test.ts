@@ -8,7 +8,7 @@ import { ExampleSet } from "../../../vla/data/example-set.ts";
 import { writeLiberoDemonstrations } from "../../../vla/data/libero-hdf5-writer.ts";
 import { trainBpe } from "../../../vla/florence2/bpe-train.ts";
 import { Tokenizer } from "../../../vla/florence2/tokenizer.ts";
-import { placementPlanOf } from "../../../vla/libero/compose/scene.ts";
+import { resetDrawsOf } from "../../../vla/libero/compose/scene.ts";
 import { LiberoEnv } from "../../../vla/libero/env.ts";
 import { createRenderer } from "../../../vla/libero/render/renderer.ts";
 import { groupByScene, type SceneTask } from "../../../vla/libero/scene-mates.ts";
@@ -38,7 +38,7 @@ beforeAll(async () => {
   using env = await LiberoEnv.open(scene, { renderer: createRenderer, imageSize: SIDE });
   const scenes = new RandomScenes(
     env,
-    placementPlanOf({ ...miniRoots, task }),
+    resetDrawsOf({ ...miniRoots, task }),
     group.map((one) => one.scene),
   );
   const episodes = Array.from({ length: 4 }, (_, i) => scenes.episode(5, new Random(i)));

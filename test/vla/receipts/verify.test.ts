@@ -32,19 +32,19 @@ function policyFor(init: number): Policy {
 beforeAll(async () => {
   const argv = ["--policy", "zero", "--tasks", task, "--episodes", "3", "--out", out];
   const options = readOptions(argv, {});
-  const { plans, manifest } = await prepareRun(options);
-  using ledger = Ledger.open(options, manifest, plans);
+  const { setups, manifest } = await prepareRun(options);
+  using ledger = Ledger.open(options, manifest, setups);
   ledger.begin();
   // As one query, which does not change what the actions lead to.
   const setting = settingOf(options, manifest.run.cameraSize);
   const protocol = { ...setting.protocol, actionsPerQuery: null };
   using player = new Player({ ...setting, protocol });
-  const [plan] = plans;
-  const checked = await player.check(plan);
+  const [setup] = setups;
+  const checked = await player.check(setup);
   const watcher = { interrupted: () => false, stepped() {} };
-  for (const [i, episode] of plan.episodes.entries()) {
-    const played = await player.play(plan, episode, checked[i], policyFor(i), watcher);
-    ledger.finished({ plan, episode }, played!);
+  for (const [i, episode] of setup.episodes.entries()) {
+    const played = await player.play(setup, episode, checked[i], policyFor(i), watcher);
+    ledger.finished({ setup, episode }, played!);
   }
 }, EPISODES.timeout);
 

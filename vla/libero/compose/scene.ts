@@ -13,8 +13,8 @@ import { buildArena, regionSize } from "./arena.ts";
 import { type AssetRoots, assetPath, emptyPiece, mergeAssets, type Piece } from "./merge.ts";
 import { MOST_PIXELS } from "./mjcf.ts";
 import { type LoadedObject, loadObject, objectSite } from "./object.ts";
-import { type PlacementPlan, planPlacement, requireRanges } from "./placement-plan.ts";
 import { pngSize } from "./png.ts";
+import { type ResetDraws, readResetDraws, requireRanges } from "./reset-draws.ts";
 import { buildRobot, HOME } from "./robot.ts";
 import { workspaceOf } from "./workspaces.ts";
 import { type Element, element, formattedPlaces, formatXml, requireFew, walk, whereIs } from "./xml.ts";
@@ -50,8 +50,8 @@ export function composeScene(from: TaskFiles): Scene {
   const facts = objects.map((o) => o.facts);
   const sites = sitesOf(problem, onWorkspace, byName, who);
   checkGoal(problem, facts, sites, who);
-  const plan = planPlacement(problem, workspace, byName, who);
-  samplePlacements(plan, 0, 0); // a region too small for what it is to hold is told now
+  const draws = readResetDraws(problem, workspace, byName, who);
+  samplePlacements(draws, 0, 0); // a region too small for what it is to hold is told now
 
   const root = mjcf(model);
   requireFew(root, who);
@@ -66,14 +66,14 @@ export function composeScene(from: TaskFiles): Scene {
     init: problem.init,
     goal: problem.goal,
     home: HOME,
-    fixturePoses: (seed, resets) => fixturesOf(plan, seed, resets),
+    fixturePoses: (seed, resets) => fixturesOf(draws, seed, resets),
   };
 }
 
 /** Where the task's things may be put, and in which order a reset draws their places. */
-export function placementPlanOf(from: TaskFiles): PlacementPlan {
+export function resetDrawsOf(from: TaskFiles): ResetDraws {
   const { who, problem, workspace, byName } = readTask(from);
-  return planPlacement(problem, workspace, byName, who);
+  return readResetDraws(problem, workspace, byName, who);
 }
 
 /** The task's objects, those that are extra behind the others, then its fixtures. */
@@ -244,8 +244,8 @@ function checkGoal(
   }
 }
 
-function fixturesOf(plan: PlacementPlan, seed: number, resets: number): ReadonlyMap<string, FixturePose> {
-  const all = samplePlacements(plan, seed, resets);
-  const fixtures = plan.places.map((p) => p.object.facts).filter((o) => o.kind === "fixture");
+function fixturesOf(draws: ResetDraws, seed: number, resets: number): ReadonlyMap<string, FixturePose> {
+  const all = samplePlacements(draws, seed, resets);
+  const fixtures = draws.places.map((p) => p.object.facts).filter((o) => o.kind === "fixture");
   return new Map(fixtures.map((o) => [o.name, all.get(o.name)!]));
 }

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type CliSchema, parseCli, runMain, UsageError } from "../../../cli/index.ts";
-import { type Command, showCommand } from "../../experiments/plan.ts";
+import { type Command, showCommand } from "../../experiments/runs.ts";
 
 const schema = {
   usage: "npx tsx vla/suites/mini/recipe.ts --out DIR [--short] [--dry-run]",

@@ -37,7 +37,7 @@ export interface PlaceDraw {
 }
 
 /** Everything a reset draws, in order. */
-export interface PlacementPlan {
+export interface ResetDraws {
   /** Name of the BDDL file, for error messages. */
   readonly who: string;
   readonly workspace: Workspace;
@@ -55,12 +55,12 @@ type State = (typeof STATES)[number];
  * @throws FormatError for a term that names nothing of the scene or asks for what cannot be set up, a thing placed
  *   twice or on one that has no place yet, a fixture without a place
  */
-export function planPlacement(
+export function readResetDraws(
   problem: Problem,
   workspace: Workspace,
   objects: ReadonlyMap<string, LoadedObject>,
   who: string,
-): PlacementPlan {
+): ResetDraws {
   const regions = new Map(problem.regions.map((r) => [r.name, r]));
   const properties: PropertyDraw[] = [];
   const onWorkspace: PlaceDraw[] = [];

@@ -6,9 +6,9 @@ import { Random } from "../../core/index.ts";
 import { certify } from "../../flows/index.ts";
 import type { PolicyConfig } from "../../vla/checkpoint.ts";
 import { type DecoderConfig, makeDecoder } from "../../vla/decoders.ts";
-import flowPlan from "../../vla/flow-plan.ts";
+import flowOutline from "../../vla/flow-outline.ts";
 
-const dir = mkdtempSync(join(tmpdir(), "flow-plan-"));
+const dir = mkdtempSync(join(tmpdir(), "flow-outline-"));
 afterAll(() => rmSync(dir, { recursive: true }));
 
 const mini = JSON.parse(readFileSync("vla/suites/mini/checkpoint/config.json", "utf8")) as PolicyConfig;
@@ -36,7 +36,7 @@ const configs: DecoderConfig[] = [
 
 test.each(configs)("the flow of a $kind decoder is certified by its checkpoint's config", (config) => {
   write(config);
-  const { make, prefix, condition } = flowPlan(null, join(dir, "model.safetensors"));
+  const { make, prefix, condition } = flowOutline(null, join(dir, "model.safetensors"));
   const state = makeDecoder(config).init(new Random(1)).stateDict();
   const certificate = certify(make, { state, prefix, condition, points: 2 });
   expect(certificate.laws.filter(({ holds }) => !holds)).toEqual([]);
@@ -46,10 +46,10 @@ test.each(configs)("the flow of a $kind decoder is certified by its checkpoint's
 test("a decoder without a flow, a damaged configuration and a missing checkpoint are refused", () => {
   write({ kind: "mse", ...sizes, heads: 2, depth: 1, dropout: 0.1 });
   const path = join(dir, "model.safetensors");
-  expect(() => flowPlan(null, path)).toThrow('config.json: expected a decoder with a flow, found "mse"');
+  expect(() => flowOutline(null, path)).toThrow('config.json: expected a decoder with a flow, found "mse"');
   write({ kind: "mlp", ...sizes, condition: -1 });
-  expect(() => flowPlan(null, path)).toThrow("config.json: decoder.condition: expected");
+  expect(() => flowOutline(null, path)).toThrow("config.json: decoder.condition: expected");
   writeFileSync(join(dir, "config.json"), "{");
-  expect(() => flowPlan(null, path)).toThrow("config.json: expected JSON");
-  expect(() => flowPlan()).toThrow("flowPlan: expected a checkpoint folder");
+  expect(() => flowOutline(null, path)).toThrow("config.json: expected JSON");
+  expect(() => flowOutline()).toThrow("flowOutline: expected a checkpoint folder");
 });

@@ -13,7 +13,7 @@ import { episodeSeed } from "./seed.ts";
 import { taskDigest } from "./task-digest.ts";
 
 /** A task in one condition: plain data, from which a thread can open its environment. */
-export interface TaskPlan {
+export interface TaskSetup {
   readonly task: string;
   /** The task's own. */
   readonly instruction: string;
@@ -23,10 +23,10 @@ export interface TaskPlan {
   readonly perturb?: string;
   /** SHA-256 of all that the task is read from. */
   readonly digest: string;
-  readonly episodes: readonly EpisodePlan[];
+  readonly episodes: readonly EpisodeSetup[];
 }
 
-export interface EpisodePlan {
+export interface EpisodeSetup {
   /** Index of the stored initial state. */
   readonly init: number;
   readonly policySeed: number;
@@ -54,11 +54,11 @@ export const episodePath = ({ task, perturb, init }: EpisodeId): string =>
   join(task, perturb?.replaceAll(":", "-") ?? "", `init_${String(init).padStart(2, "0")}`);
 
 /** What there is of a suite's tasks under the run's conditions, in order. @throws UsageError for starts that there are not. */
-export function planRun(options: Options, suite: Suite, tasks: readonly Task[]): TaskPlan[] {
+export function setUpRun(options: Options, suite: Suite, tasks: readonly Task[]): TaskSetup[] {
   const { seed, first, conditions } = options;
   const companions = options.swapWords ? companionsOf(suite.tasks) : null;
   return conditions.flatMap((levels) =>
-    tasks.map((task): TaskPlan => {
+    tasks.map((task): TaskSetup => {
       const others = companions?.get(task) ?? [];
       if (companions && others.length === 0)
         throw new UsageError(
@@ -72,7 +72,7 @@ export function planRun(options: Options, suite: Suite, tasks: readonly Task[]):
         throw new UsageError(`${task.name} has ${states.length} initial states, no number ${last}`);
       const isPerturbed = Object.keys(levels).length > 0;
       const perturbed = isPerturbed ? perturbTask({ ...options, task }, suite, levels, seed) : null;
-      const episodes = Array.from({ length: options.episodes }, (_, i): EpisodePlan => {
+      const episodes = Array.from({ length: options.episodes }, (_, i): EpisodeSetup => {
         const init = first + i;
         // Each of the others in turn, whichever starts are chosen.
         const told = others.length > 0 ? others[init % others.length].task : task;
