@@ -28,8 +28,8 @@ interface Listed {
 
 await runMain(async () => {
   const args = parseCli(schema, process.argv.slice(2));
-  const { v8, fma } = engineInfo();
-  const driver = `V8 ${v8}, WebAssembly SIMD${fma ? " with fused multiply-add" : ""}`;
+  const { engine, fma } = engineInfo();
+  const driver = `${engine}, WebAssembly SIMD${fma ? " with fused multiply-add" : ""}`;
   const devices: Listed[] = [{ device: "cpu", available: true, driver }];
   for (const found of await listModes()) {
     const device = `gpu:${found.mode}`;

@@ -7,7 +7,6 @@ import { setDevice } from "./device.ts";
 import "./methods.ts";
 
 export { eachGradient, type GradOptions, grad, jacobian, jvp, vjp } from "./autograd.ts";
-export { Cache, type CacheEntry, userCacheFolder } from "./cache.ts";
 export {
   checkFinite,
   checkFunction,
@@ -51,7 +50,6 @@ export {
 } from "./cpu/kernels/values.ts";
 export { plainKernels } from "./cpu/plain.ts";
 export { tileSetting } from "./cpu/product/choose-tile.ts";
-export { optimising } from "./cpu/runtime.ts";
 export {
   type Block,
   currentDevice,
@@ -96,6 +94,18 @@ export { scaleInPlace } from "./ops/scale-in-place.ts";
 export type { Triangle } from "./ops/triangular-solve.ts";
 export { checkWindow, type Window } from "./ops/unfold.ts";
 export { Plan } from "./plan.ts";
+export {
+  Cache,
+  isReplaceable,
+  makeFolder,
+  openFile,
+  optimising,
+  readText,
+  readWhole,
+  userCacheFolder,
+  writeFileAtomic,
+} from "./platform/node.ts";
+export type { CacheEntry, Content } from "./platform/platform.ts";
 export { Random, type RandomState } from "./random.ts";
 export { Scope, unscoped } from "./scope.ts";
 export { checkShape, type Shape, sameShape, showShape, sizeOf } from "./shape.ts";

@@ -1,5 +1,5 @@
 /**
- * The heap: one shared WebAssembly.Memory that holds every tensor, so that WASM kernels and worker threads
+ * The heap: one WebAssembly.Memory, shared where the engine allows it, that holds every tensor, so that WASM kernels and worker threads
  * read and write tensors where they are.
  *
  * Large requests are cut from address-ordered free ranges that merge again when freed. Small ones come from
@@ -8,6 +8,7 @@
  * may be freed: docs/memory.md.
  */
 import { shownMemory } from "../device.ts";
+import { newMemory } from "../platform/node.ts";
 
 const PAGE = 65_536;
 const ALIGN = 64;
@@ -17,11 +18,7 @@ const SMALL = 32_768;
 const SLAB = 262_144;
 const GROW = 16 * 1_048_576;
 
-export const memory: WebAssembly.Memory = new WebAssembly.Memory({
-  initial: 1,
-  maximum: 65_536,
-  shared: true,
-});
+export const memory: WebAssembly.Memory = newMemory(MAX_BYTES / PAGE);
 shownMemory.add(memory.buffer);
 
 interface Range {
@@ -30,7 +27,7 @@ interface Range {
 }
 
 /** Free ranges in address order; no two touch. The first line stays unused so that no block has address 0. */
-const ranges: Range[] = [{ start: ALIGN, end: PAGE }];
+const ranges: Range[] = [{ start: ALIGN, end: memory.buffer.byteLength }];
 const classes: number[][] = [];
 let live = 0;
 let peak = 0;

@@ -1,6 +1,4 @@
-import { closeSync } from "node:fs";
 import { FormatError } from "./format-error.ts";
-import { openRegular, readFully } from "./regular-file.ts";
 
 /**
  * Bytes that are read by range, so that a file of many gigabytes costs only what is asked of it.
@@ -15,34 +13,7 @@ export interface ByteSource extends Disposable {
   readInto(target: Uint8Array, offset: number): void;
 }
 
-/** Opens a regular file for positioned reads; dispose it (`using`) to close the handle. */
-export function openFile(path: string): ByteSource {
-  const { fd, size } = openRegular(path);
-  let open = true;
-  const source: ByteSource = {
-    name: path,
-    size,
-    read(offset, length) {
-      checkRange(source, offset, length);
-      const bytes = allocateBytes(path, length);
-      source.readInto(bytes, offset);
-      return bytes;
-    },
-    readInto(target, offset) {
-      checkRange(source, offset, target.length);
-      // A number that has been given back may by now stand for another file.
-      if (!open) throw new Error(`${path}: read after it was closed`);
-      readFully(fd, target, offset, path);
-    },
-    [Symbol.dispose]() {
-      if (open) closeSync(fd);
-      open = false;
-    },
-  };
-  return source;
-}
-
-/** The same interface over bytes already in memory. */
+/** Bytes that are in memory already, such as a file that a page has fetched; `name` is what error messages call them. */
 export function bytesSource(name: string, bytes: Uint8Array): ByteSource {
   const source: ByteSource = {
     name,
@@ -84,7 +55,8 @@ export function allocateBytes(who: string, length: number): Uint8Array<ArrayBuff
   }
 }
 
-function checkRange(source: ByteSource, offset: number, length: number): void {
+/** @throws FormatError for a range that is not inside the source. */
+export function checkRange(source: ByteSource, offset: number, length: number): void {
   const sane = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;
   if (!sane || offset + length > source.size) {
     throw new FormatError(

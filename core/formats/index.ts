@@ -1,14 +1,11 @@
-export { type Content, isReplaceable, writeFileAtomic } from "./atomic-write.ts";
-export { type ByteSource, bytesSource, openFile } from "./byte-source.ts";
+export { type ByteSource, bytesSource } from "./byte-source.ts";
 export { countElements, type DTypeName, type HostTensor, itemSize, type TypedArray } from "./dtype.ts";
 export { FormatError } from "./format-error.ts";
 export { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16, toFloat32 } from "./half.ts";
 export { floatPieces, fromPieces, type LazyTensor, piecesOf, SCALES, withScales } from "./lazy-tensor.ts";
-export { makeFolder } from "./make-folder.ts";
 export { NumpyArray } from "./numpy-pickle.ts";
 export { OrderedDict, Stub } from "./pickle.ts";
 export { printable } from "./printable.ts";
-export { readText, readWhole } from "./regular-file.ts";
 export {
   openSafetensors,
   readSafetensors,

@@ -1,3 +1,4 @@
+import { toHex, toLatin1 } from "./bytes.ts";
 import { FormatError } from "./format-error.ts";
 
 /**
@@ -305,7 +306,7 @@ class Machine {
   long(length: number): number | bigint {
     const digits = this.blob(length).reverse();
     if (length === 0) return 0;
-    const raw = BigInt(`0x${Buffer.from(digits).toString("hex")}`);
+    const raw = BigInt(`0x${toHex(digits)}`);
     const value = BigInt.asIntN(length * 8, raw);
     const small = Number(value);
     return Number.isSafeInteger(small) ? small : value;
@@ -361,7 +362,7 @@ const OPCODES: Readonly<Record<number, (m: Machine) => void>> = {
   71: (m) => m.push(m.f64()), // BINFLOAT
   88: (m) => m.push(m.text(m.u32())), // BINUNICODE
   140: (m) => m.push(m.text(m.u8())), // SHORT_BINUNICODE
-  85: (m) => m.push(latin1(m.blob(m.u8()))), // SHORT_BINSTRING, Python 2's str
+  85: (m) => m.push(toLatin1(m.blob(m.u8()))), // SHORT_BINSTRING, Python 2's str
   66: (m) => m.push(m.blob(m.u32())), // BINBYTES
   67: (m) => m.push(m.blob(m.u8())), // SHORT_BINBYTES
 
@@ -439,5 +440,3 @@ const isBuildable = (value: unknown): value is Buildable =>
 function appendAll(target: unknown[], values: readonly unknown[]): void {
   for (const value of values) target.push(value);
 }
-
-const latin1 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");

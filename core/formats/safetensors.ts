@@ -1,5 +1,6 @@
-import { writeFileAtomic, writeFileInTurns } from "./atomic-write.ts";
-import { type ByteSource, openFile } from "./byte-source.ts";
+import { openFile, writeFileAtomic, writeFileInTurns } from "../platform/node.ts";
+import type { ByteSource } from "./byte-source.ts";
+import { compareBytes } from "./bytes.ts";
 import {
   bytesOf,
   countElements,
@@ -91,10 +92,10 @@ function encode(
   if (tensors.has(METADATA)) throw new FormatError(path, "names of tensors", `the reserved ${METADATA}`);
   if (Object.keys(metadata).length > 0) header.unshift(`"${METADATA}":${JSON.stringify(metadata)}`);
 
-  const text = Buffer.from(`{${header.join(",")}}`);
-  const head = Buffer.alloc(8 + Math.ceil(text.length / 8) * 8, " ");
-  head.writeBigUInt64LE(BigInt(head.length - 8));
-  text.copy(head, 8);
+  const text = utf8.encode(`{${header.join(",")}}`);
+  const head = new Uint8Array(8 + Math.ceil(text.length / 8) * 8).fill(0x20);
+  new DataView(head.buffer).setBigUint64(0, BigInt(head.length - 8), true);
+  head.set(text, 8);
   checkLength(path, head.length - 8, head.length + at);
   readHeader(path, head.subarray(8), head.length + at);
   return pieces(path, head, order);
@@ -127,6 +128,7 @@ function* pieces(
 /** Bytes written at a time. */
 const PIECE = 2 ** 24;
 const METADATA = "__metadata__";
+const utf8 = new TextEncoder();
 /** As in the reference implementation. */
 const MAX_HEADER = 100_000_000;
 const A_SHAPE = "a shape: at most 64 whole sizes, their product below 2^53";
@@ -136,7 +138,7 @@ function byAlignmentThenName(
   [b, right]: [string, HostTensor | LazyTensor],
 ) {
   const rank = DTYPES.indexOf(right.dtype) - DTYPES.indexOf(left.dtype);
-  return rank !== 0 ? rank : Buffer.compare(Buffer.from(a), Buffer.from(b));
+  return rank !== 0 ? rank : compareBytes(utf8.encode(a), utf8.encode(b));
 }
 
 function openOne(source: ByteSource): SafetensorsFile {

@@ -1,8 +1,8 @@
-import { basename, dirname, join } from "node:path";
+import { beside, readText } from "../platform/node.ts";
+import type { ByteSource } from "./byte-source.ts";
 import { FormatError } from "./format-error.ts";
 import type { LazyTensor } from "./lazy-tensor.ts";
 import { describe } from "./pickle.ts";
-import { readText } from "./regular-file.ts";
 import { openSafetensors } from "./safetensors.ts";
 import { parseStrictJson } from "./strict-json.ts";
 import { openTorch, stateDict, type TensorRef } from "./torch.ts";
@@ -26,14 +26,18 @@ const MAX_INDEX = 100_000_000;
 
 /**
  * Opens a safetensors file, a PyTorch checkpoint (see `openTorch`; its checksums are verified as it is read), or the shards
- * behind an index such as `model.safetensors.index.json` or `pytorch_model.bin.index.json`. Throws FormatError.
+ * behind an index such as `model.safetensors.index.json` or `pytorch_model.bin.index.json`; or bytes, whose name says what
+ * they are, but no index. Throws FormatError.
  */
-export function openTensors(path: string): TensorFile {
-  if (path.endsWith(".index.json")) return openShards(path);
-  if (path.endsWith(".safetensors")) return openPlain(path);
-  if (/\.(bin|ckpt|pt|pth)$/.test(path)) return openCheckpoint(path);
-  throw new FormatError(path, `a file of tensors: ${TENSOR_FILES}`, "another name");
+export function openTensors(from: string | ByteSource): TensorFile {
+  const name = nameOf(from);
+  if (name.endsWith(".safetensors")) return openPlain(from);
+  if (/\.(bin|ckpt|pt|pth)$/.test(name)) return openCheckpoint(from);
+  if (name.endsWith(".index.json") && typeof from === "string") return openShards(from);
+  throw new FormatError(name, `a file of tensors: ${TENSOR_FILES}`, "another name");
 }
+
+const nameOf = (from: string | ByteSource): string => (typeof from === "string" ? from : from.name);
 
 function withoutAverages(
   path: string,
@@ -49,18 +53,19 @@ function withoutAverages(
   };
 }
 
-function openPlain(path: string): TensorFile {
-  const file = openSafetensors(path);
+function openPlain(from: string | ByteSource): TensorFile {
+  const file = openSafetensors(from);
   const tensors = lazyMap(file.tensors, (_, name) => ({
     read: () => file.read(name).data,
     pieces: (unit) => file.pieces(name, unit),
   }));
-  return withoutAverages(path, tensors, () => file[Symbol.dispose]());
+  return withoutAverages(nameOf(from), tensors, () => file[Symbol.dispose]());
 }
 
-function openCheckpoint(path: string): TensorFile {
+function openCheckpoint(from: string | ByteSource): TensorFile {
+  const who = nameOf(from);
   // Lightning keeps hyper-parameters and callbacks beside the weights: their classes are walked over, never built.
-  const file = openTorch(path, "checkpoint");
+  const file = openTorch(from, "checkpoint");
   const lazy = (ref: TensorRef): Reading => ({
     read() {
       const { data } = file.read(ref);
@@ -81,9 +86,9 @@ function openCheckpoint(path: string): TensorFile {
       (entry): entry is [string, unknown] => typeof entry[0] === "string",
     );
     return {
-      tensors: lazyMap(stateDict(file, { weights: "model" }, path), lazy),
+      tensors: lazyMap(stateDict(file, { weights: "model" }, who), lazy),
       hasAverages: Array.isArray(mapOf("EMA", mapOf("callbacks", file.root)).get("ema_weights")),
-      averages: () => lazyMap(stateDict(file, { weights: "ema" }, path), lazy),
+      averages: () => lazyMap(stateDict(file, { weights: "ema" }, who), lazy),
       settings: new Map(settings),
       [Symbol.dispose]: () => file[Symbol.dispose](),
     };
@@ -107,9 +112,9 @@ function openShards(path: string): TensorFile {
     const tensors = new Map<string, LazyTensor>();
     for (const [name, file] of map) {
       const who = `${path}, ${name}`;
-      if (typeof file !== "string" || file !== basename(file) || file.endsWith(".index.json"))
+      if (typeof file !== "string" || /[/\\]/.test(file) || file.endsWith(".index.json"))
         throw new FormatError(who, "a file of tensors beside the index", describe(file));
-      const shard = shards.get(file) ?? openTensors(join(dirname(path), file));
+      const shard = shards.get(file) ?? openTensors(beside(path, file));
       shards.set(file, shard);
       const tensor = shard.tensors.get(name);
       if (tensor === undefined) throw new FormatError(who, `a tensor in ${file}`, "none of that name");

@@ -1,4 +1,6 @@
-import { allocateBytes, type ByteSource, openFile } from "./byte-source.ts";
+import { openFile } from "../platform/node.ts";
+import { allocateBytes, type ByteSource } from "./byte-source.ts";
+import { compareBytes, toLatin1 } from "./bytes.ts";
 import {
   bytesOf,
   countElements,
@@ -154,7 +156,7 @@ const MAX_KEY = 64;
 function openArchive(source: ByteSource, mode: "strict" | "checkpoint"): TorchFile {
   const who = source.name;
   const head = source.read(0, Math.min(LEGACY.length, source.size));
-  if (Buffer.compare(head, LEGACY) === 0) {
+  if (compareBytes(head, LEGACY) === 0) {
     throw new FormatError(
       who,
       "PyTorch's zip format",
@@ -170,8 +172,8 @@ function openArchive(source: ByteSource, mode: "strict" | "checkpoint"): TorchFi
     return zip.read(entry);
   };
   const order = readSmall("byteorder", 64);
-  if (order !== undefined && Buffer.from(order).toString() !== "little") {
-    throw new FormatError(who, "byte order little", JSON.stringify(Buffer.from(order).toString("latin1")));
+  if (order !== undefined && toLatin1(order) !== "little") {
+    throw new FormatError(who, "byte order little", JSON.stringify(toLatin1(order)));
   }
 
   const pickle = readSmall("data.pkl", MAX_PICKLE)!;

@@ -4,7 +4,7 @@
  */
 import { type Func, Module } from "../cpu/kernels/assembler.ts";
 import { F32x4, I16x8, I32, I32x4, load } from "../cpu/kernels/values.ts";
-import { optimising } from "../cpu/runtime.ts";
+import { optimising } from "../platform/node.ts";
 
 /** Numbers at a time: what they take, 6 bytes each, stays in a processor's cache. */
 const BLOCK = 32_768;
@@ -49,7 +49,7 @@ function machine(type: Half): Machine {
 }
 
 function build(widened: (f: Func, h: I32x4) => I32x4): Machine {
-  const limits = { minimum: PAGES, maximum: PAGES };
+  const limits = { minimum: PAGES, maximum: PAGES, shared: false };
   const module = new Module(1);
   const f = module.run;
   const [count] = f.params;
@@ -60,7 +60,7 @@ function build(widened: (f: Func, h: I32x4) => I32x4): Machine {
     f.store(write, widened(f, f.let(eight.lowToI32x4())), FLOATS);
     f.store(write, widened(f, f.let(eight.highToI32x4())), FLOATS + 16);
   });
-  const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true });
+  const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES });
   const { exports } = optimising(
     () =>
       new WebAssembly.Instance(new WebAssembly.Module(module.bytes(limits)), { env: { memory, scratch: 0 } }),

@@ -1,5 +1,6 @@
-import { crc32 } from "node:zlib";
+import { crc32 } from "../platform/node.ts";
 import { type ByteSource, readBlocks } from "./byte-source.ts";
+import { toHex } from "./bytes.ts";
 import { FormatError } from "./format-error.ts";
 
 /**
@@ -249,11 +250,7 @@ function decodeName(who: string, bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    throw new FormatError(
-      who,
-      "entry names in UTF-8",
-      `bytes ${Buffer.from(bytes).toString("hex").slice(0, 40)}`,
-    );
+    throw new FormatError(who, "entry names in UTF-8", `bytes ${toHex(bytes.subarray(0, 20))}`);
   }
 }
 

@@ -1,3 +1,4 @@
+import { findWebGpu, platformName } from "../platform/node.ts";
 import type { GpuJsModule } from "./gpu-js.ts";
 
 /** The ways in which GPU.js computes, the fastest first. What it calls "cpu" is none: our own kernels serve that. */
@@ -19,44 +20,24 @@ export function whyNot(mode: Mode, library: GpuJsModule): Promise<string | null>
 
 const REASONS: Readonly<Record<Mode, (library: GpuJsModule) => Promise<string | null>>> = {
   async webgpu({ GPU }) {
-    const missing = typeof navigator === "undefined" || !navigator.gpu ? await webgpuForNode() : null;
+    const missing = await findWebGpu();
     if (missing) return missing;
     if (await GPU.isWebGPUAvailable()) return null;
     return "WebGPU is here, but offers no adapter: is there a driver for Vulkan, Metal or Direct3D 12?";
   },
   async webgl2({ GPU }) {
     if (GPU.isWebGL2Supported) return null;
-    return isNode() ? "WebGL 2 is for browsers" : "this browser offers no WebGL 2";
+    return platformName === "Node" ? "WebGL 2 is for browsers" : "this browser offers no WebGL 2";
   },
   async headlessgl({ GPU }) {
     if (GPU.isHeadlessGLSupported) return null;
-    if (!isNode()) return "headless-gl is for Node";
+    if (platformName !== "Node") return "headless-gl is for Node";
     return 'the optional package "gl" is not installed, or makes no context: it needs a display, such as Xvfb';
   },
   async webasm({ GPU }) {
     return GPU.isWebAssemblySupported ? null : "there is no WebAssembly here";
   },
 };
-
-const isNode = (): boolean => typeof process !== "undefined" && Boolean(process.versions?.node);
-
-/** Gives Node what browsers have, `navigator.gpu`, if the package "webgpu" (Dawn) is installed; else says why not. */
-async function webgpuForNode(): Promise<string | null> {
-  if (!isNode()) return "this browser offers no WebGPU, or not to pages without https";
-  const name = "webgpu"; // a variable: neither compiler nor bundler shall look for a package that is optional
-  try {
-    const { create, globals } = await import(name);
-    Object.assign(globalThis, globals);
-    const gpu = create(process.platform === "linux" ? ["backend=vulkan"] : []);
-    if (typeof navigator === "undefined")
-      Object.defineProperty(globalThis, "navigator", { value: { gpu }, configurable: true });
-    else Object.defineProperty(navigator, "gpu", { value: gpu, configurable: true });
-    return null;
-  } catch (error) {
-    const [reason] = (error as Error).message.split("\n");
-    return `the optional package "webgpu" is not installed, or does not load (npm install webgpu): ${reason}`;
-  }
-}
 
 /** Whether a driver's name says that it computes on the processor: for correctness, never for speed. */
 export const isSoftware = (driver: string): boolean =>

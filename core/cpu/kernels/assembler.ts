@@ -203,10 +203,11 @@ export type Callable<P extends Types, R extends Value> = (...args: Arguments<P>)
 interface Memory {
   readonly minimum: number;
   readonly maximum: number;
+  readonly shared: boolean;
 }
 
 /**
- * A module of exported functions, which may call those before them. It imports the shared memory `env.memory` and what
+ * A module of exported functions, which may call those before them. It imports the memory `env.memory` and what
  * they ask for, all of it from `env` and before the first of them.
  */
 export class Library {
@@ -274,9 +275,10 @@ export class Library {
       new result([...(args as Value[]).flatMap((arg) => arg.code), 0x10, ...unsigned(index)]) as R;
   }
 
-  bytes({ minimum, maximum }: Memory): Uint8Array<ArrayBuffer> {
-    const SHARED_WITH_MAXIMUM = 0x03;
-    const limits = [SHARED_WITH_MAXIMUM, ...unsigned(minimum), ...unsigned(maximum)];
+  bytes({ minimum, maximum, shared }: Memory): Uint8Array<ArrayBuffer> {
+    const HAS_MAXIMUM = 0x01;
+    const IS_SHARED = 0x02;
+    const limits = [HAS_MAXIMUM | (shared ? IS_SHARED : 0), ...unsigned(minimum), ...unsigned(maximum)];
     const memory = [...text("env"), ...text("memory"), 0x02, ...limits];
     const exported = this.#functions.map(({ name }, i) => [
       ...text(name),

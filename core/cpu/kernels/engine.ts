@@ -4,8 +4,9 @@
  * SIMD is required. Fused multiply-add (relaxed SIMD) doubles the speed of a matrix product; kernels ask for it
  * through `code.madd`, which becomes a multiplication and an addition where the engine has none.
  */
+
+import { allowRelaxedSimd, engine, optimising, setting } from "../../platform/node.ts";
 import { allocate, memory } from "../heap.ts";
-import { allowRelaxedSimd, engineVersion, optimising, settings } from "../runtime.ts";
 import { type Func, type Local, Module } from "./assembler.ts";
 import { F32x4, type F64, type I32, load } from "./values.ts";
 
@@ -14,7 +15,8 @@ export interface Kernel {
   readonly key: string;
   /** Number by which worker threads know it. */
   readonly id: number;
-  readonly module: WebAssembly.Module;
+  /** Its module, from which each worker thread compiles it. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
   /** Does the tiles from `begin` to `end` with those arguments. */
   readonly run: (args: readonly number[], begin: number, end: number) => void;
 }
@@ -41,12 +43,13 @@ export interface KernelCode {
 allowRelaxedSimd();
 
 /** 4 GiB, in pages, as core/cpu/heap.ts makes it. */
-const LIMITS = { minimum: 1, maximum: 65_536 };
+const LIMITS = { minimum: 1, maximum: 65_536, shared: !(memory.buffer instanceof ArrayBuffer) };
 const MATH = { sin: Math.sin, cos: Math.cos };
 
 const scratch = allocate(SCRATCH_BYTES);
 const kernels = new Map<string, Kernel>();
-const fma = { supported: detectFma(), wanted: settings.fma() };
+/** `NINA_FMA=0`: multiply and add in two steps, as an engine without relaxed SIMD does. */
+const fma = { supported: detectFma(), wanted: setting("NINA_FMA") !== "0" };
 
 /** A function that writes x·y + z to the address given, from the three vectors there. */
 function maddProbe(relaxed: boolean): Uint8Array<ArrayBuffer> {
@@ -61,7 +64,7 @@ function maddProbe(relaxed: boolean): Uint8Array<ArrayBuffer> {
 function detectFma(): boolean {
   if (!WebAssembly.validate(maddProbe(false))) {
     throw new Error(
-      `nina-ts: this JavaScript engine (V8 ${engineVersion}) has no WebAssembly SIMD, which the kernels need`,
+      `nina-ts: this JavaScript engine (${engine}) has no WebAssembly SIMD, which the kernels need`,
     );
   }
   const bytes = maddProbe(true);
@@ -78,12 +81,11 @@ function instantiate(module: WebAssembly.Module): (...args: number[]) => void {
 }
 
 /** Functions are compiled at their first call, hence the call that does no tile. */
-function compile(bytes: Uint8Array<ArrayBuffer>, params: number): Pick<Kernel, "module" | "run"> {
+function compile(bytes: Uint8Array<ArrayBuffer>, params: number): Kernel["run"] {
   return optimising(() => {
-    const module = new WebAssembly.Module(bytes);
-    const run = caller(instantiate(module), params);
+    const run = caller(instantiate(new WebAssembly.Module(bytes)), params);
     run(new Array<number>(params).fill(0), 0, 0);
-    return { module, run };
+    return run;
   });
 }
 
@@ -97,8 +99,8 @@ function caller(f: (...args: number[]) => void, params: number): Kernel["run"] {
 export const usesFma = (): boolean => fma.supported && fma.wanted;
 
 /** What the engine offers and what has been compiled, for reports. */
-export function engineInfo(): { v8: string; simd: true; fma: boolean; kernels: number } {
-  return { v8: engineVersion, simd: true, fma: usesFma(), kernels: kernels.size };
+export function engineInfo(): { engine: string; simd: true; fma: boolean; kernels: number } {
+  return { engine, simd: true, fma: usesFma(), kernels: kernels.size };
 }
 
 /** Runs `body` with kernels that multiply and add in two steps, as an engine without relaxed SIMD would. */
@@ -122,7 +124,7 @@ export function kernel(key: string, params: number, build: (code: KernelCode) =>
 }
 
 function added(key: string, bytes: Uint8Array<ArrayBuffer>, params: number): Kernel {
-  const made = { key, id: kernels.size, ...compile(bytes, params) };
+  const made = { key, id: kernels.size, bytes, run: compile(bytes, params) };
   kernels.set(key, made);
   return made;
 }

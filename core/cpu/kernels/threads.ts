@@ -9,12 +9,14 @@
  * Waking a parked worker takes tens of microseconds, so inside `spinning(…)`, where one job follows the other, workers
  * poll for the next one; outside they park.
  */
-import { Worker } from "node:worker_threads";
+import { sleepWhile, startWorker, whyNoWorkers } from "../../platform/node.ts";
+import type { RunningWorker } from "../../platform/platform.ts";
 import { allocate, memory, release } from "../heap.ts";
 import { type Kernel, SCRATCH_BYTES } from "./engine.ts";
+import { type Start, serve, type WordName } from "./worker.ts";
 
 /** Shared words, those that change during a job on cache lines of their own. */
-const word = {
+const word: Readonly<Record<WordName, number>> = {
   left: 0,
   done: 16,
   signal: 32,
@@ -26,6 +28,8 @@ const word = {
   chunkSize: 83,
   failed: 84,
   argCount: 85,
+  code: 86,
+  codeBytes: 87,
   args: 96,
 };
 const MAX_ARGS = 160;
@@ -39,10 +43,8 @@ const CHUNKS_PER_THREAD = 8;
 const LOST_AFTER_MS = 10_000;
 
 interface Hand {
-  readonly worker: Worker;
+  readonly worker: RunningWorker;
   readonly scratch: number;
-  /** Numbers of the kernels it has been sent. */
-  readonly known: Set<number>;
 }
 
 interface Pool {
@@ -55,27 +57,24 @@ interface Pool {
 }
 
 let pool: Pool = newPool(0);
+/** Where the modules of kernels that workers have met lie on the heap, by the kernels' numbers; they stay there. */
+const codes = new Map<number, number>();
 
 /** Each pool has words of its own: a worker of an earlier one that is still stopping cannot claim from this one. */
 function newPool(workers: number): Pool {
-  const control = new Int32Array(new SharedArrayBuffer(4 * (word.args + MAX_ARGS)));
-  const text = new Uint8Array(new SharedArrayBuffer(512));
+  // Without workers nothing is shared, which not every page of a browser may do.
+  const Room = workers > 0 ? SharedArrayBuffer : ArrayBuffer;
+  const control = new Int32Array(new Room(4 * (word.args + MAX_ARGS)));
+  const text = new Uint8Array(new Room(512));
   const hands: Hand[] = [];
   const made: Pool = { hands, control, text, broken: null };
   for (let i = 0; i < workers; i++) {
     const scratch = allocate(SCRATCH_BYTES);
-    const worker = new Worker(new URL("./worker.js", import.meta.url), {
-      workerData: { control, word, text, memory, scratch },
-      execArgv: [],
+    const start: Start = { control, word, text, memory, scratch };
+    const worker = startWorker(serve, start, (why) => {
+      made.broken ??= why;
     });
-    worker.once("error", (error) => {
-      made.broken ??= String(error);
-    });
-    worker.once("exit", (code) => {
-      made.broken ??= `it ended with code ${code}`;
-    });
-    worker.unref();
-    hands.push({ worker, scratch, known: new Set() });
+    hands.push({ worker, scratch });
   }
   return made;
 }
@@ -85,12 +84,14 @@ export const threads = (): number => pool.hands.length + 1;
 
 /**
  * Sets how many threads kernels may use, 1 at the start. Workers start in the background and join when they are ready;
- * they never keep the process alive.
+ * they never keep the process alive. In a browser more than one needs a page that is isolated (`crossOriginIsolated`).
  */
 export function setThreads(count: number): void {
   if (!Number.isInteger(count) || count < 1 || count > 64) {
     throw new Error(`setThreads: expected a whole number from 1 to 64, got ${count}`);
   }
+  const why = count > 1 ? whyNoWorkers() : null;
+  if (why !== null) throw new Error(`setThreads: expected 1, got ${count}: ${why}`);
   for (const { worker, scratch } of pool.hands) {
     void worker.terminate().then(() => release(scratch, SCRATCH_BYTES));
   }
@@ -128,17 +129,14 @@ export function runTiles(kernel: Kernel, args: readonly number[], tiles: number,
 const worthSharing = (): number => (pool.control[word.spin] === 1 ? WORTH_SPINNING : WORTH_WAKING);
 
 function share(kernel: Kernel, args: readonly number[], tiles: number): void {
-  const { control, hands, text } = pool;
+  const { control, text } = pool;
   if (pool.broken !== null) lost(pool.broken);
   if (args.length > MAX_ARGS) throw new Error(`runTiles: ${kernel.key} has more than ${MAX_ARGS} arguments`);
-  for (const hand of hands) {
-    if (hand.known.has(kernel.id)) continue;
-    hand.worker.postMessage({ id: kernel.id, module: kernel.module });
-    hand.known.add(kernel.id);
-  }
   const chunkSize = Math.ceil(tiles / (CHUNKS_PER_THREAD * threads()));
   const chunks = Math.ceil(tiles / chunkSize);
   control[word.kernel] = kernel.id;
+  control[word.code] = codeOf(kernel);
+  control[word.codeBytes] = kernel.bytes.length;
   control[word.tiles] = tiles;
   control[word.chunks] = chunks;
   control[word.chunkSize] = chunkSize;
@@ -169,6 +167,16 @@ function share(kernel: Kernel, args: readonly number[], tiles: number): void {
   if (failure) throw failure;
 }
 
+/** Where workers find a kernel's module, on the heap. */
+function codeOf({ id, bytes }: Kernel): number {
+  let at = codes.get(id);
+  if (at === undefined) {
+    codes.set(id, (at = allocate(bytes.length)));
+    new Uint8Array(memory.buffer, at, bytes.length).set(bytes);
+  }
+  return at;
+}
+
 /** Waits until all chunks are done: polls for a while, since the others are about to finish, then sleeps. */
 function waitFor(control: Int32Array, chunks: number): void {
   const POLLS = 20_000;
@@ -177,7 +185,7 @@ function waitFor(control: Int32Array, chunks: number): void {
     const done = Atomics.load(control, word.done);
     if (done === chunks) return;
     if (polls < POLLS) continue;
-    Atomics.wait(control, word.done, done, 1);
+    sleepWhile(control, word.done, done, 1);
     if (deadline === 0 || Atomics.load(control, word.done) !== done)
       deadline = performance.now() + LOST_AFTER_MS;
     else if (performance.now() > deadline) lost(`it did not finish its part within ${LOST_AFTER_MS} ms`);

@@ -1,16 +1,15 @@
 /**
  * The choice of tile for products of many rows. Which one is fastest depends on how well the engine allocates registers, so
- * the first product on a machine tries each for a few milliseconds and keeps the winner in the user's cache. `NINA_TILE`, as
- * in "4x8x512", overrides it.
+ * the first product on a machine tries each for a few milliseconds and keeps the winner in the user's cache; a page of a
+ * browser, which has none, keeps it as long as it is open. `NINA_TILE`, as in "4x8x512", overrides it.
  *
  * Results never depend on the choice, bit for bit: every tile adds the terms of an element in the order of k.
  */
-import { Cache } from "../../cache.ts";
+import { Cache, engine, processorModel, setting } from "../../platform/node.ts";
 import { unscoped } from "../../scope.ts";
 import { sizeOf } from "../../shape.ts";
 import { Tensor } from "../../tensor.ts";
 import { usesFma } from "../kernels/engine.ts";
-import { engineVersion, processorModel, settings } from "../runtime.ts";
 import { CpuStorage } from "../storage.ts";
 import { manyRowsWasm } from "./many-rows.ts";
 import { TILES, type Tile, tileName, tileNamed } from "./tile.ts";
@@ -30,7 +29,7 @@ export function chosenTile(): Tile {
 
 /** The tile that `NINA_TILE` names, null when it is not set. Throws for a name that is none. */
 export function tileSetting(): Tile | null {
-  const name = settings.tile();
+  const name = setting("NINA_TILE");
   if (!name) return null;
   const tile = tileNamed(name);
   if (!tile) throw new Error(`NINA_TILE: expected one of ${TILES.map(tileName).join(", ")}, got ${name}`);
@@ -50,8 +49,7 @@ export function withTile<T>(tile: Tile, body: () => T): T {
 }
 
 /** One choice per processor, engine and flavour of multiply-add. */
-export const cacheKey = (fma: boolean): string =>
-  `tile: ${processorModel()} | V8 ${engineVersion} | fma ${fma}`;
+export const cacheKey = (fma: boolean): string => `tile: ${processorModel()} | ${engine} | fma ${fma}`;
 
 /** The tile that an earlier process chose on this machine; null when none did. */
 export function remembered(fma: boolean): Tile | null {

@@ -152,7 +152,7 @@ function opened(build: (library: Library) => void, imports: Record<string, unkno
   const library = new Library();
   build(library);
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
-  const module = new WebAssembly.Module(library.bytes({ minimum: 1, maximum: 1 }));
+  const module = new WebAssembly.Module(library.bytes({ minimum: 1, maximum: 1, shared: true }));
   const { exports } = new WebAssembly.Instance(module, { env: { memory, ...imports } });
   return {
     exports: exports as Record<string, (...args: number[]) => number>,

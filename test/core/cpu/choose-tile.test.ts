@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
-import { Cache } from "../../../core/cache.ts";
 import { TILES, tileName } from "../../../core/cpu/product/tile.ts";
+import { Cache } from "../../../core/platform/files/cache.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "nina-ts-tile-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fc, test } from "@fast-check/vitest";
 import { afterAll, describe, expect } from "vitest";
-import { type ByteSource, bytesSource, openFile } from "../../../core/formats/byte-source.ts";
+import { type ByteSource, bytesSource } from "../../../core/formats/byte-source.ts";
 import {
   countElements,
   DTYPES,
@@ -24,6 +24,7 @@ import {
 } from "../../../core/formats/dtype.ts";
 import { FormatError } from "../../../core/formats/format-error.ts";
 import { openSafetensors, readSafetensors, writeSafetensors } from "../../../core/formats/safetensors.ts";
+import { openFile } from "../../../core/platform/node.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "safetensors-"));
 afterAll(() => rmSync(folder, { recursive: true }));

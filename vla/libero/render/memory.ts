@@ -8,7 +8,7 @@ const MOST_PAGES = 32_767;
 const ALIGN = 16;
 
 /** Pages that kernels are told of: what they import must not be larger. */
-export const MEMORY_LIMITS = { minimum: 1, maximum: MOST_PAGES } as const;
+export const MEMORY_LIMITS = { minimum: 1, maximum: MOST_PAGES, shared: true } as const;
 
 /**
  * What a renderer's kernels read and write: arrays in one WebAssembly memory, which is freed as a whole with the renderer.

@@ -16,8 +16,9 @@ import {
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { crc32 } from "node:zlib";
-import { makeFolder } from "./formats/make-folder.ts";
-import { readWhole } from "./formats/regular-file.ts";
+import type { CacheEntry, EntryCache } from "../platform.ts";
+import { makeFolder } from "./make-folder.ts";
+import { readWhole } from "./regular-file.ts";
 
 /** Most bytes that a cache folder holds: the compiled scenes of LIBERO's 130 tasks fit. The oldest entries give way. */
 const MOST_BYTES = 6 * 2 ** 30;
@@ -44,20 +45,11 @@ function homeFolder(): string {
   }
 }
 
-/** An entry as the folder shows it. */
-export interface CacheEntry {
-  /** Path of its file. */
-  readonly path: string;
-  readonly bytes: number;
-  /** When it was last written or read, milliseconds since 1970. */
-  readonly used: number;
-}
-
 /**
  * A folder of entries, each a file that holds its own key and a checksum: a damaged or renamed file is told from a good
  * one. Processes may share a folder; none fails because of what another does to it.
  */
-export class Cache {
+export class Cache implements EntryCache {
   /** null: nothing is kept. */
   readonly folder: string | null;
 

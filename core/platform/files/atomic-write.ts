@@ -12,9 +12,7 @@ import {
 } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { setImmediate } from "node:timers/promises";
-
-/** What a file is made of; chunks are written as they come, so they may be produced one by one. */
-export type Content = Uint8Array | string | Iterable<Uint8Array>;
+import type { Content } from "../platform.ts";
 
 let serial = 0;
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fc, test } from "@fast-check/vitest";
 import { afterAll, expect } from "vitest";
-import { makeFolder } from "../../../core/formats/make-folder.ts";
+import { makeFolder } from "../../../core/platform/files/make-folder.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "make-folder-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fc, test } from "@fast-check/vitest";
 import { afterAll, expect } from "vitest";
-import { openFile } from "../../../core/formats/byte-source.ts";
 import { FormatError } from "../../../core/formats/format-error.ts";
-import { openRegular, readText, readWhole } from "../../../core/formats/regular-file.ts";
+import { openFile } from "../../../core/platform/files/open-file.ts";
+import { openRegular, readText, readWhole } from "../../../core/platform/files/regular-file.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "regular-file-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
-import { FormatError } from "./format-error.ts";
+import { FormatError } from "../../formats/format-error.ts";
 
 /** An open file and its length in bytes; whoever opened it closes it. */
 export interface OpenFile {

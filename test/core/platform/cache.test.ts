@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fc, test } from "@fast-check/vitest";
 import { afterEach, beforeEach, expect, vi } from "vitest";
-import { Cache, userCacheFolder } from "../../core/cache.ts";
+import { Cache, userCacheFolder } from "../../../core/platform/files/cache.ts";
 
 let folder: string;
 let cache: Cache;
@@ -120,7 +120,7 @@ test("the entries that were not used for longest make room", () => {
 
 test("two processes that find a damaged entry both go on", () => {
   const script = `
-    import { Cache } from "./core/cache.ts";
+    import { Cache } from "./core/platform/files/cache.ts";
     import { writeFileSync } from "node:fs";
     const cache = new Cache(${JSON.stringify(join(folder, "cache"))});
     for (let i = 0; i < 300; i++) {

@@ -13,7 +13,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fc, test } from "@fast-check/vitest";
 import { afterAll, expect } from "vitest";
-import { isReplaceable, writeFileAtomic, writeFileInTurns } from "../../../core/formats/atomic-write.ts";
+import {
+  isReplaceable,
+  writeFileAtomic,
+  writeFileInTurns,
+} from "../../../core/platform/files/atomic-write.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "atomic-write-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -72,7 +76,7 @@ test("in turns, a file arrives whole, other work goes on meanwhile, and a failur
 test("a process that exits in the middle takes its temporary file with it", () => {
   const place = join(folder, "exits");
   const script = `
-    import { writeFileInTurns } from "./core/formats/atomic-write.ts";
+    import { writeFileInTurns } from "./core/platform/files/atomic-write.ts";
     import { readdirSync } from "node:fs";
     function* chunks() {
       yield Buffer.from("x");
@@ -115,7 +119,7 @@ test("a pipe and a device are written to, not replaced", () => {
   const pipe = join(folder, "pipe");
   execFileSync("mkfifo", [pipe]);
   const script = `
-    import { isReplaceable, writeFileAtomic } from "./core/formats/atomic-write.ts";
+    import { isReplaceable, writeFileAtomic } from "./core/platform/files/atomic-write.ts";
     for (const path of ["/dev/stdout", "/dev/null", ${JSON.stringify(pipe)}]) writeFileAtomic(path, "text");`;
   const writing = `"${process.execPath}" --import tsx --input-type=module --eval '${script}'`;
   const reading = `timeout 20 cat "${pipe}" &`;
@@ -129,7 +133,7 @@ test("a pipe and a device are written to, not replaced", () => {
 
 test("a slow reader of stdout gets everything", () => {
   const script = `
-    import { writeFileAtomic } from "./core/formats/atomic-write.ts";
+    import { writeFileAtomic } from "./core/platform/files/atomic-write.ts";
     process.stdout.on("error", () => {});
     writeFileAtomic("/dev/stdout", Buffer.alloc(300_000));`;
   const writing = `"${process.execPath}" --import tsx --input-type=module --eval '${script}'`;
