@@ -1,5 +1,8 @@
 import { inspect, parseArgs } from "node:util";
 import { printable } from "../core/formats/printable.ts";
+import { UsageError } from "./usage-error.ts";
+
+export { UsageError } from "./usage-error.ts";
 
 /** What a script accepts: enough to parse its arguments and to print its help. */
 export interface CliSchema {
@@ -48,11 +51,6 @@ type PositionalValues<P> = {
       ? readonly string[]
       : string;
 };
-
-/** The caller's mistake, told in one line; scripts leave with exit code 2. */
-export class UsageError extends Error {
-  override readonly name: string = "UsageError";
-}
 
 /** The caller asked for help: no mistake. `runMain` prints the message and ends with exit code 0. */
 class HelpRequest extends Error {}

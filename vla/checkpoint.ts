@@ -1,6 +1,3 @@
-import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import {
   countElements,
   FormatError,
@@ -10,7 +7,6 @@ import {
   makeFolder,
   openSafetensors,
   printable,
-  readText,
   type WeightFormat,
   withScales,
   writeFileAtomic,
@@ -22,12 +18,13 @@ import { buildWithin } from "../nn/index.ts";
 import { checkFields, type Rule, real, whole } from "./check-config.ts";
 import type { Decoder } from "./decoder.ts";
 import { type DecoderConfig, decoderKind, decoderKindNames, makeDecoder } from "./decoders.ts";
-import { fileDigest } from "./file-digest.ts";
+import { digestOf } from "./file-digest.ts";
 import { checkFlorenceConfig, type FlorenceConfig } from "./florence2/config.ts";
 import type { Florence2 } from "./florence2/model.ts";
 import { loadTokenizer, type Tokenizer, type TokenizerJson } from "./florence2/tokenizer.ts";
 import { loadFlorence2 } from "./florence2/weights.ts";
 import { checkRoom, PERCEPTION_RULES, type PerceptionConfig } from "./perception.ts";
+import { exists, join, openFile, readText, sha256 } from "./platform/node.ts";
 
 /** How a policy turns its decoder's samples into what is executed. */
 export interface SamplingConfig {
@@ -71,7 +68,7 @@ const ENCODER = "vlm.";
 export function loadCheckpoint(dir: string, format: WeightFormat | null = null): Checkpoint {
   requireFiles(dir);
   const config = readConfig(join(dir, FILES.config));
-  using file = openSafetensors(join(dir, FILES.weights));
+  using file = openSafetensors(openFile(join(dir, FILES.weights)));
   const stored = lazily(file);
   let numbers = 0;
   for (const { shape } of stored.values()) numbers += countElements(shape) as number;
@@ -109,14 +106,14 @@ export function checkpointConfig(dir: string): PolicyConfig {
 
 /** SHA-256 over the files of a checkpoint folder: the same for policies that act the same. */
 export function checkpointDigest(dir: string): string {
-  const hash = createHash("sha256");
-  for (const file of Object.values(FILES)) hash.update(fileDigest(join(dir, file)), "hex");
-  return hash.digest("hex");
+  const digest = sha256();
+  for (const file of Object.values(FILES)) digest.update(digestOf(join(dir, file)).bytes());
+  return digest.hex();
 }
 
 function requireFiles(dir: string): void {
   for (const file of Object.values(FILES)) {
-    if (!existsSync(join(dir, file))) {
+    if (!exists(join(dir, file))) {
       throw new Error(`checkpoint ${dir}: expected ${Object.values(FILES).join(", ")}, found no ${file}`);
     }
   }

@@ -1,20 +1,20 @@
-import { createHash } from "node:crypto";
-import { closeSync, openSync, readSync } from "node:fs";
+import { openFile, sha256 } from "./platform/node.ts";
+import type { Digest } from "./platform/platform.ts";
 
 const CHUNK_BYTES = 2 ** 20;
 
 /** SHA-256 of a file of any size, in hexadecimal. */
-export function fileDigest(path: string): string {
-  const hash = createHash("sha256");
-  const chunk = new Uint8Array(CHUNK_BYTES);
-  const fd = openSync(path, "r");
-  try {
-    for (let length = 1; length > 0; ) {
-      length = readSync(fd, chunk);
-      hash.update(chunk.subarray(0, length));
-    }
-  } finally {
-    closeSync(fd);
+export const fileDigest = (path: string): string => digestOf(path).hex();
+
+/** The same, not yet written out. */
+export function digestOf(path: string): Digest {
+  using file = openFile(path);
+  const digest = sha256();
+  const chunk = new Uint8Array(Math.min(CHUNK_BYTES, file.size));
+  for (let at = 0; at < file.size; at += chunk.length) {
+    const piece = chunk.subarray(0, file.size - at);
+    file.readInto(piece, at);
+    digest.update(piece);
   }
-  return hash.digest("hex");
+  return digest;
 }

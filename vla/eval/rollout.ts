@@ -1,7 +1,7 @@
-import { setImmediate } from "node:timers/promises";
 import type { LiberoEnv, StepOutcome } from "../libero/env.ts";
 import type { Protocol } from "../libero/protocols.ts";
 import type { Observation } from "../observation.ts";
+import { nextTurn } from "../platform/node.ts";
 import type { ActionChunk, Policy } from "../policies/policy.ts";
 import { messageOf } from "./message-of.ts";
 import type { EpisodeOutcome, EpisodeTiming, Outcome } from "./results.ts";
@@ -119,7 +119,7 @@ export async function rollout(
       const left = chunk.length - i;
       if (left === overlap && !isLast) next = ask();
       // Lets signals and chunks in: the simulator never waits for anything.
-      await setImmediate();
+      await nextTurn();
       if (watcher.interrupted()) {
         await next;
         return null;

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { sha256 } from "../platform/node.ts";
 
 /**
  * The seed a policy gets for one episode: the first 32 bits of SHA-256 over (run seed, suite, task, initial state).
@@ -7,5 +7,6 @@ import { createHash } from "node:crypto";
 export function episodeSeed(runSeed: number, suite: string, task: string, init: number): number {
   // JSON keeps the fields apart: ("a", "b1") and ("ab", "1") must not meet.
   const key = JSON.stringify([runSeed, suite, task, init]);
-  return createHash("sha256").update(key).digest().readUInt32LE(0);
+  const { buffer, byteOffset } = sha256().update(key).bytes();
+  return new DataView(buffer, byteOffset).getUint32(0, true);
 }

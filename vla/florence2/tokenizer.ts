@@ -1,4 +1,5 @@
-import { FormatError, printable, readText } from "../../core/index.ts";
+import { FormatError, printable } from "../../core/index.ts";
+import { readText } from "../platform/node.ts";
 import { BYTE_CHARACTERS, splitPieces, toByteCharacters, WHITESPACE } from "./byte-level.ts";
 
 /** The parts of a `tokenizer.json` this reads; everything else about BART's tokenizer is fixed. */

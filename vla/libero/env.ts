@@ -1,5 +1,6 @@
-import { createHash, type Hash } from "node:crypto";
 import type { Observation } from "../observation.ts";
+import { sha256 } from "../platform/node.ts";
+import type { Digest } from "../platform/platform.ts";
 import { OscPose } from "./controller.ts";
 import { EnvError } from "./env-error.ts";
 import { Gripper } from "./gripper.ts";
@@ -92,7 +93,7 @@ export class LiberoEnv implements Disposable {
   #sampleSubstep = 0;
   #readings: Readings | null = null;
   #observation: Observation | null = null;
-  #trajectory: Hash = createHash("sha256");
+  #trajectory: Digest = sha256();
   #simulateMs = 0;
   #renderMs = 0;
   #totalSteps = 0;
@@ -204,7 +205,7 @@ export class LiberoEnv implements Disposable {
     this.#steps = 0;
     this.#readings = null;
     this.#observation = null;
-    this.#trajectory = createHash("sha256");
+    this.#trajectory = sha256();
   }
 
   #setState(state: Float64Array): StepOutcome {
@@ -280,7 +281,7 @@ export class LiberoEnv implements Disposable {
 
   /** SHA-256 over qpos (float64, little-endian) after each control step of this episode so far, in hexadecimal. */
   trajectoryHash(): string {
-    return this.#trajectory.copy().digest("hex");
+    return this.#trajectory.copy().hex();
   }
 
   #run(who: string, action: ArrayLike<number>, look: boolean): StepOutcome {

@@ -1,6 +1,7 @@
 /** LIBERO's stored starts: one `.pruned_init` file per task, 50 states each. */
 
 import { FormatError, readNumpy } from "../../core/index.ts";
+import { openFile } from "../platform/node.ts";
 import { type StateLayout, stateFault } from "./state-layout.ts";
 
 /**
@@ -14,7 +15,7 @@ import { type StateLayout, stateFault } from "./state-layout.ts";
  *   be a state of the scene
  */
 export function readInitStates(path: string, layout?: StateLayout): Float64Array[] {
-  const { shape, data } = readNumpy(path);
+  const { shape, data } = readNumpy(openFile(path));
   // LIBERO-plus has files of one state, without rows.
   const [rows, width] = shape.length === 1 ? [1, shape[0]] : shape;
   if (shape.length > 2 || !(rows > 0) || !(width > 0)) {

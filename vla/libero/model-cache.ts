@@ -1,6 +1,5 @@
-import { createHash } from "node:crypto";
-import { dirname } from "node:path";
-import { type Cache, printable, readWhole } from "../../core/index.ts";
+import { type Cache, printable } from "../../core/index.ts";
+import { dirname, readWhole, sha256 } from "../platform/node.ts";
 import { compileError } from "./compile-error.ts";
 import { type MainModule, type MjData, type MjModel, MUJOCO_VERSION } from "./mujoco.ts";
 import type { Scene } from "./scene.ts";
@@ -49,10 +48,10 @@ export function compileModel(mj: MainModule, source: ModelSource, cache: Cache):
 }
 
 function modelKey(mjcf: string, assets: ReadonlyMap<string, Uint8Array>): string {
-  const hash = createHash("sha256").update(`MuJoCo ${MUJOCO_VERSION}\n${mjcf.length}\n`).update(mjcf);
+  const hash = sha256().update(`MuJoCo ${MUJOCO_VERSION}\n${mjcf.length}\n`).update(mjcf);
   for (const name of [...assets.keys()].sort())
     hash.update(`\n${name}\n${assets.get(name)!.length}\n`).update(assets.get(name)!);
-  return `model: MuJoCo ${MUJOCO_VERSION}, ${hash.digest("hex")}`;
+  return `model: MuJoCo ${MUJOCO_VERSION}, ${hash.hex()}`;
 }
 
 /**

@@ -1,5 +1,5 @@
-import v8 from "node:v8";
 import load, { type MainModule, type MjData, type MjModel } from "@mujoco/mujoco";
+import { allowInlining } from "../platform/node.ts";
 
 export type { MainModule, MjData, MjModel } from "@mujoco/mujoco";
 
@@ -19,6 +19,7 @@ let module: Promise<MainModule> | undefined;
 
 /** The MuJoCo module of this process, checked once: version, contact layout, strength of box contacts. */
 export function loadMuJoCo(): Promise<MainModule> {
+  // Its build calls a function for every product of two triples: a sixth of a physics step.
   allowInlining();
   module ??= load().then((mj) => {
     if (mj.mj_versionString() !== MUJOCO_VERSION)
@@ -27,17 +28,6 @@ export function loadMuJoCo(): Promise<MainModule> {
     return mj;
   });
   return module;
-}
-
-/**
- * MuJoCo's build calls a function for every product of two triples. V8 11.3, that of Node 20, can put small WASM functions into
- * their callers, which takes a sixth off a physics step, but only behind flags that later versions reject. The budget lets it
- * do so in large functions too.
- */
-function allowInlining(): void {
-  if (!process.versions.v8.startsWith("11.3.")) return;
-  v8.setFlagsFromString("--experimental-wasm-inlining");
-  v8.setFlagsFromString("--wasm-inlining-budget=20000");
 }
 
 /** Leaves sensors out of the steps of a compiled model: nobody reads them, and no motion depends on them. */

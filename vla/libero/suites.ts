@@ -1,9 +1,7 @@
 /** Suites and tasks of a library root: a folder laid out like a clone of LIBERO. */
 
-import { existsSync, readdirSync, statSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
-import { UsageError } from "../../cli/index.ts";
-import { readText } from "../../core/index.ts";
+import { UsageError } from "../../cli/usage-error.ts";
+import { basename, exists, isFolder, join, listFolder, readText, resolve } from "../platform/node.ts";
 import { MOST_BDDL_BYTES, parseBddl } from "./bddl.ts";
 import { readData } from "./compose/data.ts";
 import { checkName } from "./names.ts";
@@ -38,8 +36,7 @@ export interface Suite {
 export function loadSuite(root: string, suite: string): Suite {
   const tasks = listTasks(root, suite);
   for (const path of tasks.flatMap((t) => [t.bddlPath, t.initPath])) {
-    if (!existsSync(path))
-      throw new Error(`loadSuite: ${suite} lacks ${basename(path)} (looked for ${path})`);
+    if (!exists(path)) throw new Error(`loadSuite: ${suite} lacks ${basename(path)} (looked for ${path})`);
   }
   return { name: suite, tasks };
 }
@@ -49,7 +46,7 @@ export function listTasks(root: string, suite: string): Task[] {
   const library = resolve(root, "libero", "libero");
   const folders = join(library, "bddl_files");
   if (!isFolder(folders)) throw new Error(`loadSuite: expected suites in ${folders}, found no such folder`);
-  const suites = readdirSync(folders)
+  const suites = listFolder(folders)
     .filter((f) => isFolder(join(folders, f)))
     .sort();
   if (!suites.includes(suite))
@@ -84,7 +81,7 @@ function ownTasks(library: string, suite: string): Task[] {
  */
 function plusTasks(library: string, suite: string): Task[] | null {
   const path = join(library, "benchmark", "task_classification.json");
-  if (!existsSync(path)) return null;
+  if (!exists(path)) return null;
   const lists = readData(path, MOST_LIST_BYTES).record((list) => list);
   if (!Object.hasOwn(lists, suite)) return null;
   const names = lists[suite].list((entry) => {
@@ -136,12 +133,8 @@ export function instructionOf(name: string): string {
   return name.replace(/^[A-Z].*?SCENE\d+_/, "").replaceAll("_", " ");
 }
 
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-}
-
 function filesIn(folder: string): string[] {
-  return readdirSync(folder)
+  return listFolder(folder)
     .filter((f) => f.endsWith(".bddl"))
     .map((f) => f.slice(0, -".bddl".length))
     .sort();

@@ -1,4 +1,4 @@
-import { setImmediate } from "node:timers/promises";
+import { nextTurn } from "../platform/node.ts";
 
 interface Waiting<Q, A> {
   readonly question: Q;
@@ -40,7 +40,7 @@ export class Batcher<Q, A> {
   async #work(): Promise<void> {
     this.#working = true;
     while (this.#waiting.length > 0) {
-      await setImmediate(); // lets in what others have asked meanwhile
+      await nextTurn(); // lets in what others have asked meanwhile
       const batch = this.#take();
       try {
         const answers = await this.#answer(batch.map(({ question }) => question));

@@ -1,7 +1,7 @@
-import { basename } from "node:path";
 import { cpu, type Device, type WeightFormat } from "../../core/index.ts";
 import { checkpointDigest, loadCheckpoint, type SamplingConfig } from "../checkpoint.ts";
 import { deviceInfo } from "../device-info.ts";
+import { basename } from "../platform/node.ts";
 import { NinaModel } from "./nina-model.ts";
 import type { PolicySource } from "./source.ts";
 

@@ -1,6 +1,6 @@
 /** The room: floor, walls, table, lights, cameras, and one box site per region of the workspace. */
 
-import { join } from "node:path";
+import { join } from "../../platform/node.ts";
 import type { Region } from "../bddl.ts";
 import { type AssetRoots, type Piece, readPiece, recolourCollision } from "./merge.ts";
 import type { Workspace } from "./workspaces.ts";

@@ -1,15 +1,15 @@
 /**
  * What is known of object categories beyond their XML: how they are turned when they are placed, what counts as open, which sites
  * show their state. It stands in `NAME.json` beside `NAME.xml`; clones of LIBERO have no such files, so that its own categories
- * stand in `libero-categories.json`. A category without either gets the defaults: it stands upright, has nothing to open
+ * stand in `libero-categories.ts`. A category without either gets the defaults: it stands upright, has nothing to open
  * and shows no state.
  */
 
-import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { FormatError } from "../../../core/index.ts";
+import { exists } from "../../platform/node.ts";
 import { checkName } from "../names.ts";
-import { type Data, readData } from "./data.ts";
+import { Data, readData } from "./data.ts";
+import { LIBERO_CATEGORIES as OWN } from "./libero-categories.ts";
 
 export type Range = readonly [number, number];
 
@@ -34,8 +34,7 @@ export interface Category {
 
 const UPRIGHT: Rotation = [["x", [0, 0]]];
 
-const LIBERO = fileURLToPath(new URL("libero-categories.json", import.meta.url));
-const LIBERO_CATEGORIES = readData(LIBERO).record(readCategory);
+const LIBERO_CATEGORIES = new Data("libero-categories.ts", OWN).record(readCategory);
 
 /**
  * @param xml path of the category's XML.
@@ -43,7 +42,7 @@ const LIBERO_CATEGORIES = readData(LIBERO).record(readCategory);
  */
 export function categoryFacts(category: string, xml: string): Category {
   const beside = xml.replace(/\.xml$/, ".json");
-  if (existsSync(beside)) return readCategory(readData(beside));
+  if (exists(beside)) return readCategory(readData(beside));
   if (Object.hasOwn(LIBERO_CATEGORIES, category)) return LIBERO_CATEGORIES[category];
   return { rotation: UPRIGHT, articulation: null, stateSites: {} };
 }

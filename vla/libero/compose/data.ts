@@ -1,6 +1,7 @@
 /** Facts that stand in JSON files beside assets, read with the place of whatever is wrong. */
 
-import { FormatError, readText } from "../../../core/index.ts";
+import { FormatError } from "../../../core/index.ts";
+import { readText } from "../../platform/node.ts";
 
 const MOST_DATA_BYTES = 2 ** 20;
 

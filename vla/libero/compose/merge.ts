@@ -1,7 +1,7 @@
 /** How pieces of MJCF become one model: names get a prefix, assets are pooled, file names become `libero/...` or `robosuite/...`. */
 
-import { dirname, isAbsolute, join, relative, sep } from "node:path";
 import { FormatError } from "../../../core/index.ts";
+import { dirname, isAbsolute, join, relative, sep } from "../../platform/node.ts";
 import { checkMjcf, NAMES } from "./mjcf.ts";
 import { child, type Element, element, readXml, walk, whereIs } from "./xml.ts";
 

@@ -3,8 +3,8 @@
  * takes some values without a word that can be no intention: "nan", "inf", an empty list of numbers.
  */
 
-import { extname } from "node:path";
 import { FormatError } from "../../../core/index.ts";
+import { extname } from "../../platform/node.ts";
 import { MOST_NUMBER } from "../state-layout.ts";
 import { type Element, whereIs } from "./xml.ts";
 

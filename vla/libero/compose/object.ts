@@ -1,8 +1,7 @@
 /** One object or fixture: its XML found by category, renamed for the instance, with the facts that placement needs. */
 
-import { existsSync, readdirSync } from "node:fs";
-import { join } from "node:path";
 import { FormatError } from "../../../core/index.ts";
+import { exists, join, listFolder } from "../../platform/node.ts";
 import type { Instance } from "../bddl.ts";
 import type { SceneObject, SceneSite } from "../scene.ts";
 import { categoryFacts, type Rotation } from "./categories.ts";
@@ -97,14 +96,14 @@ export function loadObject(
 
 /** `assets/<folder>/<category>/<category>.xml` or `assets/<folder>/<category>.xml`, whichever folder has it. */
 function findObject(category: string, roots: AssetRoots, who: string): string {
-  const folders = readdirSync(roots.libero).filter((f) => f !== "scenes" && f !== "textures");
+  const folders = listFolder(roots.libero).filter((f) => f !== "scenes" && f !== "textures");
   const tried = folders
     .sort()
     .flatMap((f) => [
       join(roots.libero, f, category, `${category}.xml`),
       join(roots.libero, f, `${category}.xml`),
     ]);
-  const found = tried.find((path) => existsSync(path));
+  const found = tried.find((path) => exists(path));
   if (found === undefined) {
     throw new FormatError(
       `${who}, object category ${category}`,

@@ -1,7 +1,7 @@
 /** Franka Panda with its parallel gripper, on a pedestal or on the ground, as robosuite 1.4.0 puts it together. */
 
-import { join } from "node:path";
 import { FormatError } from "../../../core/index.ts";
+import { join } from "../../platform/node.ts";
 import {
   ARM_JOINTS,
   ARM_MOTORS,

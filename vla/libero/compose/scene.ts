@@ -1,8 +1,7 @@
 /** From a BDDL file and two asset folders to one scene: what robosuite 1.4.0 and LIBERO do in Python, natively. */
 
-import { statSync } from "node:fs";
-import { resolve } from "node:path";
-import { FormatError, openFile, readText } from "../../../core/index.ts";
+import { FormatError } from "../../../core/index.ts";
+import { isFolder, openFile, readText, resolve } from "../../platform/node.ts";
 import { type Instance, MOST_BDDL_BYTES, type Problem, parseBddl, type Region } from "../bddl.ts";
 import { samplePlacements } from "../placement.ts";
 import type { FixturePose, Scene, SceneObject, SceneSite } from "../scene.ts";
@@ -87,7 +86,7 @@ function readTask({ libero, robosuite, task, extra = [] }: TaskFiles) {
     robosuite: resolve(robosuite, "robosuite", "models", "assets"),
   };
   for (const [name, root] of Object.entries(roots)) {
-    if (!statSync(root, { throwIfNoEntry: false })?.isDirectory())
+    if (!isFolder(root))
       throw new FormatError("composeScene", `the assets of ${name} in ${root}`, "no such folder");
   }
   const who = task.bddlPath;

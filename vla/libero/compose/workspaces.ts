@@ -1,15 +1,14 @@
 /**
  * Problem classes: which arena, which robot mount, where table, robot and cameras are. A BDDL file names its class in
  * `(problem NAME)`; `assets/scenes/NAME.json` describes it. Clones of LIBERO have no such files, so that its own classes stand in
- * `libero-workspaces.json`.
+ * `libero-workspaces.ts`.
  */
 
-import { existsSync, readdirSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { FormatError } from "../../../core/index.ts";
+import { exists, join, listFolder } from "../../platform/node.ts";
 import { checkName } from "../names.ts";
-import { type Data, readData } from "./data.ts";
+import { Data, readData } from "./data.ts";
+import { LIBERO_WORKSPACES as OWN } from "./libero-workspaces.ts";
 
 export interface Camera {
   readonly name: string;
@@ -43,8 +42,7 @@ export interface Workspace {
   readonly keepInside: boolean;
 }
 
-const LIBERO = fileURLToPath(new URL("libero-workspaces.json", import.meta.url));
-const LIBERO_WORKSPACES = readData(LIBERO).record(readWorkspace);
+const LIBERO_WORKSPACES = new Data("libero-workspaces.ts", OWN).record(readWorkspace);
 
 /**
  * @param assets folder of a clone's assets.
@@ -53,7 +51,7 @@ const LIBERO_WORKSPACES = readData(LIBERO).record(readWorkspace);
  */
 export function workspaceOf(problem: string, assets: string, who: string): Workspace {
   const path = join(assets, "scenes", `${problem}.json`);
-  if (existsSync(path)) return readWorkspace(readData(path));
+  if (exists(path)) return readWorkspace(readData(path));
   if (Object.hasOwn(LIBERO_WORKSPACES, problem)) return LIBERO_WORKSPACES[problem];
   const lit = litWorkspace(problem, assets);
   if (lit !== null) return lit;
@@ -68,8 +66,8 @@ export function workspaceOf(problem: string, assets: string, who: string): Works
  */
 function litWorkspace(problem: string, assets: string): Workspace | null {
   const folder = join(assets, "scenes", "lights");
-  if (!/_light_sync_modified_\d+$/.test(problem) || !existsSync(folder)) return null;
-  const file = readdirSync(folder).find(
+  if (!/_light_sync_modified_\d+$/.test(problem) || !exists(folder)) return null;
+  const file = listFolder(folder).find(
     (name) => name.endsWith(".xml") && problem.endsWith(name.slice(0, -4)),
   );
   if (file === undefined) return null;

@@ -1,8 +1,8 @@
 /** MJCF as a plain tree. MJCF carries everything in attributes, so text and comments are dropped. */
 
-import { existsSync } from "node:fs";
 import { DOMParser, type Element as DomElement } from "@xmldom/xmldom";
-import { FormatError, readText } from "../../../core/index.ts";
+import { FormatError } from "../../../core/index.ts";
+import { exists, readText } from "../../platform/node.ts";
 
 export interface Element {
   readonly tag: string;
@@ -30,7 +30,7 @@ export const MOST_ELEMENTS = 10_000;
 
 /** @param root the folder that the file was looked for under, for the error message */
 export function readXml(path: string, root: string): Element {
-  if (!existsSync(path)) throw new FormatError(path, `a file under ${root}`, "none");
+  if (!exists(path)) throw new FormatError(path, `a file under ${root}`, "none");
   return parseXml(readText(path, MOST_XML_BYTES), path);
 }
 
