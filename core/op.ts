@@ -179,9 +179,12 @@ function timed(watch: Watch, ready: Ready, call: Step): void {
   watch(call, performance.now() - start);
 }
 
-/** Writes the history of an output into it. Ops that only rename axes use it after making an alias. */
+/**
+ * Writes the history of an output into it, unless it holds integers, which have no gradient. Ops that only rename axes use
+ * it after making an alias.
+ */
 export function record<A>(op: Differentiable<A>, out: Tensor, ins: readonly Tensor[], attrs: A): Tensor {
-  if (!mode.gradients) return out;
+  if (!mode.gradients || out.dtype === "int32") return out;
   for (const x of ins) {
     if (!isTracked(x)) continue;
     out.node = { op: op as Differentiable<unknown>, inputs: ins, attrs };
@@ -216,7 +219,12 @@ function outputType<A>(op: Op<A>, ins: readonly Tensor[], attrs: A): DType {
     const list = ins.map((x) => `${x.dtype} ${showShape(x.shape)}`).join(", ");
     throw new Error(`${op.name}: expected inputs of one dtype, got ${list}`);
   }
-  if (type === "int32" && !op.integers)
-    throw new Error(`${op.name}: expected float32 or float64, got int32 ${showShape(ins[0].shape)}`);
+  if (!op.integers) checkFloat(ins[0], op.name);
   return type;
+}
+
+/** Throws for int32 tensors. */
+export function checkFloat(x: Tensor, who: string): void {
+  if (x.dtype === "int32")
+    throw new Error(`${who}: expected float32 or float64, got int32 ${showShape(x.shape)}`);
 }

@@ -121,7 +121,7 @@ serve(scatterRows, {
 // Rows.
 
 // One sum of many squares, which decides on clipping: in double precision.
-serve(norm, { kernel: (out, ins) => plainKernel(norm, out, ins, undefined) });
+serve(norm, { kernel: (out, ins, to) => plainKernel(norm, out, ins, to) });
 serve(softmax, { kernel: (out, [x]) => softmaxWasm(out, x) });
 serve(softmaxSlope, { kernel: (out, [dy, y]) => softmaxGradWasm(out, y, dy) });
 serve(layerNorm, { kernel: (out, [x, gain, bias], eps) => layerNormWasm({ out, x, gain, bias, eps }) });

@@ -9,7 +9,7 @@ import {
   type Storage,
   type Trace,
 } from "../device.ts";
-import type { DType, TensorData } from "../dtype.ts";
+import { ARRAYS, type DType, type TensorData } from "../dtype.ts";
 import { keyOf, plainKernel, resultsOf } from "../formula/plain.ts";
 import { showShape, sizeOf } from "../shape.ts";
 import type { Gpu, GpuUsage, KernelText, Slot } from "./gpu.ts";
@@ -76,8 +76,8 @@ export class GpuDevice implements Device {
   }
 
   fill(storage: GpuStorage, value: number): void {
-    if (storage.host) {
-      storage.host.fill(value);
+    if (storage.dtype === "int32") {
+      storage.host = new Int32Array(storage.size).fill(value);
       storage.take(null);
     } else if (storage.size > 0) storage.take(this.#filled(storage.size, value));
   }
@@ -93,8 +93,8 @@ export class GpuDevice implements Device {
   }
 
   write(storage: GpuStorage, numbers: ArrayLike<number>): void {
-    if (storage.host) {
-      storage.host.set(numbers);
+    if (storage.dtype === "int32") {
+      storage.host = Int32Array.from(numbers);
       storage.take(null);
     } else if (storage.size > 0) storage.take(this.#uploaded(Float32Array.from(numbers)));
   }
@@ -105,8 +105,9 @@ export class GpuDevice implements Device {
 
   async read(storage: GpuStorage): Promise<TensorData> {
     if (storage.host) return storage.host.slice();
-    if (storage.size === 0) return new Float32Array(0);
-    return this.#gpu.read(this.resultOf(storage).slot);
+    if (storage.size === 0) return new ARRAYS[storage.dtype](0);
+    const numbers = await this.#gpu.read(this.resultOf(storage).slot);
+    return storage.dtype === "int32" ? Int32Array.from(numbers) : numbers;
   }
 
   /** What a kernel reads in a storage's place. */
@@ -129,13 +130,16 @@ export class GpuDevice implements Device {
     }
     if (!op.formula && !op.updated)
       throw new Error(`${op.name}: has no formula, so ${this.name} cannot compute it`);
-    // Whole numbers are computed where they are kept, all digits of them.
-    if (out.dtype === "int32") return this.#onHost(op, out, ins, attrs);
-    const recipe = this.#recipe(op, out, ins, attrs);
     const from = ins.map((x) => x.storage as GpuStorage);
+    if (out.dtype === "int32") {
+      // Whole numbers are computed where they are kept, all digits of them.
+      if (from.every(({ host }) => host)) return this.#onHost(op, out, ins, attrs);
+      (out.storage as GpuStorage).host = null;
+    }
+    const recipe = this.#recipe(op, out, ins, attrs);
     const to = op.updates?.map((i) => from[i]) ?? [out.storage as GpuStorage];
     return () => {
-      op.check?.(ins.map(onHost), attrs);
+      if (from.every(({ dtype, host }) => dtype !== "int32" || host)) op.check?.(ins.map(onHost), attrs);
       const params = op.params?.(attrs) ?? [];
       const inputs = from.map((storage) => this.resultOf(storage));
       const hosted = (op.hosted?.(ins, attrs) ?? []).map(({ numbers }) => this.#hosted(numbers()).hold());

@@ -27,7 +27,8 @@ export class Result {
 /**
  * What a tensor looks at: the result that was computed last. Work in place puts another one there. A GPU has no integers,
  * so int32 storages keep their numbers on the host, where row numbers are checked, and a result with the same numbers as
- * soon as a kernel reads them.
+ * soon as a kernel reads them. Those that a GPU made of other numbers, such as places of the largest, are not on the host:
+ * nobody checks them, and they are exact up to 2²⁴.
  */
 export class GpuStorage implements Promised {
   readonly device: Device;
@@ -36,7 +37,7 @@ export class GpuStorage implements Promised {
   readonly planned: boolean;
   owners = 0;
   gone = false;
-  /** The numbers of an int32 storage. */
+  /** The numbers of an int32 storage, unless the GPU made them. */
   host: Int32Array | null = null;
   #result: Result | null = null;
 

@@ -1,9 +1,7 @@
-import { refuse } from "../check.ts";
-import type { Expr } from "../formula/expr.ts";
-import type { Index } from "../formula/indices.ts";
-import { each, sum as total } from "../formula/launch.ts";
-import { apply, defineOp, sample } from "../op.ts";
-import { broadcastShapes, checkShape, resolveAxis, type Shape, sameShape, showShape } from "../shape.ts";
+import { sum as total } from "../formula/launch.ts";
+import { apply, checkFloat, defineOp, sample } from "../op.ts";
+import { overAxes, reducing } from "../reduction.ts";
+import { broadcastShapes, checkShape, type Shape, sameShape, showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
 export const op = defineOp<Shape>({
@@ -13,30 +11,7 @@ export const op = defineOp<Shape>({
     if (!fits) throw new Error(`sumTo: ${showShape(x.shape)} cannot be summed to ${showShape(to)}`);
     return to;
   },
-  formula([x], to) {
-    // Neighbouring axes that are kept, or that are summed over, are one.
-    const runs: { length: number; gone: boolean }[] = [];
-    const missing = x.shape.length - to.length;
-    x.shape.forEach((length, axis) => {
-      if (length === 1) return;
-      const gone = axis < missing || to[axis - missing] === 1;
-      const last = runs.at(-1);
-      if (last?.gone === gone) last.length *= length;
-      else runs.push({ length, gone });
-    });
-    const own = x.as(runs.map(({ length }) => length));
-    const kept = runs.filter(({ gone }) => !gone).map(({ length }) => length);
-    return each(kept, (...at) => {
-      /** Sums over what is gone from run n on; the places in the runs before are known. */
-      const from = (places: readonly Index[], left: readonly Index[]): Expr => {
-        const run = runs[places.length];
-        if (!run) return own.at(...places);
-        if (!run.gone) return from([...places, left[0]], left.slice(1));
-        return total(run.length, (j) => from([...places, j], left));
-      };
-      return from([], at);
-    });
-  },
+  formula: ([x], to) => reducing(x, to, (over) => over(total)),
   integers: true,
   backward: (dy, [x]) => [dy.broadcastTo(x.shape)],
   samples: [
@@ -55,32 +30,12 @@ export function sumTo(x: Tensor, to: Shape): Tensor {
 }
 
 /** Sum over the given axes (all of them unless given). They disappear unless `keepDims`. */
-export function sum(x: Tensor, axes?: readonly number[], keepDims?: boolean): Tensor {
-  return sumOver(x, axes, keepDims, "sum");
-}
+export const sum = (x: Tensor, axes?: readonly number[], keepDims?: boolean): Tensor =>
+  overAxes(x, axes, keepDims, "sum", (to) => sumTo(x, to));
 
 /** Mean over the given axes (all of them unless given). */
 export function mean(x: Tensor, axes?: readonly number[], keepDims?: boolean): Tensor {
-  if (x.dtype === "int32")
-    throw new Error(`mean: expected float32 or float64, got int32 ${showShape(x.shape)}`);
-  const total = sumOver(x, axes, keepDims, "mean");
+  checkFloat(x, "mean");
+  const total = overAxes(x, axes, keepDims, "mean", (to) => sumTo(x, to));
   return total.scale(total.size / x.size);
-}
-
-function sumOver(
-  x: Tensor,
-  axes: readonly number[] = x.shape.map((_, i) => i),
-  keepDims: boolean | undefined,
-  who: string,
-): Tensor {
-  if (!Array.isArray(axes)) refuse(who, "axes such as [0, 1]", axes);
-  if (keepDims !== undefined && typeof keepDims !== "boolean")
-    refuse(who, "keepDims to be true or false", keepDims);
-  const gone = new Set(axes.map((axis) => resolveAxis(axis, x.shape.length, who)));
-  if (gone.size < axes.length) refuse(who, "different axes", axes);
-  const kept = sumTo(
-    x,
-    x.shape.map((length, axis) => (gone.has(axis) ? 1 : length)),
-  );
-  return keepDims ? kept : kept.reshape(x.shape.filter((_, axis) => !gone.has(axis)));
 }

@@ -65,6 +65,20 @@ interface Case {
 
 const plain: Case = { args: [], kinds: [] };
 const binary: Case = { args: [row], kinds: ["operand"], more: [[Tensor.ones([3])], [ids]] };
+const reduction: Case = { args: [[0]], kinds: ["axes"], more: [[[0], 1]] };
+const spread: Case = {
+  ...reduction,
+  more: [
+    [[0], 1],
+    [[0], true, -1],
+    [[0], true, "1"],
+  ],
+};
+const place: Case = {
+  args: [0],
+  kinds: [],
+  more: [0.5, 9, "0", null].map((axis) => [axis]),
+};
 const none = { kernel: 2, stride: 1, padding: 0 };
 const attentionOptions = { heads: 1, width: 2 };
 
@@ -72,7 +86,6 @@ const CASES: Record<keyof typeof ops, Case> = {
   ...{ abs: plain, asinh: plain, cos: plain, cosh: plain, exp: plain, gelu: plain, log: plain, log1p: plain },
   ...{
     neg: plain,
-    norm: plain,
     sigmoid: plain,
     sign: plain,
     silu: plain,
@@ -100,6 +113,11 @@ const CASES: Record<keyof typeof ops, Case> = {
     kinds: ["count"],
     more: [[0], [4]],
   },
+  ...{ all: reduction, any: reduction, logSumExp: reduction, max: reduction, mean: reduction },
+  ...{ min: reduction, norm: reduction, prod: reduction, sum: reduction },
+  ...{ std: spread, var: spread },
+  ...{ argmax: place, argmin: place },
+  ...{ cumprod: { args: [0], kinds: ["axis"] }, cumsum: { args: [0], kinds: ["axis"] } },
   attention: {
     on: packed,
     args: [packed, packed, attentionOptions],
@@ -178,7 +196,6 @@ const CASES: Record<keyof typeof ops, Case> = {
       [Tensor.ones([3, 2])],
     ],
   },
-  mean: { args: [[0]], kinds: ["axes"], more: [[[0], 1]] },
   pad: { args: [0, 1, 1], kinds: ["axis", "count", "count"] },
   permute: { args: [[1, 0]], kinds: ["axes"], more: [[undefined], [[0]], [[0, -1]]] },
   reshape: { args: [[4]], kinds: ["shape"], more: [[[3]], [[-1]]] },
@@ -197,7 +214,6 @@ const CASES: Record<keyof typeof ops, Case> = {
       [0, 2, 1],
     ],
   },
-  sum: { args: [[0]], kinds: ["axes"], more: [[[0], "yes"]] },
   sumTo: { args: [[2]], kinds: ["shape"], more: [[[3]]] },
   t: plain,
   triangle: { args: [{ lower: true }], kinds: ["options"], more: [[{}], [{ lower: 1 }], [{ upper: true }]] },
@@ -243,6 +259,8 @@ describe.each(Object.entries(CASES))("%s", (name, { on = x, args, kinds, more = 
 it("ops without a meaning for integers refuse them", () => {
   const meaningful = [
     "abs",
+    "argmax",
+    "argmin",
     "ceil",
     "floor",
     "hardtanh",
@@ -260,7 +278,7 @@ it("ops without a meaning for integers refuse them", () => {
   }
   for (const call of [
     () => ids.div(2),
-    () => ids.mean(),
+    ...["logSumExp", "mean", "norm", "std", "var"].map((name) => () => (ids as Anything)[name]()),
     () => ids.linear(ids),
     () => ids.dropout(0.5, random),
   ])

@@ -1,0 +1,64 @@
+/** Reductions over axes: how callers name the axes, and what one element of the result is. */
+import { refuse } from "./check.ts";
+import type { Expr } from "./formula/expr.ts";
+import type { Index } from "./formula/indices.ts";
+import { each, type Operand } from "./formula/launch.ts";
+import { resolveAxis, type Shape, showShape, sizeOf } from "./shape.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** `sum` or `max` over all numbers that fall together in an element, or over what `of` makes of each. */
+type Over = (reduce: (length: number, of: (j: Index) => Expr) => Expr, of?: (x: Expr) => Expr) => Expr;
+
+/**
+ * Elements of a result of shape `to`, which x would have if some of its axes had length 1 or, being the first, were not
+ * there: what lies along these falls together.
+ */
+export function reducing(x: Operand, to: Shape, element: (over: Over) => Expr): Operand {
+  // Neighbouring axes that are kept, or that are gone, are one.
+  const runs: { length: number; gone: boolean }[] = [];
+  const missing = x.shape.length - to.length;
+  x.shape.forEach((length, axis) => {
+    if (length === 1) return;
+    const gone = axis < missing || to[axis - missing] === 1;
+    const last = runs.at(-1);
+    if (last?.gone === gone) last.length *= length;
+    else runs.push({ length, gone });
+  });
+  const own = x.as(runs.map(({ length }) => length));
+  const kept = runs.filter(({ gone }) => !gone).map(({ length }) => length);
+  return each(kept, (...at) =>
+    element((reduce, of = (e) => e) => {
+      /** Reduces over what is gone from run n on; the places in the runs before are known. */
+      const from = (places: readonly Index[], left: readonly Index[]): Expr => {
+        const run = runs[places.length];
+        if (!run) return of(own.at(...places));
+        if (!run.gone) return from([...places, left[0]], left.slice(1));
+        return reduce(run.length, (j) => from([...places, j], left));
+      };
+      return from([], at);
+    }),
+  );
+}
+
+/** Reduces x over the axes (all of them unless given) to a shape in which they have length 1; they go unless `keepDims`. */
+export function overAxes(
+  x: Tensor,
+  axes: readonly number[] = x.shape.map((_, i) => i),
+  keepDims: boolean | undefined,
+  who: string,
+  reduce: (to: Shape) => Tensor,
+): Tensor {
+  if (!Array.isArray(axes)) refuse(who, "axes such as [0, 1]", axes);
+  if (keepDims !== undefined && typeof keepDims !== "boolean")
+    refuse(who, "keepDims to be true or false", keepDims);
+  const gone = new Set(axes.map((axis) => resolveAxis(axis, x.shape.length, who)));
+  if (gone.size < axes.length) refuse(who, "different axes", axes);
+  const kept = reduce(x.shape.map((length, axis) => (gone.has(axis) ? 1 : length)));
+  return keepDims ? kept : kept.reshape(x.shape.filter((_, axis) => !gone.has(axis)));
+}
+
+/** Throws for reductions that mean nothing of no numbers. */
+export function checkSome(x: Tensor, to: Shape, who: string): void {
+  if (x.size === 0 && sizeOf(to) > 0)
+    throw new Error(`${who}: expected numbers along the axes, got none in ${showShape(x.shape)}`);
+}
