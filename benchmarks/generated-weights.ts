@@ -75,10 +75,10 @@ const room = new Float32Array(PIECE);
 export function generatedTensors(config: FlorenceConfig, seed: number): Map<string, HostTensor | LazyTensor> {
   const model = outline(() => new Florence2(config));
   const tensors = new Map<string, HostTensor | LazyTensor>();
-  for (const [name, { shape }] of model.namedTensors()) tensors.set(name, lazily(shape, seed, name));
+  for (const [name, { shape }] of model.namedTensors()) tensors.set(name, lazyWeights(shape, seed, name));
   const table = "language_model.model.shared.weight";
   const { size } = model.language_model.model.shared.weight;
-  tensors.set("prompt_embeds", lazily(model.prompt_embeds.shape, seed, table, size));
+  tensors.set("prompt_embeds", lazyWeights(model.prompt_embeds.shape, seed, table, size));
   const { shape } = model.visual_temporal_embed.pos_idx_to_embed;
   const cosines = tidy(() => {
     const times = Tensor.empty(shape);
@@ -88,7 +88,7 @@ export function generatedTensors(config: FlorenceConfig, seed: number): Map<stri
   return tensors.set("visual_temporal_embed.pos_idx_to_embed", cosines[0]);
 }
 
-function lazily(shape: Shape, seed: number, name: string, first = 0): LazyTensor {
+function lazyWeights(shape: Shape, seed: number, name: string, first = 0): LazyTensor {
   const { exponent, base } = rule(name, shape);
   const size = sizeOf(shape);
   const pieces = function* (unit: number): Iterable<Float32Array> {

@@ -35,7 +35,7 @@ export interface Device {
    * One call of an op made ready. `out` may look at the storage of an input of its own shape, and an op that updates
    * inputs (`updates`) replaces their numbers as well. Throws, naming the op, for a call that the device cannot do.
    */
-  prepare<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): Ready;
+  prepare<A>(op: Computation<A>, out: TensorView, ins: readonly TensorView[], attrs: A): Ready;
   /** Makes a program of the calls that a plan's body did. */
   capture(trace: Trace): Program;
 }
@@ -81,7 +81,7 @@ export interface Sealed {
 }
 
 /** What a device sees of a tensor, neither history nor scope: the numbers of a storage under a shape. */
-export interface Block {
+export interface TensorView {
   readonly shape: Shape;
   readonly dtype: DType;
   /** Number of elements. */
@@ -105,12 +105,12 @@ export interface Computation<A> {
   /** What the formula reads of the attributes, as plain data: nothing if there are params, else all unless given. */
   structure?(attrs: A): unknown;
   /** Numbers that the host makes for the formula to read. */
-  hosted?(ins: readonly Block[], attrs: A): readonly Hosted[];
+  hosted?(ins: readonly TensorView[], attrs: A): readonly Hosted[];
   /**
    * Throws for numbers that the formula relies on, such as those of rows that do not exist. Called at each run where the
    * host can look at the inputs' numbers.
    */
-  check?(ins: readonly Block[], attrs: A): void;
+  check?(ins: readonly TensorView[], attrs: A): void;
   /** The element of an elementwise op from elements of its inputs; its attributes are its params. Programs join such ops. */
   readonly elementwise?: Expr;
   /** Which inputs an op that works in place overwrites; `out` is the first of them. It has `updated` and no formula. */
@@ -129,7 +129,7 @@ export interface Hosted {
 export type Ready = () => void;
 
 /** One call of an op. */
-export interface Step<T extends Block = Block> {
+export interface Step<T extends TensorView = TensorView> {
   readonly op: Computation<unknown>;
   readonly out: T;
   readonly ins: readonly T[];
@@ -140,9 +140,9 @@ export interface Step<T extends Block = Block> {
 export interface Trace {
   readonly steps: readonly Step[];
   /** Look at promised storages, like the results of all steps. */
-  readonly inputs: readonly Block[];
+  readonly inputs: readonly TensorView[];
   /** Must hold their numbers after a run. A constant may be among them. */
-  readonly outputs: readonly Block[];
+  readonly outputs: readonly TensorView[];
   /** Storages whose numbers differ from replay to replay: inputs, results, and variables that are written from outside. */
   readonly changing: ReadonlySet<Storage>;
 }
@@ -154,7 +154,7 @@ export interface Program {
   /** Bytes that inputs and results take together. */
   readonly bytes: number;
   /** Copies the inputs, which may be results of the last run, and does the calls. */
-  run(inputs: readonly Block[]): void;
+  run(inputs: readonly TensorView[]): void;
   /** Frees what it owns; promised storages of its trace are gone then. Again: does nothing. */
   dispose(): void;
 }

@@ -1,4 +1,4 @@
-import { type Block, currentDevice, type Shared } from "./device.ts";
+import { currentDevice, type Shared, type TensorView } from "./device.ts";
 import { unscoped } from "./scope.ts";
 import { Tensor } from "./tensor.ts";
 import { rounded, WEIGHT_BYTES, type WeightFormat } from "./weight-format.ts";
@@ -80,7 +80,7 @@ export class FrozenWeights implements Shared {
   }
 
   /** The sealed weights that kernels read, where there are some. */
-  get sealed(): Block | null {
+  get sealed(): TensorView | null {
     this.#checkAlive();
     return this.#sealed;
   }

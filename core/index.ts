@@ -51,7 +51,6 @@ export {
 export { plainKernels } from "./cpu/plain.ts";
 export { tileSetting } from "./cpu/product/choose-tile.ts";
 export {
-  type Block,
   currentDevice,
   type Device,
   onDevice,
@@ -59,6 +58,7 @@ export {
   type Step,
   type Storage,
   setDevice,
+  type TensorView,
 } from "./device.ts";
 export { checkDType, type DType, type TensorData } from "./dtype.ts";
 export { defineElementwise, type Elementwise, type Params, unbroadcast } from "./elementwise.ts";
@@ -71,7 +71,7 @@ export { type FrozenFormat, FrozenWeights } from "./frozen-weights.ts";
 export { GpuDevice } from "./gpu/device.ts";
 export type { GpuUsage } from "./gpu/gpu.ts";
 export { isSoftware } from "./gpu/modes.ts";
-export { lazily, misfit, readHost, setHost, toHost } from "./host.ts";
+export { lazyTensors, mismatchOf, readHost, setHost, toHost } from "./host-tensor.ts";
 export type { Nested } from "./nested.ts";
 export {
   apply,

@@ -1,5 +1,5 @@
 import { refuse } from "./check.ts";
-import type { Block, Computation, Device, Ready, Shared, Step } from "./device.ts";
+import type { Computation, Device, Ready, Shared, Step, TensorView } from "./device.ts";
 import type { DType } from "./dtype.ts";
 import type { Expr } from "./formula/expr.ts";
 import type { Operand } from "./formula/launch.ts";
@@ -124,7 +124,7 @@ function captured<A>(recorder: Recorder, op: Op<A>, ins: readonly Tensor[], attr
 }
 
 /** Does a computation alone: the result goes to `out`, which must fit. Neither history nor a plan knows of it. */
-function applyInto<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): void {
+function applyInto<A>(op: Computation<A>, out: TensorView, ins: readonly TensorView[], attrs: A): void {
   const ready = out.storage.device.prepare(op, out, ins, attrs);
   if (watcher.watch) timed(watcher.watch, ready, { op: op as Computation<unknown>, out, ins, attrs });
   else ready();

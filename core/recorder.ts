@@ -1,4 +1,4 @@
-import type { Block, Computation, Device, Step, Storage } from "./device.ts";
+import type { Computation, Device, Step, Storage, TensorView } from "./device.ts";
 import type { DType } from "./dtype.ts";
 
 /** What is told of the kernel calls of a body, and of what it does beside them. */
@@ -9,7 +9,7 @@ export interface Recorder {
    */
   promise(
     op: Computation<never>,
-    ins: readonly Block[],
+    ins: readonly TensorView[],
     device: Device,
     size: number,
     dtype: DType,
@@ -17,7 +17,7 @@ export interface Recorder {
   /** Writes down a call whose result has such a storage. */
   record(step: Step): void;
   /** The body looks at a tensor's numbers on the host: throws when a replay could not do so again. */
-  look(tensor: Block): void;
+  look(tensor: TensorView): void;
 }
 
 /** While a plan is captured: who writes its calls down. */

@@ -1,5 +1,5 @@
 import { checkInt32, markCopy, refuse } from "./check.ts";
-import { type Block, currentDevice, type Device, GONE, type Storage } from "./device.ts";
+import { currentDevice, type Device, GONE, type Storage, type TensorView } from "./device.ts";
 import { checkDType, type DType, type TensorData } from "./dtype.ts";
 import { flatten, type Nested } from "./nested.ts";
 import { capturing } from "./recorder.ts";
@@ -48,7 +48,7 @@ export const CUT: Node = {
  * Memory: a tensor made inside a `Scope` is freed when the scope ends unless it was kept; one made outside
  * lives until `dispose()`.
  */
-export class Tensor implements Block, Scoped {
+export class Tensor implements TensorView, Scoped {
   static {
     markCopy(Tensor);
   }

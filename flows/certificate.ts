@@ -255,7 +255,7 @@ function drawInput(fast: Flow, options: CertifyOptions): LawInput {
     stack([...(own?.condition ? [double(own.condition)] : []), drawn, freeConditions(free, C, random)]);
   const domain = fast.layers[0]?.domain;
   const noise = drawNoise(fast, samples, random);
-  const z = attempt(() => double(fast.base.shape(rounded(noise), 1)), noise);
+  const z = attempt(() => double(fast.base.fromNoise(rounded(noise), 1)), noise);
   const x = attempt(
     () => double(noGrad(() => fast.inverse(rounded(z), drawn && rounded(drawn)).out)),
     freePoints(samples, event, random, domain),
@@ -406,7 +406,7 @@ function searchWorst(flow: Flow, { seed = 0, condition: C = 0 }: CertifyOptions)
   const condition = C > 0 ? random.normals([SAMPLES, C], "float64") : undefined;
   const noise = drawNoise(flow, SAMPLES, random);
   const x = noGrad(
-    () => flow.inverse(flow.base.shape(rounded(noise), 1), condition && rounded(condition)).out,
+    () => flow.inverse(flow.base.fromNoise(rounded(noise), 1), condition && rounded(condition)).out,
   );
   const errors = roundTrips(flow, x, condition);
   const start = errors.indexOf(Math.max(...errors));

@@ -71,7 +71,7 @@ export class Flow extends Module {
     const { condition, temperature = 1, dtype = this.parameters()[0]?.dtype } = options;
     checkFinite(temperature, "Flow.sample", "temperature", 0);
     const noise = random.normals([count, ...this.base.event], dtype);
-    return this.inverse(this.base.shape(noise, temperature), condition).out;
+    return this.inverse(this.base.fromNoise(noise, temperature), condition).out;
   }
 
   /** Whether a condition can change the density. */

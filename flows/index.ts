@@ -21,6 +21,7 @@ export { Flow, type LogProbTerms, type SampleOptions } from "./flow.ts";
 export type { FlowModule } from "./flow-module.ts";
 export { type FlowOutline, flowFromNames } from "./from-names.ts";
 export { Inverse } from "./inverse.ts";
+export { invertCoupling } from "./invert-coupling.ts";
 export { conditionEffect, type Law, type LawInput, laws, sampleJacobian } from "./laws/index.ts";
 export { Logit } from "./logit.ts";
 export { type Base, DiagonalNormal, StandardNormal } from "./normal.ts";
@@ -30,4 +31,3 @@ export { integrate, type Quadrature, type QuadratureOptions, samplingError } fro
 export { SplineCoupling, type SplineOptions } from "./spline-coupling.ts";
 export { alternating, halves, keeping, type Split } from "./split.ts";
 export { Tanh } from "./tanh.ts";
-export { uncouple } from "./uncouple.ts";

@@ -9,7 +9,7 @@ export interface Base extends Module {
   /** log p(z) in nats: (B, …event) → (B). */
   logProb(z: Tensor): Tensor;
   /** Standard normal numbers (B, …event) made a sample of this distribution, its spread scaled by `temperature`. */
-  shape(noise: Tensor, temperature: number): Tensor;
+  fromNoise(noise: Tensor, temperature: number): Tensor;
 }
 
 const HALF_LOG_TWO_PI = 0.5 * Math.log(2 * Math.PI);
@@ -30,7 +30,7 @@ export class StandardNormal extends Module implements Base {
       .shift(-HALF_LOG_TWO_PI * sizeOf(this.event));
   }
 
-  shape(noise: Tensor, temperature: number): Tensor {
+  fromNoise(noise: Tensor, temperature: number): Tensor {
     checkEvent(noise, this.event, "StandardNormal");
     return temperature === 1 ? noise : noise.scale(temperature);
   }
@@ -58,7 +58,7 @@ export class DiagonalNormal extends Module implements Base {
       .shift(-HALF_LOG_TWO_PI * sizeOf(this.event));
   }
 
-  shape(noise: Tensor, temperature: number): Tensor {
+  fromNoise(noise: Tensor, temperature: number): Tensor {
     checkEvent(noise, this.event, "DiagonalNormal");
     return noise.mul(this.log_std.exp().scale(temperature)).add(this.mean);
   }

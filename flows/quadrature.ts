@@ -72,7 +72,12 @@ export function integrate(flow: Flow, options: QuadratureOptions = {}): Quadratu
   if (options.box) checkBox(options.box, D);
 
   const noise = noiseGrid(D);
-  const images = throughFlow(flow, noise, condition, (z, c) => flow.inverse(flow.base.shape(z, 1), c).out);
+  const images = throughFlow(
+    flow,
+    noise,
+    condition,
+    (z, c) => flow.inverse(flow.base.fromNoise(z, 1), c).out,
+  );
   const box = options.box ?? boxAround(images, D);
   const grid = makeGrid(box, EVERY * Math.ceil(points / EVERY));
   const density = densities(flow, grid.points, condition);

@@ -7,7 +7,7 @@ import {
   checkTensor,
   type HostTensor,
   type LazyTensor,
-  misfit,
+  mismatchOf,
   onDevice,
   readHost,
   refuse,
@@ -160,7 +160,7 @@ export class AdamW {
     };
     const found = this.#slots.map((slot) => {
       const [m, v] = [entry(`${slot.name}.m`), entry(`${slot.name}.v`)];
-      const problem = misfit(slot.m, m) ?? misfit(slot.v, v);
+      const problem = mismatchOf(slot.m, m) ?? mismatchOf(slot.v, v);
       if (problem) throw new Error(`AdamW.load: ${slot.name}: ${problem}`);
       const count = entry(`${slot.name}.steps`);
       const steps = Number(("data" in count ? count.data : count.read())[0]);

@@ -2,7 +2,7 @@ import {
   checkInteger,
   type HostTensor,
   type LazyTensor,
-  misfit,
+  mismatchOf,
   moveToward,
   readHost,
   refuse,
@@ -74,7 +74,7 @@ export class Ema {
     const found = this.#pairs.map(({ names: [name], average }) => {
       const entry = dict.get(name);
       if (!entry) throw new Error(`Ema.load: expected an entry ${name}, got none`);
-      const problem = misfit(average, entry);
+      const problem = mismatchOf(average, entry);
       if (problem) throw new Error(`Ema.load: ${name}: ${problem}`);
       return { name, average, entry };
     });

@@ -6,7 +6,7 @@ import {
   isForeign,
   type LazyTensor,
   markCopy,
-  misfit,
+  mismatchOf,
   onDevice,
   openTensors,
   printable,
@@ -179,7 +179,7 @@ export abstract class Module {
       const present = names.filter((name) => dict.has(name));
       if (present.length === 0) missing.push(...names);
       const fitting = present.filter((name) => {
-        const problem = misfit(inFiles(tensor), dict.get(name) as HostTensor);
+        const problem = mismatchOf(inFiles(tensor), dict.get(name) as HostTensor);
         if (problem) misshapen.push(`${name}: ${problem}`);
         return !problem;
       });

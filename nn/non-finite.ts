@@ -1,9 +1,9 @@
 import {
-  type Block,
   type HostTensor,
   type Step,
   showShape,
   type Tensor,
+  type TensorView,
   watchKernels,
 } from "../core/index.ts";
 
@@ -48,8 +48,8 @@ export function firstNonFinite(
   return found ?? "computed eagerly, all numbers are finite";
 }
 
-const holdsNaN = ({ data }: Block): boolean => data.some(Number.isNaN);
-const allFinite = ({ data }: Block): boolean => data.every(Number.isFinite);
+const holdsNaN = ({ data }: TensorView): boolean => data.some(Number.isNaN);
+const allFinite = ({ data }: TensorView): boolean => data.every(Number.isFinite);
 
 function isCulprit({ out, ins }: Step): boolean {
   if (allFinite(out)) return false;
@@ -62,7 +62,7 @@ function describe({ op, out, ins }: Step): string {
   return `op ${op.name} makes ${out.data[at]} at ${at} of ${showShape(out.shape)} from ${from.join(" and ")}`;
 }
 
-const largest = ({ data }: Block): number => {
+const largest = ({ data }: TensorView): number => {
   let most = 0;
   for (const value of data) most = Math.max(most, Math.abs(value));
   return most;

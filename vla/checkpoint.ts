@@ -3,7 +3,7 @@ import {
   FormatError,
   type HostTensor,
   type LazyTensor,
-  lazily,
+  lazyTensors,
   makeFolder,
   openSafetensors,
   printable,
@@ -69,7 +69,7 @@ export function loadCheckpoint(dir: string, format: WeightFormat | null = null):
   requireFiles(dir);
   const config = readConfig(join(dir, FILES.config));
   using file = openSafetensors(openFile(join(dir, FILES.weights)));
-  const stored = lazily(file);
+  const stored = lazyTensors(file);
   let numbers = 0;
   for (const { shape } of stored.values()) numbers += countElements(shape) as number;
   // Room for what a file lacks, so that the error can list it; not for the sizes that a wrong configuration may name.

@@ -1,4 +1,4 @@
-import type { Block, Computation, Device, Program, Promised, Ready, Storage, Trace } from "../device.ts";
+import type { Computation, Device, Program, Promised, Ready, Storage, TensorView, Trace } from "../device.ts";
 import { ARRAYS, type DType, type TensorData } from "../dtype.ts";
 import { plainKernel } from "../formula/plain.ts";
 import type { WeightFormat } from "../weight-format.ts";
@@ -47,7 +47,7 @@ export const cpu: Device = {
     return new ARRAYS[storage.dtype](numbersOf(storage));
   },
 
-  prepare<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): Ready {
+  prepare<A>(op: Computation<A>, out: TensorView, ins: readonly TensorView[], attrs: A): Ready {
     const kernel =
       (usesFastKernels() && fastKernel(op, out, ins, attrs)) ||
       plainKernel(op, out, ins.map(readable), attrs);
@@ -64,7 +64,12 @@ export const cpu: Device = {
 };
 
 /** The tuned kernel where there is one, else what the formula gives; null for what only the plain kernel does. */
-function fastKernel<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): Ready | null {
+function fastKernel<A>(
+  op: Computation<A>,
+  out: TensorView,
+  ins: readonly TensorView[],
+  attrs: A,
+): Ready | null {
   if (out.dtype === "float64") return null;
   return fastFor(op)?.kernel(out, ins, attrs) ?? fromFormula(op, out, ins, attrs);
 }

@@ -1,4 +1,4 @@
-import type { Block, Computation, Ready } from "../device.ts";
+import type { Computation, Ready, TensorView } from "../device.ts";
 import type { Expr } from "../formula/expr.ts";
 import { elementwiseWasm } from "./kernels/elementwise.ts";
 import type { PackedWeights } from "./product/layout.ts";
@@ -6,11 +6,11 @@ import type { PackedWeights } from "./product/layout.ts";
 /** Faster ways to do an op than its meaning in plain TypeScript. */
 export interface Fast<A> {
   /** float32 on emitted WASM SIMD code; null for a call that it does not serve. Never asked for a float64 result. */
-  kernel(out: Block, ins: readonly Block[], attrs: A): Ready | null;
+  kernel(out: TensorView, ins: readonly TensorView[], attrs: A): Ready | null;
   /** The second input laid out for the kernel, where that pays: a program does it once for weights that stay as they are. */
-  pack?(ins: readonly Block[], attrs: A): PackedWeights | null;
+  pack?(ins: readonly TensorView[], attrs: A): PackedWeights | null;
   /** The kernel with what a program has joined to it; for ops that can end with more than their own result. */
-  epilogue?(out: Block, ins: readonly Block[], attrs: A, after: Epilogue): Ready | null;
+  epilogue?(out: TensorView, ins: readonly TensorView[], attrs: A, after: Epilogue): Ready | null;
 }
 
 /** How a program changes a kernel: what is done to the result before it is stored, and how the weights lie. */
@@ -18,7 +18,7 @@ export interface Epilogue {
   /** A formula of one input. */
   readonly activation?: Expr;
   /** Added last; of the output's shape. */
-  readonly residual?: Block;
+  readonly residual?: TensorView;
   /** What `pack` made; read in place of the second input. */
   readonly weights?: PackedWeights;
 }

@@ -1,5 +1,5 @@
 /** What the CPU does for an op that nobody wrote a kernel for: the loops of its formula as SIMD code. */
-import type { Block, Computation, Ready } from "../device.ts";
+import type { Computation, Ready, TensorView } from "../device.ts";
 import type { Source } from "../formula/expr.ts";
 import { launchesOf, nestOf } from "../formula/loops.ts";
 import { keyOf, resultsOf } from "../formula/plain.ts";
@@ -35,8 +35,8 @@ const compiled = new WeakMap<object, Map<string, Compiled | null>>();
  */
 export function fromFormula<A>(
   op: Computation<A>,
-  out: Block,
-  ins: readonly Block[],
+  out: TensorView,
+  ins: readonly TensorView[],
   attrs: A,
 ): Ready | null {
   if (!op.formula || op.hosted || out.dtype !== "float32" || out.size === 0) return null;
@@ -52,7 +52,12 @@ export function fromFormula<A>(
   return found && ready(found, out, ins, bitsOf(params));
 }
 
-function compile<A>(op: Computation<A>, ins: readonly Block[], attrs: A, params: number): Compiled | null {
+function compile<A>(
+  op: Computation<A>,
+  ins: readonly TensorView[],
+  attrs: A,
+  params: number,
+): Compiled | null {
   if (ins.some((x) => x.dtype === "float64")) return null;
   const [result] = resultsOf(op, ins, attrs);
   const stages = launchesOf(result);
@@ -79,8 +84,8 @@ function compile<A>(op: Computation<A>, ins: readonly Block[], attrs: A, params:
 
 function ready(
   { launches, offsets, scratchBytes }: Compiled,
-  out: Block,
-  ins: readonly Block[],
+  out: TensorView,
+  ins: readonly TensorView[],
   params: readonly number[],
 ): Ready {
   /** Runs the launches; their results lie from `scratch` on. */

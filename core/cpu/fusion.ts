@@ -1,4 +1,4 @@
-import type { Block, Ready, Step, Storage } from "../device.ts";
+import type { Ready, Step, Storage, TensorView } from "../device.ts";
 import type { TensorData } from "../dtype.ts";
 import { Expr, inputsOf, rebuild, substitute, type UnaryName } from "../formula/expr.ts";
 import { sameShape } from "../shape.ts";
@@ -18,10 +18,10 @@ import { CpuStorage } from "./storage.ts";
 
 /** A call of a plan; `ready` is called once its blocks have their places. */
 export interface Call {
-  readonly out: Block;
+  readonly out: TensorView;
   /** A second result, the slopes of GELU. */
-  readonly slope: Block | null;
-  readonly ins: readonly Block[];
+  readonly slope: TensorView | null;
+  readonly ins: readonly TensorView[];
   /** The product, or the last of the elementwise calls, that it was made of. */
   readonly step: Step;
   /** Weights that are packed for this call are added to `packed`. */
@@ -36,19 +36,23 @@ const PACKED_BYTES = 2 ** 28;
 
 /** A call while it may still be joined with others. */
 interface Draft {
-  readonly out: Block;
-  ins: readonly Block[];
+  readonly out: TensorView;
+  ins: readonly TensorView[];
   /** The formula of an elementwise call over `ins`. */
   formula: Expr | null;
   /** Where the slopes of GELU go; such a call is not joined with others. */
-  slope: Block | null;
+  slope: TensorView | null;
   /** The call itself when it is not elementwise, with what has been joined to it; else the last of those joined. */
   step: Step;
   epilogue: Epilogue;
 }
 
 /** Joins calls. `changing` are storages whose content differs from replay to replay; `kept` are results that must exist. */
-export function fuse(steps: readonly Step[], changing: ReadonlySet<Storage>, kept: readonly Block[]): Call[] {
+export function fuse(
+  steps: readonly Step[],
+  changing: ReadonlySet<Storage>,
+  kept: readonly TensorView[],
+): Call[] {
   const single = steps.map(draftOf);
   shareGelu(single);
   const readers = new Map<Storage, number>();
@@ -61,7 +65,7 @@ export function fuse(steps: readonly Step[], changing: ReadonlySet<Storage>, kep
   for (let draft of single) {
     const { out } = draft;
     /** The call that made x, when this one is its only reader and sees the same shape. */
-    const maker = (x: Block): Draft | undefined => {
+    const maker = (x: TensorView): Draft | undefined => {
       const made = drafts.get(x.storage);
       const oneView = draft.ins.every((other) => other === x || other.storage !== x.storage);
       const only = made && !made.slope && readers.get(x.storage) === 1 && oneView && !pinned.has(x.storage);
@@ -116,7 +120,7 @@ const isUnary = ({ node }: Expr, name: UnaryName, input: number): boolean =>
   node.kind === "unary" && node.name === name && node.x.node.kind === "input" && node.x.node.index === input;
 
 /** A block like x that the program gives a place in its own memory. */
-function promised({ shape, dtype, size }: Block): Block {
+function promised({ shape, dtype, size }: TensorView): TensorView {
   const storage = CpuStorage.promised(size, dtype);
   return {
     ...{ shape, dtype, size, storage },
@@ -127,10 +131,10 @@ function promised({ shape, dtype, size }: Block): Block {
 }
 
 /** The consumer's formula with the producer's put in place of input x. */
-function joinElementwise(made: Draft, draft: Draft, x: Block): Draft | null {
+function joinElementwise(made: Draft, draft: Draft, x: TensorView): Draft | null {
   const ins = [...new Set([...draft.ins.filter((other) => other !== x), ...made.ins])];
   if (ins.length > MAX_INPUTS) return null;
-  const at = (tensor: Block): Expr => Expr.input(ins.indexOf(tensor));
+  const at = (tensor: TensorView): Expr => Expr.input(ins.indexOf(tensor));
   const inner = substitute(made.formula as Expr, made.ins.map(at));
   const formula = substitute(
     draft.formula as Expr,
@@ -140,7 +144,7 @@ function joinElementwise(made: Draft, draft: Draft, x: Block): Draft | null {
 }
 
 /** A product followed by f(x), x + r or f(x) + r. */
-function joinEpilogue(made: Draft, draft: Draft, x: Block): Draft | null {
+function joinEpilogue(made: Draft, draft: Draft, x: TensorView): Draft | null {
   if (!fastFor(made.step.op)?.epilogue || made.epilogue.activation || made.epilogue.residual) return null;
   const formula = draft.formula as Expr;
   const after = splitResidual(formula, draft.ins, x);
@@ -149,7 +153,7 @@ function joinEpilogue(made: Draft, draft: Draft, x: Block): Draft | null {
   return { out: draft.out, ins, formula: null, slope: null, step: made.step, epilogue: after };
 }
 
-function splitResidual(formula: Expr, ins: readonly Block[], x: Block): Epilogue | null {
+function splitResidual(formula: Expr, ins: readonly TensorView[], x: TensorView): Epilogue | null {
   const isX = (e: Expr): boolean => e.node.kind === "input" && ins[e.node.index] === x;
   const ofX = (e: Expr): Expr =>
     substitute(

@@ -117,7 +117,7 @@ function takeSmall(size: number): number {
   return free.pop() as number;
 }
 
-/** Gives back what `allocate(bytes)` returned. Giving a block back twice hands its place to two owners: see `HeapBlock`. */
+/** Gives back what `allocate(bytes)` returned. Giving a block back twice hands its place to two owners: see `Allocation`. */
 export function release(address: number, bytes: number): void {
   const size = reserved(bytes);
   live -= size;
@@ -135,7 +135,7 @@ export function poisonFreed(on: boolean): void {
 }
 
 /** A piece of the heap with one owner: given back once, however often it is disposed of, and of no use afterwards. */
-export class HeapBlock {
+export class Allocation {
   readonly bytes: number;
   readonly #owner: string;
   #address: number | null;

@@ -4,7 +4,7 @@
  * are emitted from their formulas.
  */
 
-import type { Block } from "../device.ts";
+import type { TensorView } from "../device.ts";
 import { Expr } from "../formula/expr.ts";
 import { plainKernel } from "../formula/plain.ts";
 import { op as adamW } from "../ops/adamw.ts";
@@ -138,10 +138,10 @@ serve(dropout, {
 
 /** What a product reads in place of its second input, and whether that has columns as rows. */
 function secondOf(
-  b: Block,
+  b: TensorView,
   transB: boolean,
   packed?: PackedWeights,
-): { b: Block | PackedWeights; transB: boolean } {
+): { b: TensorView | PackedWeights; transB: boolean } {
   const weights = packed ?? (transB ? panelsOf(b) : null);
   return weights ? { b: weights, transB: false } : { b, transB };
 }

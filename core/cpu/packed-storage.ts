@@ -1,4 +1,4 @@
-import type { Block, Device, Sealed, Storage } from "../device.ts";
+import type { Device, Sealed, Storage, TensorView } from "../device.ts";
 import { holderOf, rounded, type WeightFormat } from "../weight-format.ts";
 import { layoutForFrozen } from "./product/choose.ts";
 import { PackedWeights } from "./product/layout.ts";
@@ -77,11 +77,11 @@ export class PackedStorage implements Storage, Sealed {
 }
 
 /** The panels of a packed tensor; null for any other. */
-export const panelsOf = ({ storage }: Block): PackedWeights | null =>
+export const panelsOf = ({ storage }: TensorView): PackedWeights | null =>
   storage instanceof PackedStorage ? storage.panels : null;
 
 /** A block that the plain kernels can read: a packed one is read back at each run. */
-export function readable(x: Block): Block {
+export function readable(x: TensorView): TensorView {
   const { storage, shape, dtype, size } = x;
   if (!(storage instanceof PackedStorage)) return x;
   return {

@@ -1,7 +1,7 @@
-import type { Block, Program, Ready, Step, Storage, Trace } from "../device.ts";
+import type { Program, Ready, Step, Storage, TensorView, Trace } from "../device.ts";
 import { runAll } from "../op.ts";
 import { type Call, fuse } from "./fusion.ts";
-import { HeapBlock } from "./heap.ts";
+import { Allocation } from "./heap.ts";
 import { spinning } from "./kernels/threads.ts";
 import type { PackedWeights } from "./product/layout.ts";
 import { addressOf, type CpuStorage } from "./storage.ts";
@@ -12,11 +12,11 @@ import { addressOf, type CpuStorage } from "./storage.ts";
  * and rounding as the eager calls: results are equal bit for bit.
  */
 export class CpuProgram implements Program {
-  readonly #inputs: readonly Block[];
+  readonly #inputs: readonly TensorView[];
   readonly #kernels: readonly Ready[];
   /** What the kernels do, for profiles. */
   readonly #steps: readonly Step[];
-  readonly #arena: HeapBlock;
+  readonly #arena: Allocation;
   /** What got a place in the arena. */
   readonly #placed: readonly CpuStorage[];
   readonly #packed: PackedWeights[] = [];
@@ -45,7 +45,7 @@ export class CpuProgram implements Program {
     return this.#arena.bytes;
   }
 
-  run(inputs: readonly Block[]): void {
+  run(inputs: readonly TensorView[]): void {
     // All are looked at before the first is written: a result of the program may be given back to it.
     const given = inputs.map((x) => (this.#holds(x) ? x.data.slice() : x.data));
     given.forEach((numbers, i) => {
@@ -54,7 +54,7 @@ export class CpuProgram implements Program {
     spinning(() => runAll(this.#kernels, this.#steps));
   }
 
-  #holds(x: Block): boolean {
+  #holds(x: TensorView): boolean {
     const { address, bytes } = this.#arena;
     return addressOf(x) >= address && addressOf(x) < address + bytes;
   }
@@ -74,9 +74,9 @@ export class CpuProgram implements Program {
  */
 function layOut(
   calls: readonly Call[],
-  inputs: readonly Block[],
-  outputs: readonly Block[],
-): { placed: CpuStorage[]; arena: HeapBlock } {
+  inputs: readonly TensorView[],
+  outputs: readonly TensorView[],
+): { placed: CpuStorage[]; arena: Allocation } {
   interface Life {
     readonly storage: CpuStorage;
     readonly first: number;
@@ -115,7 +115,7 @@ function layOut(
     bytes = Math.max(bytes, life.offset + life.storage.bytes);
   }
 
-  const arena = new HeapBlock(bytes, "Plan");
+  const arena = new Allocation(bytes, "Plan");
   for (const { storage, offset } of placed) storage.place(arena.address + offset);
   return { placed: placed.map(({ storage }) => storage), arena };
 }

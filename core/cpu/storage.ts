@@ -1,4 +1,4 @@
-import { type Block, type Device, GONE, type Promised } from "../device.ts";
+import { type Device, GONE, type Promised, type TensorView } from "../device.ts";
 import { ARRAYS, bytesOf, type DType, type TensorData } from "../dtype.ts";
 import { showShape } from "../shape.ts";
 import { allocate, memory, release } from "./heap.ts";
@@ -70,7 +70,7 @@ export class CpuStorage implements Promised {
 }
 
 /** Where a tensor's numbers start on the heap, in bytes. */
-export function addressOf(x: Block): number {
+export function addressOf(x: TensorView): number {
   const { address } = x.storage as CpuStorage;
   if (address < 0) throw new Error(`Tensor ${showShape(x.shape)}: ${GONE}`);
   return address;

@@ -1,5 +1,5 @@
 /** The plain kernel of an op: its formula, compiled once for each combination of shapes. */
-import type { Block, Computation, Ready } from "../device.ts";
+import type { Computation, Ready, TensorView } from "../device.ts";
 import type { DType, TensorData } from "../dtype.ts";
 import { type Shape, sameShape } from "../shape.ts";
 import { Expr } from "./expr.ts";
@@ -7,7 +7,7 @@ import { type Compiled, compile } from "./js.ts";
 import { Operand } from "./launch.ts";
 
 /** What an op's formula makes, for inputs of these shapes: its output, or what the inputs become that it overwrites. */
-export function resultsOf<A>(op: Computation<A>, ins: readonly Block[], attrs: A): readonly Operand[] {
+export function resultsOf<A>(op: Computation<A>, ins: readonly TensorView[], attrs: A): readonly Operand[] {
   const operands = ins.map((x, i) => Operand.input(i, x.shape));
   if (op.updated) return op.updated(operands, attrs, Expr.param);
   if (!op.formula) throw new Error(`${op.name}: has no formula`);
@@ -37,7 +37,12 @@ interface Call {
 const compiled = new WeakMap<object, Known>();
 
 /** Computes an op's output on the plain kernel. */
-export function plainKernel<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): Ready {
+export function plainKernel<A>(
+  op: Computation<A>,
+  out: TensorView,
+  ins: readonly TensorView[],
+  attrs: A,
+): Ready {
   const run = kernelsOf(op, out, ins, attrs);
   return () => {
     const data: TensorData[] = ins.map((x) => x.data);
@@ -50,7 +55,12 @@ export function plainKernel<A>(op: Computation<A>, out: Block, ins: readonly Blo
   };
 }
 
-function kernelsOf<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): readonly Compiled[] {
+function kernelsOf<A>(
+  op: Computation<A>,
+  out: TensorView,
+  ins: readonly TensorView[],
+  attrs: A,
+): readonly Compiled[] {
   let known = compiled.get(op);
   if (!known) compiled.set(op, (known = { byKey: new Map(), last: null }));
   const { byKey, last } = known;
@@ -68,7 +78,7 @@ function kernelsOf<A>(op: Computation<A>, out: Block, ins: readonly Block[], att
   return kernels;
 }
 
-function isLike(call: Call, out: Block, ins: readonly Block[], structure: unknown): boolean {
+function isLike(call: Call, out: TensorView, ins: readonly TensorView[], structure: unknown): boolean {
   const { dtypes, shapes } = call;
   if (shapes.length !== ins.length || dtypes[0] !== out.dtype) return false;
   for (let i = 0; i < ins.length; i++)
@@ -96,7 +106,7 @@ function replace(
 const NONE: readonly number[] = [];
 
 /** Equal for calls of an op that one printed formula serves. */
-export function keyOf<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): string {
+export function keyOf<A>(op: Computation<A>, out: TensorView, ins: readonly TensorView[], attrs: A): string {
   let key: string = out.dtype;
   for (const x of ins) {
     key += x.dtype;

@@ -1,5 +1,4 @@
 import {
-  type Block,
   type Computation,
   type Device,
   GONE,
@@ -7,6 +6,7 @@ import {
   type Promised,
   type Ready,
   type Storage,
+  type TensorView,
   type Trace,
 } from "../device.ts";
 import { ARRAYS, type DType, type TensorData } from "../dtype.ts";
@@ -121,7 +121,7 @@ export class GpuDevice implements Device {
     return storage.result as Result;
   }
 
-  prepare<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): Ready {
+  prepare<A>(op: Computation<A>, out: TensorView, ins: readonly TensorView[], attrs: A): Ready {
     for (const x of [out, ...ins]) {
       if (x.size > LARGEST_COUNT)
         throw new Error(
@@ -151,7 +151,7 @@ export class GpuDevice implements Device {
     };
   }
 
-  #onHost<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): Ready {
+  #onHost<A>(op: Computation<A>, out: TensorView, ins: readonly TensorView[], attrs: A): Ready {
     const to = out.storage as GpuStorage;
     const kernel = plainKernel(op, onHost(out), ins.map(onHost), attrs);
     return () => {
@@ -160,7 +160,7 @@ export class GpuDevice implements Device {
     };
   }
 
-  #recipe<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): Recipe {
+  #recipe<A>(op: Computation<A>, out: TensorView, ins: readonly TensorView[], attrs: A): Recipe {
     let known = this.#recipes.get(op);
     if (!known) this.#recipes.set(op, (known = new Map()));
     const key = keyOf(op, out, ins, attrs);
@@ -222,7 +222,7 @@ export class GpuDevice implements Device {
 }
 
 /** A block whose numbers the host looks at: those of int32 tensors, to check row numbers and to compute with. */
-function onHost(x: Block): Block {
+function onHost(x: TensorView): TensorView {
   const { shape, dtype, size, storage } = x;
   return {
     ...{ shape, dtype, size, storage },

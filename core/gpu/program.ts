@@ -1,4 +1,4 @@
-import type { Block, Device, Program, Ready, Step, Trace } from "../device.ts";
+import type { Device, Program, Ready, Step, TensorView, Trace } from "../device.ts";
 import { runAll } from "../op.ts";
 import type { GpuStorage } from "./storage.ts";
 
@@ -17,7 +17,7 @@ export class GpuProgram implements Program {
     this.#steps = steps;
     const kept = new Set(outputs.map(storageOf));
     const last = new Map<GpuStorage, number>();
-    const note = (x: Block, at: number): void => {
+    const note = (x: TensorView, at: number): void => {
       const storage = storageOf(x);
       if (!storage.planned) return;
       this.#planned.add(storage);
@@ -42,7 +42,7 @@ export class GpuProgram implements Program {
     return this.#calls.length;
   }
 
-  run(inputs: readonly Block[]): void {
+  run(inputs: readonly TensorView[]): void {
     inputs.forEach((x, i) => {
       this.#inputs[i].share(storageOf(x));
     });
@@ -54,11 +54,11 @@ export class GpuProgram implements Program {
   }
 }
 
-const storageOf = (x: Block): GpuStorage => x.storage as GpuStorage;
+const storageOf = (x: TensorView): GpuStorage => x.storage as GpuStorage;
 
 /** The most bytes that planned storages hold at a time; `last` says after which call a storage is freed. */
 function mostAlive(
-  inputs: readonly Block[],
+  inputs: readonly TensorView[],
   steps: readonly Step[],
   last: ReadonlyMap<GpuStorage, number>,
 ): number {

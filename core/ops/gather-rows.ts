@@ -1,11 +1,11 @@
 import { checkInteger } from "../check.ts";
-import type { Block } from "../device.ts";
+import type { TensorView } from "../device.ts";
 import { each, sum } from "../formula/launch.ts";
 import { apply, defineOp, sample } from "../op.ts";
 import { type Shape, showShape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 
-function checkIds(ids: Block, rows: number, who: string): void {
+function checkIds(ids: TensorView, rows: number, who: string): void {
   for (const id of ids.data) {
     if (id < 0 || id >= rows) throw new Error(`${who}: row ${id} does not exist in a table of ${rows} rows`);
   }

@@ -24,7 +24,7 @@ export const baseLaws = {
 } as const satisfies Record<string, Law<BaseTrial>>;
 
 function shapes({ instances: { exact }, noise }: BaseTrial): Measure {
-  const z = exact.shape(noise, 1);
+  const z = exact.fromNoise(noise, 1);
   const found: [string, Tensor, readonly number[]][] = [
     ["samples", z, noise.shape],
     ["log-probabilities", exact.logProb(z), noise.shape.slice(0, 1)],
@@ -42,21 +42,21 @@ function shapes({ instances: { exact }, noise }: BaseTrial): Measure {
 const POINTS = 3;
 
 /**
- * Samples are noise n mapped one to one by z = shape(n, 1), so their density is known from that map alone:
+ * Samples are noise n mapped one to one by z = fromNoise(n, 1), so their density is known from that map alone:
  *   log p(z) = log N(n; 0, I) − log |det ∂z/∂n|
  * with the Jacobian from differences of fourth order, as a base need not be differentiable in its noise.
  */
 function density({ instances: { exact }, noise }: BaseTrial): Measure {
   const N = noise.size / noise.shape[0];
   const event = noise.shape.slice(1);
-  const logProbs = noGrad(() => exact.logProb(exact.shape(noise, 1))).data;
+  const logProbs = noGrad(() => exact.logProb(exact.fromNoise(noise, 1))).data;
   return worst(
     Array.from({ length: Math.min(POINTS, noise.shape[0]) }, (_, row) => {
       const n = Float64Array.from(noise.data.subarray(row * N, (row + 1) * N));
       const samplesAt = (step: number) => {
         const moved = Tensor.empty([N, ...event], "float64");
         for (let i = 0; i < N * N; i++) moved.data[i] = n[i % N] + (i % (N + 1) === 0 ? step : 0);
-        return noGrad(() => exact.shape(moved, 1)).data;
+        return noGrad(() => exact.fromNoise(moved, 1)).data;
       };
       const h = 1e-3;
       const [a, b, c, d] = [-2 * h, -h, h, 2 * h].map(samplesAt);
@@ -71,11 +71,11 @@ function density({ instances: { exact }, noise }: BaseTrial): Measure {
   );
 }
 
-/** max |shape(n, T) − shape(T n, 1)|, see `distance`. */
+/** max |fromNoise(n, T) − fromNoise(T n, 1)|, see `distance`. */
 function temperature({ instances: { exact }, noise }: BaseTrial): Measure {
   return worst(
     [0.5, 2].map((T) => ({
-      error: distance(exact.shape(noise, T), exact.shape(noise.scale(T), 1)),
+      error: distance(exact.fromNoise(noise, T), exact.fromNoise(noise.scale(T), 1)),
       at: `temperature ${T}`,
     })),
   );
@@ -84,7 +84,7 @@ function temperature({ instances: { exact }, noise }: BaseTrial): Measure {
 /** As for bijectors, of log p(z) and of samples. */
 function gradient({ instances: { exact }, noise }: BaseTrial): Measure {
   const n = noise.slice(0, 0, 1).detach().tracked();
-  const z = noGrad(() => exact.shape(n, 0.9))
+  const z = noGrad(() => exact.fromNoise(n, 0.9))
     .detach()
     .tracked();
   const parameters = exact.namedParameters().map(([name, tensor]) => ({ name, tensors: [tensor] }));
@@ -93,7 +93,7 @@ function gradient({ instances: { exact }, noise }: BaseTrial): Measure {
       "log-probability": exact.logProb(z),
     })),
     slopeMeasure([{ name: "its noise", tensors: [n] }, ...parameters], () => ({
-      sample: exact.shape(n, 0.9),
+      sample: exact.fromNoise(n, 0.9),
     })),
   ]);
 }
@@ -101,7 +101,7 @@ function gradient({ instances: { exact }, noise }: BaseTrial): Measure {
 /** max difference of log p(z) and of samples. */
 function float32({ instances: { exact, fast }, noise }: BaseTrial): Measure {
   const small = (t: Tensor): Tensor => Tensor.from(t.data, t.shape, "float32");
-  const [z, fastZ] = [exact.shape(noise, 1), fast.shape(small(noise), 1)];
+  const [z, fastZ] = [exact.fromNoise(noise, 1), fast.fromNoise(small(noise), 1)];
   return worst([
     { error: distance(fastZ, z), at: "samples" },
     { error: distance(fast.logProb(small(z)), exact.logProb(z)), at: "log-probability" },

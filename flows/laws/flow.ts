@@ -111,7 +111,7 @@ function samples({ instances: { fast }, trial, seed }: FlowTrial): Measure {
         const condition = C && random.normals([count, ...C]);
         const x = fast.sample(count, random, { condition, temperature, dtype: "float32" });
         const found = fast.forward(x, condition).out;
-        const drawn = fast.base.shape(random.normals([count, ...event]), temperature);
+        const drawn = fast.base.fromNoise(random.normals([count, ...event]), temperature);
         const columns = (z: Tensor): Float64Array[] => {
           const entry = (i: number): Float64Array =>
             Float64Array.from({ length: count }, (_, b) => z.data[b * N + i]);
@@ -171,7 +171,7 @@ type Axis = (u: number) => { readonly at: number; readonly slope: number };
 function axesOf(flow: Flow, condition: Tensor | undefined, seed: number): Axis[] {
   const { event } = flow.base;
   const [D, count] = [sizeOf(event), 256];
-  const noise = flow.base.shape(new Random(seed, 30).normals([count, ...event], "float64"), 1);
+  const noise = flow.base.fromNoise(new Random(seed, 30).normals([count, ...event], "float64"), 1);
   const { data } = noGrad(() => flow.inverse(noise, repeated(condition, count)).out);
   const bounds = flow.layers[0]?.domain;
   return Array.from({ length: D }, (_, d): Axis => {

@@ -621,7 +621,7 @@ describe("bases", () => {
   class Spoilt extends DiagonalNormal {
     #faults: {
       readonly logProb?: (logProb: Tensor) => Tensor;
-      readonly shape?: (noise: Tensor, t: number) => Tensor;
+      readonly fromNoise?: (noise: Tensor, t: number) => Tensor;
     };
 
     constructor(faults: Spoilt["faults"]) {
@@ -638,12 +638,12 @@ describe("bases", () => {
       return this.#faults.logProb?.(right) ?? right;
     }
 
-    override shape(noise: Tensor, temperature: number): Tensor {
-      return this.#faults.shape?.call(this, noise, temperature) ?? super.shape(noise, temperature);
+    override fromNoise(noise: Tensor, temperature: number): Tensor {
+      return this.#faults.fromNoise?.call(this, noise, temperature) ?? super.fromNoise(noise, temperature);
     }
   }
   type Case = [string, keyof typeof baseLaws, Spoilt["faults"]];
-  const right = DiagonalNormal.prototype.shape;
+  const right = DiagonalNormal.prototype.fromNoise;
 
   test.each<Case>([
     ["off by one nat", "density", { logProb: (p) => p.shift(1) }],
@@ -659,7 +659,7 @@ describe("bases", () => {
       "that samples twice too wide",
       "density",
       {
-        shape(this: Spoilt, noise, t) {
+        fromNoise(this: Spoilt, noise, t) {
           return right.call(this, noise, 2 * t);
         },
       },
@@ -668,7 +668,7 @@ describe("bases", () => {
       "that samples with σ²",
       "density",
       {
-        shape(this: Spoilt, noise, t) {
+        fromNoise(this: Spoilt, noise, t) {
           return noise.mul(this.log_std.scale(2).exp().scale(t)).add(this.mean);
         },
       },
@@ -677,7 +677,7 @@ describe("bases", () => {
       "that ignores the temperature",
       "temperature",
       {
-        shape(this: Spoilt, noise) {
+        fromNoise(this: Spoilt, noise) {
           return right.call(this, noise, 1);
         },
       },

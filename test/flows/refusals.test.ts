@@ -310,7 +310,7 @@ describe("layers with a shape of their own take batches of that shape only", () 
       const x = new Random(2).normals([2, ...own]);
       for (const map of [
         () => flow.inverse(x).out,
-        () => base.shape(x, 1),
+        () => base.fromNoise(x, 1),
         () => flow.logProb(x),
         () => flow.logProbTerms(x).base,
       ]) {

@@ -1,5 +1,4 @@
 import type {
-  Block,
   Computation,
   Device,
   Program,
@@ -7,6 +6,7 @@ import type {
   Ready,
   Step,
   Storage,
+  TensorView,
   Trace,
 } from "../../core/device.ts";
 import { ARRAYS, bytesOf, type DType, type TensorData } from "../../core/dtype.ts";
@@ -42,7 +42,7 @@ export class Mirror implements Device {
     await new Promise((resolve) => setTimeout(resolve)); // others have their turn
     return numbersOf(storage).slice();
   }
-  prepare<A>(op: Computation<A>, out: Block, ins: readonly Block[], attrs: A): Ready {
+  prepare<A>(op: Computation<A>, out: TensorView, ins: readonly TensorView[], attrs: A): Ready {
     return plainKernel(op, seen(out), ins.map(seen), attrs);
   }
   capture(trace: Trace): Program {
@@ -93,7 +93,7 @@ function numbersOf(storage: Storage): TensorData {
 }
 
 /** The same block, its numbers open to the plain kernels. */
-const seen = ({ shape, dtype, size, storage }: Block): Block => ({
+const seen = ({ shape, dtype, size, storage }: TensorView): TensorView => ({
   ...{ shape, dtype, size, storage },
   get data() {
     return numbersOf(storage);
@@ -104,7 +104,7 @@ const seen = ({ shape, dtype, size, storage }: Block): Block => ({
 class MirrorProgram implements Program {
   readonly length: number;
   readonly bytes: number;
-  readonly #inputs: readonly Block[];
+  readonly #inputs: readonly TensorView[];
   readonly #calls: readonly Ready[];
   #storages: readonly MirrorStorage[];
 
@@ -117,7 +117,7 @@ class MirrorProgram implements Program {
     this.length = steps.length;
     this.bytes = this.#storages.reduce((sum, { bytes }) => sum + bytes, 0);
   }
-  run(inputs: readonly Block[]): void {
+  run(inputs: readonly TensorView[]): void {
     const given = inputs.map((x) => numbersOf(x.storage).slice());
     given.forEach((numbers, i) => {
       numbersOf(this.#inputs[i].storage).set(numbers);

@@ -80,7 +80,7 @@ interface Substep {
 /** The cases of one `SUITE__NN` folder. */
 export function taskCases(folder: string, roots: Roots): ParityCase[] {
   const label = basename(folder);
-  const rollout = lazily(() => readJson<Rollout>(join(folder, "rollout.json")));
+  const rollout = onDemand(() => readJson<Rollout>(join(folder, "rollout.json")));
   const renderer: RendererFactory = (mj, model, data, size) =>
     createRenderer(mj, model, data, { ...size, compat: "mujoco-3.14" });
   const options = { contacts: "native", cacheFolder: null, renderer } as const;
@@ -512,7 +512,7 @@ function readJson<T>(path: string): T {
   return JSON.parse(readFileSync(path, "utf8"));
 }
 
-function lazily<T extends object>(make: () => T): () => T {
+function onDemand<T extends object>(make: () => T): () => T {
   let value: T | undefined;
   return () => (value ??= make());
 }

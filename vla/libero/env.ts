@@ -5,8 +5,9 @@ import { OscPose } from "./controller.ts";
 import { EnvError } from "./env-error.ts";
 import { Gripper } from "./gripper.ts";
 import type { MainModule, MjData, MjModel } from "./mujoco.ts";
-import { Observables, type Readings, type Renderer, SamplingClock, SUBSTEPS } from "./observations.ts";
+import { Observables, type Readings, SamplingClock, SUBSTEPS } from "./observations.ts";
 import { type Predicate, Predicates } from "./predicates.ts";
+import type { Renderer } from "./render/renderer.ts";
 import { ARM_JOINTS, ARM_MOTORS, FINGER_JOINTS, FINGER_SERVOS, GRIP_SITE, GRIPPER_PREFIX } from "./robot.ts";
 import type { Scene } from "./scene.ts";
 import { Sim, type SimOptions } from "./sim.ts";
@@ -15,13 +16,16 @@ import { stateFault } from "./state-layout.ts";
 /** Control steps after a reset, settling included, that the reference allows. */
 export const HORIZON = 1000;
 
+/** What the environment needs of a renderer. */
+export type CameraRenderer = Pick<Renderer, "render">;
+
 /** Binds a renderer to a compiled model and its state; both outlive it. */
 export type RendererFactory = (
   mj: MainModule,
   model: MjModel,
   data: MjData,
   size: { readonly width: number; readonly height: number },
-) => Renderer;
+) => CameraRenderer;
 
 export interface LiberoEnvOptions extends SimOptions {
   /** Draws the two cameras; an environment without one can `advance` and cannot `step`. */
@@ -77,8 +81,8 @@ export class LiberoEnv implements Disposable {
   /** The goal's terms, in order. */
   readonly goal: readonly Predicate[];
 
-  readonly #makeRenderer: () => Renderer | null;
-  #renderer: Renderer | null;
+  readonly #makeRenderer: () => CameraRenderer | null;
+  #renderer: CameraRenderer | null;
   readonly #observables: Observables;
   readonly #clock = new SamplingClock();
   readonly #armAddresses: readonly number[];
@@ -335,7 +339,7 @@ export class LiberoEnv implements Disposable {
     return { success: held.every(Boolean), held };
   }
 
-  #look(renderer: Renderer): Observation {
+  #look(renderer: CameraRenderer): Observation {
     const started = performance.now();
     const agentview_image = renderer.render("agentview");
     const robot0_eye_in_hand_image = renderer.render("robot0_eye_in_hand");

@@ -1,14 +1,7 @@
-import type { Image } from "../observation.ts";
 import { ARM_JOINTS, FINGER_JOINTS, GRIP_SITE, HAND_BODY } from "./robot.ts";
 import { matrixQuaternion, quaternionMatrix } from "./rotation.ts";
 import type { Scene } from "./scene.ts";
 import type { Sim } from "./sim.ts";
-
-/** Draws what a camera of the model sees now. */
-export interface Renderer {
-  /** A new uint8 RGB picture, (H, W, 3), row 0 at the bottom. */
-  render(camera: string): Image;
-}
 
 /** Physics steps between two samples: 50 ms of 2 ms each. */
 export const SUBSTEPS = 25;

@@ -1,5 +1,5 @@
 import type { FrozenWeights, Tensor } from "../../core/index.ts";
-import { AffineCoupling, type Bijector, uncouple } from "../../flows/index.ts";
+import { AffineCoupling, type Bijector, invertCoupling } from "../../flows/index.ts";
 import { centred, columns, numbersOf, type Unfolded, unfold } from "../inference/fold.ts";
 import type { FuseOptions } from "../inference/fused.ts";
 import { FusedNina } from "./fused-decoder.ts";
@@ -87,7 +87,7 @@ export class FusedMlp extends FusedNina<MlpConfig> {
     let x = z.reshape([B, steps * actionWidth]);
     this.#nets.forEach((net, block) => {
       x = maps[block](x);
-      x = uncouple(x, scaleShift(net, x, conditions, 2 * block));
+      x = invertCoupling(x, scaleShift(net, x, conditions, 2 * block));
     });
     return maps[this.#nets.length](x).clamp(-1, 1).reshape(z.shape);
   }

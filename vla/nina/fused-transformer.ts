@@ -1,5 +1,5 @@
 import type { Tensor } from "../../core/index.ts";
-import { type Bijector, JointAffineCoupling, uncouple } from "../../flows/index.ts";
+import { type Bijector, invertCoupling, JointAffineCoupling } from "../../flows/index.ts";
 import { type ChunkMap, unfold } from "../inference/fold.ts";
 import type { FuseOptions } from "../inference/fused.ts";
 import { FusedNina } from "./fused-decoder.ts";
@@ -41,7 +41,7 @@ export class FusedTransformer extends FusedNina<TransformerConfig> {
     for (let block = 0; block < this.#nets.count; block++) {
       x = this.#maps[block](x);
       const kept = x.slice(1, 0, half).reshape([1, (B * steps) / 2, actionWidth]);
-      x = uncouple(x, this.#nets.run(block, kept, conditions).reshape([2, B, half]));
+      x = invertCoupling(x, this.#nets.run(block, kept, conditions).reshape([2, B, half]));
     }
     return this.#maps[this.#nets.count](x).clamp(-1, 1).reshape(z.shape);
   }

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import {
   FormatError,
   type HostTensor,
-  lazily,
+  lazyTensors,
   openSafetensors,
   type Random,
   type RandomState,
@@ -61,7 +61,7 @@ export function restoreState(path: string, { module, optimizer, ema, randoms }: 
   const text = file.metadata.get(KEY);
   if (text === undefined) throw new FormatError(path, "the state of a training run", "other tensors");
   const saved = JSON.parse(text) as { position: Position; randoms: Record<string, RandomState> };
-  const tensors = lazily(file);
+  const tensors = lazyTensors(file);
   const under = (prefix: string) =>
     new Map(
       [...tensors].flatMap(([name, tensor]) =>

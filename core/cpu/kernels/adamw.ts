@@ -1,5 +1,5 @@
 /** One AdamW step (arXiv:1711.05101) over flat buffers: parameters and moments are read and written once. */
-import type { Block, Ready } from "../../device.ts";
+import type { Ready, TensorView } from "../../device.ts";
 import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { bitsOf } from "./elementwise.ts";
@@ -15,7 +15,7 @@ const CHUNK = 4096;
  * m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², p ← keep · p − rate · m / (√v · correction + ε) for `blocks` p, g, m, v and
  * `numbers` keep, β₁, 1 − β₁, β₂, 1 − β₂, rate, correction, ε.
  */
-export function adamWWasm(blocks: readonly Block[], numbers: readonly number[]): Ready {
+export function adamWWasm(blocks: readonly TensorView[], numbers: readonly number[]): Ready {
   const { size } = blocks[0];
   const args = [...blocks.map(addressOf), size, ...bitsOf(numbers)];
   const code = kernel("adamw", args.length, adamWCode);

@@ -1,5 +1,5 @@
 /** Attention and its gradient, one head of one sample per tile, its queries in blocks: see query-block.ts. */
-import type { Block, Ready } from "../../device.ts";
+import type { Ready, TensorView } from "../../device.ts";
 import { addressOf } from "../storage.ts";
 import type { Local } from "./assembler.ts";
 import type { Task } from "./attention-task.ts";
@@ -15,14 +15,14 @@ export const blocksFit = (S: number, d: number): boolean =>
   d % 4 === 0 && 4 * scratchOf(S, d) <= SCRATCH_BYTES;
 
 /** (softmax(scale q kᵀ + bias) ⊙ mask) v for every head: (B, T, E). */
-export function attendByBlocks(task: Task, out: Block): Ready {
+export function attendByBlocks(task: Task, out: TensorView): Ready {
   const { B, T, S, heads, d } = task;
   const code = codeFor("attention by blocks", task, (sizes) => (k) => new HeadCode(k, sizes).forward());
   return wasmCall(code, argsOf(task, out, NONE), B * heads, B * heads * T * S * d * 0.003);
 }
 
 /** The gradients for queries, keys and values from the one for the output; they lie as queries, keys and values do. */
-export function slopesByBlocks(task: Task, dy: Block, slopes: Slopes): Ready {
+export function slopesByBlocks(task: Task, dy: TensorView, slopes: Slopes): Ready {
   const { B, T, S, heads, d } = task;
   const wanted = slopes.map((address) => address !== null);
   const name = `attention gradient for ${["queries", "keys", "values"].filter((_, i) => wanted[i]).join(", ")} by blocks`;
@@ -50,7 +50,7 @@ function codeFor(name: string, task: Task, build: (sizes: Sizes) => (code: Kerne
 const PARAMS = 15;
 
 /** Arguments of the kernels; `result` is the output, or the gradient for it. */
-function argsOf({ T, S, scale, places, mask, bias }: Task, result: Block, slopes: Slopes): number[] {
+function argsOf({ T, S, scale, places, mask, bias }: Task, result: TensorView, slopes: Slopes): number[] {
   const added = bias ? [bias.address, ...bias.strides.slice(0, 3)] : [0, 0, 0, 0];
   return [
     ...[...places.map(({ address }) => address), addressOf(result), T, S, ...bitsOf([scale])],

@@ -1,5 +1,5 @@
 /** Attention, one query after the other: for few of them, where laying keys and values out for blocks does not pay. */
-import type { Block, Ready } from "../../device.ts";
+import type { Ready, TensorView } from "../../device.ts";
 import { addressOf } from "../storage.ts";
 import type { Task } from "./attention-task.ts";
 import { wasmCall } from "./call.ts";
@@ -17,7 +17,7 @@ export const rowsFit = (S: number, d: number): boolean =>
   d % 4 === 0 && d <= MAX_HEAD && 4 * S + 16 <= SCRATCH_BYTES;
 
 /** softmax(scale q kᵀ) v for every head, one query after the other: no mask, no bias. */
-export function attendByRows(task: Task, out: Block): Ready {
+export function attendByRows(task: Task, out: TensorView): Ready {
   const { B, T, S, heads, d, scale, causal, places } = task;
   const rows = places.map(({ row }) => row);
   const name = `attention by rows, ${heads} heads of ${d}, rows of ${rows.join(" ")} bytes${causal ? ", causal" : ""}`;

@@ -1,7 +1,7 @@
 /** Which kernel serves a call of attention, or of its gradient. */
 import { type Attention, composed } from "../../attention.ts";
 import { grad } from "../../autograd.ts";
-import type { Block, Ready } from "../../device.ts";
+import type { Ready, TensorView } from "../../device.ts";
 import { noGrad, withGradients } from "../../op.ts";
 import { broadcastStrides } from "../../shape.ts";
 import { Tensor } from "../../tensor.ts";
@@ -14,7 +14,7 @@ import type { Task } from "./attention-task.ts";
 /** Queries up to which going through them one by one is faster than in blocks. */
 const FEW_QUERIES = 5;
 
-export function attentionWasm(out: Block, ins: readonly Block[], attrs: Attention): Ready {
+export function attentionWasm(out: TensorView, ins: readonly TensorView[], attrs: Attention): Ready {
   const task = taskOf(ins, attrs);
   const { T, S, d, mask, bias } = task;
   const byRows = !mask && !bias && rowsFit(S, d);
@@ -25,9 +25,9 @@ export function attentionWasm(out: Block, ins: readonly Block[], attrs: Attentio
 
 /** The gradient for input `wanted`, which holds queries, keys or values; dy is the one for the output. */
 export function attentionGradWasm(
-  out: Block,
-  dy: Block,
-  ins: readonly Block[],
+  out: TensorView,
+  dy: TensorView,
+  ins: readonly TensorView[],
   attrs: Attention,
   wanted: number,
 ): Ready | null {
@@ -57,7 +57,11 @@ const servedByBlocks = ({ S, d, bias }: Task): boolean =>
   blocksFit(S, d) && (bias === null || S === 1 || bias.strides[3] === 1);
 
 /** As other ops compute it, each with its own kernel, in memory that is free again after the call. */
-function byProducts(out: Block, ins: readonly Block[], compute: (ins: readonly Tensor[]) => Tensor): Ready {
+function byProducts(
+  out: TensorView,
+  ins: readonly TensorView[],
+  compute: (ins: readonly Tensor[]) => Tensor,
+): Ready {
   return () =>
     tidy(() => {
       const own = ins.map((x) => Tensor.over(x.storage, x.shape));
@@ -65,7 +69,7 @@ function byProducts(out: Block, ins: readonly Block[], compute: (ins: readonly T
     });
 }
 
-function taskOf(ins: readonly Block[], attrs: Attention): Task {
+function taskOf(ins: readonly TensorView[], attrs: Attention): Task {
   const { heads, width, scale, causal, parts } = attrs;
   const [B, T] = ins[parts[0].input].shape;
   const S = ins[parts[1].input].shape[1];

@@ -2,7 +2,7 @@
  * Attention between channels and its gradient, one group of one sample per tile. Matrices (c, c) lie in the thread's scratch
  * memory, their rows being the channels attended to: softmax goes down the columns, four at a time.
  */
-import type { Block, Ready } from "../../device.ts";
+import type { Ready, TensorView } from "../../device.ts";
 import { addressOf } from "../storage.ts";
 import type { Local } from "./assembler.ts";
 import { fourRowsOf, type Rows } from "./block-product.ts";
@@ -29,7 +29,7 @@ interface Sizes {
 }
 
 /** For tokens x (B, N, 3 C). */
-export function channelAttentionWasm(out: Block, x: Block, groups: number): Ready | null {
+export function channelAttentionWasm(out: TensorView, x: TensorView, groups: number): Ready | null {
   const sizes = sizesOf(x, groups);
   if (!sizes) return null;
   const code = codeFor("channel attention", sizes, (k) => new GroupCode(k, sizes).forward());
@@ -37,7 +37,12 @@ export function channelAttentionWasm(out: Block, x: Block, groups: number): Read
 }
 
 /** The gradient for the tokens from that for the output. */
-export function channelAttentionGradWasm(dx: Block, dy: Block, x: Block, groups: number): Ready | null {
+export function channelAttentionGradWasm(
+  dx: TensorView,
+  dy: TensorView,
+  x: TensorView,
+  groups: number,
+): Ready | null {
   const sizes = sizesOf(x, groups);
   if (!sizes) return null;
   const code = codeFor("channel attention gradient", sizes, (k) => new GroupCode(k, sizes).backward());
@@ -45,7 +50,7 @@ export function channelAttentionGradWasm(dx: Block, dy: Block, x: Block, groups:
 }
 
 /** null for those that the kernels do not serve. */
-function sizesOf({ shape: [, N, W], dtype }: Block, groups: number): Sizes | null {
+function sizesOf({ shape: [, N, W], dtype }: TensorView, groups: number): Sizes | null {
   const c = W / (3 * groups);
   const fit = c % 4 === 0 && 4 * c * (MATRICES * c + 2 * TOKENS) <= SCRATCH_BYTES && N >= 4;
   return fit && dtype === "float32" ? { groups, c } : null;
@@ -58,8 +63,8 @@ function codeFor(name: string, { groups, c }: Sizes, build: (code: KernelCode) =
 function call(
   code: ReturnType<typeof codeFor>,
   { groups, c }: Sizes,
-  x: Block,
-  blocks: readonly Block[],
+  x: TensorView,
+  blocks: readonly TensorView[],
 ): Ready {
   const [B, N] = x.shape;
   const [tokens, result, slopes = 0] = blocks.map(addressOf);

@@ -1,4 +1,4 @@
-import type { Block, Ready } from "../../device.ts";
+import type { Ready, TensorView } from "../../device.ts";
 import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel, SCRATCH_BYTES } from "./engine.ts";
@@ -9,7 +9,7 @@ import { F32x4, I32, int } from "./values.ts";
  * 3×3 convolution of each channel by itself, stride 1, padding 1: x (B, H, W, C), weight (3, 3, C) → out (B, H, W, C).
  * Null when one pixel's channels do not fit the scratch memory.
  */
-export function depthwiseConvWasm(out: Block, x: Block, weight: Block): Ready | null {
+export function depthwiseConvWasm(out: TensorView, x: TensorView, weight: TensorView): Ready | null {
   const [B, H, W, C] = x.shape;
   if (out.size === 0 || x.dtype !== "float32" || 4 * (C + 4) > SCRATCH_BYTES) return null;
   const code = kernel(`depthwise 3x3, ${C} channels`, 5, (k) => depthwiseCode(k, C));

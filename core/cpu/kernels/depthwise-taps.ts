@@ -1,4 +1,4 @@
-import type { Block, Ready } from "../../device.ts";
+import type { Ready, TensorView } from "../../device.ts";
 import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel } from "./engine.ts";
@@ -12,7 +12,7 @@ const CHANNELS = 16;
  * The gradient of a 3×3 depthwise convolution for its weight: x and dy (B, H, W, C) → out (3, 3, C),
  * out[ky][kx] = Σ x[y + ky − 1][z + kx − 1] ⊙ dy[y][z] over batch and pixels. Rows of the map are summed up first.
  */
-export function depthwiseTapsWasm(out: Block, x: Block, dy: Block): Ready | null {
+export function depthwiseTapsWasm(out: TensorView, x: TensorView, dy: TensorView): Ready | null {
   const [B, H, W, C] = x.shape;
   if (x.size === 0 || x.dtype !== "float32") return null;
   const code = kernel(`depthwise 3x3 taps, ${C} channels`, 6, (k) => tapsCode(k, C));

@@ -1,5 +1,5 @@
 /** Dropout whose mask is computed from counters where it is used: nothing is stored, and any thread can do any part. */
-import type { Block, Ready } from "../../device.ts";
+import type { Ready, TensorView } from "../../device.ts";
 import type { Stretch } from "../../random.ts";
 import { addressOf } from "../storage.ts";
 import type { Local } from "./assembler.ts";
@@ -17,8 +17,8 @@ const ROUNDS = 10;
 
 /** out[i] = bits[i] < threshold ? 0 : factor · x[i], with the 16-bit numbers of core/ops/dropout.ts. May be in place. */
 export function dropoutWasm(
-  out: Block,
-  x: Block,
+  out: TensorView,
+  x: TensorView,
   threshold: number,
   factor: number,
   stretch: Stretch,

@@ -1,5 +1,5 @@
 /** Elementwise kernels: one formula, any broadcasting. */
-import type { Block, Ready } from "../../device.ts";
+import type { Ready, TensorView } from "../../device.ts";
 import type { Expr } from "../../formula/expr.ts";
 import { broadcastStrides, type Shape, sameShape } from "../../shape.ts";
 import { addressOf } from "../storage.ts";
@@ -28,7 +28,7 @@ export function elementwiseWasm(
   formula: Expr,
   inputs: number,
   params: number,
-): (out: Block, ins: readonly Block[], values?: readonly number[]) => Ready | null {
+): (out: TensorView, ins: readonly TensorView[], values?: readonly number[]) => Ready | null {
   const cost = formulaCost(formula) / 1e6 + 0.0002 * (1 + inputs);
   // A variant: number of outer loops, then one bit for each input that walks along a row.
   const everyWalk = (1 << inputs) - 1;

@@ -1,4 +1,4 @@
-import type { Block, Ready } from "../../device.ts";
+import type { Ready, TensorView } from "../../device.ts";
 import type { PackedWeights } from "../product/layout.ts";
 import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
@@ -9,14 +9,14 @@ import { alongRow } from "./rows.ts";
 import { F32x4, I32, load } from "./values.ts";
 
 /** out[i] = table[ids[i]], rows of C numbers. The ids (int32) must lie inside the table: the op checks them. */
-export function gatherRowsWasm(out: Block, table: Block, ids: Block): Ready | null {
+export function gatherRowsWasm(out: TensorView, table: TensorView, ids: TensorView): Ready | null {
   if (out.size === 0 || table.dtype !== "float32") return null;
   const args = [addressOf(out), addressOf(table), addressOf(ids), table.shape[1]];
   return wasmCall(kernel("gather rows", 4, gatherCode), args, ids.size, out.size * 0.0005);
 }
 
 /** The same of a table that is kept as the columns of panels, row by row read back. */
-export function gatherColumns(out: Block, table: PackedWeights, ids: Block): Ready {
+export function gatherColumns(out: TensorView, table: PackedWeights, ids: TensorView): Ready {
   return () => {
     ids.data.forEach((id, i) => {
       table.getColumn(0, id, out.data as Float32Array, i * table.K);
@@ -51,7 +51,12 @@ function gatherCode({ f, args, tileBegin, tileEnd }: KernelCode): void {
  * out[ids[i]] += rows[i] over zeros, in the order of i; rows of C numbers whose id is `padding` are left out. One tile:
  * rows may go to the same place. The ids (int32) must lie inside `out`: the op checks them.
  */
-export function scatterRowsWasm(out: Block, rows: Block, ids: Block, padding: number): Ready | null {
+export function scatterRowsWasm(
+  out: TensorView,
+  rows: TensorView,
+  ids: TensorView,
+  padding: number,
+): Ready | null {
   if (rows.size === 0 || rows.dtype !== "float32") return null;
   const C = out.shape[1];
   const args = [addressOf(out), addressOf(rows), addressOf(ids), ids.size, padding, C];

@@ -1,5 +1,5 @@
 /** GELU and its derivative in one pass, for plans that need both: most of the work is the same. */
-import type { Block, Ready } from "../../device.ts";
+import type { Ready, TensorView } from "../../device.ts";
 import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel } from "./engine.ts";
@@ -11,7 +11,7 @@ import { F32x4, load } from "./values.ts";
 const CHUNK = 4096;
 
 /** out = gelu(x) and slope = gelu′(x), the same bits as each of them alone. All are float32 and of one size. */
-export function geluWithSlopeWasm(out: Block, slope: Block, x: Block): Ready {
+export function geluWithSlopeWasm(out: TensorView, slope: TensorView, x: TensorView): Ready {
   const args = [addressOf(out), addressOf(slope), addressOf(x), x.size];
   return wasmCall(kernel("gelu with slope", 4, build), args, Math.ceil(x.size / CHUNK), x.size * 0.003);
 }

@@ -1,5 +1,5 @@
 /** The gradient of layer normalisation. x̂ is the normalised row: (x − mean x) · scale with scale = 1 / √(variance + eps). */
-import type { Block, Ready } from "../../device.ts";
+import type { Ready, TensorView } from "../../device.ts";
 import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { bitsOf } from "./elementwise.ts";
@@ -10,7 +10,13 @@ import { accumulators, alongRow, combined, narrowRow } from "./rows.ts";
 import { F32x4, I32, load } from "./values.ts";
 
 /** With g = dy ⊙ gain: dx = (g − mean g − x̂ · mean(g ⊙ x̂)) · scale. dx may be the block of dy. */
-export function layerNormGradWasm(dx: Block, dy: Block, x: Block, gain: Block, eps: number): Ready | null {
+export function layerNormGradWasm(
+  dx: TensorView,
+  dy: TensorView,
+  x: TensorView,
+  gain: TensorView,
+  eps: number,
+): Ready | null {
   if (dx.size === 0 || dx.dtype !== "float32") return null;
   const C = gain.size;
   const args = [addressOf(dx), addressOf(dy), addressOf(x), addressOf(gain), C, ...bitsOf([eps])];
@@ -83,7 +89,7 @@ function gradCode(code: KernelCode, vectors: number | null): void {
  * Gradients of gain and bias, side by side in `out` (2, C): Σ dy ⊙ x̂ and Σ dy over all rows. One tile: every row adds to
  * the same sums.
  */
-export function layerNormSumsWasm(out: Block, dy: Block, x: Block, eps: number): Ready | null {
+export function layerNormSumsWasm(out: TensorView, dy: TensorView, x: TensorView, eps: number): Ready | null {
   if (x.size === 0 || out.dtype !== "float32") return null;
   const C = out.size / 2;
   const args = [addressOf(out), addressOf(dy), addressOf(x), C, x.size / C, ...bitsOf([eps])];

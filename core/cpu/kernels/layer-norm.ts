@@ -1,5 +1,5 @@
 /** Layer normalisation over rows (arXiv:1607.06450), alone or after a residual sum. */
-import type { Block, Ready } from "../../device.ts";
+import type { Ready, TensorView } from "../../device.ts";
 import { addressOf } from "../storage.ts";
 import type { Local } from "./assembler.ts";
 import { wasmCall } from "./call.ts";
@@ -11,17 +11,17 @@ import { F32x4, I32, load } from "./values.ts";
 
 export interface LayerNorm {
   /** Shaped like x. May be the same block as x, but not as the residual. */
-  readonly out: Block;
+  readonly out: TensorView;
   /** (…, C) */
-  readonly x: Block;
+  readonly x: TensorView;
   /** Added to x first. */
-  readonly residual?: Block;
+  readonly residual?: TensorView;
   /** Where x + residual is left, for the next residual branch. */
-  readonly sum?: Block;
+  readonly sum?: TensorView;
   /** (C) */
-  readonly gain: Block;
+  readonly gain: TensorView;
   /** (C) */
-  readonly bias: Block;
+  readonly bias: TensorView;
   readonly eps: number;
 }
 

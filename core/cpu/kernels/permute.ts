@@ -1,5 +1,5 @@
 /** Permutation of axes: runs that stay together are copied, two axes that trade places are transposed in blocks. */
-import type { Block, Ready } from "../../device.ts";
+import type { Ready, TensorView } from "../../device.ts";
 import { Expr } from "../../formula/expr.ts";
 import { stridesOf } from "../../shape.ts";
 import { addressOf } from "../storage.ts";
@@ -12,7 +12,7 @@ import { F32x4, I32, load, loadOne } from "./values.ts";
 const COLUMNS = 16;
 
 /** Axis i of `out` is axis order[i] of x. For any element of four bytes. */
-export function permuteWasm(out: Block, x: Block, order: readonly number[]): Ready | null {
+export function permuteWasm(out: TensorView, x: TensorView, order: readonly number[]): Ready | null {
   if (out.size === 0 || x.dtype === "float64") return null;
   const own = stridesOf(x.shape);
   const axes = mergedAxes(out.shape, [order.map((axis) => own[axis])]);

@@ -1,5 +1,5 @@
 /** Sums along axes. */
-import type { Block, Ready } from "../../device.ts";
+import type { Ready, TensorView } from "../../device.ts";
 import { broadcastStrides, type Shape } from "../../shape.ts";
 import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
@@ -17,7 +17,7 @@ const COLUMNS = 32;
  * Sums x over the axes along which a tensor of shape `to` would be repeated. Serves sums over neighbouring axes
  * (leading, last, middle or all); null otherwise.
  */
-export function sumToWasm(out: Block, x: Block, to: Shape): Ready | null {
+export function sumToWasm(out: TensorView, x: TensorView, to: Shape): Ready | null {
   if (x.size === 0 || x.dtype !== "float32") return null;
   const kept = broadcastStrides(to, x.shape);
   const groups: { summed: boolean; length: number }[] = [];

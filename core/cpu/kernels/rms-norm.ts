@@ -1,5 +1,5 @@
 /** Root-mean-square normalisation over rows (arXiv:1910.07467), with gain and bias. */
-import type { Block, Ready } from "../../device.ts";
+import type { Ready, TensorView } from "../../device.ts";
 import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { bitsOf } from "./elementwise.ts";
@@ -9,7 +9,13 @@ import { accumulators, alongRow, combined } from "./rows.ts";
 import { F32x4, I32, load } from "./values.ts";
 
 /** x / √(mean x² + eps) · gain + bias over the last axis. `out` may be the same block as x. */
-export function rmsNormWasm(out: Block, x: Block, gain: Block, bias: Block, eps: number): Ready | null {
+export function rmsNormWasm(
+  out: TensorView,
+  x: TensorView,
+  gain: TensorView,
+  bias: TensorView,
+  eps: number,
+): Ready | null {
   if (out.size === 0 || x.dtype !== "float32") return null;
   const C = x.shape.at(-1) as number;
   const rows = out.size / C;

@@ -1,5 +1,5 @@
 /** Softmax over rows, and its gradient. */
-import type { Block, Ready } from "../../device.ts";
+import type { Ready, TensorView } from "../../device.ts";
 import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel } from "./engine.ts";
@@ -9,7 +9,7 @@ import { accumulators, alongRow, combined } from "./rows.ts";
 import { F32x4, I32, load } from "./values.ts";
 
 /** Softmax over the last axis of x. `out` may be the same block. Probabilities below 2⁻¹²⁶ of the largest are 0. */
-export function softmaxWasm(out: Block, x: Block): Ready | null {
+export function softmaxWasm(out: TensorView, x: TensorView): Ready | null {
   if (out.size === 0 || x.dtype !== "float32") return null;
   const C = x.shape.at(-1) ?? 1;
   const code = kernel("softmax", 3, softmaxCode);
@@ -77,7 +77,7 @@ function softmaxCode(code: KernelCode): void {
 }
 
 /** Gradient of softmax over the last axis: dx = y ⊙ (dy − Σ dy ⊙ y). */
-export function softmaxGradWasm(dx: Block, y: Block, dy: Block): Ready | null {
+export function softmaxGradWasm(dx: TensorView, y: TensorView, dy: TensorView): Ready | null {
   if (dx.size === 0 || y.dtype !== "float32") return null;
   const C = y.shape.at(-1) ?? 1;
   const code = kernel("softmax gradient", 4, softmaxGradCode);

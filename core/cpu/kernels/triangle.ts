@@ -1,4 +1,4 @@
-import type { Block, Ready } from "../../device.ts";
+import type { Ready, TensorView } from "../../device.ts";
 import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel } from "./engine.ts";
@@ -7,7 +7,7 @@ import { alongRow } from "./rows.ts";
 import { F32x4, I32, I32x4, load } from "./values.ts";
 
 /** The entries of a square matrix below (`lower`) or above the diagonal; zeros elsewhere. */
-export function triangleWasm(out: Block, x: Block, lower: boolean): Ready | null {
+export function triangleWasm(out: TensorView, x: TensorView, lower: boolean): Ready | null {
   const N = x.shape[0];
   const code = kernel(`triangle ${lower ? "lower" : "upper"}`, 3, (k) => triangleCode(k, lower));
   return wasmCall(code, [addressOf(out), addressOf(x), N], N, N * (N * 0.0005 + 0.005));

@@ -1,5 +1,5 @@
 /** Triangular systems, four right-hand sides at a time, in double precision. */
-import type { Block, Ready } from "../../device.ts";
+import type { Ready, TensorView } from "../../device.ts";
 import { addressOf } from "../storage.ts";
 import type { Func, Local } from "./assembler.ts";
 import { wasmCall } from "./call.ts";
@@ -12,9 +12,9 @@ const SOLVED_BYTES = 32;
 
 /** X with A X = B for a triangular A (N, N) and B (N, M); `out` may be the same block as B. */
 export function triangularSolveWasm(
-  out: Block,
-  a: Block,
-  b: Block,
+  out: TensorView,
+  a: TensorView,
+  b: TensorView,
   { lower, unit }: { readonly lower: boolean; readonly unit: boolean },
 ): Ready | null {
   const [N, M] = b.shape;

@@ -1,5 +1,5 @@
 /** The windows of a map as rows, and the sum of such rows over the map: runs of pixels that lie contiguous in both. */
-import type { Block, Ready } from "../../device.ts";
+import type { Ready, TensorView } from "../../device.ts";
 import { addressOf } from "../storage.ts";
 import type { Local } from "./assembler.ts";
 import { wasmCall } from "./call.ts";
@@ -10,9 +10,9 @@ import { F32x4, I32, int, load } from "./values.ts";
 
 export interface Windows {
   /** (B, H, W, C) */
-  readonly map: Block;
+  readonly map: TensorView;
   /** (B, rows, columns, kernel · kernel · C) */
-  readonly patches: Block;
+  readonly patches: TensorView;
   readonly kernel: number;
   readonly stride: number;
   readonly padding: number;

@@ -10,7 +10,7 @@
  * Weights of a plan are packed once the number of rows is known. Frozen weights are packed before that and serve any number
  * of rows. `npx tsx benchmarks/products.ts` times every kernel for every cell and marks the choice beside the fastest.
  */
-import type { Block } from "../../device.ts";
+import type { TensorView } from "../../device.ts";
 import { rounded, type WeightFormat } from "../../weight-format.ts";
 import { chosenTile } from "./choose-tile.ts";
 import { forFewRows, forManyRows, forSomeRows, type Layout, PackedWeights } from "./layout.ts";
@@ -32,7 +32,13 @@ export function layoutForFrozen(format: WeightFormat): Layout {
 }
 
 /** Lays B, which is (K, N), or (N, K) with `transB`, out for a product, rounded to the layout's format. */
-export function packWeights(b: Block, K: number, N: number, transB: boolean, layout: Layout): PackedWeights {
+export function packWeights(
+  b: TensorView,
+  K: number,
+  N: number,
+  transB: boolean,
+  layout: Layout,
+): PackedWeights {
   if (b.dtype !== "float32" || b.size !== K * N) {
     throw new Error(`packWeights: expected ${K} × ${N} float32 numbers, got ${b.size} of ${b.dtype}`);
   }

@@ -4,8 +4,8 @@ import { emitFormula } from "../kernels/formula.ts";
 import { loadLanes, storeLanes } from "../kernels/lanes.ts";
 import { I32 } from "../kernels/values.ts";
 
-/** A block of rows and columns of a row-major matrix. */
-export interface Block {
+/** Some rows and columns of a row-major matrix. */
+export interface Submatrix {
   /** Address of its first number. */
   readonly out: I32;
   /** Address of the number that goes with it, when a residual is added. */
@@ -18,12 +18,12 @@ export interface Block {
   readonly lanesLeft: number;
 }
 
-/** block = activation(block) + residual, of a product's tile that is finished and still in the cache. */
-export function activateBlock(code: KernelCode, activation: Expr, block: Block): void {
+/** part = activation(part) + residual, of a product whose sums are finished and still in the cache. */
+export function applyEpilogue(code: KernelCode, activation: Expr, part: Submatrix): void {
   const { f } = code;
-  const { out, residual, N, rows, lanesLeft } = block;
+  const { out, residual, N, rows, lanesLeft } = part;
   const [row, column] = f.locals(I32, 2);
-  const columns = f.let(block.columns);
+  const columns = f.let(part.columns);
   const fours = f.let(lanesLeft ? columns.and(-4) : columns);
   const apply = (lanes: number): void => {
     const place = f.let(row.mul(N).add(column).shl(2));

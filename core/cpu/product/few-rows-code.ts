@@ -20,7 +20,7 @@ import type { Local } from "../kernels/assembler.ts";
 import type { KernelCode } from "../kernels/engine.ts";
 import { loadLanes, storeLanes } from "../kernels/lanes.ts";
 import { F32x4, I16x8, I32, I32x4, int, load, loadBytes, loadSplat } from "../kernels/values.ts";
-import { activateBlock } from "./epilogue.ts";
+import { applyEpilogue } from "./epilogue.ts";
 import { type Layout, panelWidth, stepBytes } from "./layout.ts";
 
 /** Everything the code depends on. */
@@ -102,7 +102,7 @@ class FewRowsCode {
     const body = (columns: number): void => {
       this.#rows(columns);
       if (!activation) return;
-      activateBlock(this.#code, activation, {
+      applyEpilogue(this.#code, activation, {
         ...{ out: this.#out, residual: residual ? this.#residual : null },
         ...{ N: args.N, rows: args.M, columns: int(columns), lanesLeft: columns % 4 },
       });

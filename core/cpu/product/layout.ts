@@ -10,7 +10,7 @@
  * bytes must come from memory.
  */
 import { type Kept, WEIGHT_BYTES, type WeightFormat } from "../../weight-format.ts";
-import { HeapBlock, memory } from "../heap.ts";
+import { Allocation, memory } from "../heap.ts";
 import type { Tile } from "./tile.ts";
 
 /** Which kernel the weights are laid out for, by the number of rows it is made for. */
@@ -85,7 +85,7 @@ function bitsOf(numbers: Kept["numbers"]): Uint32Array {
  * G weight matrices of K × N, one behind the other, each in panels that are filled up with zeros. int8 weights have a
  * float32 scale per column. Lives on the heap until `dispose`.
  */
-export class PackedWeights extends HeapBlock {
+export class PackedWeights extends Allocation {
   readonly groups: number;
   readonly K: number;
   readonly N: number;

@@ -16,8 +16,8 @@ import type { Local } from "../kernels/assembler.ts";
 import { type KernelCode, SCRATCH_BYTES } from "../kernels/engine.ts";
 import { loadLanes, storeLanes } from "../kernels/lanes.ts";
 import { F32x4, I32, load, loadSplat } from "../kernels/values.ts";
-import { activateBlock } from "./epilogue.ts";
-import { packColumns, packRows } from "./pack-block.ts";
+import { applyEpilogue } from "./epilogue.ts";
+import { packColumns, packRows } from "./pack-panels.ts";
 import type { Tile } from "./tile.ts";
 
 /** Everything the code of a product kernel depends on. */
@@ -329,7 +329,7 @@ class ManyRowsCode {
     const { f } = this.#code;
     const { N } = this.#args;
     const place = f.let(row.mul(N).add(this.#column).shl(2));
-    activateBlock(this.#code, activation, {
+    applyEpilogue(this.#code, activation, {
       out: f.let(this.#c.add(place)),
       residual: this.#spec.residual ? f.let(this.#residual.add(place)) : null,
       N,

@@ -20,7 +20,7 @@ import { formulaKey } from "../kernels/formula.ts";
 import { loadLanes, storeLanes } from "../kernels/lanes.ts";
 import { F32x4, I32, I32x4, int, load, loadSplat } from "../kernels/values.ts";
 import { addressOf } from "../storage.ts";
-import { activateBlock } from "./epilogue.ts";
+import { applyEpilogue } from "./epilogue.ts";
 import type { PackedProduct } from "./task.ts";
 
 /** Everything the code depends on. */
@@ -167,7 +167,7 @@ function build(code: KernelCode, spec: Spec): void {
       );
     }
     if (!spec.activation) return;
-    activateBlock(code, spec.activation, {
+    applyEpilogue(code, spec.activation, {
       ...{ out: at.out, residual: spec.residual ? at.residual : null },
       ...{ N: int(N), rows: M, columns: int(columns), lanesLeft: columns % 4 },
     });

@@ -1,4 +1,4 @@
-import type { Block } from "../../device.ts";
+import type { TensorView } from "../../device.ts";
 import type { Expr } from "../../formula/expr.ts";
 
 import type { PackedWeights } from "./layout.ts";
@@ -8,17 +8,17 @@ interface After {
   /** Formula of one input, applied after the bias. */
   readonly activation?: Expr;
   /** Shaped like `out`, added last. */
-  readonly residual?: Block;
+  readonly residual?: TensorView;
 }
 
 /** A product of matrices as they are. All are contiguous float32 blocks, row-major. */
 export interface Product extends After {
   /** (M, N), `batch` of them. */
-  readonly out: Block;
+  readonly out: TensorView;
   /** (M, K), or (K, M) with `transA`. */
-  readonly a: Block;
+  readonly a: TensorView;
   /** (K, N), or (N, K) with `transB`, or weights packed for this K and N. */
-  readonly b: Block | PackedWeights;
+  readonly b: TensorView | PackedWeights;
   readonly M: number;
   readonly N: number;
   readonly K: number;
@@ -28,20 +28,20 @@ export interface Product extends After {
   readonly batch?: number;
   readonly strides?: { readonly a: number; readonly b: number; readonly out: number };
   /** (N), added to every row. */
-  readonly bias?: Block;
+  readonly bias?: TensorView;
 }
 
 /** Products of some rows with each of G packed matrices. All tensors are contiguous float32 blocks, row-major. */
 export interface PackedProduct extends After {
   /** (G, M, N) */
-  readonly out: Block;
+  readonly out: TensorView;
   /** G · M rows, or M for all groups, of `rowLength` numbers; of each row the first K count. */
-  readonly x: Block;
+  readonly x: TensorView;
   readonly rowLength: number;
   readonly weights: PackedWeights;
   readonly M: number;
   /** (…, R, N): R, `biasRows`, is a divisor of M; each bias row serves M / R rows; the first group's is number `biasFrom`. */
-  readonly bias?: Block;
+  readonly bias?: TensorView;
   readonly biasRows?: number;
   readonly biasFrom?: number;
 }

@@ -1,6 +1,6 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
-import { allocate, HeapBlock, memory, release } from "../../../core/cpu/heap.ts";
+import { Allocation, allocate, memory, release } from "../../../core/cpu/heap.ts";
 import { layoutForRows, packWeights } from "../../../core/cpu/product/choose.ts";
 import type { Layout } from "../../../core/cpu/product/layout.ts";
 import {
@@ -50,7 +50,7 @@ describe("the heap", () => {
   });
 
   it("takes a block back once, and tells its address no more", () => {
-    const block = new HeapBlock(100, "Somebody");
+    const block = new Allocation(100, "Somebody");
     const { live } = heapUsage();
     block.dispose();
     block.dispose();

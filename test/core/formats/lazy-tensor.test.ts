@@ -11,7 +11,7 @@ import {
   floatPieces,
   type HostTensor,
   type LazyTensor,
-  lazily,
+  lazyTensors,
   openSafetensors,
   openTorch,
   piecesOf,
@@ -52,7 +52,7 @@ describe("pieces", () => {
   test.each([1, 7, 7 * 29_959, data.length])("of whole units of %i follow one another", (unit) => {
     writeSafetensors(path, new Map([["x", { dtype: "F32", shape, data }]]));
     using file = openSafetensors(path);
-    const x = lazily(file).get("x") as LazyTensor;
+    const x = lazyTensors(file).get("x") as LazyTensor;
     let at = 0;
     for (const piece of piecesOf(x, unit)) {
       expect(piece.length % unit).toBe(0);
@@ -114,7 +114,7 @@ describe("numbers of int8 with scales", () => {
       ]),
     );
     using file = openSafetensors(path);
-    const tensors = withScales(lazily(file), path);
+    const tensors = withScales(lazyTensors(file), path);
     expect([...tensors.keys()].sort()).toEqual(["x.bias", "x.weight"]);
     const weight = tensors.get("x.weight") as LazyTensor;
     expect([weight.read(), weight.scales?.read()]).toEqual([data, scales]);

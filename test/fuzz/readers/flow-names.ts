@@ -1,4 +1,4 @@
-import { type LazyTensor, lazily, openSafetensors, Random, Scope, toHost } from "../../../core/index.ts";
+import { type LazyTensor, lazyTensors, openSafetensors, Random, Scope, toHost } from "../../../core/index.ts";
 import { flowFromNames } from "../../../flows/from-names.ts";
 import { MlpDecoder } from "../../../vla/nina/mlp.ts";
 import type { Reader } from "../reader.ts";
@@ -39,7 +39,7 @@ const reader: Reader = {
   prepare: () => (path) => {
     using file = openSafetensors(path);
     try {
-      return describe(lazily(file));
+      return describe(lazyTensors(file));
     } catch (error) {
       // Who reads names sees no path: naming the file is left to those who know it.
       if ((error as Error).constructor !== Error) throw error;

@@ -1,7 +1,7 @@
 import { fc, test as prop } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
 import { plainKernels, Random, Scope, type Tensor } from "../../core/index.ts";
-import { JointAffineCoupling, type ScaleShiftNet, uncouple } from "../../flows/index.ts";
+import { invertCoupling, JointAffineCoupling, type ScaleShiftNet } from "../../flows/index.ts";
 import { Module } from "../../nn/index.ts";
 
 /** A network that gives the same numbers for whatever is kept. */
@@ -20,7 +20,7 @@ const size = fc.integer({ min: 1, max: 40 });
 /** Of the largest term: far above 1, tanh is ±1. */
 const largest = fc.constantFrom(1, 20, 1e4);
 
-describe("uncouple", () => {
+describe("invertCoupling", () => {
   prop.prop([size, size, largest, fc.nat()], { numRuns: 40 })(
     "is the inverse of an affine coupling, and the plain kernel's, saturated or not",
     (B, half, range, seed) => {
@@ -31,8 +31,8 @@ describe("uncouple", () => {
       const [scale, shift] = terms.chunk(2, 0).map((part) => part.reshape([B, half]));
       const coupling = new JointAffineCoupling(new Fixed([scale, shift]));
       const { out: inverse } = coupling.inverse(z);
-      const plain = plainKernels(() => uncouple(z, terms));
-      uncouple(z, terms).data.forEach((x, i) => {
+      const plain = plainKernels(() => invertCoupling(z, terms));
+      invertCoupling(z, terms).data.forEach((x, i) => {
         // (z − t) e⁻ˢ with e⁻ˢ ≤ e, rounded at each of some five steps to 2⁻²⁴ of at most e (1 + range).
         for (const other of [inverse, plain])
           expect(Math.abs(x - other.data[i])).toBeLessThan(2e-6 * (1 + range));

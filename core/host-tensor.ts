@@ -29,7 +29,7 @@ function asInFiles({ dtype, shape: lengths }: Tensor, numbers: TensorData): Host
 }
 
 /** Why a tensor cannot take what a file holds, or null: another shape, or integers for numbers. */
-export function misfit(
+export function mismatchOf(
   tensor: Pick<Tensor, "shape" | "dtype">,
   from: HostTensor | LazyTensor,
 ): string | null {
@@ -47,7 +47,7 @@ export function misfit(
  * tensor's memory. Throws for another shape or kind of number.
  */
 export function setHost(tensor: Tensor, from: HostTensor | LazyTensor, who: string): void {
-  const problem = misfit(tensor, from);
+  const problem = mismatchOf(tensor, from);
   if (problem) throw new Error(`${who}: ${problem}`);
   const whole = tensor.storage.data ? null : new ARRAYS[tensor.dtype](tensor.size);
   const target = whole ?? tensor.data;
@@ -80,7 +80,7 @@ function* numberPieces(from: HostTensor | LazyTensor, who: string): Iterable<Ten
 const isScaled = (from: HostTensor | LazyTensor): boolean => "scales" in from && from.scales !== undefined;
 
 /** The tensors of an open file by name, each read when asked for. */
-export function lazily(file: SafetensorsFile): Map<string, LazyTensor> {
+export function lazyTensors(file: SafetensorsFile): Map<string, LazyTensor> {
   return new Map(
     [...file.tensors].map(([name, { dtype, shape }]) => [
       name,

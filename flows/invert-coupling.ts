@@ -1,11 +1,12 @@
 import { apply, concat, defineOp, each, sample, showShape, type Tensor } from "../core/index.ts";
 
 const op = defineOp({
-  name: "uncouple",
+  name: "invertCoupling",
   shape([z, terms]) {
-    const { B, N } = z.dims("B N", "uncouple");
-    if (N % 2 !== 0) throw new Error(`uncouple: expected rows with two halves, got ${showShape(z.shape)}`);
-    terms.dims(`2 ${B} ${N / 2}`, "uncouple: terms");
+    const { B, N } = z.dims("B N", "invertCoupling");
+    if (N % 2 !== 0)
+      throw new Error(`invertCoupling: expected rows with two halves, got ${showShape(z.shape)}`);
+    terms.dims(`2 ${B} ${N / 2}`, "invertCoupling: terms");
     return z.shape;
   },
   formula([z, terms]) {
@@ -37,4 +38,4 @@ const op = defineOp({
  * The inverse of an affine coupling (arXiv:1605.08803, eq. 8) whose log-scale is squashed by tanh, in one pass:
  * x₁ = z₁, x₂ = (z₂ − t) ⊙ exp(−tanh s), with z (B, N), terms = [s, t] (2, B, N/2) → (B, N).
  */
-export const uncouple = (z: Tensor, terms: Tensor): Tensor => apply(op, [z, terms], undefined);
+export const invertCoupling = (z: Tensor, terms: Tensor): Tensor => apply(op, [z, terms], undefined);

@@ -1,10 +1,10 @@
-/** Packing a block of B into panels while the product runs: for the kernel for many rows. */
+/** Packing steps of B into panels while the product runs: for the kernel for many rows. */
 import type { Func } from "../kernels/assembler.ts";
 import { loadLanes } from "../kernels/lanes.ts";
 import { F32x4, type I32, load, loadLane, loadOne } from "../kernels/values.ts";
 
 /** The steps of B to pack, and how far the rows of a panel are apart. */
-interface Block {
+interface Depth {
   /** Address of B. */
   readonly b: I32;
   /** First step, and number of steps. */
@@ -18,7 +18,7 @@ interface Block {
 /** Packs `columns` columns of B, (K, N), from `column` on: rows are copied. */
 export function packRows(
   f: Func,
-  { b, k, depth, N, rowBytes }: Block,
+  { b, k, depth, N, rowBytes }: Depth,
   column: I32,
   to: I32,
   columns: number,
@@ -40,7 +40,7 @@ export function packRows(
 /** Packs `columns` columns of B given as rows, (N, K): blocks of four by four are transposed. */
 export function packColumns(
   f: Func,
-  { b, k, depth, K, rowBytes }: Block,
+  { b, k, depth, K, rowBytes }: Depth,
   column: I32,
   to: I32,
   columns: number,
