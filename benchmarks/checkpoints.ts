@@ -4,7 +4,7 @@
  *     npx tsx benchmarks/checkpoints.ts FOLDER...           a table
  *     npx tsx benchmarks/checkpoints.ts FOLDER... --json    one object per line: {bench, case, who, threads, dtype, min_ms, …}
  *
- * Batch 1, fused with float32 weights, captured in a plan, on one thread, as vla/eval.ts plays them: what the decoder makes
+ * Batch 1, made for inference with float32 weights, captured in a plan, on one thread, as vla/eval.ts plays them: what the decoder makes
  * of the encoder's features once per observation (`condition`), then one sample. All run in turns in one process, so that
  * each meets the same disturbances. The features are those that the checkpoint's own encoder has of empty pictures:
  * their number of tokens matters to some decoders, their values to none.
@@ -80,7 +80,7 @@ function open(folder: string): Subject {
   );
   const { steps, actionWidth } = decoder.config;
   const z = new Random(1).normals([1, steps, actionWidth]);
-  const sampler = decoder.fuse?.({ weights: "float32" }) ?? decoder;
+  const sampler = decoder.forInference?.({ weights: "float32" }) ?? decoder;
   const plan = new Plan((seen, noise) => sampler.sample(noise, sampler.condition(seen)), [features, z]);
   return {
     ...{ folder, kind: config.decoder.kind, tokens: features.shape[1] },

@@ -7,9 +7,9 @@
  *     … --only mlp --batch 1,16 --rounds 9     some decoders, other batches, how often
  *
  * Weights are drawn, not learnt; features have been encoded already, so each decode is `sample(z, condition)`. Contenders
- * of a case run in turns, in one process: the decoder as it is trained, op by op and captured in a plan; fused, with
+ * of a case run in turns, in one process: the decoder as it is trained, op by op and captured in a plan; made for inference, with
  * weights in each format, on one thread and on two; the same network in other JavaScript libraries. `limit` is the time
- * that the fused decoder's multiply-adds, or reading its weights, take this machine with nothing else to do. The paper's
+ * that the inference decoder's multiply-adds, or reading its weights, take this machine with nothing else to do. The paper's
  * own times (arXiv:2508.16845; it does not say whether of decoders or of whole policies) stand beside them as published.
  */
 
@@ -18,7 +18,7 @@ import { setThreads, spinning } from "../core/cpu/kernels/threads.ts";
 import { noGrad, Plan, Random, type Tensor, tidy } from "../core/index.ts";
 import type { Decoder } from "../vla/decoder.ts";
 import { FlowerDecoder, flowerPresets } from "../vla/flower/flower.ts";
-import type { FusedDecoder } from "../vla/inference/fused.ts";
+import type { InferenceDecoder } from "../vla/inference/decoder.ts";
 import { MlpDecoder, mlpPresets } from "../vla/nina/mlp.ts";
 import { TransformerDecoder, transformerPresets } from "../vla/nina/transformer.ts";
 import { type Contender, interleaved, machine, type Result, wholeNumbers } from "./measure.ts";
@@ -77,7 +77,7 @@ await runMain(async () => {
     {
       usage: "npx tsx benchmarks/decode.ts [options]",
       description:
-        "Times decoders from noise to a chunk of actions: op by op, as a plan, fused, and in other libraries.",
+        "Times decoders from noise to a chunk of actions: op by op, as a plan, for inference, and in other libraries.",
       options: {
         only: { type: "string", default: "", help: "decoders whose name contains this" },
         batch: { type: "string", default: "1,16", help: "sizes of batches, separated by commas" },
@@ -104,12 +104,12 @@ async function time(
   { batches, rounds, json }: Options,
 ): Promise<void> {
   const decoder = subject.make().init(new Random(1));
-  const fused = FORMATS.map((weights) => ({ weights, decoder: decoder.fuse!({ weights }) }));
+  const inference = FORMATS.map((weights) => ({ weights, decoder: decoder.forInference!({ weights }) }));
   for (const batch of batches) {
-    const results = await measure(subject, decoder, fused, batch, libraries, rounds);
-    print(subject, batch, fused[0].decoder, results, json);
+    const results = await measure(subject, decoder, inference, batch, libraries, rounds);
+    print(subject, batch, inference[0].decoder, results, json);
   }
-  for (const each of fused) each.decoder.dispose();
+  for (const each of inference) each.decoder.dispose();
   decoder.dispose();
 }
 
@@ -131,7 +131,7 @@ async function openLibraries(): Promise<ArrayLibrary<unknown>[]> {
 async function measure(
   subject: Subject,
   decoder: Decoder,
-  fused: readonly { readonly weights: (typeof FORMATS)[number]; readonly decoder: FusedDecoder }[],
+  inference: readonly { readonly weights: (typeof FORMATS)[number]; readonly decoder: InferenceDecoder }[],
   batch: number,
   libraries: readonly ArrayLibrary<unknown>[],
   rounds: number,
@@ -141,12 +141,12 @@ async function measure(
   const z = tidy(() => random.normals([batch, steps, actionWidth]).scale(0.5));
   const condition = quietly(() => decoder.condition(random.normals([batch, TOKENS, features])));
   const name = `${subject.name}, batch ${batch}`;
-  const flops = 2 * batch * fused[0].decoder.weightProducts(TOKENS);
+  const flops = 2 * batch * inference[0].decoder.weightProducts(TOKENS);
   const planOf = (sample: Decoder["sample"]): Plan =>
     new Plan((noise, seen) => sample(noise, seen), [z, condition]);
 
-  const unfused = planOf((noise, seen) => decoder.sample(noise, seen));
-  const plans = fused.map(({ weights, decoder: fast }) => ({
+  const trained = planOf((noise, seen) => decoder.sample(noise, seen));
+  const plans = inference.map(({ weights, decoder: fast }) => ({
     weights,
     plan: planOf((noise, seen) => fast.sample(noise, seen)),
   }));
@@ -162,10 +162,12 @@ async function measure(
   const one = (who: string, dtype: string, run: () => void): Contender => ({ who, threads: 1, dtype, run });
   const contenders = [
     one("limit: multiply-add", "float32", fmaLimit(flops)),
-    ...fused.map(({ weights, decoder: fast }) => one("limit: read", weights, readLimit(fast.weightBytes))),
-    one("unfused, op by op", "float32", () => quietly(() => decoder.sample(z, condition)).dispose()),
-    one("unfused, plan", "float32", () => unfused.run(z, condition)),
-    ...plans.map(({ weights, plan }) => one("fused", weights, () => plan.run(z, condition))),
+    ...inference.map(({ weights, decoder: fast }) =>
+      one("limit: read", weights, readLimit(fast.weightBytes)),
+    ),
+    one("as trained, op by op", "float32", () => quietly(() => decoder.sample(z, condition)).dispose()),
+    one("as trained, plan", "float32", () => trained.run(z, condition)),
+    ...plans.map(({ weights, plan }) => one("inference", weights, () => plan.run(z, condition))),
   ];
   for (const lib of subject.peer ? libraries : []) {
     const body = subject.peer?.(lib, decoder, batch) as (z: unknown, condition: unknown) => unknown;
@@ -181,7 +183,7 @@ async function measure(
   await new Promise((resolve) => setTimeout(resolve, 300)); // the worker starts
   const two = plans.map(
     ({ weights, plan }): Contender => ({
-      ...one("fused", weights, () => plan.run(z, condition)),
+      ...one("inference", weights, () => plan.run(z, condition)),
       threads: 2,
       around: spinning,
     }),
@@ -190,11 +192,11 @@ async function measure(
   setThreads(1);
 
   for (const { plan } of plans) plan[Symbol.dispose]();
-  unfused[Symbol.dispose]();
+  trained[Symbol.dispose]();
   for (const tensor of [z, condition, exact]) tensor.dispose();
   return results.map((result) => ({
     ...result,
-    ...(result.who === "fused" ? { max_difference: differences.get(result.dtype) as number } : {}),
+    ...(result.who === "inference" ? { max_difference: differences.get(result.dtype) as number } : {}),
   }));
 }
 
@@ -206,7 +208,7 @@ function quietly(body: () => Tensor): Tensor {
 function print(
   subject: Subject,
   batch: number,
-  exact: FusedDecoder,
+  exact: InferenceDecoder,
   results: readonly Result[],
   json: boolean,
 ): void {
@@ -219,12 +221,12 @@ function print(
     for (const row of rows) console.log(JSON.stringify(row));
     return;
   }
-  const best = results.find((row) => row.who === "fused" && row.dtype === "float32" && row.threads === 1);
+  const best = results.find((row) => row.who === "inference" && row.dtype === "float32" && row.threads === 1);
   const megabytes = (exact.weightBytes / 1e6).toFixed(1);
   const flops = ((2 * batch * exact.weightProducts(TOKENS)) / 1e6).toFixed(1);
   console.log(`\n${results[0].case}: ${megabytes} MB of float32 weights, ${flops} MFLOP`);
   console.log(
-    `${"".padEnd(24)}${"weights".padEnd(10)}${"threads".padStart(7)}${"min ms".padStart(10)}${"median ms".padStart(11)}${"x fused f32".padStart(13)}`,
+    `${"".padEnd(24)}${"weights".padEnd(10)}${"threads".padStart(7)}${"min ms".padStart(10)}${"median ms".padStart(11)}${"x inference".padStart(13)}`,
   );
   for (const { who, dtype, threads, min_ms, median_ms } of rows) {
     const ratio = best ? min_ms / best.min_ms : Number.NaN;

@@ -2,7 +2,7 @@ import type { Random, Tensor } from "../core/index.ts";
 import type { LogProbTerms } from "../flows/index.ts";
 import type { Module } from "../nn/index.ts";
 import { type Rule, real, whole } from "./check-config.ts";
-import type { FusedDecoder, FuseOptions } from "./inference/fused.ts";
+import type { InferenceDecoder, InferenceOptions } from "./inference/decoder.ts";
 
 /** Random numbers that one evaluation of a decoder's loss needs, by name. */
 export type Noise = Readonly<Record<string, Tensor>>;
@@ -38,7 +38,7 @@ export interface Decoder<N extends Noise = Noise> extends Module {
   /** Draws what `loss` needs for a batch of B. */
   drawNoise(batch: number, random: Random): N;
   /** The decoder made ready for inference. Absent where it has no other form. */
-  fuse?(options: FuseOptions): FusedDecoder;
+  forInference?(options: InferenceOptions): InferenceDecoder;
 }
 
 /** A kind of decoder as a checkpoint's `config.json` names it. */

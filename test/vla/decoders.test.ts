@@ -13,7 +13,7 @@ import type { Observation } from "../../vla/observation.ts";
 import type { EpisodeKey } from "../../vla/policies/index.ts";
 import { ninaPolicy } from "../../vla/policies/nina.ts";
 
-/** Actions are a linear function of the mean feature, with some noise: no density, no fused form. */
+/** Actions are a linear function of the mean feature, with some noise: no density, no form for inference. */
 class LinearDecoder extends Module implements Decoder<{ action: Tensor }> {
   head: Linear;
   readonly config: ChunkConfig;

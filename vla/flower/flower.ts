@@ -12,12 +12,12 @@ import {
 } from "../../nn/index.ts";
 import { flag, objectOf, oneOf, orNull, real, whole } from "../check-config.ts";
 import { CHUNK_RULES, type ChunkConfig, checkHeads, type Decoder, type DecoderKind } from "../decoder.ts";
-import type { FuseOptions } from "../inference/fused.ts";
+import type { InferenceOptions } from "../inference/decoder.ts";
 import { actionSpaces, spaceOf } from "./action-spaces.ts";
 import type { Memory, Rotary } from "./attention.ts";
 import { DitBlock } from "./block.ts";
 import { ActionSpaceEmbedder, FrequencyEmbedder, TimestepEmbedder } from "./embedders.ts";
-import { FusedFlower } from "./fused.ts";
+import { FlowerInference } from "./inference.ts";
 import { makeNorm, type NormForm, standardise } from "./norm.ts";
 
 export interface FlowerConfig extends ChunkConfig {
@@ -167,8 +167,8 @@ export class FlowerDecoder extends Module implements Decoder<FlowerNoise> {
     return { z1: random.normals([batch, steps, actionWidth]), t: Tensor.from(times) };
   }
 
-  fuse(options: FuseOptions): FusedFlower {
-    return new FusedFlower(this, options);
+  forInference(options: InferenceOptions): FlowerInference {
+    return new FlowerInference(this, options);
   }
 
   /** The embedded control frequency, the same for every sample: (1, D). */

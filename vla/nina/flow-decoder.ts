@@ -3,7 +3,7 @@ import type { Flow, LogProbTerms } from "../../flows/index.ts";
 import { Dropout, Linear, Module } from "../../nn/index.ts";
 import { type Rule, real, whole } from "../check-config.ts";
 import { CHUNK_RULES, type ChunkConfig, type Decoder } from "../decoder.ts";
-import type { FusedDecoder, FuseOptions } from "../inference/fused.ts";
+import type { InferenceDecoder, InferenceOptions } from "../inference/decoder.ts";
 import { perturb, poolTokens } from "./decoder.ts";
 
 export interface NinaConfig extends ChunkConfig {
@@ -38,7 +38,7 @@ export abstract class FlowDecoder<C extends NinaConfig>
     this.nf = flow;
   }
 
-  abstract fuse(options: FuseOptions): FusedDecoder;
+  abstract forInference(options: InferenceOptions): InferenceDecoder;
 
   /** (B, S, H) → (B, C) */
   condition(features: Tensor): Tensor {

@@ -9,9 +9,9 @@ import {
 } from "../../flows/index.ts";
 import { flag, whole } from "../check-config.ts";
 import type { DecoderKind } from "../decoder.ts";
-import type { FuseOptions } from "../inference/fused.ts";
+import type { InferenceOptions } from "../inference/decoder.ts";
 import { FlowDecoder, NINA_RULES, type NinaConfig } from "./flow-decoder.ts";
-import { FusedMlp } from "./fused-mlp.ts";
+import { MlpInference } from "./mlp-inference.ts";
 
 export interface MlpFlowConfig {
   /** Actions per chunk, T. */
@@ -96,8 +96,8 @@ export class MlpDecoder extends FlowDecoder<MlpConfig> {
     super(config, mlpFlow(config));
   }
 
-  fuse(options: FuseOptions): FusedMlp {
-    return new FusedMlp(this, options);
+  forInference(options: InferenceOptions): MlpInference {
+    return new MlpInference(this, options);
   }
 }
 

@@ -2,10 +2,10 @@ import type { Random, Tensor } from "../../core/index.ts";
 import { InvertiblePLU } from "../../flows/index.ts";
 import { Dropout, Linear, Module } from "../../nn/index.ts";
 import { checkHeads, type Decoder, type DecoderKind } from "../decoder.ts";
-import type { FuseOptions } from "../inference/fused.ts";
+import type { InferenceOptions } from "../inference/decoder.ts";
 import { perturb, poolTokens } from "./decoder.ts";
 import type { NinaConfig } from "./flow-decoder.ts";
-import { FusedMse } from "./fused-mse.ts";
+import { MseInference } from "./mse-inference.ts";
 import {
   TransformerNet,
   type TransformerNetConfig,
@@ -109,8 +109,8 @@ export class MseDecoder extends Module implements Decoder<{ action: Tensor; z: T
     return { action: random.normals(shape), z: random.normals(shape) };
   }
 
-  fuse(options: FuseOptions): FusedMse {
-    return new FusedMse(this, options);
+  forInference(options: InferenceOptions): MseInference {
+    return new MseInference(this, options);
   }
 }
 

@@ -19,9 +19,9 @@ import {
 } from "../../nn/index.ts";
 import { flag, real, whole } from "../check-config.ts";
 import { checkHeads, type DecoderKind } from "../decoder.ts";
-import type { FuseOptions } from "../inference/fused.ts";
+import type { InferenceOptions } from "../inference/decoder.ts";
 import { FlowDecoder, NINA_RULES, type NinaConfig } from "./flow-decoder.ts";
-import { FusedTransformer } from "./fused-transformer.ts";
+import { TransformerInference } from "./transformer-inference.ts";
 
 /** Sizes of the network inside a coupling layer. */
 export interface TransformerNetConfig {
@@ -181,8 +181,8 @@ export class TransformerDecoder extends FlowDecoder<TransformerConfig> {
     super(config, transformerFlow(config));
   }
 
-  fuse(options: FuseOptions): FusedTransformer {
-    return new FusedTransformer(this, options);
+  forInference(options: InferenceOptions): TransformerInference {
+    return new TransformerInference(this, options);
   }
 }
 

@@ -11,7 +11,7 @@ import {
 } from "../../core/index.ts";
 import type { Checkpoint, SamplingConfig } from "../checkpoint.ts";
 import type { Decoder } from "../decoder.ts";
-import type { FusedDecoder } from "../inference/fused.ts";
+import type { InferenceDecoder } from "../inference/decoder.ts";
 import type { Image, Observation } from "../observation.ts";
 import { Perception } from "../perception.ts";
 import { Batcher } from "./batcher.ts";
@@ -54,7 +54,7 @@ export class NinaModel implements Disposable {
   readonly #decoder: Decoder;
   readonly #device: Device;
   /** Samples on cpu, if the decoder has such a form; densities come from the checkpoint's own decoder. */
-  readonly #fused: FusedDecoder | undefined;
+  readonly #fast: InferenceDecoder | undefined;
   /** What cameras see, captured once for all prompts, by size of batch. */
   readonly #looks = new Map<number, Plan>();
   /** The rest of the forward pass, captured for each shape of prompts, with log-probabilities and without. */
@@ -72,7 +72,7 @@ export class NinaModel implements Disposable {
     this.#perception = new Perception(florence, tokenizer, config.perception);
     this.#decoder = decoder;
     this.#device = decoder.device;
-    this.#fused = this.#device === cpu ? decoder.fuse?.({ weights: "float32" }) : undefined;
+    this.#fast = this.#device === cpu ? decoder.forInference?.({ weights: "float32" }) : undefined;
     this.#batcher = new Batcher((queries) => this.#answer(queries), {
       together: ({ ids, logProb }) => `${ids.length} ${logProb}`,
       most: MOST_TOGETHER,
@@ -178,7 +178,7 @@ export class NinaModel implements Disposable {
     const key = `${examples[2].shape} ${withLogProb}`;
     let replay = this.#replays.get(key);
     if (!replay) {
-      const sampler = this.#fused ?? this.#decoder;
+      const sampler = this.#fast ?? this.#decoder;
       const forward = (agentview: Tensor, wrist: Tensor, ids: Tensor, z: Tensor): Tensor[] => {
         const condition = sampler.condition(this.#perception.read([agentview, wrist], ids));
         const actions = sampler.sample(z, condition);
@@ -195,7 +195,7 @@ export class NinaModel implements Disposable {
   /** Gives back the memory of what was made for inference; the checkpoint's own weights stay. */
   [Symbol.dispose](): void {
     for (const replay of [...this.#looks.values(), ...this.#replays.values()]) replay[Symbol.dispose]();
-    this.#fused?.dispose();
+    this.#fast?.dispose();
   }
 }
 

@@ -124,7 +124,7 @@ describe("NinaModel", () => {
       [1, 10, 7],
     );
     const [exact] = decoder.logProb!(chunk, decoder.condition(features)).data;
-    // The fused decoder's condition differs in its last digits; 30 layers of this flow make at most 1e-4 of it.
+    // The inference decoder's condition differs in its last digits; 30 layers of this flow make at most 1e-4 of it.
     expect(Math.abs((telling.logProb as number) - exact)).toBeLessThan(1e-3);
   });
 
@@ -162,7 +162,7 @@ describe("NinaModel", () => {
     first
       .flatMap((action) => Array.from(action))
       .forEach((value, i) => {
-        expect(Math.abs(value - mode.data[i])).toBeLessThan(1e-4); // fused, as above
+        expect(Math.abs(value - mode.data[i])).toBeLessThan(1e-4); // as above
       });
   });
 

@@ -1,7 +1,7 @@
 import { concat, type FrozenWeights, noGrad, Tensor, tidy } from "../../core/index.ts";
 import { rotate } from "../../nn/index.ts";
-import { numbersOf, scaledColumns } from "../inference/fold.ts";
-import { Constants, type FusedDecoder, type FuseOptions } from "../inference/fused.ts";
+import { Constants, type InferenceDecoder, type InferenceOptions } from "../inference/decoder.ts";
+import { numbersOf, scaledColumns } from "../inference/matrices.ts";
 import { spaceOf } from "./action-spaces.ts";
 import type { DitBlock } from "./block.ts";
 import type { FlowerConfig, FlowerDecoder } from "./flower.ts";
@@ -15,7 +15,7 @@ import { standardise } from "./norm.ts";
  *   step's 1/N are part of the matrices beside them;
  * - keys and values of the context, which all steps share, are computed once per sample.
  */
-export class FusedFlower implements FusedDecoder {
+export class FlowerInference implements InferenceDecoder {
   readonly config: FlowerConfig;
   readonly #constants: Constants;
   readonly #context: FrozenWeights;
@@ -29,7 +29,7 @@ export class FusedFlower implements FusedDecoder {
   readonly #plain: ReadonlyMap<number, Affine>;
   readonly #eps: number;
 
-  constructor(decoder: FlowerDecoder, { weights }: FuseOptions) {
+  constructor(decoder: FlowerDecoder, { weights }: InferenceOptions) {
     const { config } = decoder;
     const { width: D, features, actionWidth: A, steps: T, samplingSteps } = config;
     const constants = new Constants(decoder.cond_linear.weight.dtype, weights);
@@ -99,15 +99,15 @@ export class FusedFlower implements FusedDecoder {
 
   condition(features: Tensor): Tensor {
     const { features: H, width } = this.config;
-    const { B, S } = features.dims(`B S ${H}`, "FusedFlower.condition");
+    const { B, S } = features.dims(`B S ${H}`, "FlowerInference.condition");
     const normal = this.#norm(features.reshape([1, B * S, H]));
     return normal.frozenLinear(this.#context).reshape([B, S, width]);
   }
 
   sample(z: Tensor, condition: Tensor): Tensor {
     const { steps: T, actionWidth: A, width: D, samplingSteps } = this.config;
-    const { B } = z.dims(`B ${T} ${A}`, "FusedFlower.sample");
-    condition.dims(`${B} S ${D}`, "FusedFlower.sample: condition");
+    const { B } = z.dims(`B ${T} ${A}`, "FlowerInference.sample");
+    condition.dims(`${B} S ${D}`, "FlowerInference.sample: condition");
     const memories = this.#blocks.map(({ cross }) => (cross ? this.#remember(cross, condition) : null));
     const { first, bias, second, secondBias } = this.#encoder;
     let actions = z.reshape([1, B * T, A]);
@@ -147,7 +147,7 @@ export class FusedFlower implements FusedDecoder {
   }
 
   #remember({ keys, keyNorm, values }: Cross, context: Tensor): Memory {
-    const { B, S, D } = context.dims("B S D", "FusedFlower");
+    const { B, S, D } = context.dims("B S D", "FlowerInference");
     const rows = context.reshape([1, B * S, D]);
     return {
       keys: this.#headNorm(rows.frozenLinear(keys), keyNorm).reshape([B, S, D]),

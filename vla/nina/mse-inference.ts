@@ -1,24 +1,24 @@
 import type { Tensor } from "../../core/index.ts";
 import { InvertiblePLU } from "../../flows/index.ts";
-import { type ChunkMap, inverseMap } from "../inference/fold.ts";
-import type { FuseOptions } from "../inference/fused.ts";
-import { FusedNina } from "./fused-decoder.ts";
-import { FusedNets } from "./fused-net.ts";
+import type { InferenceOptions } from "../inference/decoder.ts";
+import { type ChunkMap, inverseMap } from "../inference/sampling-order.ts";
+import { InferenceNets } from "./inference-nets.ts";
 import type { MseConfig, MseDecoder } from "./mse.ts";
+import { NinaInference } from "./nina-inference.ts";
 
-/** The ablation without a flow for inference: the networks of `FusedNets` in turn, each followed by its inverse matrix. */
-export class FusedMse extends FusedNina<MseConfig> {
-  readonly #nets: FusedNets;
+/** The ablation without a flow for inference: the networks of `InferenceNets` in turn, each followed by its inverse matrix. */
+export class MseInference extends NinaInference<MseConfig> {
+  readonly #nets: InferenceNets;
   /** What follows each network; nothing without `plu`. */
   readonly #maps: readonly ChunkMap[];
 
-  constructor(decoder: MseDecoder, options: FuseOptions) {
+  constructor(decoder: MseDecoder, options: InferenceOptions) {
     super(decoder, options);
     const { config, nf } = decoder;
     const { constants } = this;
     const { steps, actionWidth } = config;
     const nets = nf.layers.flatMap((layer) => (layer instanceof InvertiblePLU ? [] : [layer.net]));
-    this.#nets = new FusedNets(nets, config, ["ff_mult"], constants);
+    this.#nets = new InferenceNets(nets, config, ["ff_mult"], constants);
     this.#maps = nf.layers
       .filter((layer) => layer instanceof InvertiblePLU)
       .map((layer) => inverseMap([layer], [steps, actionWidth], constants));

@@ -1,6 +1,6 @@
 import type { FrozenWeights, Tensor } from "../../core/index.ts";
-import { affine, centred, type Numbers, numbersOf, product, scaledColumns } from "../inference/fold.ts";
-import type { Constants } from "../inference/fused.ts";
+import type { Constants } from "../inference/decoder.ts";
+import { affine, centred, type Numbers, numbersOf, product, scaledColumns } from "../inference/matrices.ts";
 import type { TransformerNet, TransformerNetConfig } from "./transformer.ts";
 
 /** nn.LayerNorm's, which the networks use. */
@@ -20,7 +20,7 @@ export type Head = "ff_mult" | "ff_shift";
  *   h stays centred, and only the division is left. The gains and biases are part of the matrices that follow, and so
  *   is the attention's 1/√d.
  */
-export class FusedNets {
+export class InferenceNets {
   readonly #config: TransformerNetConfig;
   /** (networks · depth, E, C): what cross-attention adds, together with the self-attention's bias. */
   readonly #conditionWeights: FrozenWeights;

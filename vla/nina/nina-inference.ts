@@ -1,18 +1,18 @@
 import type { FrozenWeights, Tensor } from "../../core/index.ts";
 import type { Linear, Module } from "../../nn/index.ts";
-import { numbersOf } from "../inference/fold.ts";
-import { Constants, type FusedDecoder, type FuseOptions } from "../inference/fused.ts";
+import { Constants, type InferenceDecoder, type InferenceOptions } from "../inference/decoder.ts";
+import { numbersOf } from "../inference/matrices.ts";
 import { poolTokens } from "./decoder.ts";
 import type { NinaConfig } from "./flow-decoder.ts";
 
-/** What NinA's fused decoders share: the condition is a projection of the pooled features. */
-export abstract class FusedNina<C extends NinaConfig> implements FusedDecoder {
+/** What NinA's decoders for inference share: the condition is a projection of the pooled features. */
+export abstract class NinaInference<C extends NinaConfig> implements InferenceDecoder {
   readonly config: C;
   protected readonly constants: Constants;
   readonly #projection: FrozenWeights;
   readonly #bias: Tensor;
 
-  constructor(decoder: Module & { config: C; cond_proj: Linear }, { weights }: FuseOptions) {
+  constructor(decoder: Module & { config: C; cond_proj: Linear }, { weights }: InferenceOptions) {
     const { condition: C, features } = decoder.config;
     const own = numbersOf(decoder.cond_proj);
     this.config = decoder.config;

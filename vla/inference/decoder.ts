@@ -8,7 +8,7 @@ import {
 } from "../../core/index.ts";
 import type { ChunkConfig } from "../decoder.ts";
 
-export interface FuseOptions {
+export interface InferenceOptions {
   /**
    * float32 is exact up to rounding. bfloat16 halves the bytes, at 8 bits of precision. int8 quarters them, at 7 bits
    * relative to the largest weight of each output.
@@ -21,7 +21,7 @@ export interface FuseOptions {
  * It keeps copies, so the decoder may be changed or disposed of afterwards. `condition` and `sample` are those of the
  * decoder, made of ops: capture them in a `Plan` to replay them without allocating.
  */
-export interface FusedDecoder {
+export interface InferenceDecoder {
   readonly config: ChunkConfig;
   /** The rounding error of the format over all weights, ‖kept − exact‖ / ‖exact‖. */
   readonly weightError: number;
@@ -34,7 +34,7 @@ export interface FusedDecoder {
   dispose(): void;
 }
 
-/** The constants of a fused decoder: where they are counted, and disposed of. */
+/** The constants of a decoder for inference: where they are counted, and disposed of. */
 export class Constants {
   /** The decoder's own precision: a float64 one keeps float64 weights, whatever was asked for. */
   readonly dtype: "float32" | "float64";
@@ -52,7 +52,7 @@ export class Constants {
     return this.#add(matrices, outputs, inputs, this.#format);
   }
 
-  /** The same in full precision: for what every number of a sample goes through, again and again. */
+  /** The same in full precision: for a matrix that all numbers of a sample pass once per block, so that its rounding would add up. */
   exactWeights(matrices: readonly ArrayLike<number>[], outputs: number, inputs: number): FrozenWeights {
     return this.#add(matrices, outputs, inputs, this.dtype);
   }

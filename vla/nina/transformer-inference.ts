@@ -1,30 +1,30 @@
 import type { Tensor } from "../../core/index.ts";
 import { type Bijector, invertCoupling, JointAffineCoupling } from "../../flows/index.ts";
-import { type ChunkMap, unfold } from "../inference/fold.ts";
-import type { FuseOptions } from "../inference/fused.ts";
-import { FusedNina } from "./fused-decoder.ts";
-import { FusedNets } from "./fused-net.ts";
+import type { InferenceOptions } from "../inference/decoder.ts";
+import { type ChunkMap, inSamplingOrder } from "../inference/sampling-order.ts";
+import { InferenceNets } from "./inference-nets.ts";
+import { NinaInference } from "./nina-inference.ts";
 import type { TransformerConfig, TransformerDecoder, TransformerNet } from "./transformer.ts";
 
 /**
  * NinA's Transformer decoder for inference. Per block of the flow, last first:
  *   z ← z R                       R: the inverse matrix, and the permutation of the block after it
- *   [s, t] = net(z₁, c)           as in `FusedNets`
+ *   [s, t] = net(z₁, c)           as in `InferenceNets`
  *   z₂ ← (z₂ − t) exp(−tanh s)    z₁ stays
  */
-export class FusedTransformer extends FusedNina<TransformerConfig> {
+export class TransformerInference extends NinaInference<TransformerConfig> {
   readonly #maps: readonly ChunkMap[];
   /** First block sampled first. */
-  readonly #nets: FusedNets;
+  readonly #nets: InferenceNets;
 
-  constructor(decoder: TransformerDecoder, options: FuseOptions) {
+  constructor(decoder: TransformerDecoder, options: InferenceOptions) {
     super(decoder, options);
     const { config, nf } = decoder;
     const { constants } = this;
-    const { couplings, maps } = unfold(nf.layers, isCoupling, nf.base.event, constants);
+    const { couplings, maps } = inSamplingOrder(nf.layers, isCoupling, nf.base.event, constants);
     this.#maps = maps;
     const nets = couplings.map((coupling) => coupling.net as TransformerNet);
-    this.#nets = new FusedNets(nets, config, ["ff_mult", "ff_shift"], constants);
+    this.#nets = new InferenceNets(nets, config, ["ff_mult", "ff_shift"], constants);
   }
 
   weightProducts(): number {

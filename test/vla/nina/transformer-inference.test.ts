@@ -2,7 +2,7 @@ import { fc } from "@fast-check/vitest";
 import { describe } from "vitest";
 import { MseDecoder } from "../../../vla/nina/mse.ts";
 import { TransformerDecoder } from "../../../vla/nina/transformer.ts";
-import { anyRun, fusedLaws } from "../../laws/fused.ts";
+import { anyRun, inferenceLaws } from "../../laws/inference.ts";
 
 const sizes = fc.record({
   half: fc.integer({ min: 1, max: 4 }),
@@ -16,8 +16,8 @@ const sizes = fc.record({
   plu: fc.boolean(),
 });
 
-describe.each([TransformerDecoder, MseDecoder])("fused %o", (Decoder) => {
-  fusedLaws(
+describe.each([TransformerDecoder, MseDecoder])("%o for inference", (Decoder) => {
+  inferenceLaws(
     fc.record({ ...anyRun, sizes }).map(({ sizes: { half, headWidth, ...config }, ...run }) => ({
       ...run,
       config: { half, headWidth, ...config },

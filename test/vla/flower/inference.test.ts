@@ -1,7 +1,7 @@
 import { fc } from "@fast-check/vitest";
 import { describe } from "vitest";
 import { FlowerDecoder } from "../../../vla/flower/flower.ts";
-import { anyRun, fusedLaws } from "../../laws/fused.ts";
+import { anyRun, inferenceLaws } from "../../laws/inference.ts";
 
 const sizes = fc.record({
   steps: fc.integer({ min: 1, max: 5 }),
@@ -19,9 +19,9 @@ const sizes = fc.record({
   timeSampling: fc.constant("stratified" as const),
 });
 
-describe("FusedFlower", () => {
+describe("FlowerInference", () => {
   // Embedders and feed-forward layers are 256 wide at least: little noise moves their outputs enough.
-  fusedLaws(
+  inferenceLaws(
     fc
       .record({ ...anyRun, batch: fc.constantFrom(1, 2, 5), gain: fc.constantFrom(1, 2), sizes })
       .map(({ sizes: { halfHead, ...config }, ...run }) => ({

@@ -5,7 +5,7 @@ import { inDType } from "../../nn/index.ts";
 import type { Decoder } from "../../vla/decoder.ts";
 
 /** A decoder to try, and what it conditions on. */
-export interface FusedCase {
+export interface InferenceCase {
   /** What `make` builds, for the report of a failure. */
   readonly config: object;
   make(): Decoder;
@@ -30,75 +30,75 @@ export const anyRun = {
 
 const PLU = /\.(P|P_inv|U|L|s)$/;
 
-/** What every fused decoder must satisfy. `cases` are small: each is run in float64 too, on the plain kernels. */
-export function fusedLaws(cases: fc.Arbitrary<FusedCase>): void {
+/** What every decoder for inference must satisfy. `cases` are small: each is run in float64 too, on the plain kernels. */
+export function inferenceLaws(cases: fc.Arbitrary<InferenceCase>): void {
   it("computes what the decoder computes: the algebra is exact", () => {
     check(cases, 25, (c) => {
       const { decoder, features, z } = build(c, "float64");
-      const fused = decoder.fuse!({ weights: "float32" }); // a float64 decoder keeps float64 weights
-      const [condition, fusedCondition] = [decoder.condition(features), fused.condition(features)];
-      expect(furthest(fusedCondition, condition)).toBeLessThan(1e-12);
+      const fast = decoder.forInference!({ weights: "float32" }); // a float64 decoder keeps float64 weights
+      const [condition, fastCondition] = [decoder.condition(features), fast.condition(features)];
+      expect(furthest(fastCondition, condition)).toBeLessThan(1e-12);
       // Measured below 1e-12; couplings in a row may stretch rounding errors by e each.
-      expect(furthest(fused.sample(z, condition), decoder.sample(z, condition))).toBeLessThan(1e-9);
-      fused.dispose();
+      expect(furthest(fast.sample(z, condition), decoder.sample(z, condition))).toBeLessThan(1e-9);
+      fast.dispose();
     });
   });
 
   it("is as near to exact in float32 as the decoder is", () => {
     check(cases, 25, (c) => {
       const { decoder, condition, z, exact } = build(c, "float32");
-      const fused = decoder.fuse!({ weights: "float32" });
+      const fast = decoder.forInference!({ weights: "float32" });
       const own = furthest(decoder.sample(z, condition), exact);
       // Two paths of the same length round differently: measured within twice the other's error, or below 1e-5.
-      expect(furthest(fused.sample(z, condition), exact)).toBeLessThan(1e-5 + 10 * own);
-      fused.dispose();
+      expect(furthest(fast.sample(z, condition), exact)).toBeLessThan(1e-5 + 10 * own);
+      fast.dispose();
     });
   });
 
   it.each(["bfloat16", "int8"] as const)("with %s weights differs by their rounding alone", (weights) => {
     check(cases, 12, (c) => {
       const { decoder, condition, z, exact } = build({ ...c, gain: 1 }, "float32");
-      const fused = decoder.fuse!({ weights });
-      const out = fused.sample(z, condition);
+      const fast = decoder.forInference!({ weights });
+      const out = fast.sample(z, condition);
       // The plain kernels read the same rounded weights.
-      const plain = plainKernels(() => fused.sample(z, condition));
+      const plain = plainKernels(() => fast.sample(z, condition));
       // With int8 weights each product rounds what it reads to a 32767th of the row's largest number.
       expect(furthest(out, plain)).toBeLessThan(weights === "bfloat16" ? 2e-4 : 2e-3);
       // Half a unit of 8 bits (at most 2⁻⁸ of a number), or of a 127th of the largest weight; usually less, on average.
-      expect(fused.weightError).toBeLessThan(weights === "bfloat16" ? 2 ** -8 : 2e-2);
+      expect(fast.weightError).toBeLessThan(weights === "bfloat16" ? 2 ** -8 : 2e-2);
       // How much of it reaches the actions depends on the decoder: in 1200 random ones about as much as the error of the
       // weights (the median of the ratio is 1), ten times as much in one of a hundred, 48 times at worst.
-      expect(apart(out, exact)).toBeLessThan(200 * fused.weightError + 1e-4);
-      fused.dispose();
+      expect(apart(out, exact)).toBeLessThan(200 * fast.weightError + 1e-4);
+      fast.dispose();
     });
   });
 
   it("treats a batch as its rows", () => {
     check(cases, 12, (c) => {
       const { decoder, condition, z } = build(c, "float32");
-      const fused = decoder.fuse!({ weights: "bfloat16" });
-      const all = fused.sample(z, condition);
+      const fast = decoder.forInference!({ weights: "bfloat16" });
+      const all = fast.sample(z, condition);
       const row = c.seed % c.batch;
       const one = (x: Tensor): Tensor => x.slice(0, row, row + 1);
       // Kernels sum in the order of k whatever the rows beside it; elementwise code treats lanes alike.
-      expect(furthest(fused.sample(one(z), one(condition)), one(all))).toBe(0);
-      fused.dispose();
+      expect(furthest(fast.sample(one(z), one(condition)), one(all))).toBe(0);
+      fast.dispose();
     });
   });
 
   it("replays from a plan bit for bit, and gives back all memory", () => {
     check(cases, 8, (c) => {
       const { decoder, condition, z } = build(c, "float32");
-      decoder.fuse!({ weights: "bfloat16" }).dispose(); // kernels and lazily made constants
+      decoder.forInference!({ weights: "bfloat16" }).dispose(); // kernels and lazily made constants
       const { live } = heapUsage();
-      const fused = decoder.fuse!({ weights: "bfloat16" });
+      const fast = decoder.forInference!({ weights: "bfloat16" });
       {
-        using plan = new Plan((noise, seen) => fused.sample(noise, seen), [z, condition]);
+        using plan = new Plan((noise, seen) => fast.sample(noise, seen), [z, condition]);
         using _ = new Scope();
-        const eager = fused.sample(z, condition);
+        const eager = fast.sample(z, condition);
         for (let i = 0; i < 2; i++) expect(furthest(plan.run(z, condition)[0], eager)).toBe(0);
       }
-      fused.dispose();
+      fast.dispose();
       expect(heapUsage().live).toBe(live);
     });
   });
@@ -106,15 +106,15 @@ export function fusedLaws(cases: fc.Arbitrary<FusedCase>): void {
   it("is freed once, refuses use afterwards, and leaves plans of it as they were", () => {
     check(cases, 4, (c) => {
       const { decoder, features, condition, z } = build(c, "float32");
-      decoder.fuse!({ weights: "float32" }).dispose(); // kernels and lazily made constants
+      decoder.forInference!({ weights: "float32" }).dispose(); // kernels and lazily made constants
       const { live } = heapUsage();
-      const fused = decoder.fuse!({ weights: "float32" });
-      const before = tidy(() => fused.sample(z, condition).toArray());
-      const plan = new Plan((noise, seen) => fused.sample(noise, seen), [z, condition]);
-      fused.dispose();
-      fused.dispose();
-      expect(() => tidy(() => fused.sample(z, condition))).toThrow(/disposed of/);
-      expect(() => tidy(() => fused.condition(features))).toThrow(/disposed of/);
+      const fast = decoder.forInference!({ weights: "float32" });
+      const before = tidy(() => fast.sample(z, condition).toArray());
+      const plan = new Plan((noise, seen) => fast.sample(noise, seen), [z, condition]);
+      fast.dispose();
+      fast.dispose();
+      expect(() => tidy(() => fast.sample(z, condition))).toThrow(/disposed of/);
+      expect(() => tidy(() => fast.condition(features))).toThrow(/disposed of/);
       expect(tidy(() => plan.run(z, condition)[0].toArray())).toEqual(before);
       plan[Symbol.dispose]();
       expect(heapUsage().live).toBe(live);
@@ -124,27 +124,27 @@ export function fusedLaws(cases: fc.Arbitrary<FusedCase>): void {
   it("stays as it was when the decoder changes or goes", () => {
     check(cases, 4, (c) => {
       const { decoder, condition, z } = build(c, "float32");
-      const fused = decoder.fuse!({ weights: "float32" });
-      const before = fused.sample(z, condition);
+      const fast = decoder.forInference!({ weights: "float32" });
+      const before = fast.sample(z, condition);
       for (const [, tensor] of decoder.namedTensors()) tensor.data.fill(0);
       decoder.dispose();
-      expect(furthest(fused.sample(z, condition), before)).toBe(0);
-      fused.dispose();
+      expect(furthest(fast.sample(z, condition), before)).toBe(0);
+      fast.dispose();
     });
   });
 
   it("refuses inputs of other shapes", () => {
     check(cases, 2, (c) => {
       const { decoder, condition, z, features } = build(c, "float32");
-      const fused = decoder.fuse!({ weights: "float32" });
-      expect(() => fused.sample(z.slice(1, 0, z.shape[1] - 1), condition)).toThrow(/expected shape/);
-      expect(() => fused.condition(features.slice(2, 1, features.shape[2]))).toThrow(/expected shape/);
-      fused.dispose();
+      const fast = decoder.forInference!({ weights: "float32" });
+      expect(() => fast.sample(z.slice(1, 0, z.shape[1] - 1), condition)).toThrow(/expected shape/);
+      expect(() => fast.condition(features.slice(2, 1, features.shape[2]))).toThrow(/expected shape/);
+      fast.dispose();
     });
   });
 }
 
-function check(cases: fc.Arbitrary<FusedCase>, numRuns: number, body: (c: FusedCase) => void): void {
+function check(cases: fc.Arbitrary<InferenceCase>, numRuns: number, body: (c: InferenceCase) => void): void {
   const property = fc.property(cases, (c) => {
     using _ = new Scope();
     body(c);
@@ -152,7 +152,7 @@ function check(cases: fc.Arbitrary<FusedCase>, numRuns: number, body: (c: FusedC
   fc.assert(property, { numRuns });
 }
 
-function build(c: FusedCase, dtype: "float32" | "float64") {
+function build(c: InferenceCase, dtype: "float32" | "float64") {
   const random = new Random(c.seed);
   const decoder = c.make().init(random);
   for (const [name, tensor] of decoder.namedTensors()) {

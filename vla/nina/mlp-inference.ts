@@ -1,9 +1,10 @@
 import type { FrozenWeights, Tensor } from "../../core/index.ts";
 import { AffineCoupling, type Bijector, invertCoupling } from "../../flows/index.ts";
-import { centred, columns, numbersOf, type Unfolded, unfold } from "../inference/fold.ts";
-import type { FuseOptions } from "../inference/fused.ts";
-import { FusedNina } from "./fused-decoder.ts";
+import type { InferenceOptions } from "../inference/decoder.ts";
+import { centred, columns, numbersOf } from "../inference/matrices.ts";
+import { inSamplingOrder, type SamplingOrder } from "../inference/sampling-order.ts";
 import type { MlpConfig, MlpDecoder } from "./mlp.ts";
+import { NinaInference } from "./nina-inference.ts";
 
 /**
  * NinA's MLP decoder for inference. Per block of the flow, last first:
@@ -13,21 +14,21 @@ import type { MlpConfig, MlpDecoder } from "./mlp.ts";
  * V c + b is one product for all blocks and both networks. LayerNorm's centring is part of W₁, V, b and W₂, so that only
  * its division is left.
  */
-export class FusedMlp extends FusedNina<MlpConfig> {
-  readonly #flow: Unfolded<AffineCoupling>;
+export class MlpInference extends NinaInference<MlpConfig> {
+  readonly #flow: SamplingOrder<AffineCoupling>;
   /** (2 blocks, E, C): scale and shift network of the first block sampled, of the second, … */
   readonly #conditionWeights: FrozenWeights;
   readonly #conditionBias: Tensor;
   readonly #nets: readonly NetPair[];
 
-  constructor(decoder: MlpDecoder, options: FuseOptions) {
+  constructor(decoder: MlpDecoder, options: InferenceOptions) {
     super(decoder, options);
     const { config, nf } = decoder;
     const { constants } = this;
     const { condition: C, width: E } = config;
     const half = (config.steps * config.actionWidth) / 2;
 
-    this.#flow = unfold(nf.layers, isCoupling, nf.base.event, constants);
+    this.#flow = inSamplingOrder(nf.layers, isCoupling, nf.base.event, constants);
     const nets = this.#flow.couplings.flatMap((coupling) =>
       [coupling.scale_net, coupling.shift_net].map(numbersOf),
     );

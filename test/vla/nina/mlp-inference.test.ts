@@ -1,7 +1,7 @@
 import { fc } from "@fast-check/vitest";
 import { describe } from "vitest";
 import { MlpDecoder } from "../../../vla/nina/mlp.ts";
-import { anyRun, fusedLaws } from "../../laws/fused.ts";
+import { anyRun, inferenceLaws } from "../../laws/inference.ts";
 
 const sizes = fc.record({
   steps: fc.integer({ min: 1, max: 5 }),
@@ -13,8 +13,8 @@ const sizes = fc.record({
   plu: fc.boolean(),
 });
 
-describe("FusedMlp", () => {
-  fusedLaws(
+describe("MlpInference", () => {
+  inferenceLaws(
     fc
       .record({ ...anyRun, sizes })
       .filter(({ sizes: { steps, actionWidth } }) => (steps * actionWidth) % 2 === 0 && steps > 1)
