@@ -7,7 +7,7 @@ import { F32x4, I32, load, loadSplat } from "../core/cpu/kernels/values.ts";
 import { packWeights } from "../core/cpu/product/choose.ts";
 import { forFewRows, forManyRows, type Layout } from "../core/cpu/product/layout.ts";
 import { productWasm } from "../core/cpu/product/product.ts";
-import { TILES } from "../core/cpu/product/tile.ts";
+import { REGISTER_TILES } from "../core/cpu/product/register-tile.ts";
 import { addressOf } from "../core/cpu/storage.ts";
 import type { Tensor } from "../core/tensor.ts";
 
@@ -104,7 +104,7 @@ function simple(shape: Simple): (product: Product) => () => void {
     const width = 4 * shape.vectors;
     const { panels, rows } = shape;
     if (M % rows !== 0 || N % width !== 0) throw new Error(`ladder: ${M} × ${N} is not whole tiles`);
-    const weights = panels ? packWeights(b, K, N, false, { ...forManyRows(TILES[0]), width }) : null;
+    const weights = panels ? packWeights(b, K, N, false, { ...forManyRows(REGISTER_TILES[0]), width }) : null;
     const code = kernel(`ladder ${Object.values(shape).join(" ")} ${K} ${N}`, 3, (k) =>
       writeSimple(k, shape, K, N),
     );
@@ -180,13 +180,18 @@ export const MANY_ROWS: readonly Rung[] = [
     make: simple({ rows: ROWS, vectors: COLUMNS / 4, panels: false }),
   },
   { name: "panels", rows: 48, make: simple({ rows: ROWS, vectors: COLUMNS / 4, panels: true }) },
-  { name: "blocks", rows: 48, make: library(forManyRows(TILES[0])) },
-  { name: "two threads", rows: 48, threads: 2, make: library(forManyRows(TILES[0])) },
+  { name: "blocks", rows: 48, make: library(forManyRows(REGISTER_TILES[0])) },
+  { name: "two threads", rows: 48, threads: 2, make: library(forManyRows(REGISTER_TILES[0])) },
 ];
 
 /** The climb for one row, in GB/s. */
 export const ONE_ROW: readonly (Rung & { readonly format: "float32" | "bfloat16" | "int8" })[] = [
-  { name: "the kernel for many rows", rows: 1, format: "float32", make: library(forManyRows(TILES[0])) },
+  {
+    name: "the kernel for many rows",
+    rows: 1,
+    format: "float32",
+    make: library(forManyRows(REGISTER_TILES[0])),
+  },
   { name: "streamed", rows: 1, format: "float32", make: library(forFewRows("float32")) },
   { name: "streamed", rows: 1, format: "bfloat16", make: library(forFewRows("bfloat16")) },
   { name: "streamed", rows: 1, format: "int8", make: library(forFewRows("int8")) },

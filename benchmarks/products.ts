@@ -15,7 +15,7 @@ import { layoutForFrozen, layoutForRows, packWeights } from "../core/cpu/product
 import { chosenTile } from "../core/cpu/product/choose-tile.ts";
 import { forFewRows, forManyRows, forSomeRows, type Layout } from "../core/cpu/product/layout.ts";
 import { productWasm } from "../core/cpu/product/product.ts";
-import { tileName } from "../core/cpu/product/tile.ts";
+import { tileName } from "../core/cpu/product/register-tile.ts";
 import { Tensor, tidy } from "../core/index.ts";
 import { WEIGHT_BYTES, type WeightFormat } from "../core/weight-format.ts";
 import { MANY_ROWS, ONE_ROW, type Product, type Rung } from "./ladder.ts";

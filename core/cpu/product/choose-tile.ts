@@ -1,5 +1,5 @@
 /**
- * The choice of tile for products of many rows. Which one is fastest depends on how well the engine allocates registers, so
+ * The choice of register tile for products of many rows. Which one is fastest depends on how well the engine allocates registers, so
  * the first product on a machine tries each for a few milliseconds and keeps the winner in the user's cache; a page of a
  * browser, which has none, keeps it as long as it is open. `NINA_TILE`, as in "4x8x512", overrides it.
  *
@@ -12,12 +12,12 @@ import { Tensor } from "../../tensor.ts";
 import { usesFma } from "../kernels/engine.ts";
 import { CpuStorage } from "../storage.ts";
 import { manyRowsWasm } from "./many-rows.ts";
-import { TILES, type Tile, tileName, tileNamed } from "./tile.ts";
+import { REGISTER_TILES, type RegisterTile, tileName, tileNamed } from "./register-tile.ts";
 
-const chosen = new Map<boolean, Tile>();
+const chosen = new Map<boolean, RegisterTile>();
 
-/** The tile for products whose weights are not packed yet. Tries the candidates at its first call on a machine. */
-export function chosenTile(): Tile {
+/** The register tile for products whose weights are not packed yet. Tries the candidates at its first call on a machine. */
+export function chosenTile(): RegisterTile {
   const fma = usesFma();
   let tile = chosen.get(fma);
   if (!tile) {
@@ -27,17 +27,18 @@ export function chosenTile(): Tile {
   return tile;
 }
 
-/** The tile that `NINA_TILE` names, null when it is not set. Throws for a name that is none. */
-export function tileSetting(): Tile | null {
+/** The register tile that `NINA_TILE` names, null when it is not set. Throws for a name that is none. */
+export function tileSetting(): RegisterTile | null {
   const name = setting("NINA_TILE");
   if (!name) return null;
   const tile = tileNamed(name);
-  if (!tile) throw new Error(`NINA_TILE: expected one of ${TILES.map(tileName).join(", ")}, got ${name}`);
+  if (!tile)
+    throw new Error(`NINA_TILE: expected one of ${REGISTER_TILES.map(tileName).join(", ")}, got ${name}`);
   return tile;
 }
 
-/** Runs `body` with products under that tile. */
-export function withTile<T>(tile: Tile, body: () => T): T {
+/** Runs `body` with products under that register tile. */
+export function withTile<T>(tile: RegisterTile, body: () => T): T {
   const before = chosen.get(usesFma());
   chosen.set(usesFma(), tile);
   try {
@@ -51,27 +52,27 @@ export function withTile<T>(tile: Tile, body: () => T): T {
 /** One choice per processor, engine and flavour of multiply-add. */
 export const cacheKey = (fma: boolean): string => `tile: ${processorModel()} | ${engine} | fma ${fma}`;
 
-/** The tile that an earlier process chose on this machine; null when none did. */
-export function remembered(fma: boolean): Tile | null {
+/** The register tile that an earlier process chose on this machine; null when none did. */
+export function remembered(fma: boolean): RegisterTile | null {
   const kept = new Cache().read(cacheKey(fma));
   return kept && tileNamed(new TextDecoder().decode(kept));
 }
 
 /** The fastest of the candidates; each is timed several times in turn, and its best time counts. */
-function tried(fma: boolean): Tile {
-  const best = TILES.map(() => Number.POSITIVE_INFINITY);
+function tried(fma: boolean): RegisterTile {
+  const best = REGISTER_TILES.map(() => Number.POSITIVE_INFINITY);
   for (let round = 0; round < 6; round++) {
-    TILES.forEach((tile, i) => {
+    REGISTER_TILES.forEach((tile, i) => {
       best[i] = Math.min(best[i], trial(tile));
     });
   }
-  const winner = TILES[best.indexOf(Math.min(...best))];
+  const winner = REGISTER_TILES[best.indexOf(Math.min(...best))];
   new Cache().write(cacheKey(fma), new TextEncoder().encode(tileName(winner)));
   return winner;
 }
 
 /** Milliseconds of three products that fit the second cache, with B packed on the fly. */
-function trial(tile: Tile): number {
+function trial(tile: RegisterTile): number {
   const [M, N, K] = [48, 96, 256];
   const [a, b, out] = [
     [M, K],

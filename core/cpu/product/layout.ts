@@ -11,7 +11,7 @@
  */
 import { type Kept, WEIGHT_BYTES, type WeightFormat } from "../../weight-format.ts";
 import { Allocation, memory } from "../heap.ts";
-import type { Tile } from "./tile.ts";
+import type { RegisterTile } from "./register-tile.ts";
 
 /** Which kernel the weights are laid out for, by the number of rows it is made for. */
 export interface Layout {
@@ -20,7 +20,7 @@ export interface Layout {
   /** Columns of a panel. */
   readonly width: number;
   /** What the kernel for many rows holds in registers. */
-  readonly tile?: Tile;
+  readonly tile?: RegisterTile;
 }
 
 /**
@@ -33,8 +33,8 @@ export const forFewRows = (format: WeightFormat): Layout => ({ rows: "few", form
 /** For some-rows.ts: four rows share one pass over a panel. */
 export const forSomeRows = (format: "float32" | "bfloat16"): Layout => ({ rows: "some", format, width: 8 });
 
-/** For many-rows.ts: panels as wide as the tile's rows of sums. */
-export const forManyRows = (tile: Tile): Layout & { readonly tile: Tile } => ({
+/** For many-rows.ts: panels as wide as the rows of sums in registers. */
+export const forManyRows = (tile: RegisterTile): Layout & { readonly tile: RegisterTile } => ({
   ...{ rows: "many", format: "float32", width: 4 * tile.vectors, tile },
 });
 

@@ -18,11 +18,11 @@ import { loadLanes, storeLanes } from "../kernels/lanes.ts";
 import { F32x4, I32, load, loadSplat } from "../kernels/values.ts";
 import { applyEpilogue } from "./epilogue.ts";
 import { packColumns, packRows } from "./pack-panels.ts";
-import type { Tile } from "./tile.ts";
+import type { RegisterTile } from "./register-tile.ts";
 
 /** Everything the code of a product kernel depends on. */
 export interface ManyRowsSpec {
-  readonly tile: Tile;
+  readonly tile: RegisterTile;
   /** Row length of A in floats, an immediate of the code; null when A is transposed. */
   readonly lda: number | null;
   /** Whether a transposed A is laid out as rows first. */
@@ -44,7 +44,7 @@ export const TURNED_DEPTH = 256;
 const TURNED_ROW = 4 * (TURNED_DEPTH + 16);
 
 /** Rows of a transposed A that there is scratch memory for, beside a tile's panels of B. */
-export function turnedRows({ rows, depth }: Tile): number {
+export function turnedRows({ rows, depth }: RegisterTile): number {
   const fit = Math.floor((SCRATCH_BYTES - 4 * TILE_COLUMNS * depth) / TURNED_ROW);
   return fit - (fit % rows);
 }
@@ -53,7 +53,7 @@ export function turnedRows({ rows, depth }: Tile): number {
  * Panels that few rows take at a time: about eight sums hide the latency of multiply-add, and the sums, what is loaded
  * of B and a number of A must fit 15 registers.
  */
-function panelsTogether(rows: number, { vectors }: Tile): number {
+function panelsTogether(rows: number, { vectors }: RegisterTile): number {
   const fits = (n: number) => n * rows * vectors <= 8 && n * (rows + 1) * vectors + 1 <= 15;
   return [4, 3, 2].find(fits) ?? 1;
 }

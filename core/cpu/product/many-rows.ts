@@ -15,8 +15,8 @@ import {
   turnedRows,
   writeManyRows,
 } from "./many-rows-code.ts";
+import { REGISTER_TILES, type RegisterTile, tileName } from "./register-tile.ts";
 import type { Product } from "./task.ts";
-import { TILES, type Tile, tileName } from "./tile.ts";
 
 /** Bytes of A that one tile reads per block of k: half a second-level cache. */
 const A_BYTES = 1 << 19;
@@ -29,7 +29,7 @@ const A_BYTES = 1 << 19;
 const TURNED_WIDTH = 512;
 
 /** Makes a product ready to run; K, M, N and the batch are not 0. */
-export function manyRowsWasm(task: Product, tile: Tile): Ready {
+export function manyRowsWasm(task: Product, tile: RegisterTile): Ready {
   const { out, a, b, M, N, K, batch = 1, strides, bias, residual } = task;
   const packed = b instanceof PackedWeights;
   const turned = task.transA === true && M >= TURNED_WIDTH;
@@ -60,7 +60,7 @@ export function manyRowsWasm(task: Product, tile: Tile): Ready {
 }
 
 /** Rows per tile: as many as there is room for, but enough tiles for some threads, and all about equally large. */
-function tileRows(tile: Tile, M: number, most: number, columnTiles: number): number {
+function tileRows(tile: RegisterTile, M: number, most: number, columnTiles: number): number {
   const shared = Math.max(48, Math.ceil((M * columnTiles) / 8));
   const tiles = Math.ceil(M / Math.min(most, shared, M));
   return Math.ceil(M / tiles / tile.rows) * tile.rows;
@@ -74,7 +74,7 @@ function specCode({ tile, lda, turned, b, ragged, bias, residual }: ManyRowsSpec
   let code = 1 + (lda ?? -1);
   code = 64 * code + ragged;
   code = ORDERS.length * code + ORDERS.indexOf(b);
-  code = (TILES.length + 1) * code + TILES.indexOf(tile);
+  code = (REGISTER_TILES.length + 1) * code + REGISTER_TILES.indexOf(tile);
   for (const flag of [turned, bias, residual, usesFma()]) code = 2 * code + (flag ? 1 : 0);
   return code;
 }

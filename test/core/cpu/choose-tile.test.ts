@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
-import { TILES, tileName } from "../../../core/cpu/product/tile.ts";
+import { REGISTER_TILES, tileName } from "../../../core/cpu/product/register-tile.ts";
 import { Cache } from "../../../core/platform/files/cache.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "nina-ts-tile-"));
@@ -13,7 +13,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 function choice(env: Record<string, string>): string {
   const script = `
     import { chosenTile } from "./core/cpu/product/choose-tile.ts";
-    import { tileName } from "./core/cpu/product/tile.ts";
+    import { tileName } from "./core/cpu/product/register-tile.ts";
     console.log(tileName(chosenTile()));`;
   const args = ["--import", "tsx", "--input-type=module", "--eval", script];
   const options = {
@@ -24,7 +24,7 @@ function choice(env: Record<string, string>): string {
 }
 
 it("the tile is tried once, kept in the cache folder, and overridden by NINA_TILE", () => {
-  const names = TILES.map(tileName);
+  const names = REGISTER_TILES.map(tileName);
   const first = choice({});
   expect(names).toContain(first);
   const kept = new Cache(join(folder, "nina-ts"));

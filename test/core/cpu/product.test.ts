@@ -4,8 +4,8 @@ import { layoutForRows, packWeights } from "../../../core/cpu/product/choose.ts"
 import { withTile } from "../../../core/cpu/product/choose-tile.ts";
 import { forFewRows, forManyRows, forSomeRows, type Layout } from "../../../core/cpu/product/layout.ts";
 import { productWasm } from "../../../core/cpu/product/product.ts";
+import { REGISTER_TILES } from "../../../core/cpu/product/register-tile.ts";
 import type { Product } from "../../../core/cpu/product/task.ts";
-import { TILES } from "../../../core/cpu/product/tile.ts";
 import { Expr } from "../../../core/formula/expr.ts";
 import { Scope } from "../../../core/scope.ts";
 import { Tensor } from "../../../core/tensor.ts";
@@ -16,9 +16,9 @@ const LAYOUTS = {
   not: null,
   few: forFewRows("float32"),
   some: forSomeRows("float32"),
-  "many 4": forManyRows(TILES[0]),
-  "many 2": forManyRows(TILES[1]),
-  "many 6": forManyRows(TILES[2]),
+  "many 4": forManyRows(REGISTER_TILES[0]),
+  "many 2": forManyRows(REGISTER_TILES[1]),
+  "many 6": forManyRows(REGISTER_TILES[2]),
 } as const;
 
 interface Case {
@@ -148,7 +148,7 @@ describe("matrix products", () => {
         widths,
         fc.integer({ min: 1, max: 80 }),
         lengths,
-        fc.constantFrom(...TILES),
+        fc.constantFrom(...REGISTER_TILES),
         (M, N, K, tile) => {
           using _ = new Scope();
           const [a, b] = [numbers([2, K, M], 1), numbers([2, K, N], 2)];
@@ -198,7 +198,7 @@ describe("the tile", () => {
     const [M, N, K] = [29, 85, 1030];
     const [a, b] = [numbers([M, K], 1), numbers([K, N], 2)];
     for (const { run: flavour } of flavours) {
-      const results = TILES.map((tile) => {
+      const results = REGISTER_TILES.map((tile) => {
         const out = Tensor.empty([M, N]);
         flavour(() => withTile(tile, () => productWasm({ out, a, b, M, N, K })?.()));
         return bits(out);
