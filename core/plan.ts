@@ -16,7 +16,7 @@ import { CUT, checkTensor, checkTensors, type Tensor } from "./tensor.ts";
  * `body` must compute by ops alone: looking at numbers that change from replay to replay, drawing random numbers and
  * updating parameters throw while it is captured. What the host decides (branches, numbers read from constants, training
  * mode) is frozen. The plan is one more owner of every tensor and frozen weight that it reads, so these may be freed
- * before it. See docs/memory.md.
+ * before it. See docs/plans.md.
  */
 export class Plan implements Disposable {
   readonly #inputs: readonly Tensor[];

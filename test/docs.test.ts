@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -8,9 +7,11 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, test } from "vitest";
+import { format } from "node:util";
+import { afterAll, afterEach, describe, expect, test, vi } from "vitest";
+import { poisonFreed } from "../core/index.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
@@ -18,27 +19,32 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const PRINTS = /\/\/ → (.*)$/gm;
 
 describe("the documentation's examples run and print what they say", () => {
+  // Inside the project, where the package knows itself by name; the folder is ignored by git.
+  mkdirSync(join(ROOT, "out"), { recursive: true });
+  const folder = mkdtempSync(join(ROOT, "out", "docs-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  afterEach(() => {
+    vi.restoreAllMocks();
+    poisonFreed(false);
+  });
+
   for (const page of readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md"))) {
     const snippets = [...readFileSync(join(ROOT, "docs", page), "utf8").matchAll(/```ts\n(.*?)```/gs)];
     test.each(snippets.map(([, snippet], i) => [`${page}, example ${i + 1}`, snippet]))(
       "%s",
-      (_name, snippet) => {
-        // Inside the project, where the package knows itself by name; the folder is ignored by git.
-        mkdirSync(join(ROOT, "out"), { recursive: true });
-        const folder = mkdtempSync(join(ROOT, "out", "docs-"));
-        try {
-          writeFileSync(join(folder, "example.ts"), snippet);
-          const run = spawnSync(process.execPath, ["--import", "tsx", join(folder, "example.ts")], {
-            cwd: ROOT,
-            encoding: "utf8",
-          });
-          expect(run.stderr).toBe("");
-          const said = [...snippet.matchAll(PRINTS)].map(([, text]) => text);
-          expect(said.length).toBeGreaterThan(0);
-          expect(run.stdout.trimEnd().split("\n")).toEqual(said);
-        } finally {
-          rmSync(folder, { recursive: true });
-        }
+      async (name, snippet) => {
+        const printed: string[] = [];
+        vi.spyOn(console, "log").mockImplementation((...words) => {
+          printed.push(...format(...words).split("\n"));
+        });
+        const complained = vi.spyOn(process.stderr, "write");
+        const file = join(folder, `${name.replaceAll(/\W+/g, "-")}.ts`);
+        writeFileSync(file, snippet);
+        await import(file);
+        const said = [...snippet.matchAll(PRINTS)].map(([, text]) => text);
+        expect(said.length).toBeGreaterThan(0);
+        expect(printed).toEqual(said);
+        expect(complained).not.toHaveBeenCalled();
       },
     );
   }
@@ -59,10 +65,46 @@ describe("the documentation's commands", () => {
     // What makes a run, and where its clones are, is said in one place for all commands.
     const source = own.includes("/eval/options.ts") ? own + read("vla/eval/options.ts") : own;
     for (const [, flag] of rest.replace(/#.*/, "").matchAll(/ --([a-z-]+)/g))
-      expect(source).toMatch(new RegExp(`^ +"?${flag}"?: \\{`, "m"));
+      expect(source).toMatch(new RegExp(`(^ +|\\{ )"?${flag}"?: \\{`, "m"));
   });
 
   test("are found", () => {
     expect(commands.length).toBeGreaterThan(5);
+  });
+});
+
+describe("links", () => {
+  const pages = [
+    ...["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"],
+    ...readdirSync(join(ROOT, "docs"))
+      .filter((name) => name.endsWith(".md"))
+      .map((name) => `docs/${name}`),
+  ];
+  const textOf = (page: string): string => readFileSync(join(ROOT, page), "utf8");
+  /** What a heading is linked by. */
+  const slug = (heading: string): string =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, "")
+      .replaceAll(" ", "-");
+
+  test.each(pages)("of %s lead somewhere", (page) => {
+    const wrong = [...textOf(page).matchAll(/\]\((?!https?:)([^)#]*)#?([^)]*)\)/g)].filter(
+      ([, path, anchor]) => {
+        const target = path === "" ? page : join(dirname(page), path);
+        if (!existsSync(join(ROOT, target))) return true;
+        const headings = anchor
+          ? [...textOf(target).matchAll(/^#+ (.*)$/gm)].map(([, text]) => slug(text))
+          : [];
+        return anchor !== "" && !headings.includes(anchor);
+      },
+    );
+    expect(wrong.map(([link]) => link)).toEqual([]);
+  });
+
+  test("lead from docs/README.md to every page", () => {
+    const contents = textOf("docs/README.md");
+    for (const page of pages.filter((name) => name !== "README.md" && name !== "docs/README.md"))
+      expect(contents).toContain(page.startsWith("docs/") ? `(${page.slice(5)})` : `(../${page})`);
   });
 });
