@@ -1,4 +1,4 @@
-import { checkInt32, markCopy, refuse } from "./check.ts";
+import { checkFinite, checkInt32, checkInteger, markCopy, refuse } from "./check.ts";
 import { currentDevice, type Device, GONE, type Storage, type TensorView } from "./device.ts";
 import { checkDType, type DType, type TensorData } from "./dtype.ts";
 import { flatten, type Nested } from "./nested.ts";
@@ -157,6 +157,36 @@ export class Tensor implements TensorView, Scoped {
     return Tensor.full([], value, dtype);
   }
 
+  /** `start`, `start` + `step`, … up to `end`, which is left out. `arange(n)` is 0, 1, … n − 1. */
+  static arange(start: number, end?: number, step = 1, dtype: DType = "float32"): Tensor {
+    const who = "Tensor.arange";
+    const [from, to] = end === undefined ? [0, start] : [start, end];
+    checkFinite(from, who, "start");
+    checkFinite(to, who, "end");
+    checkFinite(step, who, "step");
+    if (step === 0) refuse(who, "a step that is not 0", step);
+    const length = Math.max(0, Math.ceil((to - from) / step));
+    return sequence(length, (i) => from + i * step, dtype, who);
+  }
+
+  /** `count` numbers from `start` to `end`, both of them among these, equally far apart. */
+  static linspace(start: number, end: number, count: number, dtype: DType = "float32"): Tensor {
+    const who = "Tensor.linspace";
+    checkFinite(start, who, "start");
+    checkFinite(end, who, "end");
+    checkInteger(count, 0, who, "count");
+    const last = count - 1;
+    const number = (i: number): number => (i === last && i > 0 ? end : start + (i * (end - start)) / last);
+    return sequence(count, (i) => (i === 0 ? start : number(i)), dtype, who);
+  }
+
+  /** The unit matrix of that many rows: 1 on the diagonal, 0 elsewhere. */
+  static eye(rows: number, dtype: DType = "float32"): Tensor {
+    checkInteger(rows, 0, "Tensor.eye", "rows");
+    const diagonal = (i: number): number => Number(i % (rows + 1) === 0);
+    return sequence(rows * rows, diagonal, dtype, "Tensor.eye", [rows, rows]);
+  }
+
   /** Where its numbers live. */
   get device(): Device {
     return this.storage.device;
@@ -265,10 +295,12 @@ export class Tensor implements TensorView, Scoped {
   }
 
   /**
-   * A copy on another device, without history. Only from one whose memory the host can look at, as cpu; from elsewhere
-   * take `await x.read()` to `Tensor.from`.
+   * For a dtype: the same numbers rounded to that, with their history (`cast`). For a device: a copy there, without
+   * history. Only from one whose memory the host can look at, as cpu; from elsewhere take `await x.read()` to `Tensor.from`.
    */
-  to(device: Device): Tensor {
+  to(target: Device | DType): Tensor {
+    if (typeof target === "string") return this.cast(target);
+    const device = target;
     if (device === this.device) return this.copy();
     const data = this.#numbers();
     const out = Tensor.reserve(this.shape, this.dtype, device);
@@ -411,6 +443,20 @@ function made(shape: Shape, dtype: DType, who: string): Tensor {
   checkShape(shape, who);
   checkDType(dtype, who);
   return Tensor.reserve([...shape], dtype, currentDevice());
+}
+
+/** A tensor of `length` numbers, each made from its place. */
+function sequence(
+  length: number,
+  number: (i: number) => number,
+  dtype: DType,
+  who: string,
+  shape: Shape = [length],
+): Tensor {
+  const numbers = Float64Array.from({ length }, (_, i) => number(i));
+  checkDType(dtype, who);
+  if (dtype === "int32") checkInt32(numbers, who);
+  return Tensor.from(numbers, shape, dtype);
 }
 
 interface AxisName {

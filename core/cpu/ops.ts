@@ -8,6 +8,7 @@ import type { TensorView } from "../device.ts";
 import { Expr } from "../formula/expr.ts";
 import { plainKernel } from "../formula/plain.ts";
 import { op as adamW } from "../ops/adamw.ts";
+import { op as argsort } from "../ops/argsort.ts";
 import { op as attention, slopeOp as attentionSlope } from "../ops/attention.ts";
 import { op as broadcastTo } from "../ops/broadcast-to.ts";
 import { op as channelAttention, slopeOp as channelAttentionSlope } from "../ops/channel-attention.ts";
@@ -15,6 +16,7 @@ import { op as concat } from "../ops/concat.ts";
 import { op as depthwiseConv, tapsOp as depthwiseTaps } from "../ops/depthwise-conv.ts";
 import { op as dropout, thresholdOf } from "../ops/dropout.ts";
 import { op as frozenLinear, named } from "../ops/frozen-linear.ts";
+import { scatterOp as scatter } from "../ops/gather.ts";
 import { op as gatherRows, scatter as scatterRows } from "../ops/gather-rows.ts";
 import { op as layerNorm, slopeOp as layerNormSlope, sumsOp as layerNormSums } from "../ops/layer-norm.ts";
 import { op as linear } from "../ops/linear.ts";
@@ -46,6 +48,7 @@ import { permuteWasm } from "./kernels/permute.ts";
 import { sumToWasm } from "./kernels/reduce.ts";
 import { rmsNormWasm } from "./kernels/rms-norm.ts";
 import { softmaxGradWasm, softmaxWasm } from "./kernels/softmax.ts";
+import { scattered, sortedPlaces } from "./kernels/sort.ts";
 import { triangleWasm } from "./kernels/triangle.ts";
 import { triangularSolveWasm } from "./kernels/triangular-solve.ts";
 import { foldWasm, unfoldWasm } from "./kernels/unfold.ts";
@@ -133,6 +136,11 @@ serve(triangularSolve, { kernel: (out, [a, b], triangle) => triangularSolveWasm(
 serve(dropout, {
   kernel: (out, [x], { p, stretch }) => dropoutWasm(out, x, thresholdOf(p), 1 / (1 - p), stretch),
 });
+
+// Along an axis.
+
+serve(argsort, { kernel: (out, [x], order) => sortedPlaces(out, x, order) });
+serve(scatter, { kernel: (out, [x, ids], along) => scattered(out, x, ids, along) });
 
 // Products.
 

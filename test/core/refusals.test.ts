@@ -5,6 +5,7 @@ import {
   checkpoint,
   concat,
   eachGradient,
+  einsum,
   FrozenWeights,
   grad,
   jacobian,
@@ -14,6 +15,7 @@ import {
   Random,
   Scope,
   scaleInPlace,
+  stack,
   Tensor,
   vjp,
 } from "../../core/index.ts";
@@ -74,6 +76,8 @@ const spread: Case = {
     [[0], true, "1"],
   ],
 };
+const notAxes = [0.5, 9, "0"].map((axis) => [axis]);
+const places = Tensor.zeros([2, 2], "int32");
 const place: Case = {
   args: [0],
   kinds: [],
@@ -118,6 +122,59 @@ const CASES: Record<keyof typeof ops, Case> = {
   ...{ std: spread, var: spread },
   ...{ argmax: place, argmin: place },
   ...{ cumprod: { args: [0], kinds: ["axis"] }, cumsum: { args: [0], kinds: ["axis"] } },
+  argsort: { args: [0], kinds: [], more: [...notAxes, [0, 1]] },
+  sort: { args: [0], kinds: [], more: [...notAxes, [0, 1]] },
+  topk: {
+    args: [1, 0],
+    kinds: ["count"],
+    more: [
+      [3, 0],
+      [1, 9],
+      [1, 0, 1],
+    ],
+  },
+  cast: { args: ["float64"], kinds: ["dtype"] },
+  flip: { args: [[0]], kinds: ["axes"] },
+  gather: {
+    args: [0, places],
+    kinds: ["axis", "tensor"],
+    more: [
+      [0, x],
+      [0, ids],
+      [0, Tensor.full([1, 2], 2, "int32")],
+    ],
+  },
+  scatterAdd: {
+    args: [0, places, x],
+    kinds: ["axis", "tensor", "tensor"],
+    more: [
+      [0, x, x],
+      [0, places, row],
+      [0, Tensor.full([2, 2], -1, "int32"), x],
+    ],
+  },
+  indexSelect: { args: [0, ids], kinds: ["axis", "tensor"], more: [[0, x]] },
+  oneHot: {
+    on: ids,
+    args: [3],
+    kinds: ["count"],
+    more: [[0], [1], [3, "float16"]],
+  },
+  roll: { args: [1, 0], kinds: [], more: [[0.5, 0], ["1", 0], [1, 9], [1]] },
+  split: {
+    args: [1, 0],
+    kinds: [],
+    more: [
+      [0, 0],
+      [[1], 0],
+      [[3, -1], 0],
+      ["1", 0],
+      [1, 2],
+    ],
+  },
+  squeeze: { on: Tensor.ones([1, 2]), args: [0], kinds: [], more: [[1], [2], [0.5]] },
+  unsqueeze: { args: [0], kinds: ["axis"] },
+  tile: { args: [[2]], kinds: [], more: [[2], [[0.5]], [[-1]], ["x"]] },
   attention: {
     on: packed,
     args: [packed, packed, attentionOptions],
@@ -261,6 +318,8 @@ it("ops without a meaning for integers refuse them", () => {
     "abs",
     "argmax",
     "argmin",
+    "argsort",
+    "sort",
     "ceil",
     "floor",
     "hardtanh",
@@ -330,6 +389,21 @@ describe("creation", () => {
     for (const dtype of WRONG.dtype) expectRefusal(from([1], [1], dtype), "Tensor.from");
   });
 
+  it("arange, linspace and eye refuse what is no number, no step and no count", () => {
+    for (const wrong of ["1", null, NaN, Infinity] as Anything[]) {
+      expectRefusal(() => Tensor.arange(wrong), "Tensor.arange");
+      expectRefusal(() => Tensor.arange(0, 1, wrong), "Tensor.arange");
+      expectRefusal(() => Tensor.linspace(0, wrong, 2), "Tensor.linspace");
+    }
+    expectRefusal(() => Tensor.arange(0, 1, 0), "Tensor.arange");
+    expectRefusal(() => Tensor.arange(0, 1, 0.5, "int32"), "Tensor.arange");
+    for (const wrong of WRONG.count) {
+      expectRefusal(() => Tensor.linspace(0, 1, wrong), "Tensor.linspace");
+      expectRefusal(() => Tensor.eye(wrong), "Tensor.eye");
+    }
+    for (const dtype of WRONG.dtype.slice(0, 2)) expectRefusal(() => Tensor.eye(2, dtype), "Tensor.eye");
+  });
+
   it("int32 takes integers that fit, and nothing else", () => {
     for (const value of [0.5, Number.NaN, 2 ** 31, -(2 ** 31) - 1, Infinity]) {
       expectRefusal(() => Tensor.from([value], [1], "int32"), "Tensor.from");
@@ -365,6 +439,30 @@ describe("functions of tensors", () => {
     for (const list of [undefined, null, x, [], [x, 3], [undefined], [x, otherCopy.Tensor.ones([2, 2])]])
       expectRefusal(() => concat(list as Anything, 0), "concat");
     for (const axis of WRONG.axis) expectRefusal(() => concat([x, x], axis), "concat");
+  });
+
+  it("stack and einsum", () => {
+    for (const list of [undefined, null, x, [], [x, 3], [x, row]])
+      expectRefusal(() => stack(list as Anything, 0), "stack");
+    for (const axis of WRONG.axis) expectRefusal(() => stack([x, x], axis), "stack");
+    for (const wrong of WRONG.tensor) expectRefusal(() => einsum("ij,jk", x, wrong), "einsum");
+    for (const equation of [
+      undefined,
+      3,
+      "ij->",
+      "ij;jk",
+      "ij,jk->i->k",
+      "ij,j",
+      "i,jk",
+      "ij,jk->il",
+      "ij,jk->ii",
+    ])
+      expectRefusal(() => einsum(equation as Anything, x, x), "einsum");
+    expectRefusal(
+      () => einsum("ij,jk", x, Tensor.ones([3, 2])),
+      "einsum: j has lengths 2 and 3 in (2, 2), (3, 2)",
+    );
+    expectRefusal(() => einsum("i", ids), "einsum: expected float32 or float64, got int32 (2)");
   });
 
   it("grad", () => {
