@@ -1,6 +1,6 @@
 import type { SceneObject } from "../libero/scene.ts";
-import { CLOSED, close, type Facing, grip, OPEN, reach, type Skill } from "./hand.ts";
-import { add, aside, distance, subtract, up, type Vector } from "./vector.ts";
+import { CLOSED, close, type Facing, grip, OPEN, pointingDown, reach, type Skill } from "./hand.ts";
+import { add, aside, distance, dot, scale, subtract, up, type Vector } from "./vector.ts";
 import type { World } from "./world.ts";
 
 /** Where to set something down. */
@@ -26,11 +26,22 @@ export function* pickAndPlace(world: World, thing: SceneObject, place: Place): S
 function* pick(world: World, thing: SceneObject): Generator<number[], boolean, void> {
   const { hand } = world;
   const { at, facing } = world.bestHold(thing);
+  const leans = typeof facing !== "number";
+  const [, , ahead] = leans ? facing : pointingDown(facing);
   const goal = (): Vector => world.point(thing.rootBody, at);
   const hover = hand.vary(0.08, 0.015);
+  // A hand that leans to get past something has to come all the way from above that leaning, not straight down.
+  const beside = world.shapes.highestAlong(goal(), goal(), 0.1, thing.name);
+  const back = leans ? Math.max(hover, (beside + FINGERTIPS + ROOM - goal()[2]) / -ahead[2]) : hover;
+  const start = (): Vector => add(goal(), scale(ahead, -back));
   world.stage = `reach ${thing.name}`;
-  yield* travel(world, () => up(goal(), hover), facing, OPEN, null);
-  yield* reach(hand, goal, facing, OPEN, 0.007, () => aside(hand.tip(), goal()) > 0.03);
+  // Near the robot a leaning hand never comes to rest: it only passes there.
+  yield* travel(world, start, facing, OPEN, null, () => leans && distance(hand.tip(), start()) < 0.03);
+  const strays = (): boolean => {
+    const left = subtract(goal(), hand.tip());
+    return distance(left, scale(ahead, dot(ahead, left))) > (leans ? 0.06 : 0.03);
+  };
+  yield* reach(hand, goal, facing, OPEN, 0.007, strays);
   if (distance(hand.tip(), goal()) > 0.025) return trouble(world, `the hand stopped beside ${thing.name}`);
   world.stage = `grasp ${thing.name}`;
   yield* close(hand, facing);
