@@ -1,3 +1,4 @@
+import { Cache } from "../../core/index.ts";
 import type { Observation } from "../observation.ts";
 import { sha256 } from "../platform/node.ts";
 import type { Digest } from "../platform/platform.ts";
@@ -24,7 +25,7 @@ export type RendererFactory = (
   mj: MainModule,
   model: MjModel,
   data: MjData,
-  size: { readonly width: number; readonly height: number },
+  options: { readonly width: number; readonly height: number; readonly cache: Cache },
 ) => CameraRenderer;
 
 export interface LiberoEnvOptions extends SimOptions {
@@ -113,8 +114,9 @@ export class LiberoEnv implements Disposable {
     this.goal = scene.goal.map((term) => this.predicates.compile(term));
 
     const size = options.imageSize ?? 128;
+    const cache = new Cache(options.cacheFolder);
     this.#makeRenderer = () =>
-      options.renderer?.(sim.mj, sim.model, sim.data, { width: size, height: size }) ?? null;
+      options.renderer?.(sim.mj, sim.model, sim.data, { width: size, height: size, cache }) ?? null;
     this.#renderer = this.#makeRenderer();
     this.#observables = new Observables(scene, sim);
     this.#armAddresses = ARM_JOINTS.map((joint) => sim.qposAddress(joint));

@@ -1,5 +1,5 @@
 import { type Cache, printable } from "../../core/index.ts";
-import { dirname, readWhole, sha256 } from "../platform/node.ts";
+import { dirname, readWhole, sha256, stampOfFile } from "../platform/node.ts";
 import { compileError } from "./compile-error.ts";
 import { type MainModule, type MjData, type MjModel, MUJOCO_VERSION } from "./mujoco.ts";
 import type { Scene } from "./scene.ts";
@@ -31,15 +31,23 @@ export class Compiled implements Disposable {
  *
  * Compiling a LIBERO scene takes seconds, reading its binary back a fraction of one; a binary has 90 to 160 MB
  * (textures are stored raw). The key covers MuJoCo's version, the MJCF and every byte of every asset, so a cached
- * model is never stale. One that MuJoCo does not take is compiled again.
+ * model is never stale; where no asset's file has changed since they were last read, the key of that time is taken.
+ * A model that MuJoCo does not take is compiled again.
  *
  * @throws FormatError with MuJoCo's message when the MJCF does not compile, or when an asset cannot be read.
  */
 export function compileModel(mj: MainModule, source: ModelSource, cache: Cache): Compiled {
+  const stamp = cache.folder === null ? null : stampOf(source);
+  const known = stamp === null ? null : cache.read(stamp);
+  if (known) {
+    const cached = loadCached(mj, cache, new TextDecoder().decode(known));
+    if (cached) return cached;
+  }
   const assets = new Map<string, Uint8Array>();
   for (const [name, path] of source.assets) assets.set(name, readWhole(path, MOST_ASSET_BYTES));
 
   const key = modelKey(source.mjcf, assets);
+  if (stamp !== null) cache.write(stamp, new TextEncoder().encode(key));
   const cached = loadCached(mj, cache, key);
   if (cached) return cached;
   const model = compile(mj, source, assets);
@@ -52,6 +60,21 @@ function modelKey(mjcf: string, assets: ReadonlyMap<string, Uint8Array>): string
   for (const name of [...assets.keys()].sort())
     hash.update(`\n${name}\n${assets.get(name)!.length}\n`).update(assets.get(name)!);
   return `model: MuJoCo ${MUJOCO_VERSION}, ${hash.hex()}`;
+}
+
+/**
+ * A key under which the model's key is kept: it changes with the MJCF and whenever the file of an asset does. Null where
+ * that cannot be told, and for a model without files, whose key takes no time to make.
+ */
+function stampOf({ mjcf, assets }: ModelSource): string | null {
+  if (assets.size === 0) return null;
+  const hash = sha256().update(`${mjcf.length}\n`).update(mjcf);
+  for (const name of [...assets.keys()].sort()) {
+    const stamp = stampOfFile(assets.get(name)!);
+    if (stamp === null) return null;
+    hash.update(`\n${name} ${stamp}`);
+  }
+  return `key of a model: MuJoCo ${MUJOCO_VERSION}, ${hash.hex()}`;
 }
 
 /**

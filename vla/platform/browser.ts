@@ -42,6 +42,9 @@ export const exists = (path: string): boolean => files.has(resolve(path)) || isF
 
 export const isFolder = (path: string): boolean => folders.has(resolve(path));
 
+/** Pages keep nothing that a stamp would be asked for. */
+export const stampOfFile = (): string | null => null;
+
 export function listFolder(path: string): string[] {
   const names = folders.get(resolve(path));
   if (!names) throw new FormatError(path, "a folder", "none");

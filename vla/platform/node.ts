@@ -13,6 +13,17 @@ export { openFile, readText, readWhole } from "../../core/index.ts";
 export const isFolder = (path: string): boolean =>
   statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 
+/** A file that changed less than this many milliseconds ago may change again without another time to show for it. */
+const SETTLED = 2000;
+
+/** From the file's place on its disk, its size and the times of its last change, of which a program can set but one. */
+export function stampOfFile(path: string): string | null {
+  const file = statSync(path, { bigint: true, throwIfNoEntry: false });
+  const settled = BigInt(Date.now() - SETTLED) * 1_000_000n;
+  if (!file?.isFile() || file.mtimeNs > settled || file.ctimeNs > settled) return null;
+  return [file.dev, file.ino, file.size, file.mtimeNs, file.ctimeNs].join(" ");
+}
+
 export const listFolder = (path: string): string[] => readdirSync(path);
 
 export const sha256 = (): Digest => new NodeDigest(createHash("sha256"));

@@ -16,6 +16,8 @@ export interface Platform {
   /** Whether there is a file or a folder. */
   exists(path: string): boolean;
   isFolder(path: string): boolean;
+  /** What is another text whenever a file has changed; null where there is none, or where that cannot be told. */
+  stampOfFile(path: string): string | null;
   /** Names of the files and folders in a folder, in no particular order. */
   listFolder(path: string): string[];
 

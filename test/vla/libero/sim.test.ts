@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fc, test } from "@fast-check/vitest";
@@ -6,7 +6,13 @@ import { afterEach, beforeEach, describe, expect, vi } from "vitest";
 import { Cache } from "../../../core/index.ts";
 import { loadMuJoCo, type MjData, type MjModel } from "../../../vla/libero/mujoco.ts";
 import { Sim, type SimOptions } from "../../../vla/libero/sim.ts";
+import { readWhole } from "../../../vla/platform/node.ts";
 import { TINY_MJCF } from "./tiny-scene.ts";
+
+vi.mock(import("../../../vla/platform/node.ts"), async (original) => {
+  const platform = await original();
+  return { ...platform, readWhole: vi.fn(platform.readWhole) };
+});
 
 const open = (mjcf: string, options: SimOptions = {}) =>
   Sim.open({ mjcf, assets: new Map() }, { cacheFolder: null, ...options });
@@ -170,10 +176,16 @@ describe("the cache of compiled models", () => {
     rmSync(folder, { recursive: true });
   });
 
-  /** A model with one asset: a tetrahedron of the given height. */
-  async function openMesh(height: number): Promise<Sim> {
+  /** A tetrahedron of the given height. */
+  function writeMesh(height: number): void {
+    const points = `v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 ${height}\n`;
+    writeFileSync(join(folder, "tetrahedron.obj"), `${points}f 1 3 2\nf 1 2 4\nf 2 3 4\nf 3 1 4\n`);
+  }
+
+  /** A model with one asset, the tetrahedron, written before or as it lies there. */
+  async function openMesh(height: number, written = true): Promise<Sim> {
     const path = join(folder, "tetrahedron.obj");
-    writeFileSync(path, `v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 ${height}\nf 1 3 2\nf 1 2 4\nf 2 3 4\nf 3 1 4\n`);
+    if (written) writeMesh(height);
     const mjcf = `<mujoco><asset><mesh name="m" file="shapes/tetrahedron.obj"/></asset>
       <worldbody><body><freejoint/><geom type="mesh" mesh="m"/></body></worldbody></mujoco>`;
     return Sim.open(
@@ -224,6 +236,49 @@ describe("the cache of compiled models", () => {
     expect(again.nq).toBe(7);
     expect(readFileSync(path).equals(good)).toBe(true);
     expect(cached()).toHaveLength(1);
+  });
+
+  describe("when files have lain for a while", () => {
+    beforeEach(() => {
+      const now = Date.now();
+      vi.spyOn(Date, "now").mockReturnValue(now + 10_000);
+      vi.mocked(readWhole).mockClear();
+    });
+
+    test("reads no asset that has not changed", async () => {
+      using first = await openMesh(1);
+      using second = await openMesh(1, false);
+      expect(readWhole).toHaveBeenCalledTimes(1);
+      expect(second.model.mesh_vert).toEqual(first.model.mesh_vert);
+    });
+
+    test("notices one that has, though its size and the time it shows are the same", async () => {
+      using low = await openMesh(1);
+      const { atime, mtime } = statSync(join(folder, "tetrahedron.obj"));
+      // Times of files may move in steps of some milliseconds.
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      writeMesh(2);
+      utimesSync(join(folder, "tetrahedron.obj"), atime, mtime);
+      using high = await openMesh(2, false);
+      expect(high.model.body_mass[1]).toBeCloseTo(2 * low.model.body_mass[1], 9);
+    });
+
+    test("reads again what is no longer there", async () => {
+      (await openMesh(1))[Symbol.dispose]();
+      const model = new Cache(join(folder, "cache")).entries().find(({ bytes }) => bytes > 1000)!;
+      rmSync(model.path);
+      using again = await openMesh(1, false);
+      expect(again.nq).toBe(7);
+      expect(readWhole).toHaveBeenCalledTimes(2);
+    });
+  });
+
+  test("trusts no file that has only just changed", async () => {
+    vi.mocked(readWhole).mockClear();
+    using _ = await openMesh(1);
+    using again = await openMesh(1, false);
+    expect(again.nq).toBe(7);
+    expect(readWhole).toHaveBeenCalledTimes(2);
   });
 
   test("compiles again what MuJoCo does not take", async () => {

@@ -1,5 +1,6 @@
 import type { MainModule, MjData, MjModel } from "@mujoco/mujoco";
 import ndarray, { type NdArray } from "ndarray";
+import type { Cache } from "../../../core/index.ts";
 import type { Image } from "../../observation.ts";
 import { cameraNames, type Frustum, frustumOf, isFixedCamera } from "./camera.ts";
 import type { Compat } from "./compat.ts";
@@ -20,6 +21,8 @@ export interface RendererOptions {
   readonly height: number;
   /** Whose rules to follow; the default is what LIBERO's demonstrations were drawn with. */
   readonly compat?: Compat;
+  /** Where what is made of meshes is kept between processes; default: nowhere. */
+  readonly cache?: Cache;
 }
 
 /** Draws one model in one size. */
@@ -56,7 +59,7 @@ export function createRenderer(
   mj: MainModule,
   model: MjModel,
   data: MjData,
-  { width, height, compat = "mujoco-2.3" }: RendererOptions,
+  { width, height, compat = "mujoco-2.3", cache }: RendererOptions,
 ): Renderer {
   for (const [name, size] of Object.entries({ width, height })) {
     if (!Number.isInteger(size) || size < 1) {
@@ -65,7 +68,7 @@ export function createRenderer(
       );
     }
   }
-  return new SoftwareRenderer(mj, model, data, width, height, compat);
+  return new SoftwareRenderer(mj, model, data, width, height, compat, cache);
 }
 
 class SoftwareRenderer implements Renderer {
@@ -80,12 +83,20 @@ class SoftwareRenderer implements Renderer {
   /** What is fixed, as each fixed camera sees it; null for cameras that move. */
   readonly #layers = new Map<number, FixedLayer | null>();
 
-  constructor(mj: MainModule, model: MjModel, data: MjData, width: number, height: number, compat: Compat) {
+  constructor(
+    mj: MainModule,
+    model: MjModel,
+    data: MjData,
+    width: number,
+    height: number,
+    compat: Compat,
+    cache: Cache | undefined,
+  ) {
     this.#model = model;
     this.#data = data;
     this.#cameras = cameraNames(mj, model);
     const memory = new RenderMemory();
-    const scene = readScene(mj, model, compat, memory);
+    const scene = readScene(mj, model, compat, memory, cache);
     const fragments = new Fragments(memory);
     const kernels = bindKernels(memory.memory, {
       makeLevel: (pyramid, level) => scene.textures.makeLevel(pyramid, level),

@@ -1,4 +1,5 @@
 import type { MainModule, MjData, MjModel } from "@mujoco/mujoco";
+import { Cache } from "../../../core/index.ts";
 import type { Compat } from "./compat.ts";
 import {
   BOX,
@@ -14,7 +15,7 @@ import {
 } from "./drawable.ts";
 import { LIT_BYTES, PART, PART_BYTES } from "./layout.ts";
 import type { RenderMemory } from "./memory.ts";
-import { meshSurface } from "./mesh-surface.ts";
+import { meshSurfaces } from "./mesh-surfaces.ts";
 import {
   boxSurface,
   cylinderSurface,
@@ -65,16 +66,28 @@ export interface RenderScene {
   readonly textures: Textures;
 }
 
-/** Reads what stays for the life of the model: shapes, meshes, materials, textures with their mipmaps. */
-export function readScene(mj: MainModule, model: MjModel, compat: Compat, memory: RenderMemory): RenderScene {
+/**
+ * Reads what stays for the life of the model: shapes, meshes, materials, textures with their mipmaps.
+ *
+ * @param cache where what is made of meshes is kept between processes; default: nowhere.
+ */
+export function readScene(
+  mj: MainModule,
+  model: MjModel,
+  compat: Compat,
+  memory: RenderMemory,
+  cache = new Cache(null),
+): RenderScene {
   if (model.nflex > 0 || model.nskin > 0) {
     throw new Error(
       `createRenderer: flexes and skins are not drawn, found ${model.nflex} and ${model.nskin}`,
     );
   }
-  const surfaces = new SurfaceShelf(model, memory);
+  const visible = visibleRows(mj, model);
+  const meshes = meshSurfaces(model, new Set(visible.filter(isMesh).map(({ mesh }) => mesh)), cache);
+  const surfaces = new SurfaceShelf(model, meshes, memory);
   const textures = new Textures(model, compat, memory);
-  const rows = visibleRows(mj, model).map((row) => ({ row, shapes: surfaces.shapesOf(row) }));
+  const rows = visible.map((row) => ({ row, shapes: surfaces.shapesOf(row) }));
   const partCount = rows.reduce((sum, { shapes }) => sum + shapes.length, 0);
   const blocks = memory.doubles((PART_BYTES / 8) * partCount);
   const parts: Part[] = [];
@@ -120,6 +133,8 @@ function fillBlock(
   addresses[PART.coordinates / 4] = coordinates.byteOffset;
   addresses[PART.coordinateBytes / 4] = texture.kind === "cube" ? 12 : 8;
 }
+
+const isMesh = ({ type }: Row): boolean => type === MESH;
 
 function visibleRows(mj: MainModule, model: MjModel): Row[] {
   const rows: Row[] = [];
@@ -223,11 +238,13 @@ const UNSCALED: readonly [number, number, number] = [1, 1, 1];
 /** Surfaces of a model, each made once, on first use. */
 class SurfaceShelf {
   readonly #model: MjModel;
+  readonly #meshes: ReadonlyMap<number, Surface>;
   readonly #memory: RenderMemory;
   readonly #made = new Map<string, Surface>();
 
-  constructor(model: MjModel, memory: RenderMemory) {
+  constructor(model: MjModel, meshes: ReadonlyMap<number, Surface>, memory: RenderMemory) {
     this.#model = model;
+    this.#meshes = meshes;
     this.#memory = memory;
   }
 
@@ -262,7 +279,7 @@ class SurfaceShelf {
       }
       case MESH:
         return whole(
-          this.#once(`mesh ${row.mesh}`, () => meshSurface(this.#model, row.mesh)),
+          this.#once(`mesh ${row.mesh}`, () => this.#meshes.get(row.mesh)!),
           UNSCALED,
         );
       default:
