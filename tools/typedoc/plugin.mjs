@@ -51,7 +51,8 @@ export function load(app) {
     };
     const media = page.project.files.getNameToAbsoluteMap();
     page.contents = page.contents
-      ?.replace(/href="source:tools\/[^"]*"/g, "") // what a class has from the language
+      ?.replace(/href="site:([^"]+)"/g, `href="${up}../$1"`) // pages beside the documentation
+      .replace(/href="source:tools\/[^"]*"/g, "") // what a class has from the language
       .replace(/href="source:([^"#]+)(#L\d+)"/g, (_, path, line) => link(path, line))
       .replace(/href="(?:\.\.\/)*media\/([^"#]+\.(?:ts|js|mjs|json))"/g, (_, name) =>
         link(relative(ROOT, media.get(name))),
