@@ -130,21 +130,27 @@ export class GpuDevice implements Device {
     }
     if (!op.formula && !op.updated)
       throw new Error(`${op.name}: has no formula, so ${this.name} cannot compute it`);
-    const from = ins.map((x) => x.storage as GpuStorage);
-    if (out.dtype === "int32") {
-      // Whole numbers are computed where they are kept, all digits of them.
-      if (from.every(({ host }) => host)) return this.#onHost(op, out, ins, attrs);
-      (out.storage as GpuStorage).host = null;
-    }
+    if (out.dtype !== "int32") return this.#onDevice(op, out, ins, attrs);
+    // Whole numbers are computed where they are kept, all digits of them. Plans may be given others than they were made with.
+    let [here, there]: (Ready | undefined)[] = [];
+    return () => {
+      if (ins.every(isOnHost)) (here ??= this.#onHost(op, out, ins, attrs))();
+      else (there ??= this.#onDevice(op, out, ins, attrs))();
+    };
+  }
+
+  #onDevice<A>(op: Computation<A>, out: TensorView, ins: readonly TensorView[], attrs: A): Ready {
     const recipe = this.#recipe(op, out, ins, attrs);
+    const from = ins.map((x) => x.storage as GpuStorage);
     const to = op.updates?.map((i) => from[i]) ?? [out.storage as GpuStorage];
     return () => {
-      if (from.every(({ dtype, host }) => dtype !== "int32" || host)) op.check?.(ins.map(onHost), attrs);
+      if (ins.every((x) => x.dtype !== "int32" || isOnHost(x))) op.check?.(ins.map(onHost), attrs);
       const params = op.params?.(attrs) ?? [];
       const inputs = from.map((storage) => this.resultOf(storage));
       const hosted = (op.hosted?.(ins, attrs) ?? []).map(({ numbers }) => this.#hosted(numbers()).hold());
       const made = this.#run(recipe, [...inputs, ...hosted], params);
       recipe.results.forEach((step, i) => {
+        to[i].host = null;
         to[i].take(made[step]);
       });
       for (const result of [...made, ...hosted]) result.letGo();
@@ -155,6 +161,8 @@ export class GpuDevice implements Device {
     const to = out.storage as GpuStorage;
     const kernel = plainKernel(op, onHost(out), ins.map(onHost), attrs);
     return () => {
+      to.host ??= new Int32Array(to.size);
+      op.check?.(ins.map(onHost), attrs);
       kernel();
       to.take(null);
     };
@@ -220,6 +228,9 @@ export class GpuDevice implements Device {
     return new GpuProgram(this, trace);
   }
 }
+
+/** Whether it holds whole numbers that the host has. */
+const isOnHost = (x: TensorView): boolean => (x.storage as GpuStorage).host !== null;
 
 /** A block whose numbers the host looks at: those of int32 tensors, to check row numbers and to compute with. */
 function onHost(x: TensorView): TensorView {

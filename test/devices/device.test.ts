@@ -61,6 +61,36 @@ describeDevices("device", (device, mode) => {
     for (const x of [some, table]) x.dispose();
   });
 
+  it("finds places of numbers, reads by them, and takes them for whole numbers, in plans too", async () => {
+    const x = from([3, 1, 2, 0, 5, 4], [2, 3]);
+    const best = tidy(() => x.argmax(1));
+    const results = tidy(() => {
+      const { values, indices } = x.sort(1, true);
+      return [values, indices, x.scale(1.4).to("int32"), best.add(best), x.gatherRows(best.sub(best))];
+    });
+    const plan = new Plan((ids) => [ids.mul(ids), x.gatherRows(ids)], [tidy(() => best.mul(0))]);
+    const replayed = plan.run(best.slice(0, 1, 2).reshape([1]).broadcastTo([2]));
+    const given = onDevice(device(), () => Tensor.from([1, 0], [2], "int32"));
+    expect(await read(...replayed)).toEqual([
+      [1, 1],
+      [0, 5, 4, 0, 5, 4],
+    ]);
+    expect(await read(...plan.run(given))).toEqual([
+      [1, 0],
+      [0, 5, 4, 3, 1, 2],
+    ]);
+    expect(await read(...results, best)).toEqual([
+      [3, 2, 1, 5, 4, 0],
+      [0, 2, 1, 1, 2, 0],
+      [4, 1, 2, 0, 7, 5],
+      [0, 2],
+      [3, 1, 2, 3, 1, 2],
+      [0, 1],
+    ]);
+    plan[Symbol.dispose]();
+    for (const each of [x, given]) each.dispose();
+  });
+
   it("takes modules that were built for inference, with what their weights were rounded to", async () => {
     const whole = new Linear(5, 3).init(new Random(1));
     const sealed = forInference("int8", () => new Linear(5, 3)).load(whole.stateDict());
