@@ -1,4 +1,4 @@
-import { refuse, type Tensor } from "../core/index.ts";
+import { refuse, type Shape, type Tensor } from "../core/index.ts";
 import type { Module } from "../nn/index.ts";
 import { Bijector, type Mapped, sumEvent, takesCondition } from "./bijector.ts";
 import { type Conditioner, type Coupling, checkParts, couple, outputsOf } from "./coupling.ts";
@@ -90,16 +90,20 @@ export class JointAffineCoupling extends Bijector implements Coupling, Squashed 
   }
 
   #scaleShift(kept: Tensor, changed: Tensor, condition?: Tensor): [s: Tensor, t: Tensor] {
-    const outputs: unknown = this.net.forward(kept, condition);
-    if (!Array.isArray(outputs) || outputs.length !== 2)
-      return refuse("JointAffineCoupling", "[scale, shift] from net", outputs);
-    const [scale, shift] = outputs.map((one) => outputsOf(this, "net", one, changed.shape));
-    return [scale.tanh(), shift];
+    return scaleShift(this, this.net.forward(kept, condition), changed.shape);
   }
 }
 
+/** s = tanh(scale) and t of what a layer's network gave, which must be two tensors of that shape. */
+export function scaleShift(layer: Bijector, outputs: unknown, shape: Shape): [s: Tensor, t: Tensor] {
+  if (!Array.isArray(outputs) || outputs.length !== 2)
+    return refuse(layer.constructor.name, "[scale, shift] from net", outputs);
+  const [scale, shift] = outputs.map((one) => outputsOf(layer, "net", one, shape));
+  return [scale.tanh(), shift];
+}
+
 /** z = x ⊙ eˢ + t    log |det J| = Σ s */
-const stretch = (x: Tensor, s: Tensor, t: Tensor): Mapped => ({
+export const stretch = (x: Tensor, s: Tensor, t: Tensor): Mapped => ({
   out: x.mul(s.exp()).add(t),
   logDet: sumEvent(s),
 });

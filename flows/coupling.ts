@@ -34,10 +34,10 @@ export function couple(coupling: Coupling, x: Tensor, f: (changed: Tensor, kept:
   return { out, logDet: mapped.logDet };
 }
 
-/** What a coupling's network gave. It must have just this shape: fewer numbers would be stretched, the density be wrong. */
-export function outputsOf(coupling: Coupling, net: string, outputs: unknown, shape: Shape): Tensor {
+/** What a layer's network gave. It must have just this shape: fewer numbers would be stretched, the density be wrong. */
+export function outputsOf(layer: Bijector, net: string, outputs: unknown, shape: Shape): Tensor {
   if (outputs instanceof Tensor && sameShape(outputs.shape, shape)) return outputs;
-  return refuse(coupling.constructor.name, `${showShape(shape)} from ${net}, for the changed part`, outputs);
+  return refuse(layer.constructor.name, `${showShape(shape)} from ${net}, for the changed part`, outputs);
 }
 
 /** Throws unless the coupling's networks and split are what they should be: scripts run without a check of types. */

@@ -3,10 +3,14 @@ import { ActNorm } from "./act-norm.ts";
 import { AdditiveCoupling } from "./additive-coupling.ts";
 import { AffineCoupling } from "./affine-coupling.ts";
 import type { Bijector } from "./bijector.ts";
+import { BoxUniform } from "./box-uniform.ts";
 import { MlpConditioner, type MlpConditionerConfig } from "./conditioner.ts";
 import { Flow } from "./flow.ts";
+import { Made, type MadeConfig } from "./made.ts";
+import { MaskedAutoregressive } from "./masked-autoregressive.ts";
 import { type Base, DiagonalNormal, StandardNormal } from "./normal.ts";
 import { Permutation } from "./permutation.ts";
+import { Planar } from "./planar.ts";
 import { InvertiblePLU } from "./plu.ts";
 
 /** How to build a checkpoint's flow, where its tensors are, how wide its condition is. */
@@ -35,6 +39,8 @@ interface LayerKind {
   event(shapeOf: ShapeOf): number;
   /** Its conditioners. */
   readonly nets?: readonly string[];
+  /** Width of its condition, where conditioners do not tell it. */
+  condition?(shapeOf: ShapeOf): number;
 }
 
 /** The length of an axis, 0 where there is none. */
@@ -60,6 +66,13 @@ function mlpShapes(net: string, shapeOf: ShapeOf): Record<string, Shape> {
     ...[[outputs, width], [outputs]],
   ];
   return Object.fromEntries(mlp(net).map((name, i) => [name, shapes[i]]));
+}
+
+/** The config of a `Made` in the field `net`: two numbers per entry of the event, and what its inputs have beside those. */
+function made(shapeOf: ShapeOf): MadeConfig {
+  const [first, last] = [shapeOf("net.layers.0.weight"), shapeOf("net.layers.2.weight")];
+  const size = Math.floor(length(last, 0) / 2);
+  return { size, condition: length(first, 1) - size, width: length(first, 0) };
 }
 
 const KINDS: readonly LayerKind[] = [
@@ -102,6 +115,30 @@ const KINDS: readonly LayerKind[] = [
     nets: ["shift_net", "scale_net"],
   },
   {
+    names: [0, 1, 2].flatMap((i) => ["weight", "bias", "mask"].map((of) => `net.layers.${i}.${of}`)),
+    expected(shapeOf) {
+      const { size: N, condition: C, width } = made(shapeOf);
+      const layer = (i: number, outputs: number, inputs: number): Record<string, Shape> => ({
+        [`net.layers.${i}.weight`]: [outputs, inputs],
+        [`net.layers.${i}.bias`]: [outputs],
+        [`net.layers.${i}.mask`]: [outputs, inputs],
+      });
+      return { ...layer(0, width, N + Math.max(0, C)), ...layer(1, width, width), ...layer(2, 2 * N, width) };
+    },
+    make: (shapeOf) => new MaskedAutoregressive(new Made(made(shapeOf))),
+    event: (shapeOf) => made(shapeOf).size,
+    condition: (shapeOf) => made(shapeOf).condition,
+  },
+  {
+    names: ["u", "w", "b"],
+    expected(shapeOf) {
+      const N = this.event(shapeOf);
+      return { u: [N], w: [N], b: [] };
+    },
+    make: (shapeOf) => new Planar(length(shapeOf("w"), 0)),
+    event: (shapeOf) => length(shapeOf("w"), 0),
+  },
+  {
     names: mlp("shift_net"),
     expected: (shapeOf) => mlpShapes("shift_net", shapeOf),
     make: (shapeOf) => new AdditiveCoupling(new MlpConditioner(conditioner("shift_net", shapeOf))),
@@ -112,9 +149,9 @@ const KINDS: readonly LayerKind[] = [
 
 /**
  * Reads a flow over vectors off the names and shapes of a checkpoint's tensors, `PREFIXlayers.NUMBER.REST`. Knows
- * permutations, PLU, ActNorm, affine and additive couplings of equal halves with `MlpConditioner`s, and both bases: NinA's
- * MLP flow among others. Other tensors may stand beside it. Throws when no flow is found, or several and no `prefix` is given,
- * and for shapes that do not fit each other.
+ * permutations, PLU, ActNorm, affine and additive couplings of equal halves with `MlpConditioner`s, masked autoregressive
+ * layers with a `Made`, planar layers, and the bases: NinA's MLP flow among others. Other tensors may stand beside it. Throws
+ * when no flow is found, or several and no `prefix` is given, and for shapes that do not fit each other.
  */
 export function flowFromNames(tensors: Tensors, prefix?: string): Required<FlowOutline> {
   if (prefix !== undefined) return outlineUnder(tensors, prefix);
@@ -166,8 +203,9 @@ function outlineUnder(tensors: Tensors, prefix: string): Required<FlowOutline> {
   for (const layer of read)
     if (layer.condition !== 0 && layer.condition !== condition)
       mismatch(layer.name, `one width of conditions, ${condition} or 0`, `${layer.condition}`);
+  const has = (name: string): boolean => tensors.has(`${prefix}base.${name}`);
   const base = (): Base =>
-    tensors.has(`${prefix}base.log_std`) ? new DiagonalNormal([N]) : new StandardNormal([N]);
+    has("log_std") ? new DiagonalNormal([N]) : has("low") ? new BoxUniform([N]) : new StandardNormal([N]);
   return {
     make: () =>
       new Flow(
@@ -224,6 +262,6 @@ function readLayer(
     name,
     make: () => kind.make(shapeOf),
     event: kind.event(shapeOf),
-    condition: configs[0]?.condition ?? 0,
+    condition: configs[0]?.condition ?? kind.condition?.(shapeOf) ?? 0,
   };
 }

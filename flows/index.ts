@@ -5,7 +5,20 @@
 export { ActNorm } from "./act-norm.ts";
 export { AdditiveCoupling } from "./additive-coupling.ts";
 export { AffineCoupling, JointAffineCoupling, type ScaleShiftNet, type Squashed } from "./affine-coupling.ts";
+export {
+  type Architecture,
+  type ConditionalArchitecture,
+  glow,
+  maf,
+  type NetworkArchitecture,
+  nice,
+  nsf,
+  planarFlow,
+  realNvp,
+  residualFlow,
+} from "./architectures.ts";
 export { Bijector, forBatch, type Interval, type Mapped, sumEvent } from "./bijector.ts";
+export { BoxUniform } from "./box-uniform.ts";
 export {
   type Certificate,
   type CertifyOptions,
@@ -24,10 +37,14 @@ export { Inverse } from "./inverse.ts";
 export { invertCoupling } from "./invert-coupling.ts";
 export { conditionEffect, type Law, type LawInput, laws, sampleJacobian } from "./laws/index.ts";
 export { Logit } from "./logit.ts";
+export { Made, type MadeConfig } from "./made.ts";
+export { MaskedAutoregressive } from "./masked-autoregressive.ts";
 export { type Base, DiagonalNormal, StandardNormal } from "./normal.ts";
 export { Permutation } from "./permutation.ts";
+export { Planar } from "./planar.ts";
 export { InvertiblePLU } from "./plu.ts";
 export { integrate, type Quadrature, type QuadratureOptions, samplingError } from "./quadrature.ts";
+export { Residual, type ResidualConfig } from "./residual.ts";
 export { SplineCoupling, type SplineOptions } from "./spline-coupling.ts";
 export { alternating, halves, keeping, type Split } from "./split.ts";
 export { Tanh } from "./tanh.ts";

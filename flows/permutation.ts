@@ -1,4 +1,4 @@
-import { type Random, Tensor } from "../core/index.ts";
+import { type Random, refuse, Tensor } from "../core/index.ts";
 import { buffer } from "../nn/index.ts";
 import { Bijector, type Mapped } from "./bijector.ts";
 import { checkLength, takeSlices } from "./split.ts";
@@ -11,10 +11,13 @@ export class Permutation extends Bijector {
   perm: Tensor; // int32 (N)
   inv_perm: Tensor; // int32 (N), stored beside `perm` as checkpoints do
 
-  constructor(length: number) {
+  /** The order is drawn by `init` unless it is given. */
+  constructor(length: number, given?: readonly number[]) {
     super();
+    if (given && !isPermutation(given, length))
+      refuse("Permutation", `each number below ${length} once`, given);
     const draw = (perm: Tensor, random: Random): void => {
-      const order = random.permutation(length);
+      const order = given ?? random.permutation(length);
       const inverse = new Int32Array(length);
       order.forEach((from, to) => {
         inverse[from] = to;
@@ -44,3 +47,6 @@ export class Permutation extends Bijector {
     return { out: takeSlices(z, this.inv_perm), logDet: Tensor.zeros([z.shape[0]], z.dtype) };
   }
 }
+
+const isPermutation = (order: readonly number[], length: number): boolean =>
+  order.length === length && [...order].sort((a, b) => a - b).every((from, i) => from === i);

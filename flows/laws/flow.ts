@@ -139,7 +139,9 @@ function standardErrors(a: Float64Array, b: Float64Array): number {
     const m = mean(v);
     return v.reduce((sum, x) => sum + (x - m) ** 2, 0) / (v.length - 1);
   };
-  const error = Math.abs(mean(a) - mean(b)) / Math.sqrt((variance(a) + variance(b)) / a.length);
+  const apart = Math.abs(mean(a) - mean(b));
+  if (apart === 0) return 0; // as of the log-probabilities of a uniform base, which have no spread
+  const error = apart / Math.sqrt((variance(a) + variance(b)) / a.length);
   return Number.isFinite(error) ? error : Number.POSITIVE_INFINITY;
 }
 

@@ -15,9 +15,12 @@ import {
   Inverse,
   InvertiblePLU,
   Logit,
+  Made,
   type Mapped,
+  MaskedAutoregressive,
   MlpConditioner,
   Permutation,
+  Planar,
   SplineCoupling,
   StandardNormal,
   sumEvent,
@@ -142,6 +145,8 @@ const healthy: Readonly<Record<string, Make>> = {
   SplineCoupling: halves(
     (half, of) => new SplineCoupling(of.conditioner(half, half * 14), { bins: 5, bound: 3 }),
   ),
+  MaskedAutoregressive: (of) => new MaskedAutoregressive(new Made({ size: of.D, condition: of.C, width: 8 })),
+  Planar: (of) => new Planar(of.D),
   InvertiblePLU: (of) => new InvertiblePLU(of.D),
   Permutation: (of) => new Permutation(of.D),
   ActNorm: (of) => new ActNorm(of.D),
@@ -150,7 +155,7 @@ const healthy: Readonly<Record<string, Make>> = {
   Logit: () => new Logit(),
   "Inverse of Tanh": () => new Inverse(new Tanh()),
 };
-const CONDITIONAL = ["AffineCoupling", "AdditiveCoupling", "SplineCoupling"];
+const CONDITIONAL = ["AffineCoupling", "AdditiveCoupling", "SplineCoupling", "MaskedAutoregressive"];
 
 describe.each(Object.entries(healthy))("%s", (name, make) => {
   const options = { C: CONDITIONAL.includes(name) ? C : 0 };
