@@ -2,19 +2,23 @@
  * Modules, layers, optimisers and captured training steps.
  * @module nina-ts/nn
  */
-export { AdamW, type AdamWOptions } from "./adamw.ts";
+export { Adam, type AdamOptions, AdamW } from "./adam.ts";
 export { MultiheadAttention } from "./attention.ts";
+export { clipGradNorm, clipGradValue, type Gradients, gradientNorm } from "./clip.ts";
 export { Conv2d, DepthwiseConv2d } from "./conv.ts";
+export { type Batches, DataLoader, type Indexed, type LoaderOptions, type Position } from "./data-loader.ts";
 export { DropPath } from "./drop-path.ts";
 export { Dropout, withMasks } from "./dropout.ts";
 export { Ema, emaDecay } from "./ema.ts";
 export { Embedding } from "./embedding.ts";
+export { EpochOrder } from "./epoch-order.ts";
 export { freeze } from "./freeze.ts";
 export { LayerNorm } from "./layer-norm.ts";
 export { Linear } from "./linear.ts";
 export { Mlp } from "./mlp.ts";
 export { Module } from "./module.ts";
 export { NonFiniteError } from "./non-finite.ts";
+export { type NamedParameters, Optimizer, type Slot } from "./optimizer.ts";
 export { outline } from "./outline.ts";
 export {
   buffer,
@@ -31,9 +35,23 @@ export {
 export { recomputed } from "./recomputed.ts";
 export { RMSNorm } from "./rms-norm.ts";
 export { rotaryTables, rotate } from "./rotary.ts";
-export { oneStepLate, type Schedule, type TriStage, triStage } from "./schedule.ts";
+export {
+  cosineSchedule,
+  linearSchedule,
+  oneStepLate,
+  type Phase,
+  type Ramp,
+  type Schedule,
+  type StepDecay,
+  sequentialSchedule,
+  stepSchedule,
+  type TriStage,
+  triStage,
+  warmUp,
+} from "./schedule.ts";
 export { forInference, storedAs, weightParameter } from "./sealed.ts";
 export { Lambda, type Layer, Sequential } from "./sequential.ts";
+export { SGD, type SgdOptions } from "./sgd.ts";
 export { sinusoids } from "./sinusoids.ts";
 export { summary } from "./summary.ts";
 export { SwiGlu } from "./swiglu.ts";

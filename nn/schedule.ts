@@ -1,7 +1,85 @@
-import { checkFinite, checkFunction, checkInteger, checkOptions, refuse } from "../core/index.ts";
+import {
+  checkFinite,
+  checkFunction,
+  checkInteger,
+  checkOptions,
+  checkPositive,
+  refuse,
+} from "../core/index.ts";
 
-/** Learning rate as a function of the step, counted from 0. */
+/** Learning rate as a function of the step, counted from 0. They combine by `sequentialSchedule` and `warmUp`. */
 export type Schedule = (step: number) => number;
+
+/** From one rate to another in so many steps, and the other from there on. Of no steps it is the other from the start. */
+export interface Ramp {
+  readonly from: number;
+  readonly to: number;
+  readonly steps: number;
+}
+
+/** In a straight line. */
+export function linearSchedule(ramp: Ramp): Schedule {
+  const { from, to, steps } = checkRamp(ramp, "linearSchedule");
+  return checked("linearSchedule", (step) => (step < steps ? from + ((to - from) / steps) * step : to));
+}
+
+/** Along half a cosine (arXiv:1608.03983, eq. 5): level at both ends. */
+export function cosineSchedule(ramp: Ramp): Schedule {
+  const { from, to, steps } = checkRamp(ramp, "cosineSchedule");
+  return checked("cosineSchedule", (step) =>
+    step < steps ? to + 0.5 * (from - to) * (1 + Math.cos((Math.PI * step) / steps)) : to,
+  );
+}
+
+export interface StepDecay {
+  readonly from: number;
+  /** After so many steps, and again and again, the rate is multiplied by `factor`. */
+  readonly every: number;
+  readonly factor: number;
+}
+
+/** In steps: from · factor^⌊step/every⌋. */
+export function stepSchedule(options: StepDecay): Schedule {
+  checkOptions(options, ["from", "every", "factor"], "stepSchedule");
+  const { from, every, factor } = options;
+  checkFinite(from, "stepSchedule", "from", 0);
+  checkInteger(every, 1, "stepSchedule", "every");
+  checkPositive(factor, "stepSchedule", "factor");
+  return checked("stepSchedule", (step) => from * factor ** Math.floor(step / every));
+}
+
+/** A schedule for so many steps, counted from 0 where it begins. */
+export interface Phase {
+  readonly steps: number;
+  readonly schedule: Schedule;
+}
+
+/** Schedules one after the other, `last` from where the phases end. */
+export function sequentialSchedule(phases: readonly Phase[], last: Schedule): Schedule {
+  if (!Array.isArray(phases)) refuse("sequentialSchedule", "an array of phases", phases);
+  for (const phase of phases) {
+    checkOptions(phase, ["steps", "schedule"], "sequentialSchedule");
+    checkInteger(phase.steps, 0, "sequentialSchedule", "steps");
+    checkFunction(phase.schedule, "sequentialSchedule", "a phase's schedule");
+  }
+  checkFunction(last, "sequentialSchedule", "the last schedule");
+  return checked("sequentialSchedule", (step) => {
+    let left = step;
+    for (const { steps, schedule } of phases) {
+      if (left < steps) return schedule(left);
+      left -= steps;
+    }
+    return last(left);
+  });
+}
+
+/** Rises in a straight line from 0 to where the schedule starts, in so many steps, then follows it from its start. */
+export function warmUp(steps: number, schedule: Schedule): Schedule {
+  checkInteger(steps, 0, "warmUp", "steps");
+  checkFunction(schedule, "warmUp", "the schedule");
+  const rise = linearSchedule({ from: 0, to: schedule(0), steps });
+  return sequentialSchedule([{ steps, schedule: rise }], schedule);
+}
 
 export interface TriStage {
   readonly peak: number;
@@ -27,15 +105,16 @@ export function triStage(options: TriStage): Schedule {
   checkFinite(startFactor, "triStage", "startFactor", 0);
   checkFinite(endFactor, "triStage", "endFactor", 0);
   const [warmup, hold, decay] = phases.map((share) => Math.floor(share * totalSteps));
-  const [first, last] = [startFactor * peak, endFactor * peak];
-  return (step) => {
-    checkInteger(step, 0, "triStage", "step");
-    if (step < warmup) return first + ((peak - first) / warmup) * step;
-    if (step < warmup + hold) return peak;
-    const done = step - warmup - hold;
-    if (done >= decay) return last;
-    return last + 0.5 * (peak - last) * (1 + Math.cos((Math.PI * done) / decay));
-  };
+  const rise = linearSchedule({ from: startFactor * peak, to: peak, steps: warmup });
+  const fall = cosineSchedule({ from: peak, to: endFactor * peak, steps: decay });
+  const all = sequentialSchedule(
+    [
+      { steps: warmup, schedule: rise },
+      { steps: hold, schedule: () => peak },
+    ],
+    fall,
+  );
+  return checked("triStage", all);
 }
 
 /**
@@ -45,8 +124,21 @@ export function triStage(options: TriStage): Schedule {
 export function oneStepLate(schedule: Schedule, initial: number): Schedule {
   checkFunction(schedule, "oneStepLate", "the schedule");
   checkFinite(initial, "oneStepLate", "the first rate", 0);
-  return (step) => {
-    checkInteger(step, 0, "oneStepLate", "step");
-    return step === 0 ? initial : schedule(step - 1);
-  };
+  return checked("oneStepLate", (step) => (step === 0 ? initial : schedule(step - 1)));
 }
+
+function checkRamp(ramp: Ramp, who: string): Ramp {
+  checkOptions(ramp, ["from", "to", "steps"], who);
+  checkFinite(ramp.from, who, "from", 0);
+  checkFinite(ramp.to, who, "to", 0);
+  checkInteger(ramp.steps, 0, who, "steps");
+  return { ...ramp };
+}
+
+/** The schedule for steps that are such. */
+const checked =
+  (who: string, schedule: Schedule): Schedule =>
+  (step) => {
+    checkInteger(step, 0, who, "step");
+    return schedule(step);
+  };

@@ -2,24 +2,22 @@ import {
   addInto,
   checkOptions,
   checkPositive,
-  concat,
   grad,
-  noGrad,
   Plan,
   Random,
   type RandomState,
   readHost,
   refuse,
-  scaleInPlace,
   showShape,
   Tensor,
   tidy,
   unscoped,
   withGradients,
 } from "../core/index.ts";
-import type { AdamW } from "./adamw.ts";
+import { clipGradValue, gradientNorm, scaleGradients } from "./clip.ts";
 import { withMasks } from "./dropout.ts";
 import { firstNonFinite, NonFiniteError } from "./non-finite.ts";
+import type { Optimizer } from "./optimizer.ts";
 
 /** What is minimised; with the name `loss` beside others, which are only reported. All are scalars. */
 export type Loss = Tensor | ({ readonly loss: Tensor } & Readonly<Record<string, Tensor>>);
@@ -32,6 +30,8 @@ export interface TrainingStepOptions {
   readonly masks?: Random;
   /** Gradients whose norm over all parameters is larger are scaled down to it; Infinity only measures the norm. */
   readonly clip?: number;
+  /** Numbers of gradients are cut off at ± this, before their norm is measured. */
+  readonly clipValue?: number;
 }
 
 export interface StepResult {
@@ -54,7 +54,7 @@ export interface StepResult {
 export class TrainingStep implements Disposable {
   readonly #loss: (...inputs: Tensor[]) => Loss;
   readonly #plan: Plan;
-  readonly #optimizer: AdamW;
+  readonly #optimizer: Optimizer;
   readonly #parameters: readonly Tensor[];
   /** Names of the parts; their results follow the loss. */
   readonly #parts: readonly string[];
@@ -64,6 +64,7 @@ export class TrainingStep implements Disposable {
   /** Holds the stretches that the plan reads its masks from: the stream from its start, turned to the round of `#masks`. */
   readonly #drawn: Random | null;
   readonly #clip: number | null;
+  readonly #clipValue: number | null;
   /** Gradients of our own, for what must not be done in the plan's memory; made when first needed. */
   #sums: (Tensor | null)[] | null = null;
   #accumulated = 0;
@@ -74,14 +75,15 @@ export class TrainingStep implements Disposable {
   /** `loss` must read nothing that changes but its inputs and the optimiser's parameters; `examples` have the inputs' shapes. */
   constructor(
     loss: (...inputs: Tensor[]) => Loss,
-    optimizer: AdamW,
+    optimizer: Optimizer,
     examples: readonly Tensor[],
     options: TrainingStepOptions = {},
   ) {
-    checkOptions(options, ["masks", "clip"], "TrainingStep");
-    const { masks = null, clip } = options;
+    checkOptions(options, ["masks", "clip", "clipValue"], "TrainingStep");
+    const { masks = null, clip, clipValue } = options;
     if (masks !== null && !(masks instanceof Random)) refuse("TrainingStep", "masks to be a Random", masks);
     if (clip !== undefined && clip !== Number.POSITIVE_INFINITY) checkPositive(clip, "TrainingStep", "clip");
+    if (clipValue !== undefined) checkPositive(clipValue, "TrainingStep", "clipValue");
     const { parameters } = optimizer;
     const places: number[] = [];
     const parts: string[] = [];
@@ -108,6 +110,7 @@ export class TrainingStep implements Disposable {
     this.#masks = masks;
     this.#drawn = drawn;
     this.#clip = clip ?? null;
+    this.#clipValue = clipValue ?? null;
     this.#totals = [0, ...parts.map(() => 0)];
   }
 
@@ -144,27 +147,29 @@ export class TrainingStep implements Disposable {
     const batches = this.#accumulated + 1;
     if (batches > 1) {
       const sums = this.#add(gradients);
-      for (const sum of sums) if (sum) scaleInPlace(sum, 1 / batches);
+      scaleGradients(sums, 1 / batches);
       gradients = sums;
     }
     this.#accumulated = 0;
     const [loss, ...parts] = this.#totals.map((total) => total / batches);
     this.#totals.fill(0);
 
-    const gradientNorm = this.#clip === null ? null : await norm(gradients);
-    if (!Number.isFinite(gradientNorm ?? 0))
-      throw await this.#explain(inputs, "gradient norm", gradientNorm as number);
-    if (gradientNorm !== null && gradientNorm > (this.#clip as number)) {
-      const clipped = gradients === this.#sums ? this.#sums : this.#copy(gradients);
-      const factor = (this.#clip as number) / gradientNorm;
-      for (const gradient of clipped) if (gradient) scaleInPlace(gradient, factor);
-      gradients = clipped;
+    const own = (): (Tensor | null)[] => (gradients === this.#sums ? this.#sums : this.#copy(gradients));
+    if (this.#clipValue !== null) {
+      gradients = own();
+      clipGradValue(gradients, this.#clipValue);
+    }
+    const norm = this.#clip === null ? null : await gradientNorm(gradients);
+    if (norm !== null && !Number.isFinite(norm)) throw await this.#explain(inputs, "gradient norm", norm);
+    if (norm !== null && norm > (this.#clip as number)) {
+      gradients = own();
+      scaleGradients(gradients, (this.#clip as number) / norm);
     }
     this.#optimizer.step(gradients, lr);
     return {
       loss,
       parts: Object.fromEntries(parts.map((value, i) => [this.#parts[i], value])),
-      gradientNorm,
+      gradientNorm: norm,
     };
   }
 
@@ -255,24 +260,3 @@ function scalars(loss: Loss): { readonly loss: Tensor } & Readonly<Record<string
 }
 
 const readScalar = async (x: Tensor): Promise<number> => (await x.read())[0];
-
-/** √Σ g² over all of them, each one's own norm in one reading. */
-async function norm(gradients: readonly (Tensor | null)[]): Promise<number> {
-  const each = unscoped(() =>
-    noGrad(() =>
-      tidy(() =>
-        concat(
-          gradients.flatMap((gradient) => (gradient ? [gradient.norm().reshape([1])] : [])),
-          0,
-        ),
-      ),
-    ),
-  );
-  try {
-    let squares = 0;
-    for (const one of await each.read()) squares += one * one;
-    return Math.sqrt(squares);
-  } finally {
-    each.dispose();
-  }
-}

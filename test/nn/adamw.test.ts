@@ -1,9 +1,9 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
 import { grad, noGrad, Random, Scope, Tensor } from "../../core/index.ts";
-import { AdamW, type AdamWOptions, inDType, Linear, Module } from "../../nn/index.ts";
+import { type AdamOptions, AdamW, inDType, Linear, Module } from "../../nn/index.ts";
 
-const options: AdamWOptions = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.05 };
+const options: AdamOptions = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.05 };
 const vector = (values: readonly number[]): Tensor => Tensor.from(values, [values.length], "float64");
 const numbers = fc.array(fc.double({ min: -5, max: 5, noNaN: true }), { minLength: 3, maxLength: 3 });
 const signed = fc

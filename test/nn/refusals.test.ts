@@ -27,6 +27,8 @@ type Kind = keyof typeof WRONG;
 
 const window = { kernel: 2, stride: 1, padding: 0 };
 const schedule = { peak: 1, totalSteps: 10, phases: [0.2, 0, 0] as const, startFactor: 0.1, endFactor: 0.1 };
+const ramp = { from: 0, to: 1, steps: 10 };
+const decay = { from: 1, every: 10, factor: 0.5 };
 const random = new Random(1);
 const x = Tensor.ones([2, 2]);
 const rows = Tensor.ones([1, 3, 4]);
@@ -59,6 +61,12 @@ const called = (
   kinds: readonly Kind[],
   more: unknown[][] = [],
 ): Case => ({ call, args, kinds, more });
+
+const ramps = [
+  ...values("from", ramp, WRONG.rate),
+  ...values("to", ramp, WRONG.rate),
+  ...values("steps", ramp, WRONG.size),
+];
 
 const CASES: Record<string, Case> = {
   Linear: made(nn.Linear, [2, 3, {}], ["size", "size", "options"], x, values("bias", {}, [null, 1])),
@@ -116,6 +124,30 @@ const CASES: Record<string, Case> = {
       ...values("startFactor", schedule, WRONG.rate),
     ],
   ),
+  linearSchedule: called(nn.linearSchedule, [ramp], ["options"], ramps),
+  cosineSchedule: called(nn.cosineSchedule, [ramp], ["options"], ramps),
+  stepSchedule: called(
+    nn.stepSchedule,
+    [decay],
+    ["options"],
+    [
+      ...values("from", decay, WRONG.rate),
+      ...values("every", decay, [0, ...WRONG.size]),
+      ...values("factor", decay, WRONG.positive),
+    ],
+  ),
+  sequentialSchedule: called(
+    nn.sequentialSchedule,
+    [[], () => 1],
+    [],
+    [
+      ...[undefined, null, 3, [3], [{ steps: -1, schedule: () => 1 }], [{ steps: 1, schedule: 3 }]].map(
+        (phases) => [phases, () => 1],
+      ),
+      ...WRONG.f.map((last) => [[], last]),
+    ],
+  ),
+  warmUp: called(nn.warmUp, [2, () => 1], ["size", "f"]),
   oneStepLate: called(nn.oneStepLate, [() => 1, 0.1], ["f", "rate"]),
   emaDecay: called(nn.emaDecay, [1], ["size"]),
   Ema: called((module) => new nn.Ema(module), [new nn.Linear(1, 1)], ["tensor"], [[new other.Linear(1, 1)]]),

@@ -1,7 +1,22 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
 import { Random } from "../../core/index.ts";
-import { buffer, constant, Ema, emaDecay, Module, oneStepLate, parameter, triStage } from "../../nn/index.ts";
+import {
+  buffer,
+  constant,
+  cosineSchedule,
+  Ema,
+  emaDecay,
+  linearSchedule,
+  Module,
+  oneStepLate,
+  parameter,
+  type Schedule,
+  sequentialSchedule,
+  stepSchedule,
+  triStage,
+  warmUp,
+} from "../../nn/index.ts";
 
 const config = {
   peak: 2e-5,
@@ -32,6 +47,82 @@ describe("triStage", () => {
   test("may lack phases", () => {
     const flat = triStage({ ...config, phases: [0, 1, 0] });
     expect([0, 500, 999].map(flat)).toEqual([2e-5, 2e-5, 2e-5]);
+  });
+});
+
+describe("ramps", () => {
+  const ramp = fc.record({
+    from: fc.double({ min: 0, max: 1, noNaN: true }),
+    to: fc.double({ min: 0, max: 1, noNaN: true }),
+    steps: fc.integer({ min: 1, max: 300 }),
+  });
+  const ramps: Record<string, (of: { from: number; to: number; steps: number }) => Schedule> = {
+    linear: linearSchedule,
+    cosine: cosineSchedule,
+  };
+
+  test.prop([fc.constantFrom("linear", "cosine"), ramp])(
+    "go from one rate to the other, pass half way in the middle, and stay there",
+    (kind, of) => {
+      const schedule = ramps[kind](of);
+      expect(schedule(0)).toBeCloseTo(of.from, 12);
+      expect([of.steps, of.steps + 1, 10 * of.steps].map(schedule)).toEqual([of.to, of.to, of.to]);
+      const half = ramps[kind]({ ...of, steps: 2 * of.steps })(of.steps);
+      expect(half).toBeCloseTo((of.from + of.to) / 2, 12);
+      const direction = Math.sign(of.to - of.from);
+      // The steepest part of half a cosine is π/2 times as steep as the line.
+      const most = (Math.PI / 2) * (Math.abs(of.to - of.from) / of.steps) + 1e-12;
+      for (let step = 0; step <= of.steps; step++) {
+        const change = (schedule(step + 1) - schedule(step)) * direction;
+        expect(change).toBeGreaterThanOrEqual(-1e-12);
+        expect(change).toBeLessThanOrEqual(most);
+      }
+    },
+  );
+
+  test("take the values of the formulas", () => {
+    expect([0, 1, 2, 3, 4].map(linearSchedule({ from: 1, to: 3, steps: 4 }))).toEqual([1, 1.5, 2, 2.5, 3]);
+    const cosine = cosineSchedule({ from: 2, to: 0, steps: 3 });
+    [2, 1.5, 0.5, 0].forEach((value, step) => {
+      expect(cosine(step)).toBeCloseTo(value, 12);
+    });
+    expect([0, 2, 3, 5, 6].map(stepSchedule({ from: 8, every: 3, factor: 0.5 }))).toEqual([8, 8, 4, 4, 2]);
+    expect(cosineSchedule({ from: 1, to: 2, steps: 0 })(0)).toBe(2);
+  });
+});
+
+describe("combined schedules", () => {
+  test.prop([fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 4 }), fc.nat(30)])(
+    "count their steps anew where each begins",
+    (lengths, step) => {
+      const phases = lengths.map((steps, i) => ({ steps, schedule: (n: number) => 100 * i + n }));
+      const schedule = sequentialSchedule(phases, (n) => 1000 + n);
+      const all = [
+        ...lengths.flatMap((steps, i) => Array.from({ length: steps }, (_, n) => 100 * i + n)),
+        ...Array.from({ length: 31 }, (_, n) => 1000 + n),
+      ];
+      expect(schedule(step)).toBe(all[step]);
+    },
+  );
+
+  test("warm up from nothing to where a schedule starts, without a jump", () => {
+    const fall = cosineSchedule({ from: 1, to: 0, steps: 10 });
+    const schedule = warmUp(4, fall);
+    expect([0, 1, 2, 3, 4].map(schedule)).toEqual([0, 0.25, 0.5, 0.75, 1]);
+    for (let step = 0; step < 12; step++) expect(schedule(step + 4)).toBe(fall(step));
+    expect(warmUp(0, fall)(0)).toBe(1);
+  });
+
+  test("triStage is a line, a plateau and a cosine", () => {
+    const peak = 2e-5;
+    const parts = sequentialSchedule(
+      [
+        { steps: 50, schedule: linearSchedule({ from: 0.1 * peak, to: peak, steps: 50 }) },
+        { steps: 100, schedule: () => peak },
+      ],
+      cosineSchedule({ from: peak, to: 0.5 * peak, steps: 850 }),
+    );
+    for (let step = 0; step < 1100; step += 7) expect(triStage(config)(step)).toBe(parts(step));
   });
 });
 

@@ -1,10 +1,11 @@
 import ndarray, { type NdArray } from "ndarray";
 import { checkInteger, type Random } from "../../core/index.ts";
+import type { EpochOrder } from "../../nn/index.ts";
 import { processImage } from "../florence2/image-processor.ts";
 import { type Augmentation, type Change, checkAugmentation, drawChanges } from "./augmentation.ts";
 import { CAMERAS, type Camera } from "./demonstrations.ts";
 import type { ExampleSet } from "./example-set.ts";
-import { EpochOrder, streamsOf } from "./order.ts";
+import { orderOf, streamsOf } from "./order.ts";
 
 /** What the batches of a run follow from, besides the examples. */
 export interface BatchSettings {
@@ -54,7 +55,7 @@ export class BatchMaker {
     checkAugmentation(augmentation, "BatchMaker");
     this.#set = set;
     this.#settings = settings;
-    this.#order = new EpochOrder(set.count, seed);
+    this.#order = orderOf(set.count, seed);
     this.#streams = streamsOf(seed, "changes of pictures");
   }
 

@@ -1,7 +1,8 @@
 import { checkInteger, type Random } from "../../core/index.ts";
+import type { EpochOrder } from "../../nn/index.ts";
 import type { ExampleSet } from "./example-set.ts";
 import type { FeatureCache } from "./feature-cache.ts";
-import { EpochOrder, streamsOf } from "./order.ts";
+import { orderOf, streamsOf } from "./order.ts";
 
 /** Examples as a decoder takes them whose encoder is frozen: B of them, T actions each. All row-major. */
 export interface FeatureBatch {
@@ -31,7 +32,7 @@ export class FeatureBatchMaker {
     this.#cache = cache;
     this.#set = set;
     this.#size = size;
-    this.#order = new EpochOrder(set.count, seed);
+    this.#order = orderOf(set.count, seed);
     this.#streams = streamsOf(seed, "choice of copies");
   }
 

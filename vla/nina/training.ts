@@ -1,4 +1,4 @@
-import type { AdamWOptions, TriStage } from "../../nn/index.ts";
+import type { AdamOptions, TriStage } from "../../nn/index.ts";
 
 /**
  * The reference code's rule for weight decay: a parameter is left undecayed when its lower-cased name contains one of
@@ -10,7 +10,7 @@ export function isDecayed(name: string): boolean {
   return !["bias", "layernorm", "ln", "norm"].some((word) => lower.includes(word));
 }
 
-export const adamWOptions: AdamWOptions = {
+export const adamWOptions: AdamOptions = {
   betas: [0.9, 0.95],
   eps: 1e-8,
   weightDecay: 0.05,
