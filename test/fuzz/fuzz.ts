@@ -31,7 +31,7 @@ const schema = {
 const SAVE = 1000;
 
 const COLUMNS = ["inputs", "per s", "accepted", "refused", "unrepeated", "slowest ms", "peak MB", "findings"];
-const HEAD = ["reader".padEnd(12), ...COLUMNS.map((title) => title.padStart(11))].join("");
+const HEAD = ["reader".padEnd(14), ...COLUMNS.map((title) => title.padStart(11))].join("");
 
 for (const [signal, code] of [
   ["SIGINT", 130],
@@ -114,5 +114,5 @@ function rowOf(result: Tally & { reader: string } & Partial<CampaignResult>): st
     Math.round(grown / 2 ** 20),
     findings?.length ?? "",
   ];
-  return [reader.padEnd(12), ...numbers.map((value) => String(value).padStart(11))].join("");
+  return [reader.padEnd(14), ...numbers.map((value) => String(value).padStart(11))].join("");
 }

@@ -46,6 +46,14 @@ export const READERS: readonly string[] = [
   "tile-cache",
   "model-cache",
   "openpi",
+  "client-frames",
+  "server-frames",
+  "hdf5",
+  "published",
+  "suite-facts",
+  "run-folder",
+  "feature-cache",
+  "train-state",
 ];
 
 /** Address of a reader's module. */

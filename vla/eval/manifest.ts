@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { readText } from "../../core/index.ts";
+import { printable, readText } from "../../core/index.ts";
 import { MOST_TEXT_BYTES } from "../json-lines.ts";
 import type { Protocol } from "../libero/protocols.ts";
 import type { PolicySource } from "../policies/index.ts";
@@ -80,10 +80,13 @@ export function readManifest(out: string): Manifest {
   try {
     manifest = JSON.parse(readText(path, MOST_TEXT_BYTES));
   } catch (cause) {
-    throw new Error(`${path}: expected the manifest of a run: ${(cause as Error).message}`, { cause });
+    const why = printable((cause as Error).message, 300);
+    throw new Error(`${path}: expected the manifest of a run: ${why}`, { cause });
   }
   if (manifest?.format !== FORMAT)
-    throw new Error(`${path}: expected a manifest of format ${FORMAT}, found ${manifest?.format}`);
+    throw new Error(
+      `${path}: expected a manifest of format ${FORMAT}, found ${printable(`${JSON.stringify(manifest?.format)}`, 60)}`,
+    );
   return manifest as Manifest;
 }
 

@@ -37,6 +37,8 @@ export function readRunFolder(folder: string): RunFolder {
   const ranks = new Map<string, number>();
   for (const { task, perturb, episodes } of tasksOf(manifest))
     for (const { init } of episodes) ranks.set(episodeKey({ task, perturb, init }), ranks.size);
+  if (ranks.size !== manifest.tasks.length * manifest.episodes)
+    throw new Error(`${path}: expected each task and perturbation once, found one twice`);
 
   const timings = new Map<string, TimingLine>();
   for (const [timing, place] of linesOf(join(folder, NAMES.timings))) {

@@ -1,7 +1,9 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { makeFolder, readText, writeFileAtomic } from "../../core/index.ts";
+import { FormatError, makeFolder, printable, readText, writeFileAtomic } from "../../core/index.ts";
 import { Lock } from "../eval/lock.ts";
+
+const MOST_CONFIG_BYTES = 2 ** 20;
 
 /**
  * The folder of a training run. It belongs to one process at a time, and to one configuration for ever: a run is a
@@ -31,7 +33,7 @@ export class RunFolder implements Disposable {
       const file = join(path, "config.json");
       const text = `${JSON.stringify(config, null, 2)}\n`;
       if (!existsSync(file)) writeFileAtomic(file, text);
-      else refuseOther(path, JSON.parse(readText(file, 2 ** 20)), JSON.parse(text));
+      else refuseOther(path, readConfig(file), JSON.parse(text));
       removeUnfinished(path);
       return new RunFolder(path, lock);
     } catch (error) {
@@ -64,11 +66,21 @@ export class RunFolder implements Disposable {
   }
 }
 
+function readConfig(path: string): unknown {
+  const text = readText(path, MOST_CONFIG_BYTES);
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new FormatError(path, "the configuration of a run, as JSON", text.slice(0, 80));
+  }
+}
+
 function refuseOther(path: string, there: unknown, here: unknown): void {
   const differences = differencesOf("", there, here);
   if (differences.length === 0) return;
   throw new Error(
-    `${path}: expected a run of the same configuration, found another (${differences.join("; ")}): ` +
+    `${path}: expected a run of the same configuration, found another ` +
+      `(${printable(differences.join("; "), 1500)}): ` +
       "choose another folder, or delete this one",
   );
 }

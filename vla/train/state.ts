@@ -4,11 +4,13 @@ import {
   type HostTensor,
   lazyTensors,
   openSafetensors,
+  printable,
   type Random,
   type RandomState,
   writeSafetensors,
 } from "../../core/index.ts";
 import type { AdamW, Ema, Module } from "../../nn/index.ts";
+import { checkFields, flag, orNull, type Rule, real, whole } from "../check-config.ts";
 
 /** How far a run is, as plain JSON. */
 export interface Position {
@@ -54,13 +56,11 @@ export async function saveState(path: string, position: Position, trained: Train
   writeSafetensors(path, tensors, { [KEY]: JSON.stringify({ position, randoms: states }) });
 }
 
-/** Puts a saved run back in place; null where none has been saved. What does not fit throws one error. */
+/** Puts a saved run back in place; null where none has been saved. What does not fit throws one error that names the file. */
 export function restoreState(path: string, { module, optimizer, ema, randoms }: Trained): Position | null {
   if (!existsSync(path)) return null;
   using file = openSafetensors(path);
-  const text = file.metadata.get(KEY);
-  if (text === undefined) throw new FormatError(path, "the state of a training run", "other tensors");
-  const saved = JSON.parse(text) as { position: Position; randoms: Record<string, RandomState> };
+  const saved = readSaved(path, file.metadata.get(KEY));
   const tensors = lazyTensors(file);
   const under = (prefix: string) =>
     new Map(
@@ -68,9 +68,45 @@ export function restoreState(path: string, { module, optimizer, ema, randoms }: 
         name.startsWith(prefix) ? [[name.slice(prefix.length), tensor] as const] : [],
       ),
     );
-  module.load(under(WEIGHTS));
-  optimizer.load(under(MOMENTS));
-  ema?.load(under(AVERAGES));
-  for (const [name, random] of Object.entries(randoms)) random.restore(saved.randoms[name]);
+  try {
+    module.load(under(WEIGHTS));
+    optimizer.load(under(MOMENTS));
+    ema?.load(under(AVERAGES));
+    for (const [name, random] of Object.entries(randoms)) random.restore(saved.randoms[name]);
+  } catch (cause) {
+    const { message } = cause as Error;
+    throw message.startsWith(path) ? cause : new Error(`${path}: ${printable(message, 1500)}`, { cause });
+  }
   return saved.position;
+}
+
+const number: Rule = (value) => (Number.isFinite(value) ? null : "a number");
+const numbers: Rule = (value) =>
+  typeof value === "object" && value !== null && Object.values(value).every(Number.isFinite)
+    ? null
+    : "an object of numbers";
+
+const POSITION: Readonly<Record<string, Rule>> = {
+  step: whole(0, Number.MAX_SAFE_INTEGER),
+  evaluated: flag,
+  best: orNull(number),
+  seconds: real(0, Number.MAX_VALUE),
+  sums: numbers,
+};
+
+interface Saved {
+  readonly position: Position;
+  readonly randoms: Readonly<Record<string, RandomState>>;
+}
+
+function readSaved(path: string, text: string | undefined): Saved {
+  let saved: Saved | null;
+  try {
+    saved = JSON.parse(text ?? "");
+  } catch {
+    throw new FormatError(path, "the state of a training run", "other tensors");
+  }
+  const wrong = checkFields("position", saved?.position, POSITION);
+  if (wrong.length > 0) throw new Error(`${path}: ${printable(wrong[0], 500)}`);
+  return { position: saved!.position, randoms: Object(saved!.randoms) };
 }
