@@ -1,4 +1,12 @@
-import { checkInteger, checkTensor, checkWindow, type Tensor, type Window } from "../core/index.ts";
+import {
+  checkInteger,
+  checkOptions,
+  checkTensor,
+  checkWindow,
+  refuse,
+  type Tensor,
+  type Window,
+} from "../core/index.ts";
 import { Module } from "./module.ts";
 import { fanIn, parameter } from "./parameter.ts";
 import { storedAs, weightParameter } from "./sealed.ts";
@@ -6,27 +14,43 @@ import { storedAs, weightParameter } from "./sealed.ts";
 /** Axes of a weight in the order of the numbers of a patch. */
 const PATCHES = [0, 2, 3, 1];
 
+export interface ConvOptions extends Window {
+  /**
+   * Inputs and outputs are divided into so many groups of neighbours, and each output sees the inputs of its own; 1 unless
+   * given.
+   */
+  readonly groups?: number;
+}
+
 /** 2-D convolution of maps with channels last: (B, H, W, inputs) → (B, rows, columns, outputs). */
 export class Conv2d extends Module {
-  weight: Tensor; // (outputs, inputs, kernel, kernel), as checkpoints store it, unless it is sealed
+  weight: Tensor; // (outputs, inputs/groups, kernel, kernel), as checkpoints store it, unless it is sealed
   bias: Tensor;
   readonly inputs: number;
   readonly kernel: number;
   readonly stride: number;
   readonly padding: number;
+  readonly groups: number;
 
-  constructor(inputs: number, outputs: number, window: Window) {
+  constructor(inputs: number, outputs: number, options: ConvOptions) {
     super();
     checkInteger(inputs, 1, "Conv2d", "inputs");
     checkInteger(outputs, 1, "Conv2d", "outputs");
+    checkOptions(options, ["kernel", "stride", "padding", "groups"], "Conv2d");
+    const { groups = 1, ...window } = options;
+    checkInteger(groups, 1, "Conv2d", "groups");
     checkWindow(window, "Conv2d");
-    const fan = inputs * window.kernel ** 2;
-    this.weight = weightParameter([outputs, inputs, window.kernel, window.kernel], fanIn(fan), PATCHES);
+    if (inputs % groups !== 0 || outputs % groups !== 0)
+      throw new Error(`Conv2d: ${groups} groups do not divide ${inputs} inputs and ${outputs} outputs`);
+    const fan = (inputs / groups) * window.kernel ** 2;
+    const shape = [outputs, inputs / groups, window.kernel, window.kernel];
+    this.weight = groups === 1 ? weightParameter(shape, fanIn(fan), PATCHES) : parameter(shape, fanIn(fan));
     this.bias = parameter([outputs], fanIn(fan));
     this.inputs = inputs;
     this.kernel = window.kernel;
     this.stride = window.stride;
     this.padding = window.padding;
+    this.groups = groups;
   }
 
   forward(x: Tensor): Tensor {
@@ -34,10 +58,74 @@ export class Conv2d extends Module {
     const { inputs, kernel, stride, padding, weight } = this;
     x.dims(`B H W ${inputs}`, "Conv2d");
     const patches = x.unfold({ kernel, stride, padding }); // (B, rows, columns, kernel · kernel · inputs)
+    if (this.groups > 1) return this.#inGroups(patches);
     const rows = storedAs(weight)
       ? weight
       : weight.permute(PATCHES).reshape([this.bias.size, kernel * kernel * inputs]);
     return patches.linear(rows, this.bias);
+  }
+
+  /** A product for each group: its channels of the patches with its rows of the weight. */
+  #inGroups(patches: Tensor): Tensor {
+    const { groups: G, kernel, bias } = this;
+    const [C, O] = [this.inputs / G, bias.size / G];
+    const [B, rows, columns] = patches.shape;
+    const pixels = B * rows * columns;
+    const seen = patches
+      .reshape([pixels, kernel * kernel, G, C])
+      .permute([2, 0, 1, 3])
+      .reshape([G, pixels, kernel * kernel * C]);
+    const weight = this.weight.permute(PATCHES).reshape([G, O, kernel * kernel * C]);
+    const out = seen.matmul(weight, { transposeB: true }); // (G, pixels, O)
+    return out
+      .permute([1, 0, 2])
+      .reshape([B, rows, columns, G * O])
+      .add(bias);
+  }
+}
+
+export interface ConvTransposeOptions extends Window {
+  /** Rows and columns more at the lower right, below the stride: of several sizes that a convolution maps to one. 0 unless given. */
+  readonly outputPadding?: number;
+}
+
+/**
+ * Transposed 2-D convolution, the gradient of a convolution with the same window: every pixel of the input adds its window
+ * to the output. (B, H, W, inputs) → (B, rows, columns, outputs), rows = (H − 1) stride − 2 padding + kernel + outputPadding.
+ */
+export class ConvTranspose2d extends Module {
+  weight: Tensor; // (inputs, outputs, kernel, kernel), as checkpoints store it
+  bias: Tensor; // (outputs)
+  readonly window: Window;
+  readonly outputPadding: number;
+
+  constructor(inputs: number, outputs: number, options: ConvTransposeOptions) {
+    super();
+    checkInteger(inputs, 1, "ConvTranspose2d", "inputs");
+    checkInteger(outputs, 1, "ConvTranspose2d", "outputs");
+    checkOptions(options, ["kernel", "stride", "padding", "outputPadding"], "ConvTranspose2d");
+    const { outputPadding = 0, ...window } = options;
+    checkWindow(window, "ConvTranspose2d");
+    checkInteger(outputPadding, 0, "ConvTranspose2d", "outputPadding", window.stride - 1);
+    const { kernel } = window;
+    const fan = outputs * kernel ** 2; // as PyTorch counts it: of the convolution that it is the gradient of
+    this.weight = parameter([inputs, outputs, kernel, kernel], fanIn(fan));
+    this.bias = parameter([outputs], fanIn(fan));
+    this.window = window;
+    this.outputPadding = outputPadding;
+  }
+
+  forward(x: Tensor): Tensor {
+    checkTensor(x, "ConvTranspose2d");
+    const [inputs, outputs, kernel] = this.weight.shape;
+    const { H, W } = x.dims(`B H W ${inputs}`, "ConvTranspose2d");
+    const { stride, padding } = this.window;
+    const along = (length: number): number =>
+      (length - 1) * stride - 2 * padding + kernel + this.outputPadding;
+    if (along(H) < 1 || along(W) < 1) refuse("ConvTranspose2d", "a map of which padding leaves something", x);
+    const rows = this.weight.permute([2, 3, 1, 0]).reshape([kernel * kernel * outputs, inputs]);
+    const patches = x.linear(rows); // (B, H, W, kernel · kernel · outputs)
+    return patches.fold({ ...this.window, height: along(H), width: along(W) }).add(this.bias);
   }
 }
 

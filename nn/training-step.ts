@@ -18,6 +18,7 @@ import { clipGradValue, gradientNorm, scaleGradients } from "./clip.ts";
 import { withMasks } from "./dropout.ts";
 import { firstNonFinite, NonFiniteError } from "./non-finite.ts";
 import type { Optimizer } from "./optimizer.ts";
+import { collectSideEffects, type SideEffect, withoutEffects } from "./side-effects.ts";
 
 /** What is minimised; with the name `loss` beside others, which are only reported. All are scalars. */
 export type Loss = Tensor | ({ readonly loss: Tensor } & Readonly<Record<string, Tensor>>);
@@ -32,6 +33,13 @@ export interface TrainingStepOptions {
   readonly clip?: number;
   /** Numbers of gradients are cut off at ± this, before their norm is measured. */
   readonly clipValue?: number;
+}
+
+/** Which results of the plan are needed for what a batch leaves behind. */
+interface LeftBehind {
+  readonly start: number;
+  readonly end: number;
+  readonly apply: SideEffect["apply"];
 }
 
 export interface StepResult {
@@ -60,6 +68,8 @@ export class TrainingStep implements Disposable {
   readonly #parts: readonly string[];
   /** Which results of the plan are the parameters' gradients; −1 for a parameter without one. */
   readonly #places: readonly number[];
+  /** What a batch leaves behind in modules, such as running statistics. */
+  readonly #left: readonly LeftBehind[];
   readonly #masks: Random | null;
   /** Holds the stretches that the plan reads its masks from: the stream from its start, turned to the round of `#masks`. */
   readonly #drawn: Random | null;
@@ -87,9 +97,14 @@ export class TrainingStep implements Disposable {
     const { parameters } = optimizer;
     const places: number[] = [];
     const parts: string[] = [];
+    const left: LeftBehind[] = [];
+    const held: Tensor[] = [];
     const drawn = masks && fromStart(masks.state);
     const body = (...inputs: Tensor[]): Tensor[] => {
-      const named = scalars(withGradients(() => withMasks(drawn, () => loss(...inputs))));
+      const { result, effects } = collectSideEffects(() =>
+        withGradients(() => withMasks(drawn, () => loss(...inputs))),
+      );
+      const named = scalars(result);
       const results = [named.loss];
       for (const [name, value] of Object.entries(named)) {
         if (name === "loss") continue;
@@ -99,14 +114,25 @@ export class TrainingStep implements Disposable {
       for (const gradient of grad(named.loss, parameters)) {
         places.push(gradient ? results.push(gradient) - 1 : -1);
       }
+      for (const { from, apply } of effects) {
+        const start = results.length;
+        const end = results.push(...from);
+        left.push({ start, end, apply });
+        held.push(...from);
+      }
       return results;
     };
-    this.#plan = new Plan(body, examples, parameters);
+    try {
+      this.#plan = new Plan(body, examples, parameters);
+    } finally {
+      for (const x of held) x.dispose();
+    }
     this.#loss = loss;
     this.#optimizer = optimizer;
     this.#parameters = parameters;
     this.#parts = parts;
     this.#places = places;
+    this.#left = left;
     this.#masks = masks;
     this.#drawn = drawn;
     this.#clip = clip ?? null;
@@ -195,6 +221,7 @@ export class TrainingStep implements Disposable {
       values.forEach((value, i) => {
         this.#totals[i] += value;
       });
+      for (const { start, end, apply } of this.#left) apply(results.slice(start, end));
       return await use(this.#places.map((place) => (place < 0 ? null : results[place])));
     } finally {
       for (const result of results) result.dispose();
@@ -240,8 +267,8 @@ export class TrainingStep implements Disposable {
 
   /** The same computation without the plan. */
   #eagerly(inputs: readonly Tensor[], masks: Random | null): void {
-    const { loss } = scalars(withGradients(() => withMasks(masks, () => this.#loss(...inputs))));
-    grad(loss, this.#parameters);
+    const body = (): Loss => withGradients(() => withMasks(masks, () => this.#loss(...inputs)));
+    grad(scalars(withoutEffects(body)).loss, this.#parameters);
   }
 }
 

@@ -30,7 +30,7 @@ import { op as softmax, slopeOp as softmaxSlope } from "../ops/softmax.ts";
 import { op as sumTo } from "../ops/sum-to.ts";
 import { op as triangle } from "../ops/triangle.ts";
 import { op as triangularSolve } from "../ops/triangular-solve.ts";
-import { fold, op as unfold } from "../ops/unfold.ts";
+import { foldOp, op as unfold } from "../ops/unfold.ts";
 import { sizeOf } from "../shape.ts";
 import { serve } from "./fast.ts";
 import { adamWWasm } from "./kernels/adamw.ts";
@@ -106,7 +106,7 @@ serve(slice, {
 serve(permute, { kernel: (out, [x], order) => permuteWasm(out, x, order) });
 serve(triangle, { kernel: (out, [x], { lower }) => triangleWasm(out, x, lower) });
 serve(unfold, { kernel: (out, [x], window) => unfoldWasm({ ...window, map: x, patches: out }) });
-serve(fold, {
+serve(foldOp, {
   kernel: (out, [y], { kernel, stride, padding }) =>
     foldWasm({ kernel, stride, padding, map: out, patches: y }),
 });

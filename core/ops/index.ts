@@ -99,7 +99,7 @@ export { tile } from "./tile.ts";
 export { topk } from "./topk.ts";
 export { triangle } from "./triangle.ts";
 export { triangularSolve } from "./triangular-solve.ts";
-export { unfold } from "./unfold.ts";
+export { fold, unfold } from "./unfold.ts";
 export { unsqueeze } from "./unsqueeze.ts";
 export { variance as var } from "./var.ts";
 export { where } from "./where.ts";

@@ -45,7 +45,7 @@ export const op = defineOp<Window>({
     });
   },
   integers: true,
-  backward: (dy, [x], _out, w) => [apply(fold, [dy], { ...w, H: x.shape[1], W: x.shape[2] })],
+  backward: (dy, [x], _out, w) => [apply(foldOp, [dy], { ...w, H: x.shape[1], W: x.shape[2] })],
   samples: [
     { ...sample([2, 4, 5, 2]), attrs: { kernel: 3, stride: 2, padding: 1 } },
     { ...sample([1, 5, 5, 1]), attrs: { kernel: 2, stride: 1, padding: 0 } },
@@ -53,7 +53,7 @@ export const op = defineOp<Window>({
   ],
 });
 
-export const fold = defineOp<Patches>({
+export const foldOp = defineOp<Patches>({
   name: "fold",
   shape([y], { kernel, H, W }) {
     return [y.shape[0], H, W, y.shape[3] / (kernel * kernel)];
@@ -94,6 +94,29 @@ export const fold = defineOp<Patches>({
 export function unfold(x: Tensor, window: Window): Tensor {
   checkWindow(window, "unfold");
   return apply(op, [x], { ...window });
+}
+
+/**
+ * The sum of windows at their places in a map of that height and width: the gradient of `unfold`,
+ * (B, rows, columns, kernel · kernel · C) → (B, height, width, C). There must be as many windows as `unfold` gives.
+ */
+export function fold(
+  patches: Tensor,
+  options: Window & { readonly height: number; readonly width: number },
+): Tensor {
+  checkOptions(options, ["kernel", "stride", "padding", "height", "width"], "fold");
+  const { height, width, ...window } = options;
+  checkWindow(window, "fold");
+  checkInteger(height, 1, "fold", "height");
+  checkInteger(width, 1, "fold", "width");
+  const { rows, columns, length } = patches.dims("B rows columns length", "fold");
+  const expected = [positions(height, window), positions(width, window)];
+  const area = window.kernel ** 2;
+  if (rows !== expected[0] || columns !== expected[1] || length % area !== 0)
+    throw new Error(
+      `fold: expected (B, ${expected.join(", ")}, ${area} C) for a map of ${height} by ${width}, got ${showShape(patches.shape)}`,
+    );
+  return apply(foldOp, [patches], { ...window, H: height, W: width });
 }
 
 /** Throws unless kernel and stride are positive and padding is not negative, all integers. */

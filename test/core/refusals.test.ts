@@ -282,6 +282,17 @@ const CASES: Record<keyof typeof ops, Case> = {
       [row, { lower: true, unit: true }],
     ],
   },
+  fold: {
+    on: map, // (1, 4, 4, 1) are the windows of one pixel each of a map of 4 by 4
+    args: [{ kernel: 1, stride: 1, padding: 0, height: 4, width: 4 }],
+    kinds: ["options"],
+    more: [
+      [{ ...none, kernel: 1, height: 0, width: 4 }],
+      [{ ...none, kernel: 1, height: 4 }],
+      [{ ...none, kernel: 1, height: 5, width: 4 }],
+      [{ ...none, kernel: 3, height: 6, width: 6 }],
+    ],
+  },
   unfold: {
     on: map,
     args: [none],
