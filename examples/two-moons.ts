@@ -5,16 +5,7 @@
  * the noise, times how much the maps shrink or stretch the plane there. docs/flows.md tells why.
  */
 import { grad, Random, tidy } from "nina-ts";
-import {
-  AffineCoupling,
-  type Bijector,
-  Flow,
-  InvertiblePLU,
-  MlpConditioner,
-  Permutation,
-  SplineCoupling,
-  StandardNormal,
-} from "nina-ts/flows";
+import { maf, nsf, realNvp } from "nina-ts/flows";
 import { AdamW } from "nina-ts/nn";
 import { drawDensities, twoMoons } from "./moons.ts";
 
@@ -22,26 +13,16 @@ const steps = Number(process.argv[2] ?? 1000);
 const picture = process.argv[3];
 const random = new Random(0);
 
-/** A network that sees the coordinate that is kept and gives numbers for the one that is changed. */
-const net = (outputs: number): MlpConditioner =>
-  new MlpConditioner({ kept: 1, condition: 0, width: 32, outputs });
-
-const repeat = (count: number, block: () => Bijector[]): Bijector[] =>
-  Array.from({ length: count }, block).flat();
-
-// A coupling changes one coordinate by the other. Something must mix them before the next coupling: here it is a swap
-// at random, or an invertible matrix that is learnt (NinA's choice).
+// Every one of them changes one coordinate by the other, in turn. What differs is how much a layer can bend, and what it
+// costs to undo it: a coupling is undone at once, an autoregressive layer coordinate by coordinate.
 const flows = {
-  "affine couplings, permuted": repeat(8, () => [new Permutation(2), new AffineCoupling(net(1), net(1))]),
-  "affine couplings and PLU": repeat(8, () => [new AffineCoupling(net(1), net(1)), new InvertiblePLU(2)]),
-  "splines and PLU": repeat(3, () => [
-    new SplineCoupling(net(3 * 12 - 1), { bins: 12, bound: 3 }),
-    new InvertiblePLU(2),
-  ]),
+  "RealNVP, affine couplings": realNvp({ size: 2, layers: 8, width: 32 }),
+  "MAF, autoregressive layers": maf({ size: 2, layers: 8, width: 32 }),
+  "neural splines, each mixed by an invertible matrix": nsf({ size: 2, layers: 3, width: 32 }),
 };
 
-const trained = Object.entries(flows).map(([name, layers]) => {
-  const flow = new Flow(layers, new StandardNormal([2])).init(random);
+const trained = Object.entries(flows).map(([name, flow]) => {
+  flow.init(random);
   const optimiser = new AdamW(flow.namedParameters(), { weightDecay: 0 });
   for (let step = 0; step < steps; step++) {
     tidy(() => {
