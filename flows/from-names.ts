@@ -9,6 +9,7 @@ import { Flow } from "./flow.ts";
 import { Made, type MadeConfig } from "./made.ts";
 import { MaskedAutoregressive } from "./masked-autoregressive.ts";
 import { type Base, DiagonalNormal, StandardNormal } from "./normal.ts";
+import { NormalMixture } from "./normal-mixture.ts";
 import { Permutation } from "./permutation.ts";
 import { Planar } from "./planar.ts";
 import { InvertiblePLU } from "./plu.ts";
@@ -203,9 +204,13 @@ function outlineUnder(tensors: Tensors, prefix: string): Required<FlowOutline> {
   for (const layer of read)
     if (layer.condition !== 0 && layer.condition !== condition)
       mismatch(layer.name, `one width of conditions, ${condition} or 0`, `${layer.condition}`);
-  const has = (name: string): boolean => tensors.has(`${prefix}base.${name}`);
-  const base = (): Base =>
-    has("log_std") ? new DiagonalNormal([N]) : has("low") ? new BoxUniform([N]) : new StandardNormal([N]);
+  const shapeOf = (name: string): Shape | undefined => tensors.get(`${prefix}base.${name}`)?.shape;
+  const components = shapeOf("weight_logits");
+  const base = (): Base => {
+    if (components) return new NormalMixture([N], length(components, 0));
+    if (shapeOf("log_std")) return new DiagonalNormal([N]);
+    return shapeOf("low") ? new BoxUniform([N]) : new StandardNormal([N]);
+  };
   return {
     make: () =>
       new Flow(

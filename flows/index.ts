@@ -40,6 +40,7 @@ export { Logit } from "./logit.ts";
 export { Made, type MadeConfig } from "./made.ts";
 export { MaskedAutoregressive } from "./masked-autoregressive.ts";
 export { type Base, DiagonalNormal, StandardNormal } from "./normal.ts";
+export { NormalMixture } from "./normal-mixture.ts";
 export { Permutation } from "./permutation.ts";
 export { Planar } from "./planar.ts";
 export { InvertiblePLU } from "./plu.ts";
