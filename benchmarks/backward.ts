@@ -94,12 +94,22 @@ function measure(name: string, checkpointed: boolean, batch: number, threads: nu
   const ended = clock();
   const gigabytes = (bytes: number): number => Number((bytes / 1e9).toFixed(2));
   const result = {
-    ...{ bench: "backward", case: name, keep: checkpointed ? "recompute" : "everything", batch, threads },
-    ...{ forward_s: turned.wall - began.wall, backward_s: ended.wall - turned.wall },
-    ...{ forward_cpu_s: turned.cpu - began.cpu, backward_cpu_s: ended.cpu - turned.cpu },
-    ...{ weights_gb: gigabytes(weights), kept_gb: gigabytes(kept), most_beside_gb: gigabytes(most) },
+    bench: "backward",
+    case: name,
+    keep: checkpointed ? "recompute" : "everything",
+    batch,
+    threads,
+    forward_s: turned.wall - began.wall,
+    backward_s: ended.wall - turned.wall,
+    forward_cpu_s: turned.cpu - began.cpu,
+    backward_cpu_s: ended.cpu - turned.cpu,
+    weights_gb: gigabytes(weights),
+    kept_gb: gigabytes(kept),
+    most_beside_gb: gigabytes(most),
     peak_rss_gb: gigabytes(1024 * process.resourceUsage().maxRSS),
-    ...{ gradients, of: parameters.length, norm: Math.sqrt(squares) },
+    gradients,
+    of: parameters.length,
+    norm: Math.sqrt(squares),
   };
   if (json) {
     console.log(JSON.stringify(result));

@@ -83,7 +83,9 @@ function open(folder: string): Subject {
   const sampler = decoder.forInference?.({ weights: "float32" }) ?? decoder;
   const plan = new Plan((seen, noise) => sampler.sample(noise, sampler.condition(seen)), [features, z]);
   return {
-    ...{ folder, kind: config.decoder.kind, tokens: features.shape[1] },
+    folder,
+    kind: config.decoder.kind,
+    tokens: features.shape[1],
     parameters: decoder.namedParameters().reduce((sum, [, { size }]) => sum + size, 0),
     decode: () => void plan.run(features, z),
   };

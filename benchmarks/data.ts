@@ -43,10 +43,17 @@ await runMain(async () => {
     const maker = new BatchMaker(set, settings);
     const arrays = maker.allocate();
     let number = 0;
-    return { ...{ who, threads: 1, dtype: "float32" }, run: () => void maker.make(number++, arrays) };
+    return {
+      who,
+      threads: 1,
+      dtype: "float32",
+      run: () => void maker.make(number++, arrays),
+    };
   };
   const threaded: Contender = {
-    ...{ who: "a thread, in memory", threads: 2, dtype: "float32" },
+    who: "a thread, in memory",
+    threads: 2,
+    dtype: "float32",
     run: async () => void (await stream.next()),
   };
   const inMemory = [making("pictures in memory", kept), threaded];

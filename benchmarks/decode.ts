@@ -214,7 +214,10 @@ function print(
 ): void {
   const published = subject.published.map((seconds, i) => ({
     ...{ bench: "decode", case: `${subject.name}, batch 1`, who: `published, ${["H100", "RTX 3060"][i]}` },
-    ...{ threads: 0, dtype: "", min_ms: 1000 * seconds, median_ms: 1000 * seconds },
+    threads: 0,
+    dtype: "",
+    min_ms: 1000 * seconds,
+    median_ms: 1000 * seconds,
   }));
   const rows = batch === 1 ? [...results, ...published] : results;
   if (json) {

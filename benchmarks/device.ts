@@ -150,7 +150,13 @@ function training(make: () => Decoder, batch: number, device: Device): Work {
 }
 
 const NOTHING: GpuUsage = {
-  ...{ kernels: 0, compileMs: 0, launches: 0, uploaded: 0, downloaded: 0, slots: 0, bytes: 0 },
+  kernels: 0,
+  compileMs: 0,
+  launches: 0,
+  uploaded: 0,
+  downloaded: 0,
+  slots: 0,
+  bytes: 0,
 };
 const usageOf = (device: Device): GpuUsage => (device instanceof GpuDevice ? device.usage() : NOTHING);
 
@@ -166,8 +172,10 @@ async function measure({ name, make }: Case, devices: readonly Device[], rounds:
     const second = usageOf(device);
     const { driver = "", software = false } = deviceInfo(device);
     const extra = {
-      ...{ driver, software: software ? "yes" : "" },
-      ...{ kernels: first.kernels - before.kernels, compile_ms: first.compileMs - before.compileMs },
+      driver,
+      software: software ? "yes" : "",
+      kernels: first.kernels - before.kernels,
+      compile_ms: first.compileMs - before.compileMs,
       launches: second.launches - first.launches,
       uploaded: second.uploaded - first.uploaded,
       downloaded: second.downloaded - first.downloaded,
@@ -175,7 +183,9 @@ async function measure({ name, make }: Case, devices: readonly Device[], rounds:
     running.push({ work, device, extra });
   }
   const contenders = running.map(({ work, device }) => ({
-    ...{ who: device.name, threads: 1, dtype: "float32" },
+    who: device.name,
+    threads: 1,
+    dtype: "float32",
     run: async () => void (await work.call()),
   }));
   const results = await interleaved("device", name, contenders, { rounds, slice: 40 });

@@ -83,7 +83,8 @@ await runMain(async () => {
   );
   const options = {
     ...rest,
-    ...{ threads: wholeNumbers("threads", threads), batches: wholeNumbers("batch", batch) },
+    threads: wholeNumbers("threads", threads),
+    batches: wholeNumbers("batch", batch),
   };
   const models = model ? [model] : Object.keys(MODELS);
   if (products) {
@@ -154,7 +155,10 @@ function part(name: string, body: (...inputs: Tensor[]) => Tensor, inputs: reado
   const calls: Step[] = [];
   watchKernels((call) => calls.push(call), run);
   return {
-    ...{ name, run, calls, capture_ms },
+    name,
+    run,
+    calls,
+    capture_ms,
     gflop: calls.reduce((sum, call) => sum + operations(call), 0) / 1e9,
     dispose() {
       plan[Symbol.dispose]();

@@ -36,7 +36,9 @@ await runMain(async () => {
     );
     const { user, system } = process.cpuUsage(cpu);
     const found = {
-      ...{ episodes, workers, played: played.size },
+      episodes,
+      workers,
+      played: played.size,
       wallMs: (performance.now() - start) / episodes,
       cpuMs: (user + system) / 1000 / episodes,
     };

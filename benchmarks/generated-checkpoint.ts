@@ -35,7 +35,8 @@ await runMain(async () => {
   const florence = MODELS[model];
   const embedded = checkpointConfig(EMBEDDED.checkpoint);
   const config = {
-    ...{ florence, untrained: true },
+    florence,
+    untrained: true,
     decoder: { ...embedded.decoder, features: florence.d_model, steps },
     perception: { ...embedded.perception, imageSize: 112, promptLength: null, cameraSize: null },
     sampling: { temperature: 1, actionsPerQuery: steps },

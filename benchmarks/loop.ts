@@ -50,7 +50,10 @@ export function* measureLoops({ data, scenes }: LoopData, threads: number): Gene
         .split("\n");
       const last = lines.map((line) => JSON.parse(line)).findLast(({ kind }) => kind === "train");
       yield {
-        ...{ bench: "training", case: name, who: "whole loop", threads },
+        bench: "training",
+        case: name,
+        who: "whole loop",
+        threads,
         samples_per_second: Number(last.samplesPerSecond.toPrecision(3)),
         data_share: Number(last.dataShare.toPrecision(2)),
       };

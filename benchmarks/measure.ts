@@ -70,8 +70,14 @@ export async function interleaved(
     }
   }
   return states.map(({ contender: { who, threads, dtype }, wall, cpu }) => ({
-    ...{ bench, case: name, who, threads, dtype },
-    ...{ min_ms: Math.min(...wall), median_ms: median(wall), cpu_ms: median(cpu) },
+    bench,
+    case: name,
+    who,
+    threads,
+    dtype,
+    min_ms: Math.min(...wall),
+    median_ms: median(wall),
+    cpu_ms: median(cpu),
   }));
 }
 

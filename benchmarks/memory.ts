@@ -83,7 +83,9 @@ async function measure(name: string, format: WeightFormat, lengths: number, json
   const perception = { ...embedded.config.perception, imageSize: PIXELS, promptLength: null };
   const model = new NinaModel("memory", {
     ...embedded,
-    ...{ florence, decoder, config: { ...embedded.config, perception } },
+    florence,
+    decoder,
+    config: { ...embedded.config, perception },
   });
   const policy = model.policy();
   const begun = performance.now();
@@ -111,7 +113,8 @@ function peak(): number {
 function seen(): Observation {
   const picture = ndarray(new Uint8Array(PIXELS * PIXELS * 3).fill(90), [PIXELS, PIXELS, 3]);
   return {
-    ...{ agentview_image: picture, robot0_eye_in_hand_image: picture },
+    agentview_image: picture,
+    robot0_eye_in_hand_image: picture,
     robot0_joint_pos: new Float64Array(7),
     robot0_eef_pos: new Float64Array(3),
     robot0_eef_quat: new Float64Array(4),

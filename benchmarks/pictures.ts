@@ -35,7 +35,9 @@ await runMain(async () => {
     const pictures = [1, 2].map((seed) => noise(from, seed));
     const who = `${from} px → ${to} px`;
     return {
-      ...{ who, threads: 1, dtype: "float32" },
+      who,
+      threads: 1,
+      dtype: "float32",
       run: () => void pictures.forEach((picture) => void processImage(picture, to)),
     };
   });

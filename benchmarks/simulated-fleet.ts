@@ -12,7 +12,9 @@ const TASKS = 10;
 /** A run without a suite. @param episodes a multiple of ten. */
 export const simulatedManifest = (episodes: number): Manifest =>
   ({
-    ...{ format: 1, first: 0, episodes: episodes / TASKS },
+    format: 1,
+    first: 0,
+    episodes: episodes / TASKS,
     tasks: Array.from({ length: TASKS }, (_, i) => ({ task: `task ${i}`, instruction: "", digest: "" })),
   }) as unknown as Manifest;
 

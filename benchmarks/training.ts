@@ -63,7 +63,9 @@ function decoderWork(made: MlpDecoder | TransformerDecoder, random: Random): Wor
   const seen = random.normals([batch, 1, features]);
   const actions = random.uniforms([batch, steps, actionWidth], -1, 1);
   return {
-    ...{ module: decoder, batch, inputs: [seen, actions, decoder.drawNoise(batch, random).action] },
+    module: decoder,
+    batch,
+    inputs: [seen, actions, decoder.drawNoise(batch, random).action],
     loss: (features, targets, action) => decoder.loss(targets, decoder.condition(features), { action }),
   };
 }
@@ -92,7 +94,9 @@ function pretrainingWork(random: Random): Work {
     Tensor.full([BATCH, 1], 1 / BATCH),
   ];
   return {
-    ...{ module: model, batch: BATCH, inputs: [...examples(random), ...targets] },
+    module: model,
+    batch: BATCH,
+    inputs: [...examples(random), ...targets],
     loss: (agentview, wrist, ids, tokens, places, actions, weights) =>
       groundingLoss(model.read(agentview, wrist, ids), { tokens, places, actions, weights }).loss,
   };
@@ -107,7 +111,8 @@ function encoderWork(random: Random): Work {
   const names = Object.keys(noise);
   const actions = random.uniforms([BATCH, config.steps, config.actionWidth], -1, 1);
   return {
-    ...{ module: new Parts(decoder, vlm), batch: BATCH },
+    module: new Parts(decoder, vlm),
+    batch: BATCH,
     inputs: [...examples(random), actions, ...Object.values(noise)],
     loss(agentview, wrist, ids, actions, ...drawn) {
       const noise = Object.fromEntries(names.map((name, i) => [name, drawn[i]]));

@@ -14,8 +14,14 @@ function refuseNumbers(): never {
 const nowhere: Device = {
   name: "nowhere",
   allocate: (size: number, dtype: DType): Storage => ({
-    ...{ device: nowhere, dtype, size, bytes: 0 },
-    ...{ owners: 0, planned: false, gone: false, data: null },
+    device: nowhere,
+    dtype,
+    size,
+    bytes: 0,
+    owners: 0,
+    planned: false,
+    gone: false,
+    data: null,
     release() {},
   }),
   fill() {},

@@ -69,8 +69,12 @@ await runMain(async () => {
       const init = options.first + i;
       const { instruction } = told(init);
       const key = {
-        ...{ suite: suite.name, task: task.name, told: told(init).name, instruction },
-        ...{ init, seed },
+        suite: suite.name,
+        task: task.name,
+        told: told(init).name,
+        instruction,
+        init,
+        seed,
       };
       const contacts = "mujoco-2.3" as const;
       const policy = source.forEpisode({ ...key, protocol: NINA, contacts, mujoco: MUJOCO_VERSION });
@@ -101,7 +105,12 @@ await runMain(async () => {
     },
   };
   const manifest = {
-    ...{ run, policyDigest: source.digest, move, maxSteps, first: options.first, episodes: options.episodes },
+    run,
+    policyDigest: source.digest,
+    move,
+    maxSteps,
+    first: options.first,
+    episodes: options.episodes,
     stagings: stagings.map(({ task, condition, scene }) => [task.name, condition, taskDigest(task, scene)]),
   };
   using journal = Journal.open<HeardLine, HeardTiming>(

@@ -109,10 +109,19 @@ await runMain(async () => {
   const ending = await train({
     folder: out,
     config: {
-      ...{ florence, perception, heads, steps, batch, learningRate: peak, augmentation: AUGMENTATION, seed },
+      florence,
+      perception,
+      heads,
+      steps,
+      batch,
+      learningRate: peak,
+      augmentation: AUGMENTATION,
+      seed,
       evaluateEvery: args["evaluate-every"],
       sources: sources.map(({ examples: { set }, size }) => ({
-        ...{ files: set.files.map((file) => basename(file)), examples: set.count, perBatch: size },
+        files: set.files.map((file) => basename(file)),
+        examples: set.count,
+        perBatch: size,
       })),
     },
     module: learner.module,
@@ -122,7 +131,10 @@ await runMain(async () => {
     steps,
     samplesPerStep: batch,
     schedule: triStage({
-      ...{ peak, totalSteps: steps, startFactor: 0, endFactor: 0 },
+      peak,
+      totalSteps: steps,
+      startFactor: 0,
+      endFactor: 0,
       phases: [warmup, CONSTANT - warmup, 1 - CONSTANT],
     }),
     update: (step, lr) => learner.update(step, lr),

@@ -121,7 +121,11 @@ function optionsHere(
     contacts: run.engine.contacts,
     perturb: run.perturb,
     robustness: run.robustness,
-    ...{ first, episodes, libero, robosuite, workers },
+    first,
+    episodes,
+    libero,
+    robosuite,
+    workers,
   };
   const words = Object.entries(given).flatMap(([name, value]) =>
     value === undefined ? [] : [`--${name}=${value}`],

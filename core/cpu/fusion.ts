@@ -123,7 +123,10 @@ const isUnary = ({ node }: Expr, name: UnaryName, input: number): boolean =>
 function promised({ shape, dtype, size }: TensorView): TensorView {
   const storage = CpuStorage.promised(size, dtype);
   return {
-    ...{ shape, dtype, size, storage },
+    shape,
+    dtype,
+    size,
+    storage,
     get data() {
       return storage.data as TensorData;
     },

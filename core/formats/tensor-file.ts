@@ -45,7 +45,9 @@ function withoutAverages(
   close: () => void,
 ): TensorFile {
   return {
-    ...{ tensors, hasAverages: false, settings: new Map() },
+    tensors,
+    hasAverages: false,
+    settings: new Map(),
     averages() {
       throw new FormatError(path, "running averages", "a file of one set of tensors");
     },

@@ -236,7 +236,10 @@ const isOnHost = (x: TensorView): boolean => (x.storage as GpuStorage).host !== 
 function onHost(x: TensorView): TensorView {
   const { shape, dtype, size, storage } = x;
   return {
-    ...{ shape, dtype, size, storage },
+    shape,
+    dtype,
+    size,
+    storage,
     get data(): TensorData {
       return (storage as GpuStorage).host ?? x.data;
     },

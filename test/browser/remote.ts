@@ -27,8 +27,13 @@ export class RemoteGpu implements Gpu {
   #sent: Promise<void> = Promise.resolve();
   #failure: Error | null = null;
   #usage: GpuUsage = {
-    ...{ kernels: 0, compileMs: 0, launches: 0 },
-    ...{ uploaded: 0, downloaded: 0, slots: 0, bytes: 0 },
+    kernels: 0,
+    compileMs: 0,
+    launches: 0,
+    uploaded: 0,
+    downloaded: 0,
+    slots: 0,
+    bytes: 0,
   };
 
   private constructor(mode: Mode, driver: string, browser: Browser, tab: Tab) {

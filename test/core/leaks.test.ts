@@ -62,7 +62,9 @@ describe("nothing is left behind by", () => {
   ])("training steps of the %s decoder", async (_name, make) => {
     const decoder = make().init(random).train();
     const optimizer = new AdamW(decoder.namedParameters(), {
-      ...{ betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.05 },
+      betas: [0.9, 0.95],
+      eps: 1e-8,
+      weightDecay: 0.05,
     });
     const features = random.normals([3, 2, 6]);
     const actions = random.normals([3, 4, 2]);

@@ -4,7 +4,11 @@ import type { RemoteGpu } from "../browser/remote.ts";
 import { describeModes, openMode } from "./modes.ts";
 
 const kernel = (name: string, source: string, size: number): KernelText => ({
-  ...{ name, source, functions: [], arrays: [size], size },
+  name,
+  source,
+  functions: [],
+  arrays: [size],
+  size,
 });
 
 const DOUBLE = kernel("double", "function (a) { return a[this.thread.x] * 2; }", 3);

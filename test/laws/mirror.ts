@@ -94,7 +94,10 @@ function numbersOf(storage: Storage): TensorData {
 
 /** The same block, its numbers open to the plain kernels. */
 const seen = ({ shape, dtype, size, storage }: TensorView): TensorView => ({
-  ...{ shape, dtype, size, storage },
+  shape,
+  dtype,
+  size,
+  storage,
   get data() {
     return numbersOf(storage);
   },

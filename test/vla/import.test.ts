@@ -81,7 +81,10 @@ function policy(decoder: DecoderConfig, seed = 1): { checkpoint: Checkpoint; sta
     if (name !== "prompt_embeds") state.set(`vlm.${name}`, toHost(x));
   for (const [name, x] of made.namedTensors()) state.set(name, toHost(x));
   const config = {
-    ...{ florence: encoder.config, decoder, perception: publishedPerception, untrained: false },
+    florence: encoder.config,
+    decoder,
+    perception: publishedPerception,
+    untrained: false,
     sampling: { temperature: 1, actionsPerQuery: decoder.steps },
   };
   return {
@@ -231,23 +234,43 @@ describe("the sizes of a decoder", () => {
     features: small,
     steps: even,
   });
-  const flow = fc.record({ ...{ sizes: common, heads: small, depth: small, each: small } });
+  const flow = fc.record({
+    sizes: common,
+    heads: small,
+    depth: small,
+    each: small,
+  });
   const ninas = fc
     .tuple(fc.constantFrom("mlp", "transformer", "mse"), flow)
     .map(([kind, { sizes, heads, depth, each }]) => ({
-      ...{ kind, ...sizes, actionWidth: 7, tokenDropout: 0.2, actionNoise: 0.01, width: heads * each },
+      kind,
+      ...sizes,
+      actionWidth: 7,
+      tokenDropout: 0.2,
+      actionNoise: 0.01,
+      width: heads * each,
       ...(kind !== "mlp" && { heads, depth, dropout: 0.3 }),
     }));
   const flowers = fc
     .record({
-      ...{ steps: small, features: small, layers: small, heads: small, samplingSteps: small, each: small },
+      steps: small,
+      features: small,
+      layers: small,
+      heads: small,
+      samplingSteps: small,
+      each: small,
       rotary: fc.option(fc.constant({ theta: 32, length: 100 })),
       timeSampling: fc.constantFrom("ln", "stratified"),
       crossAttention: fc.boolean(),
     })
     .map(({ each, ...sizes }) => ({
-      ...{ kind: "flower", ...sizes, actionWidth: 7, tokenDropout: 0, dropout: 0 },
-      ...{ width: 2 * each * sizes.heads, norm: "mean square" },
+      kind: "flower",
+      ...sizes,
+      actionWidth: 7,
+      tokenDropout: 0,
+      dropout: 0,
+      width: 2 * each * sizes.heads,
+      norm: "mean square",
     }));
 
   test.prop([fc.oneof(ninas, flowers)], { numRuns: 200 })(

@@ -174,7 +174,13 @@ function partsOf({ episode, timing, actions, trace }: Played) {
 
 function crashed({ perturb }: TaskSetup, { init, policySeed }: Job["episode"], error: string) {
   const outcome: EpisodeOutcome = {
-    ...{ init, policySeed, outcome: "error", error, steps: 0, trajectoryHash: "", policyCalls: 0 },
+    init,
+    policySeed,
+    outcome: "error",
+    error,
+    steps: 0,
+    trajectoryHash: "",
+    policyCalls: 0,
     ...(perturb !== undefined && { perturbed: { levels: perturb } }),
   };
   return { outcome, timing: UNTIMED, actions: [] };

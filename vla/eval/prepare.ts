@@ -54,7 +54,15 @@ export function settingOf(options: Options, cameraSize: number): Setting {
   const { libero, robosuite, suite, seed, protocol, maxSteps, contacts, logProb, out, frames, video } =
     options;
   return {
-    ...{ libero, robosuite, suite, seed, protocol, maxSteps, contacts, cameraSize, logProb },
+    libero,
+    robosuite,
+    suite,
+    seed,
+    protocol,
+    maxSteps,
+    contacts,
+    cameraSize,
+    logProb,
     ...(frames && { frames: join(out!, "frames") }),
     ...(video && { videos: join(out!, "videos") }),
   };
@@ -71,7 +79,16 @@ export function keyOf({ setup, episode }: Job, options: Options): EpisodeKey {
   const { init, told, instruction } = episode;
   const { task, perturb } = setup;
   return {
-    ...{ suite, task, told, instruction, init, seed, protocol, contacts, mujoco: MUJOCO_VERSION, perturb },
+    suite,
+    task,
+    told,
+    instruction,
+    init,
+    seed,
+    protocol,
+    contacts,
+    mujoco: MUJOCO_VERSION,
+    perturb,
   };
 }
 

@@ -110,7 +110,10 @@ const SAMPLING: Readonly<Record<keyof SamplingConfig, Rule>> = {
 };
 /** As far as the tables go. */
 const RESULTS: Readonly<Record<string, Rule>> = {
-  ...{ suite: text, protocol: text, engine: objectOf(ENGINE), sampling: objectOf(SAMPLING) },
+  suite: text,
+  protocol: text,
+  engine: objectOf(ENGINE),
+  sampling: objectOf(SAMPLING),
   complete: (value) => (value === true ? null : "true"),
   tasks: (value) => (Array.isArray(value) && value.length > 0 ? null : "a list of tasks"),
 };

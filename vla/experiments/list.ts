@@ -18,10 +18,16 @@ export const SEEDS = [0, 1, 2] as const;
 const REFERENCE = "nina-mlp";
 
 const compared = (name: string, title: string, decoder: DecoderName, ...flags: string[]): Experiment => ({
-  ...{ name, title, decoder, flags },
+  name,
+  title,
+  decoder,
+  flags,
 });
 const changed = (name: string, ...flags: string[]): Experiment => ({
-  ...{ name, title: null, decoder: "nina-mlp", flags },
+  name,
+  title: null,
+  decoder: "nina-mlp",
+  flags,
 });
 
 /** In the order in which they run. Sizes that no flag names are those of the preset `mini` of vla/train/recipes.ts. */

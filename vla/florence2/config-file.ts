@@ -42,12 +42,25 @@ function both(place: string): readonly [string, string] {
 
 /** What `transformers` leaves out of the files that it writes, being its default: Florence2VisionConfig, BartConfig. */
 const NATIVE_DEFAULTS: FlorenceConfig = {
-  ...{ dim_embed: [128, 256, 512, 1024], num_heads: [4, 8, 16, 32], num_groups: [4, 8, 16, 32] },
-  ...{ depths: [1, 1, 9, 1], window_size: 12, drop_path_rate: 0.1 },
-  ...{ patch_size: [7, 3, 3, 3], patch_stride: [4, 2, 2, 2], patch_padding: [3, 1, 1, 1] },
-  ...{ patch_prenorm: [false, true, true, true], max_pos_embeddings: 50, max_temporal_embeddings: 100 },
-  ...{ vocab_size: 50265, d_model: 1024, max_position_embeddings: 1024, dropout: 0.1 },
-  ...{ encoder_layers: 12, encoder_attention_heads: 16, encoder_ffn_dim: 4096 },
+  dim_embed: [128, 256, 512, 1024],
+  num_heads: [4, 8, 16, 32],
+  num_groups: [4, 8, 16, 32],
+  depths: [1, 1, 9, 1],
+  window_size: 12,
+  drop_path_rate: 0.1,
+  patch_size: [7, 3, 3, 3],
+  patch_stride: [4, 2, 2, 2],
+  patch_padding: [3, 1, 1, 1],
+  patch_prenorm: [false, true, true, true],
+  max_pos_embeddings: 50,
+  max_temporal_embeddings: 100,
+  vocab_size: 50265,
+  d_model: 1024,
+  max_position_embeddings: 1024,
+  dropout: 0.1,
+  encoder_layers: 12,
+  encoder_attention_heads: 16,
+  encoder_ffn_dim: 4096,
 };
 
 /** What the encoder takes for granted. A file may leave it out. */

@@ -73,7 +73,9 @@ export function readDecoder(
       steps: steps ?? size("positional_encoding", 1, published.steps),
       actionWidth: actionSpaces.eef_delta,
       features: size("cond_linear.weight", 1, published.features),
-      ...{ tokenDropout, width, layers: count(/^dit\.(\d+)\./) },
+      tokenDropout,
+      width,
+      layers: count(/^dit\.(\d+)\./),
       heads: Math.max(1, Math.floor(width / size("dit.0.self_attn.q_norm.weight", 0, width))),
       samplingSteps: number("num_sampling_steps") ?? published.samplingSteps,
       rotary: rows === 0 ? null : { theta, length: rows },
@@ -94,7 +96,8 @@ export function readDecoder(
   const net = `nf.layers.${Math.min(...first)}`;
   const paper = transformerPresets.paper;
   const common = {
-    ...{ tokenDropout, features: size("cond_proj.weight", 1, paper.features) },
+    tokenDropout,
+    features: size("cond_proj.weight", 1, paper.features),
     condition: size("cond_proj.weight", 0, paper.condition),
     actionNoise: number("action_noise_mult") ?? paper.actionNoise,
     blocks: new Set(first).size,
@@ -104,7 +107,9 @@ export function readDecoder(
   if (has(/^nf\.layers\.\d+\.scale_net\./)) {
     const actionWidth = number("action_dim") ?? paper.actionWidth;
     return {
-      ...{ kind: "mlp", ...common, actionWidth },
+      kind: "mlp",
+      ...common,
+      actionWidth,
       steps: steps ?? Math.floor((permuted ?? paper.steps * actionWidth) / actionWidth),
       width: size(`${net}.scale_net.net.0.weight`, 0, mlpPresets.paper.width),
     };
@@ -112,7 +117,9 @@ export function readDecoder(
   const actionWidth = size(`${net}.net.input_proj.weight`, 1, paper.actionWidth);
   const matrix = [...tensors].find(([name]) => /^nf\.layers\.\d+\.s$/.test(name))?.[1].shape[0];
   return {
-    ...{ kind: permuted === undefined ? "mse" : "transformer", ...common, actionWidth },
+    kind: permuted === undefined ? "mse" : "transformer",
+    ...common,
+    actionWidth,
     steps: steps ?? permuted ?? (matrix === undefined ? paper.steps : Math.floor(matrix / actionWidth)),
     width: size(`${net}.net.input_proj.weight`, 0, paper.width),
     heads: told.heads ?? number("n_heads") ?? paper.heads,

@@ -103,7 +103,11 @@ const MANIFEST: Readonly<Record<string, Rule>> = {
   policyDigest: orNull(text),
   maxSteps: COUNT,
   run: fieldsOf({
-    ...{ suite: text, policy: text, protocol: text, seed: COUNT, cameraSize: COUNT },
+    suite: text,
+    policy: text,
+    protocol: text,
+    seed: COUNT,
+    cameraSize: COUNT,
     engine: fieldsOf({ node: text, mujoco: text, contacts: text }),
   }),
   protocol: fieldsOf({ name: text }),
@@ -113,12 +117,23 @@ const MANIFEST: Readonly<Record<string, Rule>> = {
 };
 
 const TIMING: Readonly<Record<string, Rule>> = {
-  ...{ task: text, perturb: perhaps(text), init: COUNT, retried: perhaps(text) },
-  ...{ policyMs: orNull(number), simMs: orNull(number), renderMs: orNull(number), controlHz: orNull(number) },
+  task: text,
+  perturb: perhaps(text),
+  init: COUNT,
+  retried: perhaps(text),
+  policyMs: orNull(number),
+  simMs: orNull(number),
+  renderMs: orNull(number),
+  controlHz: orNull(number),
 };
 
 const EPISODE: Readonly<Record<string, Rule>> = {
-  ...{ task: text, instruction: text, init: COUNT, steps: COUNT, trajectoryHash: text, policyCalls: COUNT },
+  task: text,
+  instruction: text,
+  init: COUNT,
+  steps: COUNT,
+  trajectoryHash: text,
+  policyCalls: COUNT,
   outcome: oneOf(["success", "failure", "error"]),
   error: perhaps(text),
   logProbs: perhaps(manyOf(number)),

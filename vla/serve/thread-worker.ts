@@ -45,5 +45,11 @@ async function obey(order: Order): Promise<void> {
 
 port.on("message", (order: Order) => void obey(order));
 port.postMessage({
-  ...{ name, untrained, cameraSize, sampling, hasDensity, device, digest },
+  name,
+  untrained,
+  cameraSize,
+  sampling,
+  hasDensity,
+  device,
+  digest,
 } satisfies Description);

@@ -184,7 +184,15 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
   return {
     features: features ?? null,
     frozenNames: given.freeze?.split(",") ?? [],
-    ...{ encoder, out, decoder, frozen, accumulate, clip, recipe, optimisation, preset },
+    encoder,
+    out,
+    decoder,
+    frozen,
+    accumulate,
+    clip,
+    recipe,
+    optimisation,
+    preset,
     ...readData(given),
     suite: given.suite,
     roots: given.episodes === 0 ? null : rootsOf(given, environment),
@@ -242,8 +250,14 @@ function optimisationOf(given: Given, recipe: Recipe): Optimisation {
 
 /** Flags that change a decoder's size, with the field that each stands for. */
 const FIELDS = {
-  ...{ blocks: "blocks", width: "width", depth: "depth", heads: "heads", condition: "condition" },
-  ...{ noise: "actionNoise", "token-dropout": "tokenDropout", dropout: "dropout" },
+  blocks: "blocks",
+  width: "width",
+  depth: "depth",
+  heads: "heads",
+  condition: "condition",
+  noise: "actionNoise",
+  "token-dropout": "tokenDropout",
+  dropout: "dropout",
   "time-sampling": "timeSampling",
 } as const;
 

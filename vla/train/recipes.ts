@@ -38,21 +38,41 @@ export interface Recipe {
 /** What two cores learn from in minutes. Batches are large where an example is a cached row, small where it is pictures. */
 const mini: Recipe = {
   frozen: {
-    ...{ steps: 6000, batch: 256, peak: 1e-3, warmup: 300, hold: 0, startFactor: 0, endFactor: 0 },
-    ...{ betas: [0.9, 0.95], weightDecay: 0.01 },
+    steps: 6000,
+    batch: 256,
+    peak: 1e-3,
+    warmup: 300,
+    hold: 0,
+    startFactor: 0,
+    endFactor: 0,
+    betas: [0.9, 0.95],
+    weightDecay: 0.01,
   },
   joint: {
-    ...{ steps: 3400, batch: 32, peak: 1.5e-3, warmup: 200, hold: 0.5, startFactor: 0, endFactor: 0 },
-    ...{ betas: [0.9, 0.95], weightDecay: 0.01 },
+    steps: 3400,
+    batch: 32,
+    peak: 1.5e-3,
+    warmup: 200,
+    hold: 0.5,
+    startFactor: 0,
+    endFactor: 0,
+    betas: [0.9, 0.95],
+    weightDecay: 0.01,
   },
   augmentation: { pads: { agentview: 4, wrist: 3 }, gain: [0.85, 1.15] },
 };
 
 const { peak, totalSteps, phases, startFactor, endFactor } = learningRate;
 const published: Optimisation = {
-  ...{ steps: totalSteps, batch: 80, peak, startFactor, endFactor },
-  ...{ warmup: phases[0] * totalSteps, hold: phases[1] },
-  ...{ betas: adamWOptions.betas ?? [0.9, 0.999], weightDecay: adamWOptions.weightDecay ?? 0.01 },
+  steps: totalSteps,
+  batch: 80,
+  peak,
+  startFactor,
+  endFactor,
+  warmup: phases[0] * totalSteps,
+  hold: phases[1],
+  betas: adamWOptions.betas ?? [0.9, 0.999],
+  weightDecay: adamWOptions.weightDecay ?? 0.01,
 };
 
 export const recipes = {
@@ -69,7 +89,14 @@ const chunk = { steps: 10, actionWidth: 7, tokenDropout: 0.1 } as const;
 /** Of attention networks that two cores train. */
 const attention = {
   ...chunk,
-  ...{ condition: 128, blocks: 6, width: 64, heads: 4, depth: 1, dropout: 0.1, plu: true, actionNoise: 0.03 },
+  condition: 128,
+  blocks: 6,
+  width: 64,
+  heads: 4,
+  depth: 1,
+  dropout: 0.1,
+  plu: true,
+  actionNoise: 0.03,
 } as const;
 
 type Sizes<C> = Readonly<Record<string, Omit<C, "features">>>;

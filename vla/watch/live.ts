@@ -73,7 +73,12 @@ export class Live {
    */
   follow(label: string, policy: Policy): Policy {
     const playing: Playing = {
-      ...{ id: this.#nextId++, label, steps: 0, seen: null, pictures: 0, encoded: new Map() },
+      id: this.#nextId++,
+      label,
+      steps: 0,
+      seen: null,
+      pictures: 0,
+      encoded: new Map(),
     };
     this.#playing.set(label, playing);
     return {
@@ -107,11 +112,19 @@ export class Live {
   get state(): LiveState {
     const { done, planned, table } = this.#counts;
     return {
-      ...{ title: this.#title, done, planned, note: this.#note },
+      title: this.#title,
+      done,
+      planned,
+      note: this.#note,
       playing: [...this.#playing.values()].map(({ id, label, steps, pictures }) => ({
-        ...{ id, label, steps, mostSteps: this.#mostSteps, pictures },
+        id,
+        label,
+        steps,
+        mostSteps: this.#mostSteps,
+        pictures,
       })),
-      ...{ table, isOver: this.#isOver },
+      table,
+      isOver: this.#isOver,
     };
   }
 

@@ -142,7 +142,9 @@ class HeadCode {
         row,
       });
       body({
-        ...{ tile, sample, head },
+        tile,
+        sample,
+        head,
         queries: part(queries, this.#T, rows[0]),
         keys: part(keys, this.#S, rows[1]),
         values: part(values, this.#S, rows[2]),

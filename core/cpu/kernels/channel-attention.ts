@@ -221,8 +221,13 @@ class GroupCode {
       this.#gather(b, ownB, first, count);
       f.range(channel, 0, int(c), 4, () =>
         fourRowsOf(this.#code, int(c), {
-          ...{ a: ownA.at.add(channel.shl(2)), aRow: 4, aStep: this.#row, b: ownB, steps: count },
-          ...{ c: { at: to.at.add(channel.mul(to.row)), row: to.row }, onto: first },
+          a: ownA.at.add(channel.shl(2)),
+          aRow: 4,
+          aStep: this.#row,
+          b: ownB,
+          steps: count,
+          c: { at: to.at.add(channel.mul(to.row)), row: to.row },
+          onto: first,
         }),
       );
     });
@@ -252,8 +257,11 @@ class GroupCode {
     f.range(token, 0, this.#N, 4, () => {
       const first = f.let(token.min(last));
       fourRowsOf(this.#code, int(c), {
-        ...{ a: tokens.at.add(first.mul(tokens.row)), aRow: tokens.row, aStep: 4 },
-        ...{ b: matrix, steps: int(c) },
+        a: tokens.at.add(first.mul(tokens.row)),
+        aRow: tokens.row,
+        aStep: 4,
+        b: matrix,
+        steps: int(c),
         c: { at: to.at.add(first.mul(to.row)), row: to.row },
       });
     });

@@ -246,8 +246,11 @@ export class QueryBlock {
   combine(scores: I32, to: I32, count: I32): void {
     this.#fourRows(count, (row) => {
       fourRowsOf(this.#code, int(this.#sizes.d), {
-        ...{ a: scores.add(row.mul(this.#scoreRow)), aRow: this.#scoreRow, aStep: 4 },
-        ...{ b: { at: this.rows, row: this.#headRow }, steps: this.#S },
+        a: scores.add(row.mul(this.#scoreRow)),
+        aRow: this.#scoreRow,
+        aStep: 4,
+        b: { at: this.rows, row: this.#headRow },
+        steps: this.#S,
         c: { at: to.add(row.mul(this.#headRow)), row: this.#headRow },
       });
     });
@@ -258,9 +261,13 @@ export class QueryBlock {
     const headRow = this.#headRow;
     this.#fourRows(this.columns, (key) => {
       fourRowsOf(this.#code, int(this.#sizes.d), {
-        ...{ a: scores.add(key.shl(2)), aRow: 4, aStep: this.#scoreRow },
-        ...{ b: { at: rows, row: headRow }, steps: count },
-        ...{ c: { at: sums.add(key.mul(headRow)), row: headRow }, onto },
+        a: scores.add(key.shl(2)),
+        aRow: 4,
+        aStep: this.#scoreRow,
+        b: { at: rows, row: headRow },
+        steps: count,
+        c: { at: sums.add(key.mul(headRow)), row: headRow },
+        onto,
       });
     });
   }
@@ -271,8 +278,11 @@ export class QueryBlock {
     const [headRow, scoreRow] = [this.#headRow, this.#scoreRow];
     this.#fourRows(count, (row) => {
       fourRowsOf(this.#code, this.columns, {
-        ...{ a: rows.add(row.mul(headRow)), aRow: headRow, aStep: 4 },
-        ...{ b: { at: transposed, row: scoreRow }, steps: int(d) },
+        a: rows.add(row.mul(headRow)),
+        aRow: headRow,
+        aStep: 4,
+        b: { at: transposed, row: scoreRow },
+        steps: int(d),
         c: { at: to.add(row.mul(scoreRow)), row: scoreRow },
       });
     });

@@ -89,8 +89,21 @@ class FewRowsCode {
     const [x, xScales, weights, scales, out, bias, residual, ...sizes] = this.#code.args;
     const [M, N, steps, panels, columns, xGroup, rowsPerBias, biasGroup] = sizes;
     return {
-      ...{ x, xScales, weights, scales, out, bias, residual },
-      ...{ M, N, steps, panels, columns, xGroup, rowsPerBias, biasGroup },
+      x,
+      xScales,
+      weights,
+      scales,
+      out,
+      bias,
+      residual,
+      M,
+      N,
+      steps,
+      panels,
+      columns,
+      xGroup,
+      rowsPerBias,
+      biasGroup,
     };
   }
 
@@ -103,8 +116,12 @@ class FewRowsCode {
       this.#rows(columns);
       if (!activation) return;
       applyEpilogue(this.#code, activation, {
-        ...{ out: this.#out, residual: residual ? this.#residual : null },
-        ...{ N: args.N, rows: args.M, columns: int(columns), lanesLeft: columns % 4 },
+        out: this.#out,
+        residual: residual ? this.#residual : null,
+        N: args.N,
+        rows: args.M,
+        columns: int(columns),
+        lanesLeft: columns % 4,
       });
     };
     f.range(tile, tileBegin, tileEnd, 1, () => {

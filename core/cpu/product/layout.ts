@@ -35,7 +35,10 @@ export const forSomeRows = (format: "float32" | "bfloat16"): Layout => ({ rows: 
 
 /** For many-rows.ts: panels as wide as the rows of sums in registers. */
 export const forManyRows = (tile: RegisterTile): Layout & { readonly tile: RegisterTile } => ({
-  ...{ rows: "many", format: "float32", width: 4 * tile.vectors, tile },
+  rows: "many",
+  format: "float32",
+  width: 4 * tile.vectors,
+  tile,
 });
 
 const upTo = (multiple: number, x: number): number => Math.ceil(x / multiple) * multiple;

@@ -126,8 +126,14 @@ function build(code: KernelCode, spec: Spec): void {
   const [tile, group, column, row] = f.locals(I32, 4);
   const [atOut, atX, atPanel, atBias, atResidual, panel] = f.locals(I32, 6);
   const at: Places = {
-    ...{ out: atOut, x: atX, panel: atPanel, bias: atBias, residual: atResidual },
-    ...{ row, rowsPerBias, lastPanel },
+    out: atOut,
+    x: atX,
+    panel: atPanel,
+    bias: atBias,
+    residual: atResidual,
+    row,
+    rowsPerBias,
+    lastPanel,
   };
   const whole = f.let(M.sub(rowsLeft));
   /** Moves all places to the next portion of columns. */
@@ -168,8 +174,12 @@ function build(code: KernelCode, spec: Spec): void {
     }
     if (!spec.activation) return;
     applyEpilogue(code, spec.activation, {
-      ...{ out: at.out, residual: spec.residual ? at.residual : null },
-      ...{ N: int(N), rows: M, columns: int(columns), lanesLeft: columns % 4 },
+      out: at.out,
+      residual: spec.residual ? at.residual : null,
+      N: int(N),
+      rows: M,
+      columns: int(columns),
+      lanesLeft: columns % 4,
     });
   };
   f.range(tile, tileBegin, tileEnd, 1, () => {

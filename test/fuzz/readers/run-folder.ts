@@ -15,7 +15,12 @@ const lines = [0, 1].flatMap((task) => [
   someLine("push", task, 1, task === 0 ? "failure" : "error"),
 ]);
 const timings = lines.map(({ task, init }) => ({
-  ...{ task, init, policyMs: 1.5, simMs: 2, renderMs: null, controlHz: 20 },
+  task,
+  init,
+  policyMs: 1.5,
+  simMs: 2,
+  renderMs: null,
+  controlHz: 20,
 }));
 const jsonl = (values: readonly object[]): Buffer =>
   Buffer.from(values.map((value) => `${JSON.stringify(value)}\n`).join(""));

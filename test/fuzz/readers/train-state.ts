@@ -15,7 +15,9 @@ const KEY = "nina-ts";
 function trained(): Trained {
   const module = new Linear(2, 1).init(new Random(0));
   return {
-    ...{ module, optimizer: new AdamW(module.namedParameters()), ema: new Ema(module) },
+    module,
+    optimizer: new AdamW(module.namedParameters()),
+    ema: new Ema(module),
     randoms: { masks: new Random(1), noise: new Random(2) },
   };
 }

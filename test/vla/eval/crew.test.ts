@@ -11,8 +11,15 @@ import type { Policy } from "../../../vla/policies/policy.ts";
 const TASKS = ["DRAWER_SCENE3_push_the_drawer_shut", "BLOCKS_SCENE1_put_the_red_block_on_the_plate"];
 const suite = loadSuite(EMBEDDED.libero, EMBEDDED.suite);
 const setting: Setting = {
-  ...{ libero: EMBEDDED.libero, robosuite: EMBEDDED.robosuite, suite: suite.name, seed: 0 },
-  ...{ protocol: NINA, maxSteps: 4, contacts: "mujoco-2.3", cameraSize: 16, logProb: false },
+  libero: EMBEDDED.libero,
+  robosuite: EMBEDDED.robosuite,
+  suite: suite.name,
+  seed: 0,
+  protocol: NINA,
+  maxSteps: 4,
+  contacts: "mujoco-2.3",
+  cameraSize: 16,
+  logProb: false,
 };
 
 function setupsOf(episodes: number, tasks = TASKS): TaskSetup[] {

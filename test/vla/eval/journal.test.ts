@@ -31,12 +31,23 @@ afterEach(() => {
 
 const engine = { node: "20", mujoco: "3", contacts: "native", fma: true };
 const run = {
-  ...{ suite: "mini", policy: "zero", untrained: false, seed: 0, protocol: "nina", overlap: 0 },
-  ...{ swapWords: false, cameraSize: 64, engine },
+  suite: "mini",
+  policy: "zero",
+  untrained: false,
+  seed: 0,
+  protocol: "nina",
+  overlap: 0,
+  swapWords: false,
+  cameraSize: 64,
+  engine,
 };
 const episode = (init: number) => ({ init, outcome: "failure", steps: 1 }) as unknown as EpisodeResult;
 const line = (init: number): EpisodeLine => ({
-  ...{ ...run, ...episode(init), task: "push", instruction: "push", actions: [[0, 0, 0, 0, 0, 0, 0]] },
+  ...run,
+  ...episode(init),
+  task: "push",
+  instruction: "push",
+  actions: [[0, 0, 0, 0, 0, 0, 0]],
 });
 const results = (episodes: number): Results => ({
   ...run,
@@ -47,7 +58,12 @@ const results = (episodes: number): Results => ({
 });
 const read = (path: string) => readFileSync(path, "utf8");
 const timing = (init: number): TimingLine => ({
-  ...{ task: "push", init, policyMs: 1, simMs: 2, renderMs: 3, controlHz: 4 },
+  task: "push",
+  init,
+  policyMs: 1,
+  simMs: 2,
+  renderMs: 3,
+  controlHz: 4,
 });
 const manifest = { format: 1, run: { seed: 0 }, tasks: ["push"] };
 function open(files: Partial<Files>, of: object = manifest): Journal {

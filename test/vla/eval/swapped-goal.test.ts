@@ -50,8 +50,10 @@ describe("a start of pulling, with the words of pushing", () => {
 
   test("an expert that does what it always did is seen to, and is given all its time", async () => {
     expect(await played(PULL, 90)).toEqual({
-      ...{ outcome: "failure", steps: 90 },
-      ...{ toldGoal: false, otherGoal: true },
+      outcome: "failure",
+      steps: 90,
+      toldGoal: false,
+      otherGoal: true,
     });
   });
 

@@ -5,7 +5,13 @@ import type { Launch, Left, Overseer } from "../../../vla/experiments/runner.ts"
 import type { Command, Settings } from "../../../vla/experiments/runs.ts";
 
 export const settingsIn = (out: string): Settings => ({
-  ...{ out, data: "some data", encoder: "encoder", steps: 20, episodes: 4, ablationEpisodes: 2, threads: 1 },
+  out,
+  data: "some data",
+  encoder: "encoder",
+  steps: 20,
+  episodes: 4,
+  ablationEpisodes: 2,
+  threads: 1,
 });
 
 export const DONE: Left = { code: 0, stdout: "", stderr: "" };
@@ -15,11 +21,19 @@ export const flag = ({ args }: Command, name: string): string => args[args.index
 
 /** Results of two tasks; of the first `failures` episodes fail. */
 export const resultsOf = (episodes: number, failures: number, temperature: number): object => ({
-  ...{ suite: "mini", policy: "nina last", untrained: false, seed: 0, protocol: "nina", swapWords: false },
-  ...{ cameraSize: 64, sampling: { temperature, actionsPerQuery: 10 }, complete: true },
+  suite: "mini",
+  policy: "nina last",
+  untrained: false,
+  seed: 0,
+  protocol: "nina",
+  swapWords: false,
+  cameraSize: 64,
+  sampling: { temperature, actionsPerQuery: 10 },
+  complete: true,
   engine: { node: "20.0.0", mujoco: "3.14.0", contacts: "mujoco-2.3", fma: true },
   tasks: ["push", "pull"].map((task, t) => ({
-    ...{ task, instruction: task },
+    task,
+    instruction: task,
     episodes: Array.from({ length: episodes }, (_, init) => ({
       init,
       outcome: t === 0 && init < failures ? "failure" : "success",
@@ -66,7 +80,8 @@ export function witness(answer: (command: Command) => Left = leaveResults): {
 } {
   const [launched, said]: [Command[], string[]] = [[], []];
   return {
-    ...{ launched, said },
+    launched,
+    said,
     async launch(command) {
       launched.push(command);
       return answer(command);

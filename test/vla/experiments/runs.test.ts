@@ -26,11 +26,18 @@ describe("commands", () => {
     const [train, ...plays] = stages;
     expect(readTraining(train.command.args, {})).toMatchObject({
       ...{ data: "some data", encoder: "encoder", out: `runs/${run.name}/train`, seed: run.seed },
-      ...{ frozen: true, roots: null, decoder: run.experiment.decoder, optimisation: { steps: 20 } },
+      frozen: true,
+      roots: null,
+      decoder: run.experiment.decoder,
+      optimisation: { steps: 20 },
     });
     for (const { command, file } of plays)
       expect(readEvaluation(command.args, {})).toMatchObject({
-        ...{ suite: "mini", policy: "nina", checkpoint: run.checkpoint, json: file, seed: run.seed },
+        suite: "mini",
+        policy: "nina",
+        checkpoint: run.checkpoint,
+        json: file,
+        seed: run.seed,
         episodes: run.experiment.title === null ? 2 : 4,
       });
   });

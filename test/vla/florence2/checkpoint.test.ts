@@ -19,9 +19,17 @@ import { inputs, published, type TinyGolden } from "../../parity/florence2.ts";
 /** With the drop rates of the published encoders. */
 const tiny: FlorenceConfig = {
   ...florenceBase,
-  ...{ dim_embed: [8, 12, 16, 24], num_heads: [1, 2, 2, 3], num_groups: [2, 3, 4, 6], depths: [1, 1, 2, 1] },
-  ...{ max_temporal_embeddings: 3, vocab_size: 20, d_model: 16, max_position_embeddings: 50 },
-  ...{ encoder_layers: 2, encoder_attention_heads: 2, encoder_ffn_dim: 32 },
+  dim_embed: [8, 12, 16, 24],
+  num_heads: [1, 2, 2, 3],
+  num_groups: [2, 3, 4, 6],
+  depths: [1, 1, 2, 1],
+  max_temporal_embeddings: 3,
+  vocab_size: 20,
+  d_model: 16,
+  max_position_embeddings: 50,
+  encoder_layers: 2,
+  encoder_attention_heads: 2,
+  encoder_ffn_dim: 32,
 };
 
 interface Case {

@@ -24,10 +24,24 @@ export const FLOW = new Tokenizer(vocabulary).size - 1;
 
 /** The smallest encoder that there is, but with four heads where there are two groups, and five positions to spare. */
 export const smallest: FlorenceConfig = {
-  ...{ dim_embed: [4, 8], num_heads: [2, 4], num_groups: [1, 2], depths: [1, 1], window_size: 2 },
-  ...{ patch_size: [4, 2], patch_stride: [4, 2], patch_padding: [0, 0], patch_prenorm: [false, true] },
-  ...{ drop_path_rate: 0, max_pos_embeddings: 4, max_temporal_embeddings: 2, d_model: 8, dropout: 0.1 },
-  ...{ encoder_layers: 1, encoder_attention_heads: 2, encoder_ffn_dim: 8, max_position_embeddings: 128 },
+  dim_embed: [4, 8],
+  num_heads: [2, 4],
+  num_groups: [1, 2],
+  depths: [1, 1],
+  window_size: 2,
+  patch_size: [4, 2],
+  patch_stride: [4, 2],
+  patch_padding: [0, 0],
+  patch_prenorm: [false, true],
+  drop_path_rate: 0,
+  max_pos_embeddings: 4,
+  max_temporal_embeddings: 2,
+  d_model: 8,
+  dropout: 0.1,
+  encoder_layers: 1,
+  encoder_attention_heads: 2,
+  encoder_ffn_dim: 8,
+  max_position_embeddings: 128,
   vocab_size: FLOW,
 };
 

@@ -34,18 +34,32 @@ const TABLE = "language_model.model.shared.weight";
 const nativeConfig = (config: FlorenceConfig): object => ({
   model_type: "florence2",
   vision_config: {
-    ...{ model_type: "florence_vision", embed_dim: config.dim_embed, num_heads: config.num_heads },
-    ...{ num_groups: config.num_groups, depths: config.depths, window_size: config.window_size },
-    ...{ patch_size: config.patch_size, patch_stride: config.patch_stride },
-    ...{ patch_padding: config.patch_padding, patch_prenorm: config.patch_prenorm },
-    ...{ drop_path_rate: config.drop_path_rate, max_position_embeddings: config.max_pos_embeddings },
-    ...{ max_temporal_embeddings: config.max_temporal_embeddings, mlp_ratio: 4.0, qkv_bias: true },
+    model_type: "florence_vision",
+    embed_dim: config.dim_embed,
+    num_heads: config.num_heads,
+    num_groups: config.num_groups,
+    depths: config.depths,
+    window_size: config.window_size,
+    patch_size: config.patch_size,
+    patch_stride: config.patch_stride,
+    patch_padding: config.patch_padding,
+    patch_prenorm: config.patch_prenorm,
+    drop_path_rate: config.drop_path_rate,
+    max_position_embeddings: config.max_pos_embeddings,
+    max_temporal_embeddings: config.max_temporal_embeddings,
+    mlp_ratio: 4.0,
+    qkv_bias: true,
   },
   text_config: {
-    ...{ model_type: "bart", vocab_size: config.vocab_size, d_model: config.d_model },
-    ...{ encoder_layers: config.encoder_layers, encoder_ffn_dim: config.encoder_ffn_dim },
-    ...{ encoder_attention_heads: config.encoder_attention_heads, dropout: config.dropout },
-    ...{ max_position_embeddings: config.max_position_embeddings, activation_function: "gelu" },
+    model_type: "bart",
+    vocab_size: config.vocab_size,
+    d_model: config.d_model,
+    encoder_layers: config.encoder_layers,
+    encoder_ffn_dim: config.encoder_ffn_dim,
+    encoder_attention_heads: config.encoder_attention_heads,
+    dropout: config.dropout,
+    max_position_embeddings: config.max_position_embeddings,
+    activation_function: "gelu",
   },
 });
 
@@ -60,8 +74,10 @@ describe("a published config.json", () => {
   test.prop([sizes])("gives the sizes it was written from, in either layout", (drawn) => {
     const config: FlorenceConfig = {
       ...drawn.config,
-      ...{ encoder_layers: drawn.layers, max_position_embeddings: drawn.positions },
-      ...{ vocab_size: drawn.rows, drop_path_rate: drawn.drop },
+      encoder_layers: drawn.layers,
+      max_position_embeddings: drawn.positions,
+      vocab_size: drawn.rows,
+      drop_path_rate: drawn.drop,
     };
     for (const write of [publishedConfig, nativeConfig])
       expect(parsePublishedConfig(JSON.parse(JSON.stringify(write(config))), "config.json")).toEqual(config);

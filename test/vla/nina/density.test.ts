@@ -49,8 +49,15 @@ const [STEPS, BATCH, TEST] = [1500, 128, 8192];
 
 describe("a decoder of the MLP flow", () => {
   const decoder = new MlpDecoder({
-    ...{ steps: 2, actionWidth: 1, features: 2, tokenDropout: 0, condition: 16, blocks: 4, width: 24 },
-    ...{ plu: true, actionNoise: 0 },
+    steps: 2,
+    actionWidth: 1,
+    features: 2,
+    tokenDropout: 0,
+    condition: 16,
+    blocks: 4,
+    width: 24,
+    plu: true,
+    actionNoise: 0,
   }).init(new Random(1));
 
   /** log p − log q on fresh samples: its mean estimates the divergence of the model q, here with the error of the mean. */

@@ -21,14 +21,19 @@ const [PLATE, DRAWER] = [4, 7].map((index) => findTask(suite, index));
 const SIDE = 24;
 
 const nameOf = (task: { readonly name: string }, init: number, seed = 0): EpisodeName => ({
-  ...{ seed, suite: suite.name, task: task.name, init },
+  seed,
+  suite: suite.name,
+  task: task.name,
+  init,
 });
 
 /** A task under perturbations in an environment of its own. */
 async function open(task: typeof PLATE, levels: Levels, seed = 0) {
   const perturbed = perturbTask({ ...EMBEDDED, task }, suite, levels, seed);
   const env = await LiberoEnv.open(perturbed.scene, {
-    ...{ cacheFolder: null, renderer: createRenderer, imageSize: SIDE },
+    cacheFolder: null,
+    renderer: createRenderer,
+    imageSize: SIDE,
   });
   const states = readInitStates(task.initPath);
   return { task, perturbed, env, look: new Look(env, perturbed.height), states };
@@ -67,7 +72,9 @@ describe("what is seen", () => {
   test("is as the suite has it at no level, bit for bit", async () => {
     const scene = composeScene({ ...EMBEDDED, task: PLATE });
     using env = await LiberoEnv.open(scene, {
-      ...{ cacheFolder: null, renderer: createRenderer, imageSize: SIDE },
+      cacheFolder: null,
+      renderer: createRenderer,
+      imageSize: SIDE,
     });
     env.start({ seed: 0, state: opened.states[0] });
     for (let i = 0; i < 2; i++) env.advance([0.5, 0.2, -1, 0, 0, 0.1, 1]);

@@ -23,8 +23,15 @@ function save(value: unknown): string {
 
 const push = { suite: "mini", task: "push", init: 3, seed: 0, actions: [[0, 0, 0, 0, 0, 0, -1]] };
 const episode: EpisodeKey = {
-  ...{ suite: "mini", task: "push", told: "push", init: 3, seed: 0 },
-  ...{ instruction: "push it", protocol: NINA, contacts: "mujoco-2.3", mujoco: "3.14.0" },
+  suite: "mini",
+  task: "push",
+  told: "push",
+  init: 3,
+  seed: 0,
+  instruction: "push it",
+  protocol: NINA,
+  contacts: "mujoco-2.3",
+  mujoco: "3.14.0",
 };
 
 const finite = fc.double({ noNaN: true, noDefaultInfinity: true });
@@ -49,7 +56,10 @@ describe("parseRecordings", () => {
     const recordings = JSON.parse(
       JSON.stringify(
         written.map(({ engine, swapped, perturbed: { levels: perturb }, ...r }) => ({
-          ...{ ...r, ...engine, ...swapped, perturb },
+          ...r,
+          ...engine,
+          ...swapped,
+          perturb,
         })),
       ),
     );
@@ -194,7 +204,10 @@ describe("replayPolicy", () => {
     async (all, broken) => {
       const actionsOf = (i: number) => [[i, 0, 0, 0, 0, 0, 0]];
       const recorded = all.map(({ contacts, ...rest }, i) => ({
-        ...{ ...push, ...rest, engine: { contacts, mujoco: "3.14.0" }, actions: actionsOf(i) },
+        ...push,
+        ...rest,
+        engine: { contacts, mujoco: "3.14.0" },
+        actions: actionsOf(i),
       }));
       // An episode may stand there twice, and with an attempt that ended before its first action.
       const again = broken ? recorded.flatMap((one) => [{ ...one, outcome: "error", actions: [] }, one]) : [];

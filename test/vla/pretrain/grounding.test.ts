@@ -218,7 +218,10 @@ function tiny(): { model: GroundedEncoder; inputs: Inputs } {
     actions: noise(count * 14).map(Math.tanh),
   };
   const inputs = inputsOf([arrays], [told], [true], {
-    ...{ seed: 0, imageSize, mapSide: 4, tokens: () => Int32Array.of(0, 5, 6, 2) },
+    seed: 0,
+    imageSize,
+    mapSide: 4,
+    tokens: () => Int32Array.of(0, 5, 6, 2),
     augmentation: { pads: { agentview: 0, wrist: 0 }, gain: [1, 1] },
   });
   return { model, inputs };

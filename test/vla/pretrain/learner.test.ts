@@ -53,7 +53,9 @@ afterAll(() => {
 });
 
 const settings: FeedSettings = {
-  ...{ seed: 5, imageSize: SIDE, mapSide: Math.sqrt(mapTokens(tinyEncoder, SIDE)) },
+  seed: 5,
+  imageSize: SIDE,
+  mapSide: Math.sqrt(mapTokens(tinyEncoder, SIDE)),
   augmentation: { pads: { agentview: 2, wrist: 1 }, gain: [0.9, 1.1] },
   tokens: (instruction) => Int32Array.of(0, 4 + (instruction.length % 7), 2),
 };

@@ -11,7 +11,10 @@ const count = fc.nat(400);
 const counts = fc.record({ both: count, onlyA: count, onlyB: count, neither: count });
 const some = counts.filter((each) => pairsOf(each) > 0);
 const exchanged = ({ both, onlyA, onlyB, neither }: PairCounts): PairCounts => ({
-  ...{ both, onlyA: onlyB, onlyB: onlyA, neither },
+  both,
+  onlyA: onlyB,
+  onlyB: onlyA,
+  neither,
 });
 
 describe("pairedDifference", () => {
@@ -46,7 +49,10 @@ describe("pairedDifference", () => {
   test.prop([some])("narrows with twice the pairs", ({ both, onlyA, onlyB, neither }) => {
     const one = pairedDifference({ both, onlyA, onlyB, neither });
     const twice = pairedDifference({
-      ...{ both: 2 * both, onlyA: 2 * onlyA, onlyB: 2 * onlyB, neither: 2 * neither },
+      both: 2 * both,
+      onlyA: 2 * onlyA,
+      onlyB: 2 * onlyB,
+      neither: 2 * neither,
     });
     expect(twice.high - twice.low).toBeLessThan(one.high - one.low);
   });

@@ -31,7 +31,12 @@ describe("drawKeys", () => {
 
 describe("judge", () => {
   const episode = {
-    ...{ init: 4, policySeed: 1, outcome: "success", steps: 7, trajectoryHash: "ab", policyCalls: 1 },
+    init: 4,
+    policySeed: 1,
+    outcome: "success",
+    steps: 7,
+    trajectoryHash: "ab",
+    policyCalls: 1,
   } as const;
   const line = { task: "push", ...episode } as unknown as ReportedEpisode;
   const played = (change: object): Played =>

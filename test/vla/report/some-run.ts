@@ -47,7 +47,10 @@ export function someLine(
     ...someManifest(text, 0, 0).run,
     ...{ task: `${text}${task}`, instruction: text, init, policySeed: 1, outcome, steps: 3, policyCalls: 2 },
     ...(outcome === "error" && { error: text }),
-    ...{ trajectoryHash: "", logProbs: [1, -2.5], lostPremises: [text], actions: [[0, 0, 0, 0, 0, 0, 0]] },
+    trajectoryHash: "",
+    logProbs: [1, -2.5],
+    lostPremises: [text],
+    actions: [[0, 0, 0, 0, 0, 0, 0]],
     trace: { gripper: [0.01, 0.08, 0.04], goal: [{ term: text, held: [[2, 3]] }] },
   };
 }

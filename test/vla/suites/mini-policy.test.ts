@@ -43,7 +43,11 @@ test.skipIf(process.arch !== "x64" || !engineInfo().fma)(
       checkpoint: checkpointDigest(EMBEDDED.checkpoint),
       mujoco: engine.mujoco,
       episodes: tasks.map(({ task, episodes: [{ init, policySeed, steps, trajectoryHash }] }) => ({
-        ...{ task, init, policySeed, steps, trajectoryHash },
+        task,
+        init,
+        policySeed,
+        steps,
+        trajectoryHash,
       })),
     };
     const file = "../../fixtures/mini-policy.json";

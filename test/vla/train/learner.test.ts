@@ -77,11 +77,20 @@ async function run(
   const parts = new Parts(decoder, joint ? florence : null);
   if (frozen) freeze(parts, ["decoder.*.bias", ...(joint ? ["vlm.vision_tower.*"] : [])]);
   using learner = new Learner(parts, feed, {
-    ...{ optimisation, accumulate, clip: 1, seed: 3 },
+    optimisation,
+    accumulate,
+    clip: 1,
+    seed: 3,
   });
   await train({
-    ...{ folder, config: {}, steps: STEPS, samplesPerStep: B },
-    ...{ module: learner.module, optimizer: learner.optimizer, ema: learner.ema, randoms: learner.randoms },
+    folder,
+    config: {},
+    steps: STEPS,
+    samplesPerStep: B,
+    module: learner.module,
+    optimizer: learner.optimizer,
+    ema: learner.ema,
+    randoms: learner.randoms,
     schedule: () => 0.01,
     prepare: (step) => learner.prepare(step),
     update(step, lr) {

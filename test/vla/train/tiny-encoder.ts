@@ -24,14 +24,29 @@ export async function writeTinyEncoder(folder: string): Promise<void> {
       blocks: 1,
       width: 4,
     },
-    ...{ plu: false, actionNoise: 0 },
+    plu: false,
+    actionNoise: 0,
   };
   const config: Checkpoint["config"] = {
     florence: {
-      ...{ dim_embed: [4, 8], num_heads: [1, 2], num_groups: [1, 2], depths: [1, 1], window_size: 2 },
-      ...{ patch_size: [4, 2], patch_stride: [4, 2], patch_padding: [0, 0], patch_prenorm: [false, true] },
-      ...{ drop_path_rate: 0, max_pos_embeddings: 4, max_temporal_embeddings: 1, d_model: 8, dropout: 0.1 },
-      ...{ encoder_layers: 1, encoder_attention_heads: 2, encoder_ffn_dim: 8, max_position_embeddings: 64 },
+      dim_embed: [4, 8],
+      num_heads: [1, 2],
+      num_groups: [1, 2],
+      depths: [1, 1],
+      window_size: 2,
+      patch_size: [4, 2],
+      patch_stride: [4, 2],
+      patch_padding: [0, 0],
+      patch_prenorm: [false, true],
+      drop_path_rate: 0,
+      max_pos_embeddings: 4,
+      max_temporal_embeddings: 1,
+      d_model: 8,
+      dropout: 0.1,
+      encoder_layers: 1,
+      encoder_attention_heads: 2,
+      encoder_ffn_dim: 8,
+      max_position_embeddings: 64,
       vocab_size: tokenizer.size,
     },
     decoder,
@@ -48,6 +63,9 @@ export async function writeTinyEncoder(folder: string): Promise<void> {
 export async function writeTinyData(folder: string): Promise<void> {
   for (const [i, instruction] of INSTRUCTIONS.entries())
     await writeSmallFile(join(folder, `${instruction.replaceAll(" ", "_")}_demo.hdf5`), {
-      ...{ lengths: [5, 6, 7, 6, 8], size: 16, instruction, first: 5 * i },
+      lengths: [5, 6, 7, 6, 8],
+      size: 16,
+      instruction,
+      first: 5 * i,
     });
 }

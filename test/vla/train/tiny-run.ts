@@ -42,7 +42,13 @@ export function tinyRun(folder: string, steps: number): TrainingRun & Disposable
   };
   let captured: TrainingStep | null = null;
   return {
-    ...{ folder, config: { decoder: config, steps }, module: decoder, optimizer, ema, randoms, steps },
+    folder,
+    config: { decoder: config, steps },
+    module: decoder,
+    optimizer,
+    ema,
+    randoms,
+    steps,
     samplesPerStep: 8,
     schedule: triStage({
       peak: 0.01,
