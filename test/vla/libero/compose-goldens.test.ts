@@ -66,7 +66,7 @@ describe.skipIf(!LIBERO_ROOT || !ROBOSUITE_ROOT || !NINA_GOLDENS)(
         const ours = compile(scene.mjcf);
         // Our name for the model and our memory limit are the two intended differences.
         const theirs = compile(
-          reference.replace('model="base"', 'model="libero"').replace(/<size [^>]*>/, '<size memory="64M"/>'),
+          reference.replace('model="base"', 'model="libero"').replace(/<size [^>]*>/, '<size memory="16M"/>'),
         );
         expect(same(ours, theirs, name)).toBeGreaterThan(500);
         ours.delete();
