@@ -40,17 +40,22 @@ export function reducing(x: Operand, to: Shape, element: (over: Over) => Expr): 
   );
 }
 
-/** Reduces x over the axes (all of them unless given) to a shape in which they have length 1; they go unless `keepDims`. */
+/**
+ * Reduces x over the axes to a shape in which they have length 1, or over all of them to a scalar. They go unless
+ * `keepDims`.
+ */
 export function overAxes(
   x: Tensor,
-  axes: readonly number[] = x.shape.map((_, i) => i),
+  given: readonly number[] | undefined,
   keepDims: boolean | undefined,
   who: string,
   reduce: (to: Shape) => Tensor,
 ): Tensor {
-  if (!Array.isArray(axes)) refuse(who, "axes such as [0, 1]", axes);
   if (keepDims !== undefined && typeof keepDims !== "boolean")
     refuse(who, "keepDims to be true or false", keepDims);
+  if (given === undefined && !keepDims) return reduce([]);
+  const axes = given === undefined ? x.shape.map((_, i) => i) : given;
+  if (!Array.isArray(axes)) refuse(who, "axes such as [0, 1]", axes);
   const gone = new Set(axes.map((axis) => resolveAxis(axis, x.shape.length, who)));
   if (gone.size < axes.length) refuse(who, "different axes", axes);
   const kept = reduce(x.shape.map((length, axis) => (gone.has(axis) ? 1 : length)));

@@ -171,7 +171,8 @@ class Printer {
       case "select":
         return `(${part(0)} ${COMPARISONS[node.test]} ${part(1)} ? ${part(2)} : ${part(3)})`;
       case "whole":
-        return `(${this.#index(node.index, block)})`;
+        // To WebGL a counter is an integer; what was multiplied by a fraction is none.
+        return `((${this.#index(node.index, block)}) * 0.5 * 2)`;
       case "read":
         return `${this.#source(node.source)}[${this.#index(node.at, block)}]`;
       case "choose": {

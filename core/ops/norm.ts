@@ -9,14 +9,14 @@ export const op = defineOp<Shape>({
   shape: (_ins, to) => to,
   formula([x], to) {
     // Rows first: shorter sums lose fewer digits.
-    const rows = x.shape.slice(0, -1).concat(to.slice(-1));
+    const rows = x.shape.map((length, axis) => (axis < x.shape.length - 1 ? length : (to.at(-1) ?? 1)));
     const squares = reducing(x, rows, (over) => over(sum, (e) => e.mul(e)));
     return reducing(squares.as(rows), to, (over) => over(sum).sqrt());
   },
   backward: (dy, [x], y) => [x.mul(dy.div(y.add(y.eq(0))))], // d‖x‖ = x · dx / ‖x‖
   samples: [
     { ...sample([2, 5]), attrs: [1, 1], range: [0.2, 1] },
-    { ...sample([4]), attrs: [1], range: [-1, -0.2] },
+    { ...sample([4]), attrs: [], range: [-1, -0.2] },
     { ...sample([2, 3, 2]), attrs: [2, 1, 2], range: [0.2, 1] },
   ],
 });

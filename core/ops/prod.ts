@@ -8,7 +8,9 @@ import { concat } from "./concat.ts";
  */
 export const prod = (x: Tensor, axes?: readonly number[], keepDims?: boolean): Tensor =>
   overAxes(x, axes, keepDims, "prod", (to) =>
-    to.reduce((y, length, axis) => (length === y.shape[axis] ? y : along(y, axis)), x),
+    to.length < x.shape.length
+      ? along(x.reshape([x.size]), 0).reshape(to)
+      : to.reduce((y, length, axis) => (length === y.shape[axis] ? y : along(y, axis)), x),
   );
 
 function along(x: Tensor, axis: number): Tensor {

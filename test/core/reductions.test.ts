@@ -75,6 +75,10 @@ describe.each(Object.entries(REDUCTIONS))("%s", (_name, { op, exact }) => {
       };
       check(op(x, axes, keepDims), 1e-13);
       check(op(Tensor.from(values, shape), axes, keepDims), 1e-6); // float32, a few roundings
+      const every = shape.map((_, i) => i);
+      const [one, same] = [op(x).item(), op(x, every).item()];
+      expect(Object.is(one, same) || Math.abs(one - same) <= 1e-12 * Math.max(1, Math.abs(same))).toBe(true);
+      expect(op(x, undefined, true).shape).toEqual(shape.map(() => 1));
       using plan = new Plan((y) => op(y, axes, keepDims), [x]);
       check(plan.run(x)[0], 1e-13);
     },
