@@ -5,10 +5,10 @@
  *     npx tsx benchmarks/backward.ts --json               one object per line
  *     … --model large --keep recompute --batch 1          some of it
  *
- * Weights are made by a formula, those of the full-size goldens. One forward pass from two pictures of 112 × 112 pixels and
- * a prompt of 35 tokens, then the way back to every parameter; in training mode, so masks are drawn too. The weights of
- * `large` and all its gradients together are more than the heap holds: `eachGradient` hands them over one by one, and here
- * they are measured and let go. Each case has a process of its own, which tells its peak memory.
+ * Weights are made by a formula, those of the full-size goldens. One forward pass from two pictures of 112 × 112 pixels
+ * and a prompt of 35 tokens, then the way back to every parameter; in training mode, so masks are drawn too. The
+ * weights of `large` and all its gradients together are more than the heap holds: `eachGradient` hands them over one by
+ * one, and here they are measured and let go. Each case has a process of its own, which tells its peak memory.
  */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";

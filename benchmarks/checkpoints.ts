@@ -4,10 +4,10 @@
  *     npx tsx benchmarks/checkpoints.ts FOLDER...           a table
  *     npx tsx benchmarks/checkpoints.ts FOLDER... --json    one object per line: {bench, case, who, threads, dtype, min_ms, …}
  *
- * Batch 1, made for inference with float32 weights, captured in a plan, on one thread, as vla/eval.ts plays them: what the decoder makes
- * of the encoder's features once per observation (`condition`), then one sample. All run in turns in one process, so that
- * each meets the same disturbances. The features are those that the checkpoint's own encoder has of empty pictures:
- * their number of tokens matters to some decoders, their values to none.
+ * Batch 1, made for inference with float32 weights, captured in a plan, on one thread, as vla/eval.ts plays them: what
+ * the decoder makes of the encoder's features once per observation (`condition`), then one sample. All run in turns in
+ * one process, so that each meets the same disturbances. The features are those that the checkpoint's own encoder has
+ * of empty pictures: their number of tokens matters to some decoders, their values to none.
  */
 import { parseCli, runMain, UsageError } from "../cli/index.ts";
 import { noGrad, Plan, Random, Tensor, tidy } from "../core/index.ts";

@@ -3,10 +3,11 @@
  *
  *   npx tsx benchmarks/data.ts DATA [--size 64] [--batch 32] [--json]
  *
- * DATA: demonstrations, a file or a folder. Batches of augmented pictures of both cameras and chunks of ten actions, made
- * where they are used and by a thread, with pictures in memory and read from disk. Wall and processor time are those of
- * the whole process, which does nothing else: training that takes n examples per second spends n times the second on
- * its data. With --json one line per case: {bench, case, who, threads, dtype, min_ms, median_ms, cpu_ms}, per batch.
+ * DATA: demonstrations, a file or a folder. Batches of augmented pictures of both cameras and chunks of ten actions,
+ * made where they are used and by a thread, with pictures in memory and read from disk. Wall and processor time are
+ * those of the whole process, which does nothing else: training that takes n examples per second spends n times the
+ * second on its data. With --json one line per case: {bench, case, who, threads, dtype, min_ms, median_ms, cpu_ms}, per
+ * batch.
  */
 import { type CliSchema, parseCli, runMain } from "../cli/index.ts";
 import { BatchMaker, type BatchSettings } from "../vla/data/batch.ts";

@@ -6,11 +6,12 @@
  *     npx tsx benchmarks/decode.ts --json      one object per line: {bench, case, who, threads, dtype, min_ms, median_ms, …}
  *     … --only mlp --batch 1,16 --rounds 9     some decoders, other batches, how often
  *
- * Weights are drawn, not learnt; features have been encoded already, so each decode is `sample(z, condition)`. Contenders
- * of a case run in turns, in one process: the decoder as it is trained, op by op and captured in a plan; made for inference, with
- * weights in each format, on one thread and on two; the same network in other JavaScript libraries. `limit` is the time
- * that the inference decoder's multiply-adds, or reading its weights, take this machine with nothing else to do. The paper's
- * own times (arXiv:2508.16845; it does not say whether of decoders or of whole policies) stand beside them as published.
+ * Weights are drawn, not learnt; features have been encoded already, so each decode is `sample(z, condition)`.
+ * Contenders of a case run in turns, in one process: the decoder as it is trained, op by op and captured in a plan;
+ * made for inference, with weights in each format, on one thread and on two; the same network in other JavaScript
+ * libraries. `limit` is the time that the inference decoder's multiply-adds, or reading its weights, take this machine
+ * with nothing else to do. The paper's own times (arXiv:2508.16845; it does not say whether of decoders or of whole
+ * policies) stand beside them as published.
  */
 
 import { parseCli, runMain, UsageError } from "../cli/index.ts";

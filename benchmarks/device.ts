@@ -5,11 +5,11 @@
  *     npx tsx benchmarks/device.ts --json      one object per line: {bench, case, who, min_ms, …, launches, uploaded, …}
  *     … --devices cpu,gpu:webasm --only mlp    some devices, some cases
  *
- * Plans of NinA's published decoders and of the encoder of the embedded policy (`--large`: Florence-2-base), weights drawn:
- * features to a chunk of actions, pictures and a prompt to features, and a training step (loss, gradients, AdamW). Each call
- * waits for its results on the host, and the devices have their calls in turns. Beside the times stand what one call
- * launches and moves to the device and back, and what compiling took, once. A driver that computes on the processor is
- * called software: it shows that results are right, and says nothing of a GPU's speed.
+ * Plans of NinA's published decoders and of the encoder of the embedded policy (`--large`: Florence-2-base), weights
+ * drawn: features to a chunk of actions, pictures and a prompt to features, and a training step (loss, gradients,
+ * AdamW). Each call waits for its results on the host, and the devices have their calls in turns. Beside the times
+ * stand what one call launches and moves to the device and back, and what compiling took, once. A driver that computes
+ * on the processor is called software: it shows that results are right, and says nothing of a GPU's speed.
  */
 
 import { parseCli, runMain, UsageError } from "../cli/index.ts";

@@ -1,4 +1,6 @@
-/** The products that take most of an encoder's time, one by one: our kernels for frozen weights, and other libraries'. */
+/**
+ * The products that take most of an encoder's time, one by one: our kernels for frozen weights, and other libraries'.
+ */
 import { layoutForFrozen, packWeights } from "../core/cpu/product/choose.ts";
 import { productWasm } from "../core/cpu/product/product.ts";
 import { Tensor } from "../core/index.ts";

@@ -1,18 +1,20 @@
 /**
- * How long does Florence-2 take from two pictures and a prompt to features, and how far is that from what the machine can do?
+ * How long does Florence-2 take from two pictures and a prompt to features, and how far is that from what the machine
+ * can do?
  *
  *     npx tsx benchmarks/encoder.ts                     base and large, in each format: every part, and the whole
  *     npx tsx benchmarks/encoder.ts --json              one object per line
  *     … --model large --weights float32 --threads 1 --batch 1 --rounds 5     some of it
  *     npx tsx benchmarks/encoder.ts --products          the main products, beside ONNX Runtime (npm install --prefix benchmarks)
  *
- * Weights are made by a formula, those of the full-size goldens, and written to a file (2.3 GB for large) that is removed at
- * the end. A sample is two pictures of 112 × 112 pixels and a prompt of 35 tokens, as long as LIBERO's are. The parts are plans
- * of their own: the convolutions, spatial blocks and channel blocks of the four stages, the projection of their result, the
- * text encoder. Operations are counted from the kernel calls: a multiply-add of a product, of attention or of a depthwise
- * convolution is two. The limit is as many on registers, timed in turns with the parts; the least time of each counts, of the
- * processor on one thread and by the clock on more. Each model is measured in a process of its own: its peak memory is that of
- * loading it and of the plan of the whole; loading is timed by the clock, capturing on the processor.
+ * Weights are made by a formula, those of the full-size goldens, and written to a file (2.3 GB for large) that is
+ * removed at the end. A sample is two pictures of 112 × 112 pixels and a prompt of 35 tokens, as long as LIBERO's are.
+ * The parts are plans of their own: the convolutions, spatial blocks and channel blocks of the four stages, the
+ * projection of their result, the text encoder. Operations are counted from the kernel calls: a multiply-add of a
+ * product, of attention or of a depthwise convolution is two. The limit is as many on registers, timed in turns with
+ * the parts; the least time of each counts, of the processor on one thread and by the clock on more. Each model is
+ * measured in a process of its own: its peak memory is that of loading it and of the plan of the whole; loading is
+ * timed by the clock, capturing on the processor.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";

@@ -5,10 +5,10 @@
  *     npx tsx benchmarks/environment.ts --libero CLONE --robosuite CLONE      it, libero_spatial 0, libero_object 0, libero_10 0
  *     … --suite libero_goal --task 3 --only pictures                          some of it
  *
- * Prints each figure as it is taken, in milliseconds the least and the median, and at the end one table; with --json one line
- * per figure. Steps are those of an arm that wanders about, each sees what has moved since the one before. One thread, but
- * for the last rows, which play in one process and in two at a time. Memory is what two more environments take on average
- * that are opened and played in a process of their own which has one.
+ * Prints each figure as it is taken, in milliseconds the least and the median, and at the end one table; with --json
+ * one line per figure. Steps are those of an arm that wanders about, each sees what has moved since the one before. One
+ * thread, but for the last rows, which play in one process and in two at a time. Memory is what two more environments
+ * take on average that are opened and played in a process of their own which has one.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";

@@ -1,6 +1,6 @@
 /**
- * What the queue of vla/fleet.ts costs per episode: many workers take episodes that are played in no time, so that nothing but
- * Redis and BullMQ is left. `npx tsx benchmarks/fleet.ts --help`.
+ * What the queue of vla/fleet.ts costs per episode: many workers take episodes that are played in no time, so that
+ * nothing but Redis and BullMQ is left. `npx tsx benchmarks/fleet.ts --help`.
  */
 import { availableParallelism, loadavg } from "node:os";
 import { type CliSchema, parseCli, runMain } from "../cli/index.ts";

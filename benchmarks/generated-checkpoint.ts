@@ -1,12 +1,13 @@
 /**
- * Writes a policy with a full-size encoder that nobody trained, to be played by vla/eval.ts: how much memory and time an
- * evaluation takes does not depend on what the weights are.
+ * Writes a policy with a full-size encoder that nobody trained, to be played by vla/eval.ts: how much memory and time
+ * an evaluation takes does not depend on what the weights are.
  *
  *     npx tsx benchmarks/generated-checkpoint.ts OUT                        Florence-2-large, chunks of 10 actions
  *     npx tsx benchmarks/generated-checkpoint.ts OUT --model base --steps 50
  *
- * The encoder's weights are made by a formula, those of the full-size goldens (2.3 GB for large); the decoder is a small MLP flow.
- * Pictures are made 112 pixels wide; words and their tokens are those of the embedded policy, but prompts are as long as they are.
+ * The encoder's weights are made by a formula, those of the full-size goldens (2.3 GB for large); the decoder is a
+ * small MLP flow. Pictures are made 112 pixels wide; words and their tokens are those of the embedded policy, but
+ * prompts are as long as they are.
  */
 import { parseCli, runMain } from "../cli/index.ts";
 import { type HostTensor, type LazyTensor, Random, readText } from "../core/index.ts";

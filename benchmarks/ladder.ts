@@ -1,6 +1,6 @@
 /**
- * The rungs of docs/products.md: one matrix product, C (M, N) = A (M, K) · B (K, N), from three plain loops to the kernels
- * that the library runs. Each rung changes one thing.
+ * The rungs of docs/products.md: one matrix product, C (M, N) = A (M, K) · B (K, N), from three plain loops to the
+ * kernels that the library runs. Each rung changes one thing.
  */
 import { type KernelCode, kernel, withoutFma } from "../core/cpu/kernels/engine.ts";
 import { F32x4, I32, load, loadSplat } from "../core/cpu/kernels/values.ts";

@@ -1,13 +1,15 @@
 /**
- * How much memory does a policy with a full-size encoder take, from its weights to twelve instructions of twelve lengths?
+ * How much memory does a policy with a full-size encoder take, from its weights to twelve instructions of twelve
+ * lengths?
  *
  *     npx tsx benchmarks/memory.ts                      large, in every format of weights
  *     npx tsx benchmarks/memory.ts --json               one object per line
  *     … --model base --weights int8 --lengths 3         some of it
  *
- * Weights are made by a formula, those of the full-size goldens, and loaded as from a file, piece by piece. The policy is
- * NinaModel on pictures of 112 × 112 pixels, with a small MLP decoder. Each format is measured in a process of its own: its
- * peak is all that the process ever took, Node included, and the limit what an evaluation on LIBERO is to stay below.
+ * Weights are made by a formula, those of the full-size goldens, and loaded as from a file, piece by piece. The policy
+ * is NinaModel on pictures of 112 × 112 pixels, with a small MLP decoder. Each format is measured in a process of its
+ * own: its peak is all that the process ever took, Node included, and the limit what an evaluation on LIBERO is to stay
+ * below.
  */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";

@@ -6,13 +6,13 @@
  *     npx tsx benchmarks/training.ts --data DIR --scenes DIR     the whole loop instead
  *
  * NinA's decoders at the paper's sizes, dropout active, on a batch of 80 chunks with features that are pooled already
- * (one token each); and the embedded policy's encoder of 64 px pictures, batch 16: its pretraining, and together with an MLP
- * decoder. Captured as a plan, and eager. Beside them the machine's limit: as many multiply-adds as the step's products,
- * attentions and depthwise convolutions have, in registers and in turns with the steps. Shares and rates of the products
- * come from steps whose kernel calls are timed one by one.
+ * (one token each); and the embedded policy's encoder of 64 px pictures, batch 16: its pretraining, and together with
+ * an MLP decoder. Captured as a plan, and eager. Beside them the machine's limit: as many multiply-adds as the step's
+ * products, attentions and depthwise convolutions have, in registers and in turns with the steps. Shares and rates of
+ * the products come from steps whose kernel calls are timed one by one.
  *
- * The whole loop is what vla/pretrain.ts and vla/train.ts do: batches, updates, averages and saves, in samples per second,
- * and the share of that time that is data.
+ * The whole loop is what vla/pretrain.ts and vla/train.ts do: batches, updates, averages and saves, in samples per
+ * second, and the share of that time that is data.
  */
 
 import { parseCli, runMain, UsageError } from "../cli/index.ts";

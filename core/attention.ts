@@ -4,8 +4,8 @@ import { withGradients } from "./op.ts";
 import { Tensor } from "./tensor.ts";
 
 /**
- * What the op `attention` is told, and attention made of other ops: the gradient's gradient is found from it, and it runs
- * where no kernel of its own fits.
+ * What the op `attention` is told, and attention made of other ops: the gradient's gradient is found from it, and it
+ * runs where no kernel of its own fits.
  */
 
 /** Where queries, keys or values lie: in the rows of which input, from which number on. */

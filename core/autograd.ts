@@ -19,8 +19,8 @@ export interface GradOptions {
 /**
  * Gradients of y with respect to each of `xs`: vector-Jacobian products dyᵀ ∂y/∂x, by walking y's history backwards.
  * null where y does not depend on x; all of them where y is a constant, such as the log-determinant of a permutation.
- * Throws if y is not a scalar and `dy` is not given, and for an x without a gradient when part of y's history has been cut:
- * a tensor kept from a scope or freed has none any more.
+ * Throws if y is not a scalar and `dy` is not given, and for an x without a gradient when part of y's history has been
+ * cut: a tensor kept from a scope or freed has none any more.
  */
 export function grad(y: Tensor, xs: readonly Tensor[], options: GradOptions = {}): (Tensor | null)[] {
   checkOptions(options, ["dy", "createGraph"], "grad");
@@ -37,10 +37,10 @@ export function grad(y: Tensor, xs: readonly Tensor[], options: GradOptions = {}
 }
 
 /**
- * The same gradients one by one: `take` gets each with its place in `xs` as soon as nothing more comes to it, in no order
- * that is promised, and it is freed afterwards. So the gradients of a model that fills the memory need not be there together.
- * Nothing on the way back reads x any more by then: `take` may update it (arXiv:2306.09782). It is not called where y does
- * not depend on x.
+ * The same gradients one by one: `take` gets each with its place in `xs` as soon as nothing more comes to it, in no
+ * order that is promised, and it is freed afterwards. So the gradients of a model that fills the memory need not be
+ * there together. Nothing on the way back reads x any more by then: `take` may update it (arXiv:2306.09782). It is not
+ * called where y does not depend on x.
  */
 export function eachGradient(
   y: Tensor,
@@ -177,7 +177,10 @@ function walkBack(order: readonly Visit[], dy: Tensor): void {
   }
 }
 
-/** The same; of the tensors made on the way only the wanted gradients remain. `passed` is told of each visit that is done. */
+/**
+ * The same; of the tensors made on the way only the wanted gradients remain. `passed` is told of each visit that is
+ * done.
+ */
 function walkBackFreeing(
   order: readonly Visit[],
   dy: Tensor,
@@ -196,8 +199,8 @@ function walkBackFreeing(
 }
 
 /**
- * Adds what a tensor's gradient contributes to its inputs' gradients; nothing else that was made for it remains. A plan,
- * which has no updates, gets sums of their own.
+ * Adds what a tensor's gradient contributes to its inputs' gradients; nothing else that was made for it remains. A
+ * plan, which has no updates, gets sums of their own.
  */
 function addContributions(visit: Visit): void {
   using scope = new Scope();
@@ -264,7 +267,10 @@ export function jvp(f: (x: Tensor) => Tensor, x: Tensor, v: Tensor): { y: Tensor
   return { y, dy: dy ?? zerosLike(y) };
 }
 
-/** The full Jacobian ∂f/∂x as a matrix (size of f(x), size of x). One backward pass per output: for tests and certificates. */
+/**
+ * The full Jacobian ∂f/∂x as a matrix (size of f(x), size of x). One backward pass per output: for tests and
+ * certificates.
+ */
 export function jacobian(f: (x: Tensor) => Tensor, x: Tensor): Tensor {
   const { input, y } = evaluate(f, x, "jacobian");
   if (y.size === 0) return zerosLike(x, [0, x.size]);

@@ -7,10 +7,10 @@ import { showShape } from "./shape.ts";
 import { Tensor } from "./tensor.ts";
 
 /**
- * Writes down what a body computes, for a plan. The body runs on tensors of its own, which live and die by its scopes as
- * in any other code; those that depend on inputs or variables have no numbers, and nothing is computed. The plan gets
- * doubles of them, over storages without room yet; what else is read, a constant or a variable, becomes one more owner of
- * the same storage.
+ * Writes down what a body computes, for a plan. The body runs on tensors of its own, which live and die by its scopes
+ * as in any other code; those that depend on inputs or variables have no numbers, and nothing is computed. The plan
+ * gets doubles of them, over storages without room yet; what else is read, a constant or a variable, becomes one more
+ * owner of the same storage.
  */
 export class Capture implements Recorder {
   /** The calls to replay, on the plan's tensors. */

@@ -14,8 +14,8 @@ interface Body {
  * f(...inputs), without keeping what f computes on the way: the gradient runs f a second time (gradient checkpointing,
  * arXiv:1604.06174). A chain of n equal pieces then needs memory for n results and one piece, for a third more time.
  *
- * `parameters` are the tracked tensors that f reads beside its inputs; those left out get no gradient. f must compute the
- * same each time: draw random numbers outside.
+ * `parameters` are the tracked tensors that f reads beside its inputs; those left out get no gradient. f must compute
+ * the same each time: draw random numbers outside.
  */
 export function checkpoint(
   f: (...inputs: Tensor[]) => Tensor,

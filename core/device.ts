@@ -52,7 +52,10 @@ export interface Storage {
   readonly planned: boolean;
   /** True when the program that it is part of was disposed of, or never got it. */
   readonly gone: boolean;
-  /** The numbers themselves, for a device whose memory the host can look at, else null; null too while there is no room yet. */
+  /**
+   * The numbers themselves, for a device whose memory the host can look at, else null; null too while there is no room
+   * yet.
+   */
   readonly data: TensorData | null;
   /** In place of numbers in a row: weights as `seal` keeps them. */
   readonly sealed?: Sealed;
@@ -96,8 +99,8 @@ export interface TensorView {
 export interface Computation<A> {
   readonly name: string;
   /**
-   * What one element of the output is; every device prints its kernels from it. `operands` are the inputs, then what the
-   * host makes. Calls with equal shapes and `structure` share what is printed.
+   * What one element of the output is; every device prints its kernels from it. `operands` are the inputs, then what
+   * the host makes. Calls with equal shapes and `structure` share what is printed.
    */
   readonly formula?: (operands: readonly Operand[], attrs: A, param: (i: number) => Expr) => Operand;
   /** Numbers that may be others at each call without changing the formula, which reads them as `param(i)`. */
@@ -107,15 +110,20 @@ export interface Computation<A> {
   /** Numbers that the host makes for the formula to read. */
   hosted?(ins: readonly TensorView[], attrs: A): readonly Hosted[];
   /**
-   * Throws for numbers that the formula relies on, such as those of rows that do not exist. Called at each run where the
-   * host can look at the inputs' numbers.
+   * Throws for numbers that the formula relies on, such as those of rows that do not exist. Called at each run where
+   * the host can look at the inputs' numbers.
    */
   check?(ins: readonly TensorView[], attrs: A): void;
-  /** The element of an elementwise op from elements of its inputs; its attributes are its params. Programs join such ops. */
+  /**
+   * The element of an elementwise op from elements of its inputs; its attributes are its params. Programs join such
+   * ops.
+   */
   readonly elementwise?: Expr;
   /** Which inputs an op that works in place overwrites; `out` is the first of them. It has `updated` and no formula. */
   readonly updates?: readonly number[];
-  /** What each of those inputs becomes, all of them from the inputs as they were. A later one may read an earlier one. */
+  /**
+   * What each of those inputs becomes, all of them from the inputs as they were. A later one may read an earlier one.
+   */
   updated?(operands: readonly Operand[], attrs: A, param: (i: number) => Expr): readonly Operand[];
 }
 
@@ -143,7 +151,9 @@ export interface Trace {
   readonly inputs: readonly TensorView[];
   /** Must hold their numbers after a run. A constant may be among them. */
   readonly outputs: readonly TensorView[];
-  /** Storages whose numbers differ from replay to replay: inputs, results, and variables that are written from outside. */
+  /**
+   * Storages whose numbers differ from replay to replay: inputs, results, and variables that are written from outside.
+   */
   readonly changing: ReadonlySet<Storage>;
 }
 

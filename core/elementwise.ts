@@ -73,8 +73,9 @@ function elementwise({ name, inputs, params = 0, integers }: Named, element: Exp
 }
 
 /**
- * The gradients of an elementwise op: dy ∂f/∂x for each input is an elementwise op of dy, of those inputs that it needs,
- * and of the output where that occurs in it. It is defined when it is first asked for, and has gradients of its own.
+ * The gradients of an elementwise op: dy ∂f/∂x for each input is an elementwise op of dy, of those inputs that it
+ * needs, and of the output where that occurs in it. It is defined when it is first asked for, and has gradients of its
+ * own.
  */
 function gradients(spec: Named, element: Expr): Op<Params>["backward"] {
   const { name, inputs, params } = spec;
@@ -134,7 +135,9 @@ export function defineElementwiseUpdate(
 /** A gradient summed over the axes along which the input was repeated. */
 export const unbroadcast = (dy: Tensor, x: Tensor): Tensor => dy.sumTo(x.shape);
 
-/** Whether an operand is a number, which is then rounded to the other's dtype. Throws if an int32 tensor cannot hold it. */
+/**
+ * Whether an operand is a number, which is then rounded to the other's dtype. Throws if an int32 tensor cannot hold it.
+ */
 export function isNumber(b: Tensor | number, other: Tensor, who: string): b is number {
   if (typeof b !== "number") return false;
   if (other.dtype === "int32") checkInt32([b], who);

@@ -43,8 +43,8 @@ export function mismatchOf(
 }
 
 /**
- * Overwrites a tensor with what a file holds, rounded to the tensor's dtype, piece by piece where the host can look at the
- * tensor's memory. Throws for another shape or kind of number.
+ * Overwrites a tensor with what a file holds, rounded to the tensor's dtype, piece by piece where the host can look at
+ * the tensor's memory. Throws for another shape or kind of number.
  */
 export function setHost(tensor: Tensor, from: HostTensor | LazyTensor, who: string): void {
   const problem = mismatchOf(tensor, from);

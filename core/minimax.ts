@@ -1,6 +1,6 @@
 /**
- * Polynomials that stand for elementary functions on short intervals, in CPU kernels and on GPUs. Coefficients, from the
- * constant on, are minimax fits of the stated relative error, rounded to float32.
+ * Polynomials that stand for elementary functions on short intervals, in CPU kernels and on GPUs. Coefficients, from
+ * the constant on, are minimax fits of the stated relative error, rounded to float32.
  */
 
 /** (eʳ − 1 − r) / r² for |r| ≤ ½ ln 2; 3.1e-9 relative to eʳ. */

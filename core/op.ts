@@ -13,7 +13,10 @@ export interface Op<A> extends Computation<A>, Differentiable<A> {
   shape(ins: readonly Tensor[], attrs: A): Shape;
   /** Element type of the output; that of the first input unless given. */
   dtype?(ins: readonly Tensor[], attrs: A): DType;
-  /** True when equal inputs may give different results from call to call: a plan never takes such a result for a constant. */
+  /**
+   * True when equal inputs may give different results from call to call: a plan never takes such a result for a
+   * constant.
+   */
   readonly volatile?: boolean;
   /** True when it means something for int32 tensors; other ops refuse them. */
   readonly integers?: boolean;
@@ -130,7 +133,10 @@ function applyInto<A>(op: Computation<A>, out: TensorView, ins: readonly TensorV
   else ready();
 }
 
-/** Runs an op that works in place. Views of what it overwrites show the new numbers, and histories that led to them are wrong. */
+/**
+ * Runs an op that works in place. Views of what it overwrites show the new numbers, and histories that led to them are
+ * wrong.
+ */
 export function update<A>(op: Update<A>, ins: readonly Tensor[], attrs: A): void {
   refuseInCapture(op.name, "update after Plan.run, as TrainingStep does");
   for (const x of ins) checkTensor(x, op.name);
@@ -180,8 +186,8 @@ function timed(watch: Watch, ready: Ready, call: Step): void {
 }
 
 /**
- * Writes the history of an output into it, unless it holds integers, which have no gradient. Ops that only rename axes use
- * it after making an alias.
+ * Writes the history of an output into it, unless it holds integers, which have no gradient. Ops that only rename axes
+ * use it after making an alias.
  */
 export function record<A>(op: Differentiable<A>, out: Tensor, ins: readonly Tensor[], attrs: A): Tensor {
   if (!mode.gradients || out.dtype === "int32") return out;

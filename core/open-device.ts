@@ -8,8 +8,8 @@ import { MODES, type Mode } from "./gpu/modes.ts";
 export const DEVICE_NAMES: readonly string[] = ["cpu", "gpu", ...MODES.map((mode) => `gpu:${mode}`)];
 
 /**
- * The device of that name: "cpu", a mode of GPU.js such as "gpu:webasm", or "gpu", the first of its modes that this machine
- * offers. Throws, with the reason, when it is not available: nothing else is taken in its place.
+ * The device of that name: "cpu", a mode of GPU.js such as "gpu:webasm", or "gpu", the first of its modes that this
+ * machine offers. Throws, with the reason, when it is not available: nothing else is taken in its place.
  */
 export async function openDevice(name: string): Promise<Device> {
   if (name === "cpu") return cpu;

@@ -9,14 +9,15 @@ import { CUT, checkTensor, checkTensors, type Tensor } from "./tensor.ts";
 /**
  * A forward pass, captured once and replayed in memory of its own.
  *
- * Capture runs `body` once on tensors like the example inputs, but without numbers, and writes down its calls of ops. Calls
- * that do not depend on an input are done, and their results kept. What is left becomes a program of the device of the examples, which does the
- * same operations in the same order and rounding, so replay equals the eager pass bit for bit.
+ * Capture runs `body` once on tensors like the example inputs, but without numbers, and writes down its calls of ops.
+ * Calls that do not depend on an input are done, and their results kept. What is left becomes a program of the device
+ * of the examples, which does the same operations in the same order and rounding, so replay equals the eager pass bit
+ * for bit.
  *
  * `body` must compute by ops alone: looking at numbers that change from replay to replay, drawing random numbers and
- * updating parameters throw while it is captured. What the host decides (branches, numbers read from constants, training
- * mode) is frozen. The plan is one more owner of every tensor and frozen weight that it reads, so these may be freed
- * before it. See docs/plans.md.
+ * updating parameters throw while it is captured. What the host decides (branches, numbers read from constants,
+ * training mode) is frozen. The plan is one more owner of every tensor and frozen weight that it reads, so these may be
+ * freed before it. See docs/plans.md.
  */
 export class Plan implements Disposable {
   readonly #inputs: readonly Tensor[];
@@ -27,8 +28,8 @@ export class Plan implements Disposable {
 
   /**
    * `variables` are tensors that `body` reads beside its inputs and whose content changes between replays, such as the
-   * parameters of a training step: what depends on them is computed at each replay. All other tensors are constants, whose
-   * content must not change any more.
+   * parameters of a training step: what depends on them is computed at each replay. All other tensors are constants,
+   * whose content must not change any more.
    */
   constructor(
     body: (...inputs: Tensor[]) => Tensor | readonly Tensor[],

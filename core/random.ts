@@ -4,7 +4,9 @@ import { refuseInCapture } from "./recorder.ts";
 import { checkShape, type Shape, sizeOf } from "./shape.ts";
 import { Tensor } from "./tensor.ts";
 
-/** Multipliers and key increments of Philox4x32 (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011). */
+/**
+ * Multipliers and key increments of Philox4x32 (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011).
+ */
 const M0 = 0xd2511f53;
 const M1 = 0xcd9e8d57;
 const W0 = 0x9e3779b9;
@@ -115,8 +117,8 @@ export class Random {
   }
 
   /**
-   * Goes on where a stream of the same seed and number stood. Stretches that were taken of this one before stand for the
-   * numbers of the state's round, so that a plan that holds them draws as the other stream's plan would.
+   * Goes on where a stream of the same seed and number stood. Stretches that were taken of this one before stand for
+   * the numbers of the state's round, so that a plan that holds them draws as the other stream's plan would.
    */
   restore(state: RandomState): this {
     checkOptions(state, ["seed", "stream", "block", "round", "ready"], "Random.restore");

@@ -4,8 +4,8 @@ import type { DType } from "./dtype.ts";
 /** What is told of the kernel calls of a body, and of what it does beside them. */
 export interface Recorder {
   /**
-   * The storage for the result of a call that replays do, which is not done now; null for a call that is done once, now,
-   * because nothing that it reads changes from replay to replay.
+   * The storage for the result of a call that replays do, which is not done now; null for a call that is done once,
+   * now, because nothing that it reads changes from replay to replay.
    */
   promise(
     op: Computation<never>,

@@ -10,8 +10,8 @@ const DIGITS = 4;
 const WIDTH = 100;
 
 /**
- * Numbers as nested rows, in columns, with four decimals at most; of many numbers three at each end of each axis, as NumPy
- * shows them. `[]` for a shape that holds none.
+ * Numbers as nested rows, in columns, with four decimals at most; of many numbers three at each end of each axis, as
+ * NumPy shows them. `[]` for a shape that holds none.
  *
  *     [[1.50, -2.00],
  *      [0.25,  3.00]]

@@ -32,8 +32,8 @@ export interface Node {
 }
 
 /**
- * In place of a history that is gone, because a scope or its owner has freed the tensors that it led to. `grad` refuses to
- * call what lies behind it independent.
+ * In place of a history that is gone, because a scope or its owner has freed the tensors that it led to. `grad` refuses
+ * to call what lies behind it independent.
  */
 export const CUT: Node = {
   op: { name: "cut", backward: () => [] },
@@ -93,9 +93,9 @@ export class Tensor implements TensorView, Scoped {
   }
 
   /**
-   * Weights for inference, (outputs, inputs) or (groups, outputs, inputs), kept in `format` alone, laid out for the kernels
-   * that read them: `x.linear`, `x.matmul` with `transposeB`, `gatherRows`. Zeros until `write` or `writePart`; `read` gives
-   * what they were rounded to. Throws on a device without such formats.
+   * Weights for inference, (outputs, inputs) or (groups, outputs, inputs), kept in `format` alone, laid out for the
+   * kernels that read them: `x.linear`, `x.matmul` with `transposeB`, `gatherRows`. Zeros until `write` or `writePart`;
+   * `read` gives what they were rounded to. Throws on a device without such formats.
    */
   static sealed(shape: Shape, format: WeightFormat): Tensor {
     checkShape(shape, "Tensor.sealed");
@@ -204,9 +204,9 @@ export class Tensor implements TensorView, Scoped {
   }
 
   /**
-   * The numbers themselves, row-major, on a device whose memory the host can look at, as cpu: a view, not a copy. It must
-   * not outlive the tensor: once that is freed, the view shows whatever takes its place. `toArray` copies, `read` works
-   * on every device.
+   * The numbers themselves, row-major, on a device whose memory the host can look at, as cpu: a view, not a copy. It
+   * must not outlive the tensor: once that is freed, the view shows whatever takes its place. `toArray` copies, `read`
+   * works on every device.
    */
   get data(): TensorData {
     capturing.recorder?.look(this);
@@ -259,8 +259,8 @@ export class Tensor implements TensorView, Scoped {
   }
 
   /**
-   * Overwrites numbers from number `start` on, of a tensor whose memory the host can look at. Those of a sealed tensor are
-   * whole rows.
+   * Overwrites numbers from number `start` on, of a tensor whose memory the host can look at. Those of a sealed tensor
+   * are whole rows.
    */
   writePart(start: number, numbers: ArrayLike<number>): void {
     const { sealed } = this.storage;
@@ -296,7 +296,8 @@ export class Tensor implements TensorView, Scoped {
 
   /**
    * For a dtype: the same numbers rounded to that, with their history (`cast`). For a device: a copy there, without
-   * history. Only from one whose memory the host can look at, as cpu; from elsewhere take `await x.read()` to `Tensor.from`.
+   * history. Only from one whose memory the host can look at, as cpu; from elsewhere take `await x.read()` to
+   * `Tensor.from`.
    */
   to(target: Device | DType): Tensor {
     if (typeof target === "string") return this.cast(target);
@@ -309,8 +310,8 @@ export class Tensor implements TensorView, Scoped {
   }
 
   /**
-   * Moves its numbers to another device, in place; its history ends. Only from one whose memory the host can look at, as
-   * cpu. Views of the same storage, plans and an optimiser's state stay where they are.
+   * Moves its numbers to another device, in place; its history ends. Only from one whose memory the host can look at,
+   * as cpu. Views of the same storage, plans and an optimiser's state stay where they are.
    */
   relocate(device: Device): this {
     capturing.recorder?.look(this);
@@ -374,8 +375,8 @@ export class Tensor implements TensorView, Scoped {
   }
 
   /**
-   * What it is, and its numbers where the host can look at them, shortened: what `console.log` prints. Of a tensor that was
-   * freed, or that a plan has yet to compute, it says so.
+   * What it is, and its numbers where the host can look at them, shortened: what `console.log` prints. Of a tensor that
+   * was freed, or that a plan has yet to compute, it says so.
    */
   toString(): string {
     const what = `Tensor ${this.dtype} ${showShape(this.shape)}`;

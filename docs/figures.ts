@@ -23,7 +23,9 @@ const [BLUE, ORANGE]: Colour[] = [
   [230, 120, 0],
 ];
 
-/** docs/flow-layers.png: noise becoming two moons, layer by layer, each point in the colour of the moon that it ends in. */
+/**
+ * docs/flow-layers.png: noise becoming two moons, layer by layer, each point in the colour of the moon that it ends in.
+ */
 function flowLayers(): void {
   const random = new Random(0);
   const net = () => new MlpConditioner({ kept: 1, condition: 0, width: 32, outputs: 1 });

@@ -1,13 +1,13 @@
 /**
- * Fine-tuning the decoder of the embedded policy on new demonstrations: those of a gentler hand, which moves half as fast.
- * First record some, then train, then see how many more steps it takes:
+ * Fine-tuning the decoder of the embedded policy on new demonstrations: those of a gentler hand, which moves half as
+ * fast. First record some, then train, then see how many more steps it takes:
  *
  *     npx tsx vla/collect.ts --out demos --tasks 8 --episodes 6 --size 64
  *     npx tsx examples/fine-tune.ts demos tuned [steps]
  *     npx tsx vla/eval.ts --checkpoint tuned --tasks 8 --episodes 2
  *
- * The encoder stays as it is, so what it makes of each picture is computed once. `vla/train.ts` does all of this for real
- * runs: batches from disk, held-out episodes, checkpoints that survive a kill.
+ * The encoder stays as it is, so what it makes of each picture is computed once. `vla/train.ts` does all of this for
+ * real runs: batches from disk, held-out episodes, checkpoints that survive a kill.
  */
 import { join } from "node:path";
 import { noGrad, Random, readText, Tensor, tidy } from "nina-ts";

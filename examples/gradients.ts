@@ -36,7 +36,8 @@ const nudged = (by: number): number => {
 };
 const slope = (nudged(step) - nudged(-step)) / (2 * step);
 
-// Gradients are tensors with a history of their own, so that they have gradients too: the curvature along one direction.
+// Gradients are tensors with a history of their own, so that they have gradients too: the curvature along one
+// direction.
 const direction = draw(N, H);
 const [first] = grad(lossOf(W, v), [W], { createGraph: true }) as Tensor[];
 const [curvature] = grad(first.mul(direction).sum(), [W]) as Tensor[];

@@ -45,7 +45,8 @@ console.log(`plain loops and SIMD code differ by at most ${apart.toExponential(1
 const [slope] = grad(simd.sum(), [x]);
 console.log(`slope at ${x.data[0].toFixed(3)}: ${slope?.data[0].toFixed(6)}`);
 
-// 4. By hand. An expression is a stretch of bytes that leaves a value on WebAssembly's stack; a function appends statements.
+// 4. By hand. An expression is a stretch of bytes that leaves a value on WebAssembly's stack; a function appends
+// statements.
 const library = new Library();
 library.define("softsign", [I32, I32, I32], Nothing, (f, from, end, to) => {
   const one = f.constant(1);

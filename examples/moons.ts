@@ -19,7 +19,9 @@ export function twoMoons(count: number, random: Random): { points: Tensor; moons
 /** The part of the plane that pictures show. */
 const [LEFT, RIGHT, BOTTOM, TOP] = [-2, 2, -1.5, 1.5];
 
-/** Densities side by side, darker where they are larger: log p of points (n, 2) is (n). `side` is the height in pixels. */
+/**
+ * Densities side by side, darker where they are larger: log p of points (n, 2) is (n). `side` is the height in pixels.
+ */
 export function drawDensities(
   file: string,
   side: number,

@@ -13,8 +13,8 @@ const steps = Number(process.argv[2] ?? 1000);
 const picture = process.argv[3];
 const random = new Random(0);
 
-// Every one of them changes one coordinate by the other, in turn. What differs is how much a layer can bend, and what it
-// costs to undo it: a coupling is undone at once, an autoregressive layer coordinate by coordinate.
+// Every one of them changes one coordinate by the other, in turn. What differs is how much a layer can bend, and what
+// it costs to undo it: a coupling is undone at once, an autoregressive layer coordinate by coordinate.
 const flows = {
   "RealNVP, affine couplings": realNvp({ size: 2, layers: 8, width: 32 }),
   "MAF, autoregressive layers": maf({ size: 2, layers: 8, width: 32 }),

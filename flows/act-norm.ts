@@ -27,7 +27,9 @@ export class ActNorm extends Bijector {
     return { out: z.sub(this.shift).mul(this.log_scale.neg().exp()), logDet: this.#logDet(z).neg() };
   }
 
-  /** Sets scale and shift from a batch (B, …, channels) on cpu. Throws where a channel does not vary, or is not finite. */
+  /**
+   * Sets scale and shift from a batch (B, …, channels) on cpu. Throws where a channel does not vary, or is not finite.
+   */
   normalise(batch: Tensor): void {
     this.#checkChannels(batch);
     const C = this.shift.size;

@@ -11,8 +11,8 @@ export interface Squashed extends Bijector {
 }
 
 /**
- * The affine coupling layer of RealNVP (arXiv:1605.08803, eq. 7 and 8), its log-scale squashed by tanh so that one layer
- * scales no entry by more than e:
+ * The affine coupling layer of RealNVP (arXiv:1605.08803, eq. 7 and 8), its log-scale squashed by tanh so that one
+ * layer scales no entry by more than e:
  *   z₁ = x₁    z₂ = x₂ ⊙ eˢ + t    log |det J| = Σ s    with s = tanh(scale_net(x₁, c)), t = shift_net(x₁, c)
  * Each network gives a number for each changed entry, in the shape of the changed part.
  */

@@ -87,8 +87,8 @@ const BINS = 8;
 const BOUND = 3;
 
 /**
- * A neural spline flow (RQ-NSF (C), arXiv:1906.04032): rational-quadratic couplings, the identity outside [−3, 3], with an
- * invertible matrix before each. Data is best scaled to that range.
+ * A neural spline flow (RQ-NSF (C), arXiv:1906.04032): rational-quadratic couplings, the identity outside [−3, 3], with
+ * an invertible matrix before each. Data is best scaled to that range.
  */
 export function nsf(config: ConditionalArchitecture): Flow {
   const { size, layers, net } = coupled(config, "nsf");
@@ -111,7 +111,10 @@ export function planarFlow(config: Architecture): Flow {
   );
 }
 
-/** A residual flow (arXiv:1906.02735), an ActNorm before each layer, without conditions: for few entries, see `Residual`. */
+/**
+ * A residual flow (arXiv:1906.02735), an ActNorm before each layer, without conditions: for few entries, see
+ * `Residual`.
+ */
 export function residualFlow(config: NetworkArchitecture): Flow {
   checkOptions(config, ["size", "layers", "width"], "residualFlow");
   const { size, width, layers } = complete(config, "residualFlow");

@@ -12,8 +12,8 @@ export interface Mapped {
 /**
  * An invertible map of a batch (B, …event), given an optional condition (B, …) that is the same in both directions.
  *
- * Libraries disagree on which way is "forward". Here, everywhere: `forward` goes from data to noise, `inverse` from noise
- * to data. Each direction returns its own log-determinant, so at matching points they cancel.
+ * Libraries disagree on which way is "forward". Here, everywhere: `forward` goes from data to noise, `inverse` from
+ * noise to data. Each direction returns its own log-determinant, so at matching points they cancel.
  *
  * A condition is given to every layer of a flow, and those that have no use for it, such as permutations, leave it. A
  * `Flow` refuses a condition that none of its layers can use: it would be ignored without a word.
@@ -22,7 +22,10 @@ export abstract class Bijector extends Module {
   abstract forward(x: Tensor, condition?: Tensor): Mapped;
   abstract inverse(z: Tensor, condition?: Tensor): Mapped;
 
-  /** Where each entry of x must lie, with room to its ends, so that a round trip keeps its digits: all numbers unless overridden. */
+  /**
+   * Where each entry of x must lie, with room to its ends, so that a round trip keeps its digits: all numbers unless
+   * overridden.
+   */
   get domain(): Interval | undefined {
     return undefined;
   }
@@ -41,7 +44,9 @@ export abstract class Bijector extends Module {
   }
 }
 
-/** Whether a condition can change what a module gives: as it says itself, or as the parameters of its `forward` tell. */
+/**
+ * Whether a condition can change what a module gives: as it says itself, or as the parameters of its `forward` tell.
+ */
 export const takesCondition = (module: {
   readonly conditional?: boolean;
   readonly forward: (x: Tensor, condition?: Tensor) => unknown;

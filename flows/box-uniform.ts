@@ -5,8 +5,8 @@ import type { Base } from "./normal.ts";
 import { normalCdf } from "./normal-cdf.ts";
 
 /**
- * The uniform distribution over a box, low ≤ zᵢ ≤ high for every entry: log p(z) = −Σ log(high − low) inside, −∞ outside.
- * Its density has edges: flows onto it are for data with edges as hard, and `integrate` sees them as error.
+ * The uniform distribution over a box, low ≤ zᵢ ≤ high for every entry: log p(z) = −Σ log(high − low) inside, −∞
+ * outside. Its density has edges: flows onto it are for data with edges as hard, and `integrate` sees them as error.
  */
 export class BoxUniform extends Module implements Base {
   low: Tensor; // (…event), not trained

@@ -53,7 +53,9 @@ export interface CertifyOptions {
   readonly points?: number;
   /** Largest error allowed in float64, 1e-8 unless given: rounding, times what the layers magnify it by. */
   readonly float64?: number;
-  /** Largest error allowed in float32, 1e-3 unless given: three digits of what is sampled. A tenth of it in one layer. */
+  /**
+   * Largest error allowed in float32, 1e-3 unless given: three digits of what is sampled. A tenth of it in one layer.
+   */
   readonly float32?: number;
 }
 
@@ -66,14 +68,19 @@ export interface LawReport {
   readonly error: number;
   readonly tolerance: number;
   readonly holds: boolean;
-  /** What is wrong, or where the error is largest: a direction, a parameter, a shape; null where there is nothing to say. */
+  /**
+   * What is wrong, or where the error is largest: a direction, a parameter, a shape; null where there is nothing to
+   * say.
+   */
   readonly at: string | null;
 }
 
 export interface LayerReport {
   readonly index: number;
   readonly kind: string;
-  /** Largest over smallest singular value of the layer's Jacobian at one input: how much it may magnify relative errors. */
+  /**
+   * Largest over smallest singular value of the layer's Jacobian at one input: how much it may magnify relative errors.
+   */
   readonly conditionNumber: number;
   /** Share of log-scales within 1 % of ±1, where they no longer follow their network; null for layers without. */
   readonly saturation: number | null;
@@ -114,9 +121,9 @@ const LAYER = 34;
 const NOISE = 0.05;
 
 /**
- * Tries the laws of bijectors, bases and densities on a flow: as a whole, and layer by layer, at points that reach the layer
- * and at points that no layer made. `make` builds the flow and is called three times: in float64, again for inverses, and
- * in float32. Without a `state` parameters are drawn away from special starting points.
+ * Tries the laws of bijectors, bases and densities on a flow: as a whole, and layer by layer, at points that reach the
+ * layer and at points that no layer made. `make` builds the flow and is called three times: in float64, again for
+ * inverses, and in float32. Without a `state` parameters are drawn away from special starting points.
  */
 export function certify(make: () => Flow, options: CertifyOptions = {}): Certificate {
   checkFunction(make, "certify", "make, which builds the flow,");
@@ -211,13 +218,19 @@ function nearest(layers: readonly (readonly LawReport[])[]): LawReport[] {
   return [...byLaw.values()];
 }
 
-/** How far a condition moved by 1 moves points; null without one, and where a map throws, which is a finding of the laws. */
+/**
+ * How far a condition moved by 1 moves points; null without one, and where a map throws, which is a finding of the
+ * laws.
+ */
 function effectOf(bijector: Invertible, input: LawInput): number | null {
   const { condition } = input;
   return condition ? attempt(() => conditionEffect(bijector, input, condition.shift(1)), null) : null;
 }
 
-/** What `body` gives, or `otherwise` where a broken flow throws: that is told by the laws, and the rest is still worth knowing. */
+/**
+ * What `body` gives, or `otherwise` where a broken flow throws: that is told by the laws, and the rest is still worth
+ * knowing.
+ */
 function attempt<T>(body: () => T, otherwise: T): T {
   try {
     return body();
@@ -237,8 +250,8 @@ function drawNoise(flow: Flow, count: number, random: Random): Tensor {
 }
 
 /**
- * Points for the whole flow: the user's, its own samples, and points that no map made. Of the last two those that a bounded
- * layer cannot take are left out.
+ * Points for the whole flow: the user's, its own samples, and points that no map made. Of the last two those that a
+ * bounded layer cannot take are left out.
  */
 function drawInput(fast: Flow, options: CertifyOptions): LawInput {
   const { seed = 0, condition: C = 0, own } = options;
@@ -299,7 +312,10 @@ function isInside({ shape, data }: Numbers, row: number, [low, high]: Interval):
   return true;
 }
 
-/** What reaches each layer of a float32 flow, first layer first, on the way forward or back; nothing beyond one that throws. */
+/**
+ * What reaches each layer of a float32 flow, first layer first, on the way forward or back; nothing beyond one that
+ * throws.
+ */
 function reaching(
   layers: readonly Bijector[],
   direction: Direction,
@@ -369,7 +385,10 @@ function tryLayers(
   });
 }
 
-/** Points that reach a layer, and free ones. Where those that reach it are missing, not finite or outside, free ones too. */
+/**
+ * Points that reach a layer, and free ones. Where those that reach it are missing, not finite or outside, free ones
+ * too.
+ */
 function layerPoints(
   reached: Numbers | undefined,
   rows: number,
@@ -390,7 +409,10 @@ function layerPoints(
 /** Batches one after the other. */
 const stack = (batches: readonly Tensor[]): Tensor => concat(batches, 0);
 
-/** The leading reached points first, then free ones but for their first, which is an ordinary one, then the other reached ones. */
+/**
+ * The leading reached points first, then free ones but for their first, which is an ordinary one, then the other
+ * reached ones.
+ */
 const inOrder = (lead: number, reached: Tensor, free: Tensor): Tensor =>
   stack([
     reached.slice(0, 0, lead),

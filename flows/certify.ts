@@ -1,6 +1,6 @@
 /**
- * Tries the laws of bijectors on a flow in a checkpoint, or of a module, and prints a certificate:
- * `npx tsx flows/certify.ts --help`. Exits with 0 when every law holds, 1 when one does not, or when the checkpoint or the
+ * Tries the laws of bijectors on a flow in a checkpoint, or of a module, and prints a certificate: `npx tsx
+ * flows/certify.ts --help`. Exits with 0 when every law holds, 1 when one does not, or when the checkpoint or the
  * module cannot be used, 2 for wrong arguments.
  */
 import { existsSync, statSync } from "node:fs";

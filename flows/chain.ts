@@ -56,7 +56,9 @@ export function inverseSteps(layers: readonly Bijector[], z: Tensor, condition?:
   });
 }
 
-/** Throws unless there is one log-determinant per sample: any other shape would be stretched, and the density be wrong. */
+/**
+ * Throws unless there is one log-determinant per sample: any other shape would be stretched, and the density be wrong.
+ */
 function checkLogDet({ logDet }: Mapped, input: Tensor, layer: Bijector): void {
   const [B] = input.shape;
   if (!sameShape(logDet.shape, [B]))

@@ -34,7 +34,9 @@ export function couple(coupling: Coupling, x: Tensor, f: (changed: Tensor, kept:
   return { out, logDet: mapped.logDet };
 }
 
-/** What a layer's network gave. It must have just this shape: fewer numbers would be stretched, the density be wrong. */
+/**
+ * What a layer's network gave. It must have just this shape: fewer numbers would be stretched, the density be wrong.
+ */
 export function outputsOf(layer: Bijector, net: string, outputs: unknown, shape: Shape): Tensor {
   if (outputs instanceof Tensor && sameShape(outputs.shape, shape)) return outputs;
   return refuse(layer.constructor.name, `${showShape(shape)} from ${net}, for the changed part`, outputs);

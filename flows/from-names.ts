@@ -69,7 +69,9 @@ function mlpShapes(net: string, shapeOf: ShapeOf): Record<string, Shape> {
   return Object.fromEntries(mlp(net).map((name, i) => [name, shapes[i]]));
 }
 
-/** The config of a `Made` in the field `net`: two numbers per entry of the event, and what its inputs have beside those. */
+/**
+ * The config of a `Made` in the field `net`: two numbers per entry of the event, and what its inputs have beside those.
+ */
 function made(shapeOf: ShapeOf): MadeConfig {
   const [first, last] = [shapeOf("net.layers.0.weight"), shapeOf("net.layers.2.weight")];
   const size = Math.floor(length(last, 0) / 2);
@@ -150,9 +152,10 @@ const KINDS: readonly LayerKind[] = [
 
 /**
  * Reads a flow over vectors off the names and shapes of a checkpoint's tensors, `PREFIXlayers.NUMBER.REST`. Knows
- * permutations, PLU, ActNorm, affine and additive couplings of equal halves with `MlpConditioner`s, masked autoregressive
- * layers with a `Made`, planar layers, and the bases: NinA's MLP flow among others. Other tensors may stand beside it. Throws
- * when no flow is found, or several and no `prefix` is given, and for shapes that do not fit each other.
+ * permutations, PLU, ActNorm, affine and additive couplings of equal halves with `MlpConditioner`s, masked
+ * autoregressive layers with a `Made`, planar layers, and the bases: NinA's MLP flow among others. Other tensors may
+ * stand beside it. Throws when no flow is found, or several and no `prefix` is given, and for shapes that do not fit
+ * each other.
  */
 export function flowFromNames(tensors: Tensors, prefix?: string): Required<FlowOutline> {
   if (prefix !== undefined) return outlineUnder(tensors, prefix);

@@ -52,8 +52,8 @@ export function logAbsDet(matrix: ArrayLike<number>): number {
 }
 
 /**
- * Singular values, largest first, by one-sided Jacobi rotations: columns are turned pairwise until they are orthogonal; then
- * their lengths are the singular values.
+ * Singular values, largest first, by one-sided Jacobi rotations: columns are turned pairwise until they are orthogonal;
+ * then their lengths are the singular values.
  */
 export function singularValues(matrix: ArrayLike<number>): Float64Array {
   const N = sideOf(matrix);

@@ -6,8 +6,9 @@ import { Bijector, type Mapped, sumEvent, takesCondition } from "./bijector.ts";
  * A layer of a masked autoregressive flow (arXiv:1705.07057, eq. 3 and 4): each entry is scaled and shifted by what the
  * entries before it say, with the log-scale squashed by tanh as in `AffineCoupling`:
  *   zᵢ = xᵢ e^{sᵢ} + tᵢ    log |det J| = Σ sᵢ    with sᵢ = tanh(scaleᵢ(x₁ … xᵢ₋₁, c)), tᵢ = shiftᵢ(x₁ … xᵢ₋₁, c)
- * Densities take one pass of the network, samples as many as there are entries: entry i is known once those before it are.
- * Events are vectors (B, N). Of the network, such as `Made`, the numbers for entry i may depend on entries before i alone.
+ * Densities take one pass of the network, samples as many as there are entries: entry i is known once those before it
+ * are. Events are vectors (B, N). Of the network, such as `Made`, the numbers for entry i may depend on entries before
+ * i alone.
  */
 export class MaskedAutoregressive extends Bijector implements Squashed {
   net: ScaleShiftNet;

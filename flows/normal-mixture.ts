@@ -10,8 +10,9 @@ const HALF_LOG_TWO_PI = 0.5 * Math.log(2 * Math.PI);
 /**
  * A mixture of K normal distributions with diagonal covariances, all learned:
  *   log p(z) = log Σₖ wₖ N(z; μₖ, diag σₖ²)    with w = softmax(weight_logits)
- * Samples are a one-to-one function of noise n, entry by entry in order (Rosenblatt, 1952): zᵢ is where the distribution
- * function of zᵢ, given the entries before it, is Φ(nᵢ). That is found numerically, as in `Planar`, with first derivatives.
+ * Samples are a one-to-one function of noise n, entry by entry in order (Rosenblatt, 1952): zᵢ is where the
+ * distribution function of zᵢ, given the entries before it, is Φ(nᵢ). That is found numerically, as in `Planar`, with
+ * first derivatives.
  */
 export class NormalMixture extends Module implements Base {
   weight_logits: Tensor; // (K)
@@ -66,9 +67,9 @@ function logNormal(z: Tensor, mean: Tensor, logStd: Tensor): Tensor {
 }
 
 /**
- * Where the mixture's distribution function is Φ(n): (B, 1), log-weights (B, K), means and log-deviations (1, K) → (B, 1). It
- * lies between the components' own quantiles. Of both tails the one that n is in is compared, by logarithms, so that
- * far out it keeps its digits.
+ * Where the mixture's distribution function is Φ(n): (B, 1), log-weights (B, K), means and log-deviations (1, K) → (B,
+ * 1). It lies between the components' own quantiles. Of both tails the one that n is in is compared, by logarithms, so
+ * that far out it keeps its digits.
  */
 function quantile(n: Tensor, logWeights: Tensor, mean: Tensor, logStd: Tensor): Tensor {
   const side = n.lt(0).scale(2).shift(-1); // 1 below 0, where Φ is small, else −1

@@ -31,12 +31,13 @@ export interface Quadrature {
   /** ∫ xᵢ² p(x) dx */
   readonly square: readonly number[];
   /**
-   * How far the total may be off; means by as much, times the largest |xᵢ| of the box, squares times its square. Large where
-   * the density is sharp beside the step: then take more points, or a smaller box.
+   * How far the total may be off; means by as much, times the largest |xᵢ| of the box, squares times its square. Large
+   * where the density is sharp beside the step: then take more points, or a smaller box.
    */
   readonly error: number;
   /**
-   * Probability that the box may leave out: near 0 unless a box was given. Enough for tails that fall like 1/x² or faster.
+   * Probability that the box may leave out: near 0 unless a box was given. Enough for tails that fall like 1/x² or
+   * faster.
    */
   readonly outside: number;
   readonly box: Box;
@@ -52,14 +53,14 @@ const EVERY = 3;
 const HIDDEN = 2;
 
 /**
- * Integrates the density of a float64 flow over one or two dimensions by the midpoint rule, which for smooth densities that
- * vanish at the ends converges faster than any power of the step. A flow whose `logProb` is right integrates to 1;
+ * Integrates the density of a float64 flow over one or two dimensions by the midpoint rule, which for smooth densities
+ * that vanish at the ends converges faster than any power of the step. A flow whose `logProb` is right integrates to 1;
  * one whose bijectors are not one-to-one, or whose log-determinants are wrong, does not.
  *
  * The error is judged from the same points. Every third of them, along each axis, is a rule with three times the step.
  * (Of two rules with twice the step, one mirrors the other where the density is symmetric: they agree even if both are
- * wrong.) A peak between all points shows in the images of a grid of noise, where the density is far above theirs. And a
- * density that ends with the box may have ended half a step before.
+ * wrong.) A peak between all points shows in the images of a grid of noise, where the density is far above theirs. And
+ * a density that ends with the box may have ended half a step before.
  */
 export function integrate(flow: Flow, options: QuadratureOptions = {}): Quadrature {
   checkOptions(options, ["condition", "points", "box"], "integrate");
@@ -97,8 +98,8 @@ export function integrate(flow: Flow, options: QuadratureOptions = {}): Quadratu
 }
 
 /**
- * How far the first and second moments of samples are from their integrals, in standard errors: the largest over entries.
- * Samples of the right distribution stay below 4.5 but for once in some 100,000 draws.
+ * How far the first and second moments of samples are from their integrals, in standard errors: the largest over
+ * entries. Samples of the right distribution stay below 4.5 but for once in some 100,000 draws.
  */
 export function samplingError(
   flow: Flow,
@@ -191,7 +192,9 @@ function throughFlow(
 interface Integrals {
   /** Of each coarser grid: p, then every xᵢ p, then every xᵢ² p, times the size of a cell. */
   readonly sums: number[][];
-  /** p half a step beyond the ends, times the size of a cell. Where there is no density (NaN) there is no probability. */
+  /**
+   * p half a step beyond the ends, times the size of a cell. Where there is no density (NaN) there is no probability.
+   */
   readonly beyond: number;
   /** How far p is from what it is one step further in, likewise. */
   readonly ends: number;
@@ -228,7 +231,9 @@ function integrals({ side, cell, points }: Grid, density: Float64Array): Integra
   return { sums, beyond, ends };
 }
 
-/** Shares of the noise: with images outside the box, and with images that are far denser than all points around them. */
+/**
+ * Shares of the noise: with images outside the box, and with images that are far denser than all points around them.
+ */
 function noiseShares(
   grid: Grid,
   density: Float64Array,

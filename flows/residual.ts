@@ -27,14 +27,14 @@ const STEEPEST = 1.1;
 const CLOSE = 1e-8;
 
 /**
- * A layer of a residual flow (arXiv:1811.00995; 1906.02735): z = x + g(x), where g moves two points apart by less than their
- * distance, so that each z has one x.
+ * A layer of a residual flow (arXiv:1811.00995; 1906.02735): z = x + g(x), where g moves two points apart by less than
+ * their distance, so that each z has one x.
  *   g(x) = W₃ φ(W₂ φ(W₁ x + b₁) + b₂) + b₃    φ(a) = a · sigmoid(a) / 1.1    log |det J| = log det(I + ∂g/∂x)
- * A Wᵢ of a norm above ∛lipschitz is scaled down to it. The papers estimate norms by power iteration and determinants by
- * random truncated series; here norms are bounded from above (`normBound`) and determinants exact, which keeps both
- * directions functions of their input, and serves small N. The inverse repeats x ← z − g(x) (arXiv:1811.00995, algorithm
- * 1), as often as the bound asks for, then takes a step of Newton's. Gradients go through that step alone: first
- * derivatives are right, those of derivatives are not. Events are vectors (B, N).
+ * A Wᵢ of a norm above ∛lipschitz is scaled down to it. The papers estimate norms by power iteration and determinants
+ * by random truncated series; here norms are bounded from above (`normBound`) and determinants exact, which keeps both
+ * directions functions of their input, and serves small N. The inverse repeats x ← z − g(x) (arXiv:1811.00995,
+ * algorithm 1), as often as the bound asks for, then takes a step of Newton's. Gradients go through that step alone:
+ * first derivatives are right, those of derivatives are not. Events are vectors (B, N).
  */
 export class Residual extends Bijector {
   fc1: Linear;
@@ -121,8 +121,9 @@ function unit(N: number, { dtype }: Tensor): Tensor {
 }
 
 /**
- * log det of matrices I + J with |J| < 1, (B, N, N) → (B): the sum of the logarithms of the pivots of elimination. Such a
- * matrix has a positive definite symmetric part, and so has what is left after each step: pivots are positive as they come.
+ * log det of matrices I + J with |J| < 1, (B, N, N) → (B): the sum of the logarithms of the pivots of elimination. Such
+ * a matrix has a positive definite symmetric part, and so has what is left after each step: pivots are positive as they
+ * come.
  */
 function logDet(matrices: Tensor): Tensor {
   const [B, N] = matrices.shape;

@@ -10,10 +10,10 @@ export interface Curve {
 const HALVINGS = { float64: 60, float32: 32 } as const;
 
 /**
- * Where an increasing function is 0, entry by entry, between `low`, where it is not above 0, and `high`, where it is not
- * below. Found by halving the interval a fixed number of times, so that plans can repeat it, and made exact by a step of
- * Newton's, x − f(x)/f′(x). Gradients go through that step alone and are those of the implicit function,
- * dx = −df(x)/f′(x): first derivatives are right, those of derivatives are not.
+ * Where an increasing function is 0, entry by entry, between `low`, where it is not above 0, and `high`, where it is
+ * not below. Found by halving the interval a fixed number of times, so that plans can repeat it, and made exact by a
+ * step of Newton's, x − f(x)/f′(x). Gradients go through that step alone and are those of the implicit function, dx =
+ * −df(x)/f′(x): first derivatives are right, those of derivatives are not.
  */
 export function solveIncreasing(f: (x: Tensor) => Curve, low: Tensor, high: Tensor): Tensor {
   const { near, slope } = noGrad(() =>

@@ -35,9 +35,9 @@ type Bins = Readonly<Record<keyof Bin, Tensor>>;
  * ξ = (x − x_k)/w, s = h/w and the slopes δ_k, δ_{k+1} at its ends (eq. 4 and 5):
  *   z = y_k + h (s ξ² + δ_k ξ(1−ξ)) / (s + (δ_{k+1} + δ_k − 2s) ξ(1−ξ))
  *   dz/dx = s² (δ_{k+1} ξ² + 2s ξ(1−ξ) + δ_k (1−ξ)²) / (s + (δ_{k+1} + δ_k − 2s) ξ(1−ξ))²
- * log |det J| = Σ log dz/dx over the changed entries. The conditioner gives (B, n (3K − 1)), for each of the n
- * changed entries K widths, K heights (softmax makes them fill the box) and the K − 1 inner slopes (softplus); the outer
- * slopes are 1.
+ * log |det J| = Σ log dz/dx over the changed entries. The conditioner gives (B, n (3K − 1)), for each of the n changed
+ * entries K widths, K heights (softmax makes them fill the box) and the K − 1 inner slopes (softplus); the outer slopes
+ * are 1.
  */
 export class SplineCoupling extends Bijector implements Coupling {
   net: Conditioner;

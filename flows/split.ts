@@ -9,7 +9,9 @@ export interface Split {
   join(kept: Tensor, changed: Tensor): Tensor;
 }
 
-/** Keeps the first ⌊N/2⌋ entries along an axis and changes the rest: of one entry it keeps nothing. Axis 0 is the batch. */
+/**
+ * Keeps the first ⌊N/2⌋ entries along an axis and changes the rest: of one entry it keeps nothing. Axis 0 is the batch.
+ */
 export function halves(axis = 1): Split {
   checkInteger(axis, 1, "halves", "axis");
   return {

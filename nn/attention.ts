@@ -4,7 +4,9 @@ import { Linear } from "./linear.ts";
 import { Module } from "./module.ts";
 import { constant, parameter, xavier } from "./parameter.ts";
 
-/** Multi-head attention in PyTorch's packed layout: the rows of `in_proj_weight` are queries, then keys, then values. */
+/**
+ * Multi-head attention in PyTorch's packed layout: the rows of `in_proj_weight` are queries, then keys, then values.
+ */
 export class MultiheadAttention extends Module {
   in_proj_weight: Tensor; // (3 E, E)
   in_proj_bias: Tensor; // (3 E)

@@ -37,8 +37,8 @@ export async function gradientNorm(gradients: Gradients): Promise<number> {
 }
 
 /**
- * Scales gradients down, in place, so that their norm over all parameters is `most` where it was larger (arXiv:1211.5063), and
- * gives the norm that they had. One that is not finite changes nothing.
+ * Scales gradients down, in place, so that their norm over all parameters is `most` where it was larger
+ * (arXiv:1211.5063), and gives the norm that they had. One that is not finite changes nothing.
  */
 export async function clipGradNorm(gradients: Gradients, most: number): Promise<number> {
   checkPositive(most, "clipGradNorm", "the largest norm");

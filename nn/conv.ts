@@ -16,8 +16,8 @@ const PATCHES = [0, 2, 3, 1];
 
 export interface ConvOptions extends Window {
   /**
-   * Inputs and outputs are divided into so many groups of neighbours, and each output sees the inputs of its own; 1 unless
-   * given.
+   * Inputs and outputs are divided into so many groups of neighbours, and each output sees the inputs of its own; 1
+   * unless given.
    */
   readonly groups?: number;
 }
@@ -85,13 +85,17 @@ export class Conv2d extends Module {
 }
 
 export interface ConvTransposeOptions extends Window {
-  /** Rows and columns more at the lower right, below the stride: of several sizes that a convolution maps to one. 0 unless given. */
+  /**
+   * Rows and columns more at the lower right, below the stride: of several sizes that a convolution maps to one. 0
+   * unless given.
+   */
   readonly outputPadding?: number;
 }
 
 /**
- * Transposed 2-D convolution, the gradient of a convolution with the same window: every pixel of the input adds its window
- * to the output. (B, H, W, inputs) → (B, rows, columns, outputs), rows = (H − 1) stride − 2 padding + kernel + outputPadding.
+ * Transposed 2-D convolution, the gradient of a convolution with the same window: every pixel of the input adds its
+ * window to the output. (B, H, W, inputs) → (B, rows, columns, outputs), rows = (H − 1) stride − 2 padding + kernel +
+ * outputPadding.
  */
 export class ConvTranspose2d extends Module {
   weight: Tensor; // (inputs, outputs, kernel, kernel), as checkpoints store it

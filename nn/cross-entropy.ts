@@ -22,8 +22,8 @@ export interface NllOptions extends LossOptions {
 }
 
 /**
- * The negative log-likelihood of classes: −log p at the place that each class says. log p (…, C), int32 classes (…) → (…),
- * reduced. (PyTorch has the classes along axis 1, here they are along the last, as channels are.)
+ * The negative log-likelihood of classes: −log p at the place that each class says. log p (…, C), int32 classes (…) →
+ * (…), reduced. (PyTorch has the classes along axis 1, here they are along the last, as channels are.)
  */
 export function nllLoss(logP: Tensor, classes: Tensor, options: NllOptions = {}): Tensor {
   checkOptions(options, ["reduction", "ignoreIndex"], "nllLoss");
@@ -31,7 +31,9 @@ export function nllLoss(logP: Tensor, classes: Tensor, options: NllOptions = {})
 }
 
 export interface CrossEntropyOptions extends NllOptions {
-  /** ε in [0, 1): of the target so much is spread evenly over all classes (arXiv:1512.00567, section 7). 0 unless given. */
+  /**
+   * ε in [0, 1): of the target so much is spread evenly over all classes (arXiv:1512.00567, section 7). 0 unless given.
+   */
   readonly labelSmoothing?: number;
 }
 

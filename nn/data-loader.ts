@@ -38,10 +38,10 @@ export type Batches<B> = AsyncGenerator<B, void, undefined>;
  *     for (let epoch = 0; epoch < 10; epoch++)
  *       for await (const batch of loader) await step.run(tensorsOf(batch), rate(n++));
  *
- * `position` says where it stands, counting batches that were given, not those made ahead: a loader made with it gives the
- * same batches as one that was never stopped. The set is an array, anything with a length and `at`, or anything that can be
- * looped over, sync or async: that is read from its start in each epoch, and cannot be shuffled. Tensors that `collate` makes
- * belong to whatever scope is open meanwhile, so let it give arrays and make tensors in the step.
+ * `position` says where it stands, counting batches that were given, not those made ahead: a loader made with it gives
+ * the same batches as one that was never stopped. The set is an array, anything with a length and `at`, or anything
+ * that can be looped over, sync or async: that is read from its start in each epoch, and cannot be shuffled. Tensors
+ * that `collate` makes belong to whatever scope is open meanwhile, so let it give arrays and make tensors in the step.
  */
 export class DataLoader<T, B = T[]> {
   readonly #set: Indexed<T> | Iterable<T> | AsyncIterable<T>;
@@ -130,7 +130,10 @@ export class DataLoader<T, B = T[]> {
     };
   }
 
-  /** Batches of a set that is looped over, which gives one example after the other; those before `first` are passed over. */
+  /**
+   * Batches of a set that is looped over, which gives one example after the other; those before `first` are passed
+   * over.
+   */
   #inOrder(set: Iterable<T> | AsyncIterable<T>, epoch: number, first: number): Source<B> {
     const examples =
       Symbol.asyncIterator in set ? set[Symbol.asyncIterator]() : (set as Iterable<T>)[Symbol.iterator]();

@@ -69,7 +69,9 @@ export class Ema {
     return new Map(this.#pairs.flatMap(({ names }, i) => names.map((name) => [name, read[i]])));
   }
 
-  /** Goes on from what `stateDict` gave. Throws when an entry is missing or has another shape; then nothing has changed. */
+  /**
+   * Goes on from what `stateDict` gave. Throws when an entry is missing or has another shape; then nothing has changed.
+   */
   load(dict: ReadonlyMap<string, HostTensor | LazyTensor>): void {
     const found = this.#pairs.map(({ names: [name], average }) => {
       const entry = dict.get(name);

@@ -4,8 +4,8 @@ import { gaussian, parameter } from "./parameter.ts";
 import { weightParameter } from "./sealed.ts";
 
 /**
- * A table of vectors looked up by number: int32 (…) → (…, features). The row `padding`, if any, gets no gradient. A `large`
- * one is sealed where modules are built for inference (`forInference`).
+ * A table of vectors looked up by number: int32 (…) → (…, features). The row `padding`, if any, gets no gradient. A
+ * `large` one is sealed where modules are built for inference (`forInference`).
  */
 export class Embedding extends Module {
   weight: Tensor; // (rows, features)

@@ -1,8 +1,8 @@
 import { checkFunction, checkInteger, type Random } from "../core/index.ts";
 
 /**
- * The order in which a run sees examples: an endless row of epochs, each a permutation of its own, drawn from the epoch's
- * stream. A position's example depends on nothing that was asked before.
+ * The order in which a run sees examples: an endless row of epochs, each a permutation of its own, drawn from the
+ * epoch's stream. A position's example depends on nothing that was asked before.
  */
 export class EpochOrder {
   readonly count: number;

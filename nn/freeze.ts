@@ -5,9 +5,9 @@ import { Module } from "./module.ts";
 const SHOWN = 8;
 
 /**
- * Freezes the parameters that one of the patterns names: they get no gradient and no update, and the way back ends where
- * nothing below is trained. In a pattern `*` stands for any characters, dots included, and `?` for one; a tied parameter
- * is named by any of its names. Optimisers and plans are made afterwards.
+ * Freezes the parameters that one of the patterns names: they get no gradient and no update, and the way back ends
+ * where nothing below is trained. In a pattern `*` stands for any characters, dots included, and `?` for one; a tied
+ * parameter is named by any of its names. Optimisers and plans are made afterwards.
  *
  *     freeze(model, ["vlm.vision_tower.*", "*.bias"])
  *

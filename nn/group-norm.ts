@@ -4,8 +4,8 @@ import { moments, normalised } from "./normalised.ts";
 import { constant, parameter } from "./parameter.ts";
 
 /**
- * Group normalisation (arXiv:1803.08494): each sample's channels, the last axis, are divided into groups of neighbours, each
- * made standard over its channels and all positions: (B, …, C) → same.
+ * Group normalisation (arXiv:1803.08494): each sample's channels, the last axis, are divided into groups of neighbours,
+ * each made standard over its channels and all positions: (B, …, C) → same.
  */
 export class GroupNorm extends Module {
   weight: Tensor; // (C)

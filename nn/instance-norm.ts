@@ -4,8 +4,8 @@ import { Module } from "./module.ts";
 import { constant, parameter } from "./parameter.ts";
 
 /**
- * Instance normalisation (arXiv:1607.08022): each channel of each sample made standard over its positions, (B, …, C) → same.
- * As in PyTorch it learns a scale and a shift only where it is `affine`.
+ * Instance normalisation (arXiv:1607.08022): each channel of each sample made standard over its positions, (B, …, C) →
+ * same. As in PyTorch it learns a scale and a shift only where it is `affine`.
  */
 export class InstanceNorm extends Module {
   declare weight?: Tensor; // (C)

@@ -14,7 +14,9 @@ export function mseLoss(x: Tensor, target: Tensor, options: LossOptions = {}): T
   return reduced(x.sub(target).square(), options.reduction, "mseLoss");
 }
 
-/** Huber's loss (1964): ½ d² of d = |x − t| up to δ, from there on a line as steep, δ (d − ½ δ). δ is 1 unless given. */
+/**
+ * Huber's loss (1964): ½ d² of d = |x − t| up to δ, from there on a line as steep, δ (d − ½ δ). δ is 1 unless given.
+ */
 export function huberLoss(
   x: Tensor,
   target: Tensor,
@@ -63,7 +65,10 @@ export function binaryCrossEntropyWithLogits(x: Tensor, target: Tensor, options:
 }
 
 export interface KlOptions {
-  /** "batchMean", the sum divided by the length of the first axis, is the divergence's mean per sample. "mean" unless given. */
+  /**
+   * "batchMean", the sum divided by the length of the first axis, is the divergence's mean per sample. "mean" unless
+   * given.
+   */
   readonly reduction?: Reduction | "batchMean";
   /** Whether the target is given by logarithms too; false unless given. */
   readonly logTarget?: boolean;

@@ -2,7 +2,9 @@ import { checkInteger, checkTensor, type Tensor } from "../core/index.ts";
 import { Linear } from "./linear.ts";
 import { Module } from "./module.ts";
 
-/** Linear – GELU – Linear over the last axis: (…, features) → (…, features), as transformers and vision towers use it. */
+/**
+ * Linear – GELU – Linear over the last axis: (…, features) → (…, features), as transformers and vision towers use it.
+ */
 export class Mlp extends Module {
   fc1: Linear;
   fc2: Linear;

@@ -24,9 +24,9 @@ import { setStored, storedAs } from "./sealed.ts";
 
 /**
  * A tree of parameters. Every field that holds a tensor (see `parameter` and `buffer`), a `Module`, or an array, record
- * or Map (with strings as keys) of them, is a branch, and its path is its name: spelling fields as a checkpoint does makes
- * its state dict load by name. Private `#fields` stay out. A tensor that is reached under several names is tied: it has
- * all of them in state dicts, and is one parameter wherever parameters are counted, updated or drawn.
+ * or Map (with strings as keys) of them, is a branch, and its path is its name: spelling fields as a checkpoint does
+ * makes its state dict load by name. Private `#fields` stay out. A tensor that is reached under several names is tied:
+ * it has all of them in state dicts, and is one parameter wherever parameters are counted, updated or drawn.
  */
 export abstract class Module {
   static {
@@ -129,8 +129,8 @@ export abstract class Module {
   }
 
   /**
-   * Writes the state dict to a safetensors file, from any device. The name holds the old file until all of the new one is
-   * written.
+   * Writes the state dict to a safetensors file, from any device. The name holds the old file until all of the new one
+   * is written.
    */
   async save(path: string): Promise<void> {
     if (typeof path !== "string") refuse(`${this.constructor.name}.save`, "a path", path);
@@ -141,8 +141,8 @@ export abstract class Module {
    * Fills the tree from a state dict, or from a file of one: safetensors, or a PyTorch checkpoint (see `openTensors`).
    * `prefix` is cut off the dict's names and names without it are left alone. For a tied
    * tensor one of its names is enough. Throws one error that lists every missing, extra, misshapen (another shape, or
-   * integers for numbers) and conflicting tensor (tied, but with other numbers under another of its names); then nothing
-   * has been changed.
+   * integers for numbers) and conflicting tensor (tied, but with other numbers under another of its names); then
+   * nothing has been changed.
    */
   load(from: StateDict | string, options: { prefix?: string } = {}): this {
     const who = `${this.constructor.name}.load`;
@@ -218,8 +218,8 @@ export abstract class Module {
   }
 
   /**
-   * Moves all tensors of the tree from cpu to another device, in place. Modules are drawn and loaded before, optimisers,
-   * averages and plans made of them afterwards.
+   * Moves all tensors of the tree from cpu to another device, in place. Modules are drawn and loaded before,
+   * optimisers, averages and plans made of them afterwards.
    */
   to(device: Device): this {
     for (const tensor of this.tensors().keys()) tensor.relocate(device);
@@ -262,7 +262,9 @@ function agree(a: Entry, b: Entry, who: string): boolean {
   return x.every((value, i) => Object.is(value, y[i]));
 }
 
-/** A module and what is below it, with paths: `above` are the modules and containers that lead to it, outermost first. */
+/**
+ * A module and what is below it, with paths: `above` are the modules and containers that lead to it, outermost first.
+ */
 function* walk(
   module: Module,
   prefix: string,

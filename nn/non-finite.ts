@@ -20,8 +20,8 @@ export class NonFiniteError extends Error {
 }
 
 /**
- * Where the first number that is not finite comes from when `body` computes eagerly, in words: an input, a parameter, or
- * the first op that makes one of finite numbers (or NaN of infinities: masks hold −∞ on purpose).
+ * Where the first number that is not finite comes from when `body` computes eagerly, in words: an input, a parameter,
+ * or the first op that makes one of finite numbers (or NaN of infinities: masks hold −∞ on purpose).
  */
 export function firstNonFinite(
   body: () => void,

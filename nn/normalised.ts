@@ -1,6 +1,9 @@
 import type { Tensor } from "../core/index.ts";
 
-/** The mean and the variance of a tensor over some axes, which keep length 1; the variance is that of all N numbers, Σ d²/N. */
+/**
+ * The mean and the variance of a tensor over some axes, which keep length 1; the variance is that of all N numbers, Σ
+ * d²/N.
+ */
 export function moments(
   x: Tensor,
   axes: readonly number[],

@@ -1,8 +1,8 @@
 import { type Device, type DType, onDevice, type Storage } from "../core/index.ts";
 
 /**
- * Builds modules whose tensors have shapes and no numbers, however large they are: enough for `Module.checkFit`, and for
- * nothing else.
+ * Builds modules whose tensors have shapes and no numbers, however large they are: enough for `Module.checkFit`, and
+ * for nothing else.
  */
 export const outline = <T>(make: () => T): T => onDevice(nowhere, make);
 

@@ -19,7 +19,9 @@ export interface PoolOptions {
   readonly padding?: number;
 }
 
-/** The largest of each window, per channel: (B, H, W, C) → (B, rows, columns, C). Equal ones share the gradient evenly. */
+/**
+ * The largest of each window, per channel: (B, H, W, C) → (B, rows, columns, C). Equal ones share the gradient evenly.
+ */
 export class MaxPool2d extends Module {
   readonly window: Window;
 
@@ -54,8 +56,9 @@ export class AvgPool2d extends Module {
 }
 
 /**
- * Means of cells that divide the map into so many rows and columns: (B, H, W, C) → (B, rows, columns, C). Of N pixels along
- * an axis cell i of n reaches from ⌊i N/n⌋ to before ⌈(i + 1) N/n⌉, as in PyTorch, so neighbours may share pixels.
+ * Means of cells that divide the map into so many rows and columns: (B, H, W, C) → (B, rows, columns, C). Of N pixels
+ * along an axis cell i of n reaches from ⌊i N/n⌋ to before ⌈(i + 1) N/n⌉, as in PyTorch, so neighbours may share
+ * pixels.
  */
 export class AdaptiveAvgPool2d extends Module {
   readonly rows: number;

@@ -10,7 +10,9 @@ import {
 /** Learning rate as a function of the step, counted from 0. They combine by `sequentialSchedule` and `warmUp`. */
 export type Schedule = (step: number) => number;
 
-/** From one rate to another in so many steps, and the other from there on. Of no steps it is the other from the start. */
+/**
+ * From one rate to another in so many steps, and the other from there on. Of no steps it is the other from the start.
+ */
 export interface Ramp {
   readonly from: number;
   readonly to: number;

@@ -17,9 +17,9 @@ import { counted, declaredDType, type Initialiser, parameter } from "./parameter
 let packing: WeightFormat | null = null;
 
 /**
- * Builds modules for inference alone: weights of products are kept in `format`, laid out for the kernels that read them,
- * and nothing is kept beside that. `load` fills them, tensor by tensor. To be trained, drawn or saved, modules are built
- * without this; those of float64 stay as they are.
+ * Builds modules for inference alone: weights of products are kept in `format`, laid out for the kernels that read
+ * them, and nothing is kept beside that. `load` fills them, tensor by tensor. To be trained, drawn or saved, modules
+ * are built without this; those of float64 stay as they are.
  */
 export function forInference<T>(format: WeightFormat, make: () => T): T {
   if (!Object.hasOwn(WEIGHT_BYTES, format))
@@ -46,8 +46,8 @@ const stored = new WeakMap<Tensor, Stored>();
 export const storedAs = (tensor: Tensor): Stored | undefined => stored.get(tensor);
 
 /**
- * A parameter of this shape that only products x Wᵀ and `gatherRows` read. Inside `forInference` it is sealed: its axes in
- * `order`, all but the first made one, are (outputs, inputs).
+ * A parameter of this shape that only products x Wᵀ and `gatherRows` read. Inside `forInference` it is sealed: its axes
+ * in `order`, all but the first made one, are (outputs, inputs).
  */
 export function weightParameter(
   shape: Shape,

@@ -25,8 +25,8 @@ export interface SgdOptions {
  * Stochastic gradient descent with momentum, in PyTorch's form, whose learning rate is not part of the direction. With
  * gradient g:
  *   d ← g + λ p    b ← μ b + d    p ← p − lr b, or with Nesterov's p ← p − lr (d + μ b)
- * b is 0 at first; without momentum p ← p − lr d. The learning rate is given at each step. Its state is `NAME.momentum` (b,
- * where there is momentum) and `NAME.steps`.
+ * b is 0 at first; without momentum p ← p − lr d. The learning rate is given at each step. Its state is `NAME.momentum`
+ * (b, where there is momentum) and `NAME.steps`.
  */
 export class SGD extends Optimizer {
   readonly #momentum: number;

@@ -12,8 +12,8 @@ export interface SideEffect {
 let collector: SideEffect[] | null = null;
 
 /**
- * Runs `body` and gives what it leaves behind, not done yet. The tensors that it needs live until they are disposed of. A
- * captured training step does so: its replays compute the tensors, and what is left behind is done after each.
+ * Runs `body` and gives what it leaves behind, not done yet. The tensors that it needs live until they are disposed of.
+ * A captured training step does so: its replays compute the tensors, and what is left behind is done after each.
  */
 export function collectSideEffects<T>(body: () => T): { readonly result: T; readonly effects: SideEffect[] } {
   checkFunction(body, "collectSideEffects", "body");
@@ -27,7 +27,9 @@ export function collectSideEffects<T>(body: () => T): { readonly result: T; read
   }
 }
 
-/** Called by modules in training mode: does it now, or leaves it to who collects. `from` is cut off from its history. */
+/**
+ * Called by modules in training mode: does it now, or leaves it to who collects. `from` is cut off from its history.
+ */
 export function leaveBehind(from: readonly Tensor[], apply: SideEffect["apply"]): void {
   if (!collector) apply(from);
   else collector.push({ from: unscoped(() => from.map((x) => x.detach())), apply });

@@ -6,8 +6,8 @@ import { storedAs } from "./sealed.ts";
 type Row = readonly [what: string, shape: string, numbers: string, bytes: string, note: string];
 
 /**
- * What a module is made of, as a table to print: every module with its class, every tensor with its shape, how many numbers
- * it holds and how many bytes they take, and whether it is trained. A tensor under several names counts once.
+ * What a module is made of, as a table to print: every module with its class, every tensor with its shape, how many
+ * numbers it holds and how many bytes they take, and whether it is trained. A tensor under several names counts once.
  *
  *     console.log(summary(model));
  */

@@ -25,8 +25,8 @@ export type Loss = Tensor | ({ readonly loss: Tensor } & Readonly<Record<string,
 
 export interface TrainingStepOptions {
   /**
-   * Where dropout masks come from; needed for a loss that draws any. A batch's masks are the first numbers of a round of
-   * the stream, and each batch turns it to the next round: restored, the stream gives the same masks again.
+   * Where dropout masks come from; needed for a loss that draws any. A batch's masks are the first numbers of a round
+   * of the stream, and each batch turns it to the next round: restored, the stream gives the same masks again.
    */
   readonly masks?: Random;
   /** Gradients whose norm over all parameters is larger are scaled down to it; Infinity only measures the norm. */
@@ -52,9 +52,9 @@ export interface StepResult {
 }
 
 /**
- * A training step captured as a plan: the loss and all gradients are computed without allocating and without the cost of
- * building a history, then the optimiser updates its parameters. Replays draw new dropout masks. The results are those
- * of the eager step bit for bit, masks apart.
+ * A training step captured as a plan: the loss and all gradients are computed without allocating and without the cost
+ * of building a history, then the optimiser updates its parameters. Replays draw new dropout masks. The results are
+ * those of the eager step bit for bit, masks apart.
  *
  *     await step.run(batch, lr)                                       one batch, one update
  *     await step.accumulate(first); await step.run(second, lr)        the mean gradient of two batches, one update
@@ -71,7 +71,9 @@ export class TrainingStep implements Disposable {
   /** What a batch leaves behind in modules, such as running statistics. */
   readonly #left: readonly LeftBehind[];
   readonly #masks: Random | null;
-  /** Holds the stretches that the plan reads its masks from: the stream from its start, turned to the round of `#masks`. */
+  /**
+   * Holds the stretches that the plan reads its masks from: the stream from its start, turned to the round of `#masks`.
+   */
   readonly #drawn: Random | null;
   readonly #clip: number | null;
   readonly #clipValue: number | null;
@@ -82,7 +84,10 @@ export class TrainingStep implements Disposable {
   /** Of the accumulated batches: the loss, then the parts. */
   readonly #totals: number[];
 
-  /** `loss` must read nothing that changes but its inputs and the optimiser's parameters; `examples` have the inputs' shapes. */
+  /**
+   * `loss` must read nothing that changes but its inputs and the optimiser's parameters; `examples` have the inputs'
+   * shapes.
+   */
   constructor(
     loss: (...inputs: Tensor[]) => Loss,
     optimizer: Optimizer,
@@ -146,7 +151,8 @@ export class TrainingStep implements Disposable {
   }
 
   /**
-   * One step at learning rate `lr`, on this batch and those accumulated before it. The inputs must live until it is done.
+   * One step at learning rate `lr`, on this batch and those accumulated before it. The inputs must live until it is
+   * done.
    * @throws NonFiniteError for a loss, or a measured gradient, that is not finite; then nothing has been updated.
    */
   run(inputs: readonly Tensor[], lr: number): Promise<StepResult> {

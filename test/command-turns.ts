@@ -1,6 +1,7 @@
 /**
  * Runs a command several times in this process, once with each list of arguments: starting Node and reading a hundred
- * modules takes longer than what most refusals do. `SCRIPT JSON` in, a JSON list of what each turn printed and its exit code out.
+ * modules takes longer than what most refusals do. `SCRIPT JSON` in, a JSON list of what each turn printed and its exit
+ * code out.
  */
 import { pathToFileURL } from "node:url";
 

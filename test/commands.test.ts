@@ -1,4 +1,6 @@
-/** Exit codes of all commands: 0 done, 1 could not be done, 2 not understood, and one message on stderr that says why. */
+/**
+ * Exit codes of all commands: 0 done, 1 could not be done, 2 not understood, and one message on stderr that says why.
+ */
 import { spawn, spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

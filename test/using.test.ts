@@ -8,10 +8,10 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const FOLDERS = ["core", "nn", "flows", "vla", "benchmarks", "test"];
 
 /**
- * Lines of `source` on which a `using` stands in a loop, with only blocks between the two. Runners that translate it for
- * older Node (tsx, vitest: esbuild) declare the error that it has seen with `var`, once for all turns of the loop: after
- * one error that is caught inside the loop, every later turn throws it again. A function in between has variables of its
- * own at each call. Lines are indented as the formatter leaves them.
+ * Lines of `source` on which a `using` stands in a loop, with only blocks between the two. Runners that translate it
+ * for older Node (tsx, vitest: esbuild) declare the error that it has seen with `var`, once for all turns of the loop:
+ * after one error that is caught inside the loop, every later turn throws it again. A function in between has variables
+ * of its own at each call. Lines are indented as the formatter leaves them.
  */
 function usingInLoops(source: string): number[] {
   const lines = source.split("\n");

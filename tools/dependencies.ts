@@ -1,6 +1,6 @@
 /**
- * Lists what is installed beside our own code, with its licences: `npx tsx tools/dependencies.ts > docs/dependencies.md`.
- * test/supply.test.ts keeps the page, and what it says, true.
+ * Lists what is installed beside our own code, with its licences: `npx tsx tools/dependencies.ts >
+ * docs/dependencies.md`. test/supply.test.ts keeps the page, and what it says, true.
  */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -59,8 +59,8 @@ const ENCODER = "vlm.";
 /**
  * Reads a checkpoint folder: `config.json`, `tokenizer.json`, and `model.safetensors` with the encoder under `vlm.` and
  * the decoder under the reference's names (`cond_proj.*`, `nf.*`). Matrices may be int8 with scales beside them, as
- * `exportEncoder` writes them. Throws one error that names the folder, and lists all that is wrong with the configuration
- * or the tokenizer, or every tensor that is missing, misshapen or left over.
+ * `exportEncoder` writes them. Throws one error that names the folder, and lists all that is wrong with the
+ * configuration or the tokenizer, or every tensor that is missing, misshapen or left over.
  * What is built holds at most twice the numbers of the file and a few more, and no memory is kept after an error.
  *
  * @param format what the encoder's weights are sealed as, for inference alone; null for one that can be trained

@@ -26,8 +26,8 @@ const kinds = new Map<string, DecoderKind<ChunkConfig>>(
 );
 
 /**
- * Lets checkpoints hold a decoder of one's own: `loadCheckpoint` then builds it, and policies sample from it, in its form for inference where it has
- * `forInference`, with log-probabilities where it has `logProb`.
+ * Lets checkpoints hold a decoder of one's own: `loadCheckpoint` then builds it, and policies sample from it, in its
+ * form for inference where it has `forInference`, with log-probabilities where it has `logProb`.
  *
  * @throws Error for a name that is taken.
  */

@@ -6,7 +6,10 @@ import { readConfig } from "./checkpoint.ts";
 import { mlpFlow } from "./nina/mlp.ts";
 import { transformerFlow } from "./nina/transformer.ts";
 
-/** The flow of a policy's checkpoint folder, as its `config.json` says. Throws for a decoder without one, and without a path. */
+/**
+ * The flow of a policy's checkpoint folder, as its `config.json` says. Throws for a decoder without one, and without a
+ * path.
+ */
 export default function flowOutline(_tensors?: unknown, path?: string): FlowOutline {
   if (path === undefined)
     throw new Error(

@@ -1,5 +1,6 @@
 /**
- * For policies that are written elsewhere and loaded with `--policy ./mine.ts`: what they are given, and what they give.
+ * For policies that are written elsewhere and loaded with `--policy ./mine.ts`: what they are given, and what they
+ * give.
  * @module nina-ts/vla
  */
 export type { SamplingConfig } from "./checkpoint.ts";

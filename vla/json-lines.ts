@@ -1,6 +1,6 @@
 /**
- * Files of one JSON value per line, such as `episodes.jsonl`. Whatever ends a program while it writes leaves whole lines,
- * and at most one torn one at the end.
+ * Files of one JSON value per line, such as `episodes.jsonl`. Whatever ends a program while it writes leaves whole
+ * lines, and at most one torn one at the end.
  */
 import {
   appendFileSync,
@@ -38,8 +38,8 @@ export interface JsonLine {
 }
 
 /**
- * The lines of a file one after the other: it may be of any length, and may grow meanwhile. Empty lines are left out, and a torn
- * last one.
+ * The lines of a file one after the other: it may be of any length, and may grow meanwhile. Empty lines are left out,
+ * and a torn last one.
  * @throws Error for a line that is no JSON, or longer than `MOST_TEXT_BYTES`.
  */
 export function* readJsonLines(path: string): Generator<JsonLine> {
@@ -95,7 +95,8 @@ export function* copyLines(
 }
 
 /**
- * Makes a file ready to be appended to: a last line that lacks nothing but its newline gets it, a torn one is taken away.
+ * Makes a file ready to be appended to: a last line that lacks nothing but its newline gets it, a torn one is taken
+ * away.
  * @returns what was taken away, "" for nothing.
  */
 export function mendLastLine(path: string): string {

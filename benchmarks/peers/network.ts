@@ -1,6 +1,6 @@
 /**
- * NinA's decoders as a user of an array library would write them: the flow's inverse, layer by layer, after section 3 of
- * arXiv:2508.16845. The inverse of each invertible matrix is computed beforehand, which any user would do.
+ * NinA's decoders as a user of an array library would write them: the flow's inverse, layer by layer, after section 3
+ * of arXiv:2508.16845. The inverse of each invertible matrix is computed beforehand, which any user would do.
  */
 import { Tensor, tidy } from "../../core/index.ts";
 import {

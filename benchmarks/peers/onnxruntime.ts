@@ -17,7 +17,8 @@ interface Ort {
 /** ONNX Runtime: its WebAssembly build, or the native one as a reference. */
 export async function openOnnxruntime(build: "web" | "node"): Promise<Peer> {
   const require = createRequire(import.meta.url);
-  // Both builds register their backends in one shared package, where "cpu" can only be one of them: each gets its own copy.
+  // Both builds register their backends in one shared package, where "cpu" can only be one of them: each gets its own
+  // copy.
   for (const path of Object.keys(require.cache)) {
     if (path.includes("onnxruntime-")) Reflect.deleteProperty(require.cache, path);
   }

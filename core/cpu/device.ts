@@ -11,8 +11,8 @@ import { CpuStorage } from "./storage.ts";
 import "./ops.ts";
 
 /**
- * The CPU: numbers on one heap that WASM kernels, worker threads and the host all look at, so that everything is done when
- * a call returns. float32 runs on emitted SIMD kernels (fast.ts, ops.ts), the rest on the plain ones.
+ * The CPU: numbers on one heap that WASM kernels, worker threads and the host all look at, so that everything is done
+ * when a call returns. float32 runs on emitted SIMD kernels (fast.ts, ops.ts), the rest on the plain ones.
  */
 export const cpu: Device = {
   name: "cpu",

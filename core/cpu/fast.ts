@@ -7,7 +7,10 @@ import type { PackedWeights } from "./product/layout.ts";
 export interface Fast<A> {
   /** float32 on emitted WASM SIMD code; null for a call that it does not serve. Never asked for a float64 result. */
   kernel(out: TensorView, ins: readonly TensorView[], attrs: A): Ready | null;
-  /** The second input laid out for the kernel, where that pays: a program does it once for weights that stay as they are. */
+  /**
+   * The second input laid out for the kernel, where that pays: a program does it once for weights that stay as they
+   * are.
+   */
   pack?(ins: readonly TensorView[], attrs: A): PackedWeights | null;
   /** The kernel with what a program has joined to it; for ops that can end with more than their own result. */
   epilogue?(out: TensorView, ins: readonly TensorView[], attrs: A, after: Epilogue): Ready | null;

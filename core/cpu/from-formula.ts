@@ -30,8 +30,8 @@ const MOST = 1000;
 const compiled = new WeakMap<object, Map<string, Compiled | null>>();
 
 /**
- * A call of an op made ready from its formula, in float32; null for other types, for numbers that the host makes, and for
- * ops that work in place.
+ * A call of an op made ready from its formula, in float32; null for other types, for numbers that the host makes, and
+ * for ops that work in place.
  */
 export function fromFormula<A>(
   op: Computation<A>,

@@ -10,10 +10,10 @@ import type { PackedWeights } from "./product/layout.ts";
 import { CpuStorage } from "./storage.ts";
 
 /**
- * Fewer passes over memory for a plan: elementwise calls join into one kernel, and what follows a matrix product
- * (an activation, a residual) into the product's own kernel. Where the way back needs the slope of GELU at numbers that GELU
- * was taken of, one kernel computes both. Each number still goes through the same operations, rounded to float32 one by one,
- * so results stay equal bit for bit.
+ * Fewer passes over memory for a plan: elementwise calls join into one kernel, and what follows a matrix product (an
+ * activation, a residual) into the product's own kernel. Where the way back needs the slope of GELU at numbers that
+ * GELU was taken of, one kernel computes both. Each number still goes through the same operations, rounded to float32
+ * one by one, so results stay equal bit for bit.
  */
 
 /** A call of a plan; `ready` is called once its blocks have their places. */
@@ -47,7 +47,9 @@ interface Draft {
   epilogue: Epilogue;
 }
 
-/** Joins calls. `changing` are storages whose content differs from replay to replay; `kept` are results that must exist. */
+/**
+ * Joins calls. `changing` are storages whose content differs from replay to replay; `kept` are results that must exist.
+ */
 export function fuse(
   steps: readonly Step[],
   changing: ReadonlySet<Storage>,
@@ -93,7 +95,9 @@ function draftOf(step: Step): Draft {
   return { out, ins, formula, slope: null, step, epilogue: {} };
 }
 
-/** Where formulas hold the slope of GELU at numbers that GELU was taken of before, that call makes it, and they read it. */
+/**
+ * Where formulas hold the slope of GELU at numbers that GELU was taken of before, that call makes it, and they read it.
+ */
 function shareGelu(drafts: readonly Draft[]): void {
   const gelus = new Map<Storage, Draft>(); // by what it was taken of
   for (const draft of drafts) {

@@ -1,7 +1,7 @@
 /**
- * The ops that have fast kernels on the CPU, each with how it is called. What an op means stands in core/ops/; these are
- * faster ways to the same numbers, and the shared suites hold them to it. Elementwise ops are not listed: their kernels
- * are emitted from their formulas.
+ * The ops that have fast kernels on the CPU, each with how it is called. What an op means stands in core/ops/; these
+ * are faster ways to the same numbers, and the shared suites hold them to it. Elementwise ops are not listed: their
+ * kernels are emitted from their formulas.
  */
 
 import type { TensorView } from "../device.ts";

@@ -7,9 +7,9 @@ import type { PackedWeights } from "./product/layout.ts";
 import { addressOf, type CpuStorage } from "./storage.ts";
 
 /**
- * The calls of a plan on the CPU. Elementwise calls join their neighbours (see fusion.ts). The inputs and the results are
- * laid out in one arena where a block's place is used again after its last reader. The same operations in the same order
- * and rounding as the eager calls: results are equal bit for bit.
+ * The calls of a plan on the CPU. Elementwise calls join their neighbours (see fusion.ts). The inputs and the results
+ * are laid out in one arena where a block's place is used again after its last reader. The same operations in the same
+ * order and rounding as the eager calls: results are equal bit for bit.
  */
 export class CpuProgram implements Program {
   readonly #inputs: readonly TensorView[];
@@ -69,8 +69,8 @@ export class CpuProgram implements Program {
 }
 
 /**
- * Gives every input and result a place in one arena. Largest first, each takes the lowest offset at which no block that is
- * alive at the same time lies (greedy by size).
+ * Gives every input and result a place in one arena. Largest first, each takes the lowest offset at which no block that
+ * is alive at the same time lies (greedy by size).
  */
 function layOut(
   calls: readonly Call[],

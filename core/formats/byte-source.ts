@@ -13,7 +13,9 @@ export interface ByteSource extends Disposable {
   readInto(target: Uint8Array, offset: number): void;
 }
 
-/** Bytes that are in memory already, such as a file that a page has fetched; `name` is what error messages call them. */
+/**
+ * Bytes that are in memory already, such as a file that a page has fetched; `name` is what error messages call them.
+ */
 export function bytesSource(name: string, bytes: Uint8Array): ByteSource {
   const source: ByteSource = {
     name,

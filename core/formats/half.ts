@@ -58,8 +58,8 @@ function narrowToHalf(w: number): number {
 }
 
 /**
- * The elements of a tensor of any float type as float32; float64 is rounded. Where they are something else they are written
- * to `into`, a new array unless given. `name` is for the error.
+ * The elements of a tensor of any float type as float32; float64 is rounded. Where they are something else they are
+ * written to `into`, a new array unless given. `name` is for the error.
  */
 export function toFloat32(name: string, { dtype, data }: HostTensor, into?: Float32Array): Float32Array {
   if (data instanceof Float32Array) return data;

@@ -30,8 +30,8 @@ export interface LazyTensor {
 const PIECE = 2 ** 20;
 
 /**
- * The elements of a tensor in order, piece by piece, so that no tensor needs to fit into memory twice. The length of each
- * piece is a multiple of `unit`, which divides the number of elements. A piece lasts until the next is asked for.
+ * The elements of a tensor in order, piece by piece, so that no tensor needs to fit into memory twice. The length of
+ * each piece is a multiple of `unit`, which divides the number of elements. A piece lasts until the next is asked for.
  */
 export function piecesOf(tensor: HostTensor | LazyTensor, unit = 1): Iterable<TypedArray> {
   if ("data" in tensor) return [tensor.data];
@@ -57,8 +57,8 @@ export function fromPieces(
 }
 
 /**
- * The same as float32, whatever floats they are, or what I8 numbers with scales stand for: of these, `unit` goes into rows,
- * or rows into it. `name` is for errors.
+ * The same as float32, whatever floats they are, or what I8 numbers with scales stand for: of these, `unit` goes into
+ * rows, or rows into it. `name` is for errors.
  */
 export function* floatPieces(
   name: string,

@@ -77,8 +77,8 @@ class StubGlobal implements PickleGlobal {
 /**
  * A pickle holds structure; bulk data lives elsewhere. A tensor takes about forty opcodes, so that these bounds have
  * room for 25,000, while the worst pickle (nothing but empty dicts) stays at a quarter of a gigabyte. Nothing that an
- * opcode makes may be much larger than the opcode, or a few bytes that repeat would take hours and all memory: names are
- * short, and what calls make is counted.
+ * opcode makes may be much larger than the opcode, or a few bytes that repeat would take hours and all memory: names
+ * are short, and what calls make is counted.
  */
 const MAX_BYTES = 64 * 2 ** 20;
 const MAX_OPCODES = 1_000_000;

@@ -37,8 +37,9 @@ export interface SafetensorsFile extends Disposable {
 }
 
 /**
- * Opens a safetensors file (https://github.com/huggingface/safetensors: u64 header length, JSON header, data). The header is checked in full before anything is read: known element types, shapes
- * that match their ranges, ranges that tile the data exactly, no name twice. Throws FormatError.
+ * Opens a safetensors file (https://github.com/huggingface/safetensors: u64 header length, JSON header, data). The
+ * header is checked in full before anything is read: known element types, shapes that match their ranges, ranges that
+ * tile the data exactly, no name twice. Throws FormatError.
  */
 export function openSafetensors(from: string | ByteSource): SafetensorsFile {
   return openOne(typeof from === "string" ? openFile(from) : from);
@@ -52,8 +53,8 @@ export function readSafetensors(from: string | ByteSource): Map<string, HostTens
 
 /**
  * Writes a file as the reference writer does: tensors by descending alignment, then by name; header padded with spaces
- * so that the data starts at a multiple of 8. Lazy tensors are read one at a time. The name appears when all is written.
- * A file that `openSafetensors` would refuse is not begun. Throws FormatError.
+ * so that the data starts at a multiple of 8. Lazy tensors are read one at a time. The name appears when all is
+ * written. A file that `openSafetensors` would refuse is not begun. Throws FormatError.
  */
 export function writeSafetensors(
   path: string,

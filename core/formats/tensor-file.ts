@@ -25,9 +25,9 @@ export const TENSOR_FILES = ".safetensors, .bin, .ckpt, .pt, .pth, or the .index
 const MAX_INDEX = 100_000_000;
 
 /**
- * Opens a safetensors file, a PyTorch checkpoint (see `openTorch`; its checksums are verified as it is read), or the shards
- * behind an index such as `model.safetensors.index.json` or `pytorch_model.bin.index.json`; or bytes, whose name says what
- * they are, but no index. Throws FormatError.
+ * Opens a safetensors file, a PyTorch checkpoint (see `openTorch`; its checksums are verified as it is read), or the
+ * shards behind an index such as `model.safetensors.index.json` or `pytorch_model.bin.index.json`; or bytes, whose name
+ * says what they are, but no index. Throws FormatError.
  */
 export function openTensors(from: string | ByteSource): TensorFile {
   const name = nameOf(from);

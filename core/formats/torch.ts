@@ -53,8 +53,8 @@ export interface TorchFile extends Disposable {
    */
   read(ref: TensorRef): HostTensor;
   /**
-   * The same piece by piece (see `piecesOf`) where the tensor is all of its storage, whose checksum is then verified after
-   * the last piece; else in one.
+   * The same piece by piece (see `piecesOf`) where the tensor is all of its storage, whose checksum is then verified
+   * after the last piece; else in one.
    */
   pieces(ref: TensorRef, unit: number): Iterable<TypedArray>;
   /** Verifies the checksum of a tensor's storage whatever its size, by reading it once. */
@@ -148,7 +148,9 @@ const LEGACY = Uint8Array.of(
   0x19,
 );
 const MAX_PICKLE = 64 * 2 ** 20;
-/** Largest storage, bytes, of which a part is read only when all of it has been verified: some hundredths of a second. */
+/**
+ * Largest storage, bytes, of which a part is read only when all of it has been verified: some hundredths of a second.
+ */
 const MAX_VERIFIED = 64 * 2 ** 20;
 /** PyTorch numbers its storages. */
 const MAX_KEY = 64;

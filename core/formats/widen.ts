@@ -1,6 +1,6 @@
 /**
- * 16-bit floats to float32, eight at a time: weights by the hundred million are converted as they are read, which should
- * take no longer than the reading. The code works in a memory of its own, through which the numbers are passed.
+ * 16-bit floats to float32, eight at a time: weights by the hundred million are converted as they are read, which
+ * should take no longer than the reading. The code works in a memory of its own, through which the numbers are passed.
  */
 import { type Func, Module } from "../cpu/kernels/assembler.ts";
 import { F32x4, I16x8, I32, I32x4, load } from "../cpu/kernels/values.ts";
@@ -73,8 +73,8 @@ function build(widened: (f: Func, h: I32x4) => I32x4): Machine {
 }
 
 /**
- * IEEE 754 half precision. With its sign set aside, a half shifted by 13 is a float32 but for the exponent's bias, 127 in
- * place of 15. Infinity and NaN, whose exponent is all ones, need that difference twice. Numbers below 2⁻¹⁴ have the
+ * IEEE 754 half precision. With its sign set aside, a half shifted by 13 is a float32 but for the exponent's bias, 127
+ * in place of 15. Infinity and NaN, whose exponent is all ones, need that difference twice. Numbers below 2⁻¹⁴ have the
  * exponent 0 and no implicit one: with the exponent of 2⁻¹⁴ they have one too many, which is subtracted.
  */
 function widenHalf(f: Func, h: I32x4): I32x4 {

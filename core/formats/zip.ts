@@ -7,8 +7,8 @@ import { FormatError } from "./format-error.ts";
  * Reader of ZIP archives whose entries are stored, not compressed, as PyTorch writes them
  * (PKWARE APPNOTE 6.3: end record 4.3.16, zip64 4.3.14 and 4.3.15, central header 4.3.12, local header 4.3.7).
  *
- * Sizes and checksums come from the central directory, since PyTorch's local headers carry zeros. The payload's position
- * comes from the local header, since its extra field (alignment padding) is missing in the central one.
+ * Sizes and checksums come from the central directory, since PyTorch's local headers carry zeros. The payload's
+ * position comes from the local header, since its extra field (alignment padding) is missing in the central one.
  *
  * PyTorch can be told to leave checksums out (`torch.serialization.set_crc32_options(False)`) and writes zeros then: an
  * archive whose checksums are all zero has none, and its damage cannot be seen.

@@ -3,8 +3,9 @@ import { type Expr, rebuild, type UnaryName } from "./expr.ts";
 
 /**
  * dy ∂f/∂x for input number `input` of f, where `dy` is an expression of its own: the chain rule, node by node (as in
- * forward mode, with dy in place of the input's own change). undefined where f does not depend on it. Where the result needs f
- * itself, it reads `y` in its place. At kinks the side is the one that `min`, `max` and selects take; of |x| at 0 it is 0.
+ * forward mode, with dy in place of the input's own change). undefined where f does not depend on it. Where the result
+ * needs f itself, it reads `y` in its place. At kinks the side is the one that `min`, `max` and selects take; of |x| at
+ * 0 it is 0.
  */
 export function derivative(f: Expr, input: number, dy: Expr, y: Expr): Expr | undefined {
   const changes = new Map<Expr, Expr | undefined>();

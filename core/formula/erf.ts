@@ -1,8 +1,8 @@
 const TWO_OVER_SQRT_PI = 2 / Math.sqrt(Math.PI);
 
 /**
- * The error function in double precision, about 1e-16 relative. Handbook of Mathematical Functions (Abramowitz & Stegun):
- * series 7.1.6, erf x = 2/√π e^(−x²) Σ 2ⁿ x^(2n+1) / (1·3·…·(2n+1)), whose terms are all positive, below 3;
+ * The error function in double precision, about 1e-16 relative. Handbook of Mathematical Functions (Abramowitz &
+ * Stegun): series 7.1.6, erf x = 2/√π e^(−x²) Σ 2ⁿ x^(2n+1) / (1·3·…·(2n+1)), whose terms are all positive, below 3;
  * above, 1 minus the continued fraction 7.1.14 of erfc, evaluated from its 40th level outwards.
  */
 export function erf(x: number): number {

@@ -1,6 +1,6 @@
 /**
- * What one number of a result is: an expression over numbers, written once. It becomes the plain kernel (js.ts, in double
- * precision), the emitted WASM kernel and the GPU kernel.
+ * What one number of a result is: an expression over numbers, written once. It becomes the plain kernel (js.ts, in
+ * double precision), the emitted WASM kernel and the GPU kernel.
  */
 import type { Index, Variable } from "./indices.ts";
 import type { Launch } from "./launch.ts";
@@ -217,8 +217,8 @@ export function headOf(node: ExprNode): string {
 }
 
 /**
- * The formula with other nodes in place of some: `change` is given each node, its parts changed already, and returns what
- * stands there instead. Parts that occur twice stay one object.
+ * The formula with other nodes in place of some: `change` is given each node, its parts changed already, and returns
+ * what stands there instead. Parts that occur twice stay one object.
  */
 export function rebuild(formula: Expr, change: (e: Expr) => Expr): Expr {
   const done = new Map<Expr, Expr>();

@@ -1,8 +1,8 @@
 /**
- * Whole numbers that say where a formula reads: counters of loops, sums and multiples of them, quotients and remainders by
- * constants, and row numbers loaded from int32 tensors. They are kept as linear forms, Σ factor · atom + constant, whose
- * range is known: so reading under another shape, (r · N + c) / N, costs nothing, and a bound that always holds is not
- * tested.
+ * Whole numbers that say where a formula reads: counters of loops, sums and multiples of them, quotients and remainders
+ * by constants, and row numbers loaded from int32 tensors. They are kept as linear forms, Σ factor · atom + constant,
+ * whose range is known: so reading under another shape, (r · N + c) / N, costs nothing, and a bound that always holds
+ * is not tested.
  */
 import { Expr, lift, type Scalar, type Source } from "./expr.ts";
 

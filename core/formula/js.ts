@@ -2,9 +2,9 @@
  * Formulas as plain TypeScript kernels, for every dtype: what the op means, and what faster kernels are compared with.
  * Numbers are computed in double precision and rounded once, when they are stored.
  *
- * Lengths, factors and constants are arguments of the printed code: one function serves all shapes that are walked alike.
- * Where the elements of the last axis are reductions, four neighbours are computed side by side: an addition need not wait
- * for the one before it, and what they have in common is read once.
+ * Lengths, factors and constants are arguments of the printed code: one function serves all shapes that are walked
+ * alike. Where the elements of the last axis are reductions, four neighbours are computed side by side: an addition
+ * need not wait for the one before it, and what they have in common is read once.
  */
 import { checkInt32 } from "../check.ts";
 import { erf, gelu, geluSlope } from "./erf.ts";
@@ -28,8 +28,8 @@ export type Numbers = Float32Array | Float64Array | Int32Array;
 export type Compiled = (out: Numbers, ins: readonly Numbers[], params: readonly number[]) => void;
 
 /**
- * Compiles a formula's result. `dtypes` names those of the output and of the operands. int32 results must be integers that
- * fit: others are refused in the name of `who`.
+ * Compiles a formula's result. `dtypes` names those of the output and of the operands. int32 results must be integers
+ * that fit: others are refused in the name of `who`.
  */
 export function compile(result: Operand, dtypes: readonly string[], who: string): Compiled {
   const launches = launchesOf(result);

@@ -55,7 +55,9 @@ export class Operand {
     return Index.atom({ kind: "loaded", source: this.source, at: this.#flat(places) });
   }
 
-  /** The element that is repeated to these places of a larger shape: axes are matched from the last, length 1 stretches. */
+  /**
+   * The element that is repeated to these places of a larger shape: axes are matched from the last, length 1 stretches.
+   */
   stretched(...places: readonly Whole[]): Expr {
     const own = places.slice(places.length - this.shape.length);
     return this.at(...own.map((place, axis) => (this.shape[axis] === 1 ? 0 : place)));

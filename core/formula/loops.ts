@@ -1,8 +1,8 @@
 /**
  * From what one element is to the loops that compute all of them. Each subexpression gets the outermost place that its
- * counters allow (loop-invariant code motion): what depends on the row alone is computed once per row. Reductions over the
- * same range that do not need each other's results share a loop. Printers (js.ts, a GPU's, a WASM kernel's) write down what
- * is found here.
+ * counters allow (loop-invariant code motion): what depends on the row alone is computed once per row. Reductions over
+ * the same range that do not need each other's results share a loop. Printers (js.ts, a GPU's, a WASM kernel's) write
+ * down what is found here.
  */
 import { sizeOf } from "../shape.ts";
 import { Expr, type ExprNode, headOf, partsOf, type ReductionName, rebuild, type Source } from "./expr.ts";
@@ -308,9 +308,9 @@ export function launchesOf(result: Operand): Stage[] {
 }
 
 /**
- * The same result, for devices that compute each element by itself: reductions that depend on some of the axes only, such
- * as the largest of a row, become launches of their own, so that they are not done again for every element of the row.
- * `done` are launches that were changed before, for results that have some in common.
+ * The same result, for devices that compute each element by itself: reductions that depend on some of the axes only,
+ * such as the largest of a row, become launches of their own, so that they are not done again for every element of the
+ * row. `done` are launches that were changed before, for results that have some in common.
  */
 export function withStatistics(result: Operand, done: Map<string, Operand> = new Map()): Operand {
   for (const stage of launchesOf(result)) {

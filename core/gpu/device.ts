@@ -22,9 +22,9 @@ import { GpuStorage, Result } from "./storage.ts";
 const MOST = 1000;
 
 /**
- * A GPU, or what stands for one, behind GPU.js. Every op becomes launches of kernels that are printed from its formula, and
- * every launch a new result: numbers that were computed once stay as they are, and a copy costs nothing. Calls only ask for
- * work; `read` waits for it.
+ * A GPU, or what stands for one, behind GPU.js. Every op becomes launches of kernels that are printed from its formula,
+ * and every launch a new result: numbers that were computed once stay as they are, and a copy costs nothing. Calls only
+ * ask for work; `read` waits for it.
  */
 export class GpuDevice implements Device {
   readonly name: string;
@@ -131,7 +131,8 @@ export class GpuDevice implements Device {
     if (!op.formula && !op.updated)
       throw new Error(`${op.name}: has no formula, so ${this.name} cannot compute it`);
     if (out.dtype !== "int32") return this.#onDevice(op, out, ins, attrs);
-    // Whole numbers are computed where they are kept, all digits of them. Plans may be given others than they were made with.
+    // Whole numbers are computed where they are kept, all digits of them. Plans may be given others than they were made
+    // with.
     let [here, there]: (Ready | undefined)[] = [];
     return () => {
       if (ins.every(isOnHost)) (here ??= this.#onHost(op, out, ins, attrs))();

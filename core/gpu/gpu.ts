@@ -32,8 +32,8 @@ export interface GpuUsage {
 }
 
 /**
- * What the device asks of GPU.js (gpu-js.ts), or of a GPU.js that runs elsewhere. Calls take effect in the order in which
- * they are made, and need not be done when they return: what fails throws at the latest at the next `read`.
+ * What the device asks of GPU.js (gpu-js.ts), or of a GPU.js that runs elsewhere. Calls take effect in the order in
+ * which they are made, and need not be done when they return: what fails throws at the latest at the next `read`.
  */
 export interface Gpu {
   readonly mode: Mode;

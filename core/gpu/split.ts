@@ -1,6 +1,6 @@
 /**
- * Launches that a GPU can do, and do well, from those of a formula: row statistics by themselves (loops.ts), long sums in
- * two steps, and none that reads more arrays than a kernel may have.
+ * Launches that a GPU can do, and do well, from those of a formula: row statistics by themselves (loops.ts), long sums
+ * in two steps, and none that reads more arrays than a kernel may have.
  */
 import { Expr, type ExprNode, partsOf, rebuild } from "../formula/expr.ts";
 import type { Index, Variable } from "../formula/indices.ts";

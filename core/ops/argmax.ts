@@ -52,8 +52,8 @@ export function placeAlong(
 }
 
 /**
- * Where along an axis the largest number stands, as int32: the first if there are several, a NaN if there is one. Without
- * an axis, its place in all numbers in a row.
+ * Where along an axis the largest number stands, as int32: the first if there are several, a NaN if there is one.
+ * Without an axis, its place in all numbers in a row.
  */
 export const argmax = (x: Tensor, axis?: number, keepDims?: boolean): Tensor =>
   placeAlong(op, x, axis, keepDims);

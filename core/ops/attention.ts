@@ -109,8 +109,8 @@ export const slopeOp: Op<Slope> = defineOp<Slope>({
       values: (b: Index, j: Index, h: Index, i: Index) =>
         sum(T, (t) => kept(weights.at(b, h, t, j), b, h, t, j).mul(ofResult.at(b, t, h, i))),
     };
-    // Queries, keys and values may lie side by side in the rows of the input, or be the same numbers. Each gradient is a
-    // launch: as part of the element below, all would be summed up at each column.
+    // Queries, keys and values may lie side by side in the rows of the input, or be the same numbers. Each gradient is
+    // a launch: as part of the element below, all would be summed up at each column.
     const [, length, W] = ins[wanted].shape;
     const own = [gradients.queries, gradients.keys, gradients.values].flatMap((gradient, part) => {
       const { input, at } = attrs.parts[part];
@@ -220,8 +220,8 @@ function headsOf(
 }
 
 /**
- * Attention (eq. 1 of arXiv:1706.03762), softmax(scale q kᵀ + bias) v for every head, on rows as projections leave them:
- * queries (B, T, ≥ E), keys and values (B, S, ≥ E) → (B, T, E). They may be one tensor, as in
+ * Attention (eq. 1 of arXiv:1706.03762), softmax(scale q kᵀ + bias) v for every head, on rows as projections leave
+ * them: queries (B, T, ≥ E), keys and values (B, S, ≥ E) → (B, T, E). They may be one tensor, as in
  * `x.attention(x, x, { heads, width: E, keysAt: E, valuesAt: 2 * E })`.
  */
 export function attention(queries: Tensor, keys: Tensor, values: Tensor, options: AttentionOptions): Tensor {

@@ -16,10 +16,10 @@ interface Equation {
 }
 
 /**
- * Einstein's summation: axes with the same letter walk together, and those that the result does not name are summed over.
- * `einsum("bij,bjk->bik", a, b)` is a batch of matrix products, `einsum("ii->i", a)` a diagonal, `einsum("i,j->ij", a, b)` an
- * outer product. Without an arrow the result has the letters that occur once, in alphabetical order. Several tensors are
- * joined from left to right, two at a time, by `matmul`.
+ * Einstein's summation: axes with the same letter walk together, and those that the result does not name are summed
+ * over. `einsum("bij,bjk->bik", a, b)` is a batch of matrix products, `einsum("ii->i", a)` a diagonal,
+ * `einsum("i,j->ij", a, b)` an outer product. Without an arrow the result has the letters that occur once, in
+ * alphabetical order. Several tensors are joined from left to right, two at a time, by `matmul`.
  */
 export function einsum(equation: string, ...tensors: readonly Tensor[]): Tensor {
   checkTensors(tensors, "einsum");

@@ -119,8 +119,8 @@ const sampleWeights = (groups: number, outputs: number, inputs: number): FrozenW
 
 /**
  * Products with frozen matrices, x Wᵀ + bias + residual for each of G groups, for inference: x (G, M, W), or (1, M, W)
- * when all groups read the same, → (G, M, N). Rows of x may be longer than the matrices have inputs: their first numbers
- * are read. Gradients flow to x, bias and residual; the weights have none.
+ * when all groups read the same, → (G, M, N). Rows of x may be longer than the matrices have inputs: their first
+ * numbers are read. Gradients flow to x, bias and residual; the weights have none.
  */
 export function frozenLinear(x: Tensor, weights: FrozenWeights, options?: FrozenLinearOptions): Tensor {
   if (!(weights instanceof FrozenWeights)) refuse("frozenLinear", "FrozenWeights", weights);

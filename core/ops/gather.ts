@@ -69,8 +69,8 @@ function checkPlaces(ids: TensorView, length: number, who: string): void {
 }
 
 /**
- * Numbers of x from places along one axis: ids (int32) has x's shape beside the axis, and the result that of ids. In three
- * axes, axis 1: result[o, k, i] = x[o, ids[o, k, i], i]. Throws for places outside.
+ * Numbers of x from places along one axis: ids (int32) has x's shape beside the axis, and the result that of ids. In
+ * three axes, axis 1: result[o, k, i] = x[o, ids[o, k, i], i]. Throws for places outside.
  */
 export const gather = (x: Tensor, axis: number, ids: Tensor): Tensor =>
   apply(op, [x, ids], resolveAxis(axis, x.shape.length, "gather"));

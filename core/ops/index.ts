@@ -1,6 +1,6 @@
 /**
- * Every op that takes a tensor first; each is also a method of Tensor. Optional arguments are written `x?: T`, without a
- * default in the list: so a method knows how many there are and refuses more.
+ * Every op that takes a tensor first; each is also a method of Tensor. Optional arguments are written `x?: T`, without
+ * a default in the list: so a method knows how many there are and refuses more.
  * @module ops
  */
 export { abs } from "./abs.ts";

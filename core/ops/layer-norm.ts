@@ -51,7 +51,10 @@ function normalised(rows: Operand, r: Index, eps: Expr) {
   return { mean, scale, normal: (j: Index): Expr => centred(j).mul(scale) };
 }
 
-/** The parts that derivatives are made of: x̂, the scale s (…, 1), and P v = v − mean v − x̂ mean(v ⊙ x̂), so that ∂x̂ = s P ∂x. */
+/**
+ * The parts that derivatives are made of: x̂, the scale s (…, 1), and P v = v − mean v − x̂ mean(v ⊙ x̂), so that ∂x̂ =
+ * s P ∂x.
+ */
 function parts(x: Tensor, eps: number) {
   const rowMean = (v: Tensor): Tensor => v.mean([-1], true);
   const centred = x.sub(rowMean(x));
@@ -80,7 +83,8 @@ export const slopeOp: Op<number> = defineOp<number>({
   backward(r, [dy, x, gain], _out, eps, wants) {
     const { normal, deviation, rowMean, project } = parts(x, eps);
     const pulled = project(r).div(deviation); // s P r, since P is symmetric
-    // For x, with g = dy ⊙ gain: −s² (P(r mean(g x̂) + g mean(r x̂)) + x̂ (mean(r g) − mean r mean g − mean(r x̂) mean(g x̂)))
+    // For x, with g = dy ⊙ gain: −s² (P(r mean(g x̂) + g mean(r x̂)) + x̂ (mean(r g) − mean r mean g − mean(r x̂)
+    // mean(g x̂)))
     const dx = (): Tensor => {
       const g = dy.mul(gain);
       const [gn, rn] = [rowMean(g.mul(normal)), rowMean(r.mul(normal))];

@@ -3,7 +3,9 @@ import type { Expr } from "../formula/expr.ts";
 import { apply, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
-/** aᵇ = e^(b ln a); of a negative number only with an integer exponent, else its logarithm is NaN, and so is the result. */
+/**
+ * aᵇ = e^(b ln a); of a negative number only with an integer exponent, else its logarithm is NaN, and so is the result.
+ */
 function power(a: Expr, b: Expr): Expr {
   const half = b.mul(0.5);
   const base = a.lessThan(0, b.floor().equals(b, a.abs(), a), a);
@@ -40,8 +42,8 @@ const numberOp = defineElementwise({
 const MOST = 64;
 
 /**
- * aᵇ, with broadcasting; b may be a number. Integers b up to 64 in size multiply: exact where the result is, also for int32.
- * Others are e^(b ln a), in float32 off by (2 + |b ln a|) 2⁻²⁴ of itself; NaN where a < 0 and b is no integer.
+ * aᵇ, with broadcasting; b may be a number. Integers b up to 64 in size multiply: exact where the result is, also for
+ * int32. Others are e^(b ln a), in float32 off by (2 + |b ln a|) 2⁻²⁴ of itself; NaN where a < 0 and b is no integer.
  */
 export function pow(a: Tensor, b: Tensor | number): Tensor {
   if (typeof b !== "number") return apply(op, [a, b], []);

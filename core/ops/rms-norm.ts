@@ -52,8 +52,8 @@ export const op = defineOp<number>({
 });
 
 /**
- * Root-mean-square normalisation over the last axis (arXiv:1910.07467), x / √(mean x² + eps) · gain + bias, with gain and
- * bias (G, C): each of their G rows serves an equal part of the rows of x, in order.
+ * Root-mean-square normalisation over the last axis (arXiv:1910.07467), x / √(mean x² + eps) · gain + bias, with gain
+ * and bias (G, C): each of their G rows serves an equal part of the rows of x, in order.
  */
 export function rmsNorm(x: Tensor, gain: Tensor, bias: Tensor, eps: number): Tensor {
   checkFinite(eps, "rmsNorm", "eps", 0);

@@ -3,8 +3,9 @@ import { checkTensor, type Tensor } from "../tensor.ts";
 import { checkIds, scatter } from "./gather.ts";
 
 /**
- * x plus numbers of `source` at places along one axis: ids (int32) has the shape of `source`, and both have x's beside the
- * axis. In three axes, axis 1: result[o, ids[o, k, i], i] += source[o, k, i], for every k. Throws for places outside.
+ * x plus numbers of `source` at places along one axis: ids (int32) has the shape of `source`, and both have x's beside
+ * the axis. In three axes, axis 1: result[o, ids[o, k, i], i] += source[o, k, i], for every k. Throws for places
+ * outside.
  */
 export function scatterAdd(x: Tensor, axis: number, ids: Tensor, source: Tensor): Tensor {
   const who = "scatterAdd";

@@ -3,7 +3,9 @@ import { resolveAxis, showShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { slice } from "./slice.ts";
 
-/** Pieces along one axis: of these lengths, which make up the whole, or all of one length, but the last may be shorter. */
+/**
+ * Pieces along one axis: of these lengths, which make up the whole, or all of one length, but the last may be shorter.
+ */
 export function split(x: Tensor, lengths: number | readonly number[], axis: number): Tensor[] {
   const at = resolveAxis(axis, x.shape.length, "split");
   const whole = x.shape[at];

@@ -23,7 +23,9 @@ export const op = defineOp<Shape>({
   ],
 });
 
-/** Sums over the axes along which a tensor of shape `to` would be repeated to x's shape: the gradient of broadcasting. */
+/**
+ * Sums over the axes along which a tensor of shape `to` would be repeated to x's shape: the gradient of broadcasting.
+ */
 export function sumTo(x: Tensor, to: Shape): Tensor {
   checkShape(to, "sumTo");
   return sameShape(x.shape, to) ? x : apply(op, [x], [...to]);

@@ -22,8 +22,8 @@ const op = defineOp<readonly number[]>({
 });
 
 /**
- * x side by side with itself, `counts[i]` times along axis i. Where there are fewer counts than axes or axes than counts,
- * 1s come first, as in NumPy's and PyTorch's tile.
+ * x side by side with itself, `counts[i]` times along axis i. Where there are fewer counts than axes or axes than
+ * counts, 1s come first, as in NumPy's and PyTorch's tile.
  */
 export function tile(x: Tensor, counts: readonly number[]): Tensor {
   if (!Array.isArray(counts)) refuse("tile", "counts such as [2, 1]", counts);

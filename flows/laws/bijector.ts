@@ -131,8 +131,8 @@ function batch(trial: Trial): Measure {
 }
 
 /**
- * max difference between a call and the same call later, after other calls, and of another instance that has seen others;
- * ∞ when a call changes its inputs, or a parameter or buffer.
+ * max difference between a call and the same call later, after other calls, and of another instance that has seen
+ * others; ∞ when a call changes its inputs, or a parameter or buffer.
  */
 function repeat(trial: Trial): Measure {
   const { exact, twin } = trial.instances;

@@ -25,7 +25,10 @@ export interface Kit {
   /** Entries of an event, and of the condition (0: unconditional). */
   readonly D: number;
   readonly C: number;
-  /** A conditioner that sees `kept` entries and the condition and gives `outputs` numbers; for bijectors that bring none. */
+  /**
+   * A conditioner that sees `kept` entries and the condition and gives `outputs` numbers; for bijectors that bring
+   * none.
+   */
   conditioner(kept: number, outputs: number): Conditioner;
 }
 
@@ -50,7 +53,10 @@ export interface Points {
   readonly condition: readonly number[];
 }
 
-/** One law of one bijector, to be looped over by any test runner. Both functions throw an error when the law does not hold. */
+/**
+ * One law of one bijector, to be looped over by any test runner. Both functions throw an error when the law does not
+ * hold.
+ */
 export interface LawCase {
   readonly name: string;
   /** Draws parameters and points. */
@@ -60,10 +66,10 @@ export interface LawCase {
 }
 
 /**
- * Largest errors allowed. Measured over 200 seeds: 400 bijectors with drawn parameters (single layers and chains of two to
- * five, two to eight entries, random widths) came to at most 3.5e-13, 3.0e-5 and 3.6e-7, at the median to 4.2e-16, 2.2e-7
- * and 7.6e-9; Tanh, its inverse and Logit, which have no parameters, to 4.5e-13, 3.1e-7 and 1.0e-6. So float32 has the
- * least room, a factor of 6.
+ * Largest errors allowed. Measured over 200 seeds: 400 bijectors with drawn parameters (single layers and chains of two
+ * to five, two to eight entries, random widths) came to at most 3.5e-13, 3.0e-5 and 3.6e-7, at the median to 4.2e-16,
+ * 2.2e-7 and 7.6e-9; Tanh, its inverse and Logit, which have no parameters, to 4.5e-13, 3.1e-7 and 1.0e-6. So float32
+ * has the least room, a factor of 6.
  */
 export const TOLERANCES = {
   float64: 1e-9,
@@ -78,8 +84,8 @@ const SPREAD = 0.2;
 const ROWS = 41;
 
 /**
- * Every law of bijectors on what `make` builds, as a list of cases. `make` is called anew for the one- and two-dimensional
- * integrals, so it must allow D = 1 and D = 2 unless `density` is false.
+ * Every law of bijectors on what `make` builds, as a list of cases. `make` is called anew for the one- and
+ * two-dimensional integrals, so it must allow D = 1 and D = 2 unless `density` is false.
  *
  *     for (const { name, check } of bijectorLaws(() => new MyBijector(), { D: 6, C: 0 })) test(name, () => check(1));
  */

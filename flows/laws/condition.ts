@@ -58,8 +58,8 @@ function under(trial: Trial, direction: Direction, change: (c: number) => number
 }
 
 /**
- * How far another condition moves points while every network inside the bijector answers as it did before: 0 for couplings.
- * A bijector may use its condition without a network and be sound, so certificates leave this law out.
+ * How far another condition moves points while every network inside the bijector answers as it did before: 0 for
+ * couplings. A bijector may use its condition without a network and be sound, so certificates leave this law out.
  */
 function networks(trial: Trial): Measure {
   const { condition } = trial.input;

@@ -64,8 +64,8 @@ function logProb32({ instances: { exact, fast }, trial }: FlowTrial): Measure {
 }
 
 /**
- * As for bijectors, of `forward`, `inverse` and `logProb`, with all parameters moved along one direction: one by one they are
- * tried in their layers.
+ * As for bijectors, of `forward`, `inverse` and `logProb`, with all parameters moved along one direction: one by one
+ * they are tried in their layers.
  */
 function gradient({ instances: { exact }, trial }: FlowTrial): Measure {
   const { x, z, condition } = trial.at([0]);

@@ -26,8 +26,9 @@ export function disposeAll({ exact, twin, fast }: Instances<Module>): void {
 }
 
 /**
- * Draws all parameters, away from special starting points such as zero shifts and orthogonal matrices: layers that start
- * as the identity would test nothing. `spread` is how far, for a vector; a deep flow bears less than a single layer. All are numbers of float32, so that both precisions see the same.
+ * Draws all parameters, away from special starting points such as zero shifts and orthogonal matrices: layers that
+ * start as the identity would test nothing. `spread` is how far, for a vector; a deep flow bears less than a single
+ * layer. All are numbers of float32, so that both precisions see the same.
  */
 export function drawParameters(module: Module, random: Random, spread: number): void {
   module.init(random);

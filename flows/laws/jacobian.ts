@@ -2,9 +2,9 @@ import { grad, Scope, Tensor } from "../../core/index.ts";
 import type { Mapped } from "../bijector.ts";
 
 /**
- * ∂map/∂x at one sample (1, …event), an N × N row-major matrix, by reverse mode. The sample is repeated N times, so that
- * one backward pass gives all rows: it relies on samples of a batch not touching each other (`laws.batch`).
- * Throws where the output has no gradient path to x. On cpu.
+ * ∂map/∂x at one sample (1, …event), an N × N row-major matrix, by reverse mode. The sample is repeated N times, so
+ * that one backward pass gives all rows: it relies on samples of a batch not touching each other (`laws.batch`). Throws
+ * where the output has no gradient path to x. On cpu.
  */
 export function sampleJacobian(
   map: (x: Tensor, condition?: Tensor) => Mapped,

@@ -38,8 +38,8 @@ export interface Measure {
 }
 
 /**
- * What the errors of a law are made of where it holds: rounding in float64 or float32, that of a difference quotient, standard
- * errors of a sample, or the error of an integral.
+ * What the errors of a law are made of where it holds: rounding in float64 or float32, that of a difference quotient,
+ * standard errors of a sample, or the error of an integral.
  */
 export type Precision = "float64" | "float32" | "slope" | "chance" | "integral";
 
@@ -67,7 +67,9 @@ export interface Result {
 export type Direction = "forward" | "inverse";
 export const DIRECTIONS = ["forward", "inverse"] as const;
 
-/** A bijector at given points. What its maps give there is computed once, when a law first asks, and shared by all laws. */
+/**
+ * A bijector at given points. What its maps give there is computed once, when a law first asks, and shared by all laws.
+ */
 export class Trial {
   readonly instances: Instances;
   readonly input: LawInput;
@@ -159,7 +161,10 @@ export class Trial {
     return this.map(bijector, direction, direction === "forward" ? x : z, condition);
   }
 
-  /** What a map gives at copies of the points, rounded to the dtype of the bijector; `condition` is the input's unless given. */
+  /**
+   * What a map gives at copies of the points, rounded to the dtype of the bijector; `condition` is the input's unless
+   * given.
+   */
   map(
     bijector: Invertible,
     direction: Direction,

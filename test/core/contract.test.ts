@@ -14,11 +14,12 @@ import {
 
 /**
  * The contract of docs/memory.md and docs/plans.md, tried with random programs of scopes, keeps, plans, disposals and
- * replays beside a plain model of what each value must be. After every action each tensor that the program ever got hold of
- * either shows the model's numbers or throws the error that the contract names; freed memory is poisoned, so that stale
- * numbers show. In the end, everything disposed of, the heap holds what it held at the start.
+ * replays beside a plain model of what each value must be. After every action each tensor that the program ever got
+ * hold of either shows the model's numbers or throws the error that the contract names; freed memory is poisoned, so
+ * that stale numbers show. In the end, everything disposed of, the heap holds what it held at the start.
  *
- * All tensors are 2 × 2 and hold whole numbers up to 8: sums and products of these are exact in every kernel and format.
+ * All tensors are 2 × 2 and hold whole numbers up to 8: sums and products of these are exact in every kernel and
+ * format.
  */
 type Numbers = readonly number[];
 

@@ -4,7 +4,10 @@ import { Scope, Tensor } from "../../core/index.ts";
 
 type Name = "expm1" | "log1p" | "sinh" | "cosh" | "asinh" | "softplus";
 
-/** Each function in float64, and its largest relative error in float32, in units of 2⁻²⁴ (half a unit of the last place). */
+/**
+ * Each function in float64, and its largest relative error in float32, in units of 2⁻²⁴ (half a unit of the last
+ * place).
+ */
 const FUNCTIONS: Record<Name, { exact: (x: number) => number; error: number }> = {
   expm1: { exact: Math.expm1, error: 10 }, // exp and sinh, twice multiplied
   log1p: { exact: Math.log1p, error: 2 },

@@ -5,7 +5,10 @@ import { Index } from "../../core/formula/indices.ts";
 import { each, max, Operand, sum } from "../../core/formula/launch.ts";
 import { type Shape, sizeOf } from "../../core/shape.ts";
 
-/** A whole number or a number of a random formula, as plain data: it is built, and it is worked out with nothing but numbers. */
+/**
+ * A whole number or a number of a random formula, as plain data: it is built, and it is worked out with nothing but
+ * numbers.
+ */
 export type WholeTree =
   | { readonly kind: "counter"; readonly which: number }
   | { readonly kind: "constant"; readonly value: number }
@@ -234,7 +237,9 @@ export function elements(shape: Shape, element: (...at: number[]) => number): nu
 /** Lengths of the axes of a result. */
 export const axes = fc.array(fc.integer({ min: 1, max: 6 }), { maxLength: 3 });
 
-/** A formula that reads an earlier launch of six elements: what is built, and the numbers of both launches worked out. */
+/**
+ * A formula that reads an earlier launch of six elements: what is built, and the numbers of both launches worked out.
+ */
 export function twoLaunches(
   shape: Shape,
   first: Tree,

@@ -12,8 +12,8 @@ import {
 } from "../../core/index.ts";
 
 /**
- * Ops that core lacks, from what it exports: values, gradient and samples, and nothing else. Imported, they run through the
- * suites of ops on every device.
+ * Ops that core lacks, from what it exports: values, gradient and samples, and nothing else. Imported, they run through
+ * the suites of ops on every device.
  */
 const op: Op<number> = defineOp<number>({
   name: "softMaximum",

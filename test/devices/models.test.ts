@@ -146,7 +146,8 @@ describeDevices("models", (device, mode) => {
     };
     const [expected, got] = [await act(cpu), await act(device())];
     expect(got).toHaveLength(70);
-    // On cpu the decoder is the one for inference, its constants multiplied out in float64; both are within 1e-4 of the exact chunk.
+    // On cpu the decoder is the one for inference, its constants multiplied out in float64; both are within 1e-4 of the
+    // exact chunk.
     expect(difference(got, expected)).toBeLessThan(2e-4);
   });
 });

@@ -7,8 +7,8 @@ import { sampleInputs } from "../laws/ops.ts";
 import { describeDevices } from "./modes.ts";
 
 /**
- * An op's result for a sample, the gradients of Σ r ⊙ result with random r, and the gradients of Σ d ⊙ gradient with random
- * d, all for inputs that `place` puts on a device.
+ * An op's result for a sample, the gradients of Σ r ⊙ result with random r, and the gradients of Σ d ⊙ gradient with
+ * random d, all for inputs that `place` puts on a device.
  */
 function derivatives(op: Op<unknown>, sample: Sample<unknown>, place: (x: Tensor) => Tensor): Tensor[] {
   const given = sampleInputs(sample, "float32", 9);

@@ -1,4 +1,6 @@
-/** Deliberately broken bijectors, bases and flows: the laws catch each, as a test and in a certificate that names it. */
+/**
+ * Deliberately broken bijectors, bases and flows: the laws catch each, as a test and in a certificate that names it.
+ */
 import { describe, expect, test } from "vitest";
 import { concat, noGrad, type Random, Tensor } from "../../core/index.ts";
 import {
@@ -100,7 +102,9 @@ function certificateOf(make: Make, { D: length = D, C: condition = C } = {}): Ce
   );
 }
 
-/** Expects a mutant to break these laws, as a test and as layer 1 of a certified flow, and no other layer to be blamed. */
+/**
+ * Expects a mutant to break these laws, as a test and as layer 1 of a certified flow, and no other layer to be blamed.
+ */
 function expectCaught(
   make: Make,
   expected: readonly LawName[],

@@ -36,8 +36,8 @@ const ENGINE_WORDS =
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
 
 /**
- * Reads the input that lies at `file` of the reader's folder once, and says what came of it. Only what returns at all is
- * judged here: see `session.ts`.
+ * Reads the input that lies at `file` of the reader's folder once, and says what came of it. Only what returns at all
+ * is judged here: see `session.ts`.
  */
 export async function judge(
   read: Read,
@@ -87,7 +87,9 @@ function messageOf(error: unknown): string {
   return `threw ${typeof error} ${String(error)}`;
 }
 
-/** What is wrong with an error as an answer; null for a good one: of a type of ours or plain, short, naming the file. */
+/**
+ * What is wrong with an error as an answer; null for a good one: of a type of ours or plain, short, naming the file.
+ */
 function faultOf(error: unknown, text: string, folder: string, file: string): string | null {
   if (error instanceof BrokenLaw) return "broken law";
   if (!(error instanceof Error)) return "no error was thrown, but something else";

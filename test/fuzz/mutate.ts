@@ -120,8 +120,8 @@ export const anyBytes: Mutation = (bytes, random, other) =>
   (bytes.length === 0 ? insertNoise : pick(random, ANY))(bytes, random, other);
 
 /**
- * Input number `index` of a run: a pool member with one to four changes, mostly those of its format. A function of seed,
- * index and pool alone.
+ * Input number `index` of a run: a pool member with one to four changes, mostly those of its format. A function of
+ * seed, index and pool alone.
  */
 export function nextInput(
   pool: readonly Input[],

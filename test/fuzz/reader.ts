@@ -17,7 +17,9 @@ export type Read = (path: string) => string | null | Promise<string | null>;
 
 /** What the fuzzer must know of one reader; the module `readers/NAME.ts` exports it as its default. */
 export interface Reader {
-  /** Sound files, made by us: mutations start from them. The first of each name stands in for it when another is tried. */
+  /**
+   * Sound files, made by us: mutations start from them. The first of each name stands in for it when another is tried.
+   */
   readonly seeds: readonly Input[];
   /** Changes that keep the format's outer form, so that they reach what lies behind checksums and lengths. */
   readonly mutations: readonly Mutation[];

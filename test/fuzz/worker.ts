@@ -1,11 +1,16 @@
-/** The process in which a reader runs: started by `session.ts`, which watches it and ends it when it does not answer. */
+/**
+ * The process in which a reader runs: started by `session.ts`, which watches it and ends it when it does not answer.
+ */
 import { mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { judge, type Limits, type Verdict } from "./judge.ts";
 import { nextInput } from "./mutate.ts";
 import type { Input, Reader } from "./reader.ts";
 
-/** To a worker: mutate and judge from input number `index` on, until a time or the first new failure; or judge one input. */
+/**
+ * To a worker: mutate and judge from input number `index` on, until a time or the first new failure; or judge one
+ * input.
+ */
 export type Order =
   | {
       readonly kind: "fuzz";

@@ -30,7 +30,9 @@ export const anyRun = {
 
 const PLU = /\.(P|P_inv|U|L|s)$/;
 
-/** What every decoder for inference must satisfy. `cases` are small: each is run in float64 too, on the plain kernels. */
+/**
+ * What every decoder for inference must satisfy. `cases` are small: each is run in float64 too, on the plain kernels.
+ */
 export function inferenceLaws(cases: fc.Arbitrary<InferenceCase>): void {
   it("computes what the decoder computes: the algebra is exact", () => {
     check(cases, 25, (c) => {
@@ -66,8 +68,8 @@ export function inferenceLaws(cases: fc.Arbitrary<InferenceCase>): void {
       expect(furthest(out, plain)).toBeLessThan(weights === "bfloat16" ? 2e-4 : 2e-3);
       // Half a unit of 8 bits (at most 2⁻⁸ of a number), or of a 127th of the largest weight; usually less, on average.
       expect(fast.weightError).toBeLessThan(weights === "bfloat16" ? 2 ** -8 : 2e-2);
-      // How much of it reaches the actions depends on the decoder: in 1200 random ones about as much as the error of the
-      // weights (the median of the ratio is 1), ten times as much in one of a hundred, 48 times at worst.
+      // How much of it reaches the actions depends on the decoder: in 1200 random ones about as much as the error of
+      // the weights (the median of the ratio is 1), ten times as much in one of a hundred, 48 times at worst.
       expect(apart(out, exact)).toBeLessThan(200 * fast.weightError + 1e-4);
       fast.dispose();
     });

@@ -13,8 +13,8 @@ import { ARRAYS, bytesOf, type DType, type TensorData } from "../../core/dtype.t
 import { plainKernel } from "../../core/formula/plain.ts";
 
 /**
- * A device that has nothing in common with the CPU's heap and hides its numbers: plain arrays that only `read` copies out.
- * What runs here knows no other device.
+ * A device that has nothing in common with the CPU's heap and hides its numbers: plain arrays that only `read` copies
+ * out. What runs here knows no other device.
  */
 export class Mirror implements Device {
   readonly name = "mirror";

@@ -70,7 +70,8 @@ describe("SGD", () => {
     const p = vector([1]);
     const optimizer = new SGD([["p", p]], { momentum: mu });
     for (let i = 0; i < 12; i++) optimizer.step([p.copy()], lr);
-    // pₙ₊₁ = (1 + μ − lr) pₙ − μ pₙ₋₁ with p₀ = 1, p₁ = 1 − lr: a sum of powers of the roots of r² − (1 + μ − lr) r + μ.
+    // pₙ₊₁ = (1 + μ − lr) pₙ − μ pₙ₋₁ with p₀ = 1, p₁ = 1 − lr: a sum of powers of the roots of r² − (1 + μ − lr) r +
+    // μ.
     const [b, root] = [1 + mu - lr, Math.sqrt((1 + mu - lr) ** 2 - 4 * mu)];
     const [r, s] = [(b + root) / 2, (b - root) / 2];
     const c = (1 - lr - s) / (r - s);

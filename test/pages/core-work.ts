@@ -1,4 +1,7 @@
-/** What a page and Node both compute, for core.test.ts: a matrix product, a gradient, a plan, and the training of a flow. */
+/**
+ * What a page and Node both compute, for core.test.ts: a matrix product, a gradient, a plan, and the training of a
+ * flow.
+ */
 import { bytesSource, concat, grad, openTensors, Plan, Random, type Tensor, tidy } from "../../core/index.ts";
 import { AffineCoupling, Flow, InvertiblePLU, MlpConditioner, StandardNormal } from "../../flows/index.ts";
 import { AdamW } from "../../nn/index.ts";

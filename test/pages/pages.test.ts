@@ -83,7 +83,10 @@ describe.skipIf(!browserAddress)(
       expect(new Set(data.subarray(0, 200_000)).size).toBeGreaterThan(20);
     }
 
-    /** Widths of the decoded pictures in a part of the page. Those that are out of sight would be loaded when they come into it. */
+    /**
+     * Widths of the decoded pictures in a part of the page. Those that are out of sight would be loaded when they come
+     * into it.
+     */
     const widths = (part: string): Promise<number[]> =>
       tab.locator(`${part} img`).evaluateAll((images) =>
         Promise.all(

@@ -201,7 +201,9 @@ function robotGeoms(sim: Sim): Int16Array {
   return groups;
 }
 
-/** Runs every control step from the recorded state before it; visits the initial state and the state after each step. */
+/**
+ * Runs every control step from the recorded state before it; visits the initial state and the state after each step.
+ */
 function stepwise(env: LiberoEnv, rollout: Rollout, visit: (entry: number, touched: boolean) => void): void {
   start(env, rollout);
   visit(0, env.sim.data.ncon > 0);
@@ -222,7 +224,9 @@ function restarts(env: LiberoEnv, rollout: Rollout): ParityResult {
   return within(2e-3, errors, `median ${median(errors).toExponential(1)}`);
 }
 
-/** Reads of each sample; in units of the tolerance: 1e-6 (float32 in the reference) free, 2e-3 once there are contacts. */
+/**
+ * Reads of each sample; in units of the tolerance: 1e-6 (float32 in the reference) free, 2e-3 once there are contacts.
+ */
 function observations(env: LiberoEnv, rollout: Rollout): ParityResult {
   const errors: number[] = [];
   const phases = new Set<number>();
@@ -254,10 +258,14 @@ function observations(env: LiberoEnv, rollout: Rollout): ParityResult {
   return within(1, errors, `sampled at substep ${[...phases].join(", ")}`);
 }
 
-/** A camera at a state of the rollout, by itself (`CAMERA_STEP_SIZE.png`) or as the observation of that step (`obs_`). */
+/**
+ * A camera at a state of the rollout, by itself (`CAMERA_STEP_SIZE.png`) or as the observation of that step (`obs_`).
+ */
 const PICTURE = /^(obs_)?(agentview|robot0_eye_in_hand)_(\d+)_(\d+)\.png$/;
 
-/** Root mean square difference in levels of 255; 1.8 is 43 dB, which edges alone do not reach and a wrong light does. */
+/**
+ * Root mean square difference in levels of 255; 1.8 is 43 dB, which edges alone do not reach and a wrong light does.
+ */
 function picture(env: LiberoEnv, rollout: Rollout, path: string): ParityResult {
   const [, observed, camera, step, size] = basename(path).match(PICTURE)!;
   start(env, rollout);
@@ -285,8 +293,8 @@ const DEPTH = /^(agentview|robot0_eye_in_hand)_(\d+)_depth01mm\.png$/;
 const GEOMS = /^(agentview|robot0_eye_in_hand)_(\d+)_geomid1\.png$/;
 
 /**
- * Share of pixels whose depth is off by more than 1 mm, where the recording rounds to 0.1 mm and float32 depth buffers to
- * as much at three metres. Single pixels on edges may fall to the other side.
+ * Share of pixels whose depth is off by more than 1 mm, where the recording rounds to 0.1 mm and float32 depth buffers
+ * to as much at three metres. Single pixels on edges may fall to the other side.
  */
 function depths(env: LiberoEnv, rollout: Rollout, path: string): ParityResult {
   const [, camera, step] = basename(path).match(DEPTH)!;

@@ -1,4 +1,7 @@
-/** The script as its users run it. Arguments alone are tested in eval/options.test.ts, episodes alone in eval/rollout.test.ts. */
+/**
+ * The script as its users run it. Arguments alone are tested in eval/options.test.ts, episodes alone in
+ * eval/rollout.test.ts.
+ */
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -44,8 +44,8 @@ const CHUNK = 10;
 
 /**
  * One episode of the scripted expert. The hand is now and then pushed off its way: for some steps a fixed deviation,
- * normal with spread `noise` in action units, is added to the translation that is executed. What is recorded is what the
- * expert wanted, so the recordings show how to come back (DART, arXiv:1703.09327).
+ * normal with spread `noise` in action units, is added to the translation that is executed. What is recorded is what
+ * the expert wanted, so the recordings show how to come back (DART, arXiv:1703.09327).
  *
  * With a pupil the recording begins where that has driven to, after a number of steps drawn evenly from 1 to 180: the
  * expert shows how to go on from states that the policy itself comes to (DAgger, arXiv:1011.0686). From then on the

@@ -1,6 +1,6 @@
 /**
- * Which starts of a task to play: in the order of their numbers until enough of them have succeeded. The starts that are
- * kept, the first successes, are the same for any number of workers.
+ * Which starts of a task to play: in the order of their numbers until enough of them have succeeded. The starts that
+ * are kept, the first successes, are the same for any number of workers.
  */
 export class Schedule {
   readonly #wanted: number;

@@ -30,8 +30,8 @@ const SETTINGS = "collect.json";
 
 /**
  * Where a collection keeps its files: `collect.json`, and `TASK_demo.hdf5` for each task that is done. Until then
- * `parts/TASK/START.hdf5` holds a success, and `START.failed` or `START.solved` tells that there is nothing to record, so
- * that what was killed goes on.
+ * `parts/TASK/START.hdf5` holds a success, and `START.failed` or `START.solved` tells that there is nothing to record,
+ * so that what was killed goes on.
  */
 export class CollectStore {
   readonly folder: string;

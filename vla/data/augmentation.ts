@@ -3,7 +3,9 @@ import { CAMERAS, type Camera } from "./demonstrations.ts";
 
 /** Random changes of the pictures. Each camera of each example draws its own. */
 export interface Augmentation {
-  /** Most pixels, of the size that the encoder takes, by which each camera's picture moves along each axis, either way. */
+  /**
+   * Most pixels, of the size that the encoder takes, by which each camera's picture moves along each axis, either way.
+   */
   readonly pads: Readonly<Record<Camera, number>>;
   /** Brightness: least and most factor on levels in [0, 1]; what exceeds 1 is cut off. */
   readonly gain: readonly [number, number];

@@ -7,9 +7,9 @@ import { PictureStore } from "./picture-store.ts";
 
 /**
  * Which picture an example shows with actions j, j + 1, …. LIBERO's files store with action j what was seen at the end
- * of its step. `"stored"` takes the pairs as they are, as NinA's reference trains: the policy sees what its first action
- * has already done. `"causal"` takes what was seen before action j, which is stored with action j − 1; the first step of
- * an episode then makes no example.
+ * of its step. `"stored"` takes the pairs as they are, as NinA's reference trains: the policy sees what its first
+ * action has already done. `"causal"` takes what was seen before action j, which is stored with action j − 1; the first
+ * step of an episode then makes no example.
  */
 export type Pairing = "stored" | "causal";
 
@@ -133,7 +133,9 @@ export class ExampleSet implements Disposable {
     return this.#pictures.picture(this.episodes[episode], camera, step - this.#skipped);
   }
 
-  /** The simulator's state (time, qpos, qvel) before the first action of example `i`: with causal pairs, what it shows. */
+  /**
+   * The simulator's state (time, qpos, qvel) before the first action of example `i`: with causal pairs, what it shows.
+   */
   state(i: number): Float64Array {
     const { episode, step } = this.at(i);
     return this.episodes[episode].states(step, step + 1);

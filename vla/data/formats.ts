@@ -26,8 +26,8 @@ const liberoHdf5: Format = {
 const FORMATS: readonly Format[] = [liberoHdf5];
 
 /**
- * The files of demonstrations that a path stands for, all of one format: itself, or those of a folder and the folders in
- * it, in the order of their names.
+ * The files of demonstrations that a path stands for, all of one format: itself, or those of a folder and the folders
+ * in it, in the order of their names.
  * @throws FormatError when there are none, or of several formats.
  */
 export function demonstrationFiles(path: string, formats: readonly Format[] = FORMATS): string[] {

@@ -8,7 +8,10 @@ import type h5wasm from "h5wasm/node";
 import type { Dataset, File, Group } from "h5wasm/node";
 import { FormatError, openFile } from "../../core/index.ts";
 
-/** The filters that the library undoes: deflate, shuffle, Fletcher's checksum. Data under others would be left as garbage. */
+/**
+ * The filters that the library undoes: deflate, shuffle, Fletcher's checksum. Data under others would be left as
+ * garbage.
+ */
 const KNOWN_FILTERS: ReadonlySet<number> = new Set([1, 2, 3]);
 
 /** Element types that are read, with the array that holds them. */

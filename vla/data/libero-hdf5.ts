@@ -6,11 +6,11 @@ import type { Camera, Demonstrations, Episode } from "./demonstrations.ts";
 import { type Hdf5Dataset, Hdf5File } from "./hdf5.ts";
 
 /**
- * Demonstrations as LIBERO publishes them, one file per task: `data/demo_0`, `demo_1`, …, in the order of their numbers.
- * Pictures have any size; their row 0 is the bottom row, as in observations.
+ * Demonstrations as LIBERO publishes them, one file per task: `data/demo_0`, `demo_1`, …, in the order of their
+ * numbers. Pictures have any size; their row 0 is the bottom row, as in observations.
  *
- * LIBERO's writer stores with action t what was seen at the end of its step, not before it, and those who train on these
- * files, NinA's reference among them, learn from the pairs as they are.
+ * LIBERO's writer stores with action t what was seen at the end of its step, not before it, and those who train on
+ * these files, NinA's reference among them, learn from the pairs as they are.
  */
 export class LiberoDemonstrations implements Demonstrations {
   readonly name: string;

@@ -2,7 +2,9 @@ import { createHash } from "node:crypto";
 import { toHost } from "../../core/index.ts";
 import type { Module } from "../../nn/index.ts";
 
-/** SHA-256 over names, types, shapes and numbers of a module's parameters and buffers: the same for the same weights. */
+/**
+ * SHA-256 over names, types, shapes and numbers of a module's parameters and buffers: the same for the same weights.
+ */
 export function weightsChecksum(module: Module): string {
   const hash = createHash("sha256");
   for (const [name, tensor] of module.namedTensors()) {

@@ -1,6 +1,6 @@
 /**
- * Letters of 5 by 7 dots, as on dot-matrix displays: five columns from left to right, each a byte whose lowest bit is the
- * topmost dot (and whose eighth lies below the line). Enough for names and numbers.
+ * Letters of 5 by 7 dots, as on dot-matrix displays: five columns from left to right, each a byte whose lowest bit is
+ * the topmost dot (and whose eighth lies below the line). Enough for names and numbers.
  */
 const COLUMNS: Readonly<Record<string, string>> = {
   " ": "0000000000",

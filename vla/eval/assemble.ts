@@ -13,7 +13,8 @@ export function refuseUsedFolder(out: string): void {
 }
 
 /**
- * Writes the folder of a run from lines of its episodes, in any order, and prints the table: what one machine would have written.
+ * Writes the folder of a run from lines of its episodes, in any order, and prints the table: what one machine would
+ * have written.
  *
  * @param lines of the run's `episodes.jsonl` and `timings.jsonl`, each with its newline.
  * @returns the exit code: 0 when all episodes are there, none of them an error.

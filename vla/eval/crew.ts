@@ -16,9 +16,11 @@ export interface Follower {
 }
 
 /**
- * Threads that play the episodes of a run at the same time, each with a simulator of its own. Their policies act in this thread.
+ * Threads that play the episodes of a run at the same time, each with a simulator of its own. Their policies act in
+ * this thread.
  *
- * An episode that ends in an error, or whose simulator breaks, is played once more; a thread whose simulator broke is replaced.
+ * An episode that ends in an error, or whose simulator breaks, is played once more; a thread whose simulator broke is
+ * replaced.
  */
 export class Crew implements Disposable {
   readonly #setting: Setting;

@@ -31,9 +31,9 @@ export type Kept<L> = Omit<L, "actions" | "trace">;
 const MOST_TOLD = 5;
 
 /**
- * Keeps finished episodes on disk, each before the next one starts: whatever ends the run takes none of them with it. A file
- * belongs to one run at a time. A folder says in `manifest.json` which run it is of: the same run goes on in it, any other
- * is refused, and so is a file of results whose episodes are not those of the folder.
+ * Keeps finished episodes on disk, each before the next one starts: whatever ends the run takes none of them with it. A
+ * file belongs to one run at a time. A folder says in `manifest.json` which run it is of: the same run goes on in it,
+ * any other is refused, and so is a file of results whose episodes are not those of the folder.
  *
  * `L` is a finished episode as a line of `episodes.jsonl`, `T` how long it took, a line of `timings.jsonl`.
  */
@@ -55,8 +55,8 @@ export class Journal<L extends object = EpisodeLine, T extends object = TimingLi
   }
 
   /**
-   * Makes the folder and takes the files; what stands in them stays. Call `begin` before the first episode, and dispose of it
-   * when the run is over.
+   * Makes the folder and takes the files; what stands in them stays. Call `begin` before the first episode, and dispose
+   * of it when the run is over.
    *
    * @param manifest all that makes this run this one, as JSON can hold it.
    * @throws Error when one cannot be written, or belongs to another run: now, not after hours.
@@ -126,8 +126,8 @@ export class Journal<L extends object = EpisodeLine, T extends object = TimingLi
   /**
    * The run is over, however it ended.
    *
-   * @param rank of a line among those of the whole run, when all are there: in that order they then stand in the file, so
-   *   that it is the same whatever was played when and where.
+   * @param rank of a line among those of the whole run, when all are there: in that order they then stand in the
+   *   file, so that it is the same whatever was played when and where.
    */
   finish(results: Results, rank?: (line: L) => number): void {
     if (this.#files.json !== undefined && !this.#replaces) this.#write(results);

@@ -22,7 +22,9 @@ export interface ExpectedTask extends Pick<TaskSetup, "task" | "instruction" | "
   readonly episodes: readonly { readonly init: number }[];
 }
 
-/** What of a run is planned, what is done, and what is still to be played; kept on disk as far as that was asked for. */
+/**
+ * What of a run is planned, what is done, and what is still to be played; kept on disk as far as that was asked for.
+ */
 export class Ledger implements Disposable {
   readonly #run: RunInfo;
   readonly #journal: Journal;

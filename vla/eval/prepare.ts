@@ -24,7 +24,9 @@ export interface Prepared {
   readonly manifest: Manifest;
 }
 
-/** Reads tasks and policy of a run. @throws Error for what cannot be played, before the first step of the first task. */
+/**
+ * Reads tasks and policy of a run. @throws Error for what cannot be played, before the first step of the first task.
+ */
 export async function prepareRun(options: Options): Promise<Prepared> {
   const suite = loadSuite(options.libero, options.suite);
   const tasks = options.tasks === null ? suite.tasks : findTasks(suite, options.tasks);

@@ -127,7 +127,10 @@ export interface Trace {
 /** The first and the last of some steps that follow each other, counted from 1. */
 export type Span = readonly [first: number, last: number];
 
-/** One finished episode as a line that stands for itself: with the run's settings, and with the actions that were executed. */
+/**
+ * One finished episode as a line that stands for itself: with the run's settings, and with the actions that were
+ * executed.
+ */
 export interface EpisodeLine extends RunInfo, EpisodeOutcome {
   readonly task: string;
   /** What the policy was told. */

@@ -40,9 +40,9 @@ export interface Rollout {
 }
 
 /**
- * One episode: settle, look, plan a chunk of actions, play it, look again, until success or the last of `maxSteps`. With an
- * overlap it looks before the last actions of the chunk, and they play while the next is planned; what is executed
- * depends on no clock.
+ * One episode: settle, look, plan a chunk of actions, play it, look again, until success or the last of `maxSteps`.
+ * With an overlap it looks before the last actions of the chunk, and they play while the next is planned; what is
+ * executed depends on no clock.
  *
  * A policy that throws, or plans something that is no action, ends its episode as `error`. Nothing else is caught:
  * a broken simulator stops the run and never counts as a failed episode.

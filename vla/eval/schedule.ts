@@ -7,9 +7,9 @@ export interface Job {
 }
 
 /**
- * Hands out the episodes of a run to threads, each of which keeps the environment of one task open: opening another takes
- * longer than some episodes. So a thread goes on with its task while that has episodes left; then it begins one that
- * nobody plays, and at last it helps where most is left for each.
+ * Hands out the episodes of a run to threads, each of which keeps the environment of one task open: opening another
+ * takes longer than some episodes. So a thread goes on with its task while that has episodes left; then it begins one
+ * that nobody plays, and at last it helps where most is left for each.
  */
 export class Schedule {
   readonly #left = new Map<TaskSetup, EpisodeSetup[]>();

@@ -53,7 +53,10 @@ export const episodeKey = ({ task, perturb = "none", init }: EpisodeId): string 
 export const episodePath = ({ task, perturb, init }: EpisodeId): string =>
   join(task, perturb?.replaceAll(":", "-") ?? "", `init_${String(init).padStart(2, "0")}`);
 
-/** What there is of a suite's tasks under the run's conditions, in order. @throws UsageError for starts that there are not. */
+/**
+ * What there is of a suite's tasks under the run's conditions, in order. @throws UsageError for starts that there are
+ * not.
+ */
 export function setUpRun(options: Options, suite: Suite, tasks: readonly Task[]): TaskSetup[] {
   const { seed, first, conditions } = options;
   const companions = options.swapWords ? companionsOf(suite.tasks) : null;

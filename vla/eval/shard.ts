@@ -17,8 +17,8 @@ export function readShard(text: string): Shard {
 }
 
 /**
- * The episodes of a part: the run's, in order, are cut into pieces of the same length, or one less, so that a machine opens few
- * tasks. Tasks of which nothing is left are still there, without episodes.
+ * The episodes of a part: the run's, in order, are cut into pieces of the same length, or one less, so that a machine
+ * opens few tasks. Tasks of which nothing is left are still there, without episodes.
  */
 export function partOf<P extends ExpectedTask>(setups: readonly P[], { index, of }: Shard): P[] {
   const total = setups.reduce((sum, { episodes }) => sum + episodes.length, 0);

@@ -4,7 +4,10 @@ export interface Column {
   readonly align: "left" | "right";
 }
 
-/** Plain-text table: a heading, a rule, one line per row, and totals, if any, under a second rule. All lines have the same width. */
+/**
+ * Plain-text table: a heading, a rule, one line per row, and totals, if any, under a second rule. All lines have the
+ * same width.
+ */
 export function renderTable(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],

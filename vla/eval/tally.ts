@@ -136,7 +136,10 @@ export class Tally {
 const describeDevice = ({ name, driver, software }: DeviceInfo): string =>
   driver === undefined ? name : `${name}: ${printable(driver)}${software ? ", a software driver" : ""}`;
 
-/** The cells of one row after its name. An episode that ended in an error is counted, but is in no rate and no mean of steps. */
+/**
+ * The cells of one row after its name. An episode that ended in an error is counted, but is in no rate and no mean of
+ * steps.
+ */
 function summarise(episodes: readonly EpisodeResult[], swapWords: boolean): string[] {
   const scored = episodes.filter((episode) => episode.outcome !== "error");
   const successes = scored.filter((episode) => episode.outcome === "success").length;

@@ -40,8 +40,9 @@ export interface Overseer {
 export type Failures = { readonly failed: number } | null;
 
 /**
- * Does what is left to do of runs, one command after another. What has been done is left alone; what was killed goes on, or
- * is done again; a run that fails is recorded as failed, and the others go on. Failed stages are tried again next time.
+ * Does what is left to do of runs, one command after another. What has been done is left alone; what was killed goes
+ * on, or is done again; a run that fails is recorded as failed, and the others go on. Failed stages are tried again
+ * next time.
  */
 export async function runAll(runs: readonly Run[], launch: Launch, overseer: Overseer): Promise<Failures> {
   let failed = 0;

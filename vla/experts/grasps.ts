@@ -1,4 +1,7 @@
-/** Where a hand that points down takes and rests things, by category: lengths in metres, in the frame of the thing's body. */
+/**
+ * Where a hand that points down takes and rests things, by category: lengths in metres, in the frame of the thing's
+ * body.
+ */
 import type { Vector } from "./vector.ts";
 
 /** Where the grip site goes, and what the fingers close across. */
@@ -16,7 +19,8 @@ const Z: Vector = [0, 0, 1];
 
 /**
  * How each thing is taken. The fingertips reach 1.5 cm further than the grip site, so what is flat is taken above its
- * middle; the palm is 3 cm above it, so what is tall is taken near its top. Open fingers are 8 cm apart: boxes are taken across a side of 5.2 cm at most, cans across 6.2 cm.
+ * middle; the palm is 3 cm above it, so what is tall is taken near its top. Open fingers are 8 cm apart: boxes are
+ * taken across a side of 5.2 cm at most, cans across 6.2 cm.
  */
 export const GRASPS: Readonly<Record<string, Grasp>> = {
   akita_black_bowl: { kind: "rim", radius: 0.0485, height: 0.037 },

@@ -11,7 +11,9 @@ export type { Action } from "./hand.ts";
  * as any policy, so its episodes can be recorded as demonstrations. Equal seeds and equal worlds give equal actions.
  */
 export interface Expert {
-  /** The next action, (7), each in [-1, 1], for the world as it is now. Never ends: whoever runs the episode stops it. */
+  /**
+   * The next action, (7), each in [-1, 1], for the world as it is now. Never ends: whoever runs the episode stops it.
+   */
   act(): Action;
   /** What it is about to do, and what went wrong before. */
   readonly account: string;

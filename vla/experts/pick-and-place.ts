@@ -16,7 +16,10 @@ const ROOM = 0.03;
 /** How far the fingertips reach below the grip site, metres. */
 const FINGERTIPS = 0.015;
 
-/** Takes a thing and sets it down; ends early where something goes wrong, for whoever looks at the world and begins again. */
+/**
+ * Takes a thing and sets it down; ends early where something goes wrong, for whoever looks at the world and begins
+ * again.
+ */
 export function* pickAndPlace(world: World, thing: SceneObject, place: Place): Skill {
   if (!(yield* pick(world, thing))) return;
   yield* release(world, thing, place);

@@ -11,7 +11,10 @@ const FINGERTIPS = 0.015;
 const BEHIND = 0.02;
 /** How far the goal runs ahead of a hand that pushes, metres. */
 const LEAD = 0.05;
-/** How far the hand leans over what it pushes where something stands behind it, radians, and the room that it needs there. */
+/**
+ * How far the hand leans over what it pushes where something stands behind it, radians, and the room that it needs
+ * there.
+ */
 const LEAN = 0.4;
 const ROOM = { above: 0.08, around: 0.06 };
 

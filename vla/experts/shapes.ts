@@ -84,7 +84,9 @@ export class Shapes {
     });
   }
 
-  /** Positions and rotation matrices of all shapes: taken once for many boxes, since each look at MuJoCo's memory costs. */
+  /**
+   * Positions and rotation matrices of all shapes: taken once for many boxes, since each look at MuJoCo's memory costs.
+   */
   #poses(): Poses {
     const { geom_xpos: positions, geom_xmat: matrices } = this.#sim.data;
     return { positions, matrices };

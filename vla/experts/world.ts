@@ -70,7 +70,10 @@ export class World {
     return triple(this.#sim.views.sitePos, 3 * this.#sim.id("site", name));
   }
 
-  /** The hold that leaves fingers and hand the room they need and turns the hand least; it leans only where that wins room. */
+  /**
+   * The hold that leaves fingers and hand the room they need and turns the hand least; it leans only where that wins
+   * room.
+   */
   bestHold(thing: SceneObject): Hold {
     const holds = holdsOf(GRASPS[thing.category], this.axes(thing.rootBody));
     const costs = holds.map(

@@ -43,8 +43,8 @@ export interface Counts {
 /**
  * A run in Redis, for many machines: its manifest, its episodes as jobs of BullMQ, and what came of them.
  *
- * An episode is one job, whose name follows from the manifest and the episode alone, so that it can be put there again and again;
- * its result is kept apart, under the same name, once: who comes second with one changes nothing.
+ * An episode is one job, whose name follows from the manifest and the episode alone, so that it can be put there again
+ * and again; its result is kept apart, under the same name, once: who comes second with one changes nothing.
  */
 export class Board implements AsyncDisposable {
   readonly name: string;
@@ -98,7 +98,10 @@ export class Board implements AsyncDisposable {
     return JSON.parse(text);
   }
 
-  /** Puts a run here; the same one may be there already. @returns the manifest that is there then: this one, or that of another run. */
+  /**
+   * Puts a run here; the same one may be there already. @returns the manifest that is there then: this one, or that of
+   * another run.
+   */
   async claim(manifest: Manifest): Promise<Manifest> {
     await this.#redis.set(this.#manifestKey, JSON.stringify(manifest), "NX");
     return await this.manifest();

@@ -27,7 +27,10 @@ export class Slots implements Disposable {
     this.#free = [...this.#crews];
   }
 
-  /** Plays an episode as vla/eval.ts does. At most as many at the same time as there are slots. @returns null when interrupted. */
+  /**
+   * Plays an episode as vla/eval.ts does. At most as many at the same time as there are slots. @returns null when
+   * interrupted.
+   */
   async play({ setup, episode }: Job): Promise<EpisodeRecord | null> {
     const crew = this.#free.pop()!;
     try {

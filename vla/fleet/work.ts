@@ -10,7 +10,10 @@ const MOST_LOSSES = 10;
 /** How often a worker looks whether the run is over, milliseconds. */
 const LOOK = 1000;
 
-/** How the errors begin of a connection that was lost, which tells of them itself, and of a job that was taken from a worker. */
+/**
+ * How the errors begin of a connection that was lost, which tells of them itself, and of a job that was taken from a
+ * worker.
+ */
 const EXPECTED =
   /^(connect |read |write |getaddrinfo |Connection is closed|Missing lock|Missing key|could not renew lock)/;
 
@@ -27,8 +30,8 @@ export interface WorkSettings {
 /**
  * Takes episodes of a run, one after another, until none is left that anybody could play.
  *
- * @param play what comes of an episode; null when it was interrupted. What it throws makes the episode be tried again, perhaps
- *   elsewhere, and at last be given up.
+ * @param play what comes of an episode; null when it was interrupted. What it throws makes the episode be tried
+ *   again, perhaps elsewhere, and at last be given up.
  */
 export async function takeEpisodes(
   board: Board,

@@ -7,7 +7,10 @@ type Json = Readonly<Record<string, unknown>>;
 /** Bytes of a `config.json`. */
 const MAX_CONFIG = 2 ** 20;
 
-/** Where a field stands: in the `config.json` of the original repositories, and in that of the model built into `transformers`. */
+/**
+ * Where a field stands: in the `config.json` of the original repositories, and in that of the model built into
+ * `transformers`.
+ */
 const PLACES: Readonly<Record<keyof FlorenceConfig, readonly [original: string, native: string]>> = {
   dim_embed: ["vision_config.dim_embed", "vision_config.embed_dim"],
   num_heads: both("vision_config.num_heads"),

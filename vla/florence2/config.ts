@@ -1,6 +1,8 @@
 import { checkFields, flag, listOf, type Rule, real, whole } from "../check-config.ts";
 
-/** Sizes of a Florence-2 encoder, spelled as in the published `config.json` (its vision part and its text part in one). */
+/**
+ * Sizes of a Florence-2 encoder, spelled as in the published `config.json` (its vision part and its text part in one).
+ */
 export interface FlorenceConfig {
   /** Channels of the four stages of the vision tower. */
   readonly dim_embed: readonly number[];

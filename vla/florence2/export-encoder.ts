@@ -21,12 +21,12 @@ const LINEAR = /\.(qkv|proj|fc[12]|[qkv]_proj|out_proj)\.weight$/;
 const EXACT = /^(prompt_embeds|visual_temporal_embed\.)/;
 
 /**
- * Writes an encoder as a folder of its own, which `openFlorence2` reads: `model.safetensors`, `config.json` as the original
- * repositories have it, with its perception, and `tokenizer.json`, each under a temporary name first. One piece of a tensor at a time is in
- * memory.
+ * Writes an encoder as a folder of its own, which `openFlorence2` reads: `model.safetensors`, `config.json` as the
+ * original repositories have it, with its perception, and `tokenizer.json`, each under a temporary name first. One
+ * piece of a tensor at a time is in memory.
  *
- * @param format what weights are rounded to. With bfloat16 vectors stay float32. With int8 the matrices of linear layers
- *   are I8 numbers with a float32 scale for each output, `NAME.scales`; tables and kernels are bfloat16.
+ * @param format what weights are rounded to. With bfloat16 vectors stay float32. With int8 the matrices of linear
+ *   layers are I8 numbers with a float32 scale for each output, `NAME.scales`; tables and kernels are bfloat16.
  * @param watch sees each tensor, by its name in the file, before it is read
  */
 export async function exportEncoder(

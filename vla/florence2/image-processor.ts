@@ -7,8 +7,9 @@ const MEAN = [0.48145466, 0.4578275, 0.40821073];
 const STD = [0.26862954, 0.26130258, 0.27577711];
 
 /**
- * Training's augmentation: the picture is cut out again `dx` columns and `dy` rows further on, whole pixels of the resized
- * picture, and what comes in at the edges repeats the edge. So things in it move by (−dx, −dy), rows counted as stored.
+ * Training's augmentation: the picture is cut out again `dx` columns and `dy` rows further on, whole pixels of the
+ * resized picture, and what comes in at the edges repeats the edge. So things in it move by (−dx, −dy), rows counted as
+ * stored.
  */
 export interface Shift {
   readonly dx: number;
@@ -18,9 +19,9 @@ export interface Shift {
 const UNSHIFTED: Shift = { dx: 0, dy: 0 };
 
 /**
- * A camera picture (N, N, 3) → what the vision tower sees: resized to (size, size), shifted, scaled to [0, 1], brightened
- * by `gain` but to 1 at most, and normalised. Result (3, size, size), channels first; written into `out` where given.
- * Rows keep their order: a picture stored bottom row first stays so, as in the demonstrations.
+ * A camera picture (N, N, 3) → what the vision tower sees: resized to (size, size), shifted, scaled to [0, 1],
+ * brightened by `gain` but to 1 at most, and normalised. Result (3, size, size), channels first; written into `out`
+ * where given. Rows keep their order: a picture stored bottom row first stays so, as in the demonstrations.
  */
 export function processImage(
   image: Image,

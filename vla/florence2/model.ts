@@ -98,17 +98,17 @@ export class Florence2 extends Module {
   }
 
   /**
-   * Features (B, S, d) of the cameras' images, (B, 3, H, W) each, and a prompt (B, L), S = 2 (1 + N) + 1 + L for two: the
-   * tokens of the first image, of the second, the task token, the text. Padding in the prompt takes part like any token,
-   * as in the reference.
+   * Features (B, S, d) of the cameras' images, (B, 3, H, W) each, and a prompt (B, L), S = 2 (1 + N) + 1 + L for two:
+   * the tokens of the first image, of the second, the task token, the text. Padding in the prompt takes part like any
+   * token, as in the reference.
    */
   forward(images: readonly Tensor[], ids: Tensor, observe?: Observer): Tensor {
     return this.encode(this.encodeImages(images, observe), ids, observe);
   }
 
   /**
-   * Tokens (B, 1 + N, d) of each camera's images (B, 3, H, W). All go through the vision tower as one batch: each weight is
-   * read once for all of them.
+   * Tokens (B, 1 + N, d) of each camera's images (B, 3, H, W). All go through the vision tower as one batch: each
+   * weight is read once for all of them.
    */
   encodeImages(images: readonly Tensor[], observe?: Observer): Tensor[] {
     const B = images[0].shape[0];

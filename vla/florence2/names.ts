@@ -17,9 +17,9 @@ export const PROMPT = "prompt_embeds";
 const FLOW_ROW = 51_289;
 
 /**
- * The encoder's tensors of a checkpoint under the names of the original remote code, which are those of `Florence2`. The
- * checkpoint may spell them so, or as the model built into `transformers` does, or as FLOWER's loader maps them. Names carry
- * `prefix` (`vlm.` in policy checkpoints); others are left out, and so is the decoder.
+ * The encoder's tensors of a checkpoint under the names of the original remote code, which are those of `Florence2`.
+ * The checkpoint may spell them so, or as the model built into `transformers` does, or as FLOWER's loader maps them.
+ * Names carry `prefix` (`vlm.` in policy checkpoints); others are left out, and so is the decoder.
  *
  * The task token is `prompt_embeds` if stored, else row `flow` of the token table, else the mean of the table, around
  * which the reference draws it.

@@ -39,10 +39,10 @@ const WEIGHTS = ["model.safetensors", "pytorch_model.bin"].flatMap((file) => [fi
 const OURS = "vlm.";
 
 /**
- * Opens a folder with a Florence-2 encoder in it, whoever wrote it: `microsoft/Florence-2-base` or `-large` as downloaded, in
- * any revision; one that `transformers` saved; what `vla/florence2/export.ts` wrote; or a checkpoint of ours, whose decoder
- * is left alone. Nothing is read but names and shapes, which are checked: one error lists all tensors that are missing,
- * misshapen or left over.
+ * Opens a folder with a Florence-2 encoder in it, whoever wrote it: `microsoft/Florence-2-base` or `-large` as
+ * downloaded, in any revision; one that `transformers` saved; what `vla/florence2/export.ts` wrote; or a checkpoint of
+ * ours, whose decoder is left alone. Nothing is read but names and shapes, which are checked: one error lists all
+ * tensors that are missing, misshapen or left over.
  */
 export function openFlorence2(folder: string): PublishedEncoder {
   const { prefix, ...described } = describeFolder(folder);
@@ -101,8 +101,8 @@ function readConfig(path: string): Pick<PublishedEncoder, "config" | "perception
 }
 
 /**
- * The reference gives `<Flow>` a row behind those of the published table, which the task token is then copied from. A table
- * that is short of more rows than that belongs to another tokenizer.
+ * The reference gives `<Flow>` a row behind those of the published table, which the task token is then copied from. A
+ * table that is short of more rows than that belongs to another tokenizer.
  */
 function addFlowRow(tensors: Map<string, LazyTensor>, tokenizer: Tokenizer): void {
   const [table, prompt] = [tensors.get(TABLE), tensors.get(PROMPT)];

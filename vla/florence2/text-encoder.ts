@@ -78,7 +78,10 @@ class EncoderLayer extends Module {
   }
 }
 
-/** The encoder of BART (arXiv:1910.13461) on given input embeddings: (B, S, d) → (B, S, d), every token sees every token. */
+/**
+ * The encoder of BART (arXiv:1910.13461) on given input embeddings: (B, S, d) → (B, S, d), every token sees every
+ * token.
+ */
 export class TextEncoder extends Module {
   embed_positions: Embedding;
   layernorm_embedding: LayerNorm;

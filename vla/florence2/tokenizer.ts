@@ -88,7 +88,9 @@ export class Tokenizer {
   /** Number of ids, which have no holes: the rows an embedding table needs. */
   readonly size: number;
 
-  /** `extra` tokens that the file lacks get the next free ids, in their order. Throws for a file that is no tokenizer. */
+  /**
+   * `extra` tokens that the file lacks get the next free ids, in their order. Throws for a file that is no tokenizer.
+   */
   constructor(json: TokenizerJson, extra: readonly string[] = []) {
     checkJson(json);
     this.#vocab = new Map(Object.entries(json.model.vocab));

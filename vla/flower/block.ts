@@ -20,8 +20,8 @@ export interface BlockConfig extends AttentionConfig {
 const BOTTLENECK = 256;
 
 /**
- * One layer of FLOWER's diffusion transformer (arXiv:2509.04996). Self-attention and feed-forward are shifted, scaled and
- * gated by the time step; the cross-attention between them is not:
+ * One layer of FLOWER's diffusion transformer (arXiv:2509.04996). Self-attention and feed-forward are shifted, scaled
+ * and gated by the time step; the cross-attention between them is not:
  *   x ← x + gate₁ ⊙ SA((1 + scale₁) ⊙ norm₁(x) + shift₁)
  *   x ← x + CA(norm₂(x), context)
  *   x ← x + gate₂ ⊙ MLP((1 + scale₂) ⊙ norm₃(x) + shift₂)
@@ -53,8 +53,8 @@ export class DitBlock extends Module {
   }
 
   /**
-   * x (B, T, D); g (B or 1, D) embeds the time; shared (B or 1, 6 D) is the modulation common to all blocks; memory where
-   * the block has cross-attention → (B, T, D)
+   * x (B, T, D); g (B or 1, D) embeds the time; shared (B or 1, 6 D) is the modulation common to all blocks; memory
+   * where the block has cross-attention → (B, T, D)
    */
   forward(x: Tensor, { g, shared, memory }: BlockContext): Tensor {
     const { B, D } = g.dims("B D", "DitBlock: time embedding");

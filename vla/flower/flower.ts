@@ -132,8 +132,8 @@ export class FlowerDecoder extends Module implements Decoder<FlowerNoise> {
   }
 
   /**
-   * The way from noise z (B, T, A) to actions in N Euler steps, z ← z − v(z, i/N)/N for i = N … 1: the N + 1 states, the
-   * last one not yet clamped, and the N velocities.
+   * The way from noise z (B, T, A) to actions in N Euler steps, z ← z − v(z, i/N)/N for i = N … 1: the N + 1 states,
+   * the last one not yet clamped, and the N velocities.
    */
   trajectory(z: Tensor, condition: Tensor): { readonly states: Tensor[]; readonly velocities: Tensor[] } {
     const N = this.config.samplingSteps;

@@ -11,8 +11,8 @@ import { standardise } from "./norm.ts";
  * FLOWER's decoder for inference. Nothing but the actions changes from sample to sample, so ahead of it:
  * - the time embedding depends on the step alone, and with it every shift, scale and gate: vectors for each block and
  *   step, while the layers that made them (a third of the small model's weights) are gone;
- * - (1 + scale) w and shift become one gain and one bias per step; other norm weights, the attention's 1/√d and the Euler
- *   step's 1/N are part of the matrices beside them;
+ * - (1 + scale) w and shift become one gain and one bias per step; other norm weights, the attention's 1/√d and the
+ *   Euler step's 1/N are part of the matrices beside them;
  * - keys and values of the context, which all steps share, are computed once per sample.
  */
 export class FlowerInference implements InferenceDecoder {

@@ -3,8 +3,8 @@ import { RMSNorm } from "../../nn/index.ts";
 
 /**
  * What "RMSNorm" divides by. Up to version 1.0.12 the library that FLOWER builds on computed √(variance + eps), the
- * unbiased variance about the mean, under that name; from 1.0.13 on it is √(mean of squares + eps). A checkpoint behaves
- * as it did in training only under the form it was trained with.
+ * unbiased variance about the mean, under that name; from 1.0.13 on it is √(mean of squares + eps). A checkpoint
+ * behaves as it did in training only under the form it was trained with.
  */
 export type NormForm = "mean square" | "variance";
 

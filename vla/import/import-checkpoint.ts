@@ -23,11 +23,13 @@ export interface Import {
 }
 
 /**
- * Turns a training checkpoint, as the public code of NinA or FLOWER writes it, into a folder that `loadCheckpoint` reads.
- * Names, shapes and settings are checked before anything is written; then one piece of a tensor at a time is in memory.
+ * Turns a training checkpoint, as the public code of NinA or FLOWER writes it, into a folder that `loadCheckpoint`
+ * reads. Names, shapes and settings are checked before anything is written; then one piece of a tensor at a time is in
+ * memory.
  *
  * @returns what was imported: the decoder, and whether its weights are averages
- * @throws Error that lists all tensors that are missing, misshapen or left over, and all settings that do not go with ours
+ * @throws Error that lists all tensors that are missing, misshapen or left over, and all settings that do not go with
+ *   ours
  */
 export async function importCheckpoint({ path, vlm, out, weights, told }: Import): Promise<{
   readonly decoder: DecoderConfig;

@@ -36,9 +36,9 @@ export const unsupported = (settings: Settings): string[] =>
   });
 
 /**
- * The sizes of the decoder whose tensors these are, as the public code of NinA and FLOWER names them: from the shapes, from
- * the settings that the checkpoint was trained with, from what is told, and else as published. What the shapes contradict
- * is found when the tensors are compared with the decoder of these sizes.
+ * The sizes of the decoder whose tensors these are, as the public code of NinA and FLOWER names them: from the shapes,
+ * from the settings that the checkpoint was trained with, from what is told, and else as published. What the shapes
+ * contradict is found when the tensors are compared with the decoder of these sizes.
  *
  * @throws FormatError for tensors of another model; `who` is for the message
  */

@@ -52,7 +52,10 @@ export class Constants {
     return this.#add(matrices, outputs, inputs, this.#format);
   }
 
-  /** The same in full precision: for a matrix that all numbers of a sample pass once per block, so that its rounding would add up. */
+  /**
+   * The same in full precision: for a matrix that all numbers of a sample pass once per block, so that its rounding
+   * would add up.
+   */
   exactWeights(matrices: readonly ArrayLike<number>[], outputs: number, inputs: number): FrozenWeights {
     return this.#add(matrices, outputs, inputs, this.dtype);
   }

@@ -38,8 +38,8 @@ interface Reading {
  *   τ = Jᵀ [Λp F; Λr N] + bias + (I − Jᵀ Λ J M⁻¹) M (10 (q₀ − q) − 2√10 q̇)
  *   Λ = (J M⁻¹ Jᵀ)⁺, Λp and Λr likewise from the rows of J for position and for orientation
  *
- * Everything is read where MuJoCo keeps it: J from the joints' motion axes, M from its sparse rows. Nothing is called and
- * nothing copied, so what crosses between JavaScript and MuJoCo in a substep is the two calls of a physics step.
+ * Everything is read where MuJoCo keeps it: J from the joints' motion axes, M from its sparse rows. Nothing is called
+ * and nothing copied, so what crosses between JavaScript and MuJoCo in a substep is the two calls of a physics step.
  *
  * A kept quirk: the controller reads the arm once when it is built (`readHome`) and uses that reading for the first
  * substep it runs; only from the second on it looks at the arm. Without it the first step is off by 7 mm.

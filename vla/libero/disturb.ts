@@ -1,6 +1,6 @@
 /**
- * The same scene seen otherwise: what is drawn changes, and no object moves differently. For measuring what a policy makes
- * of pictures that it was not trained on.
+ * The same scene seen otherwise: what is drawn changes, and no object moves differently. For measuring what a policy
+ * makes of pictures that it was not trained on.
  */
 
 import { child, type Element, formatXml, numbers, parseXml, walk } from "./compose/xml.ts";

@@ -70,8 +70,8 @@ export interface Times {
  * LIBERO's simulated environment for one scene: a control step is an action of 7 numbers, carried out by the OSC_POSE
  * controller over 25 physics steps of 2 ms.
  *
- * An episode is a `start`, then steps; it is a pure function of the scene, their arguments and the actions, whatever ran
- * before. Free the environment with `using` or `[Symbol.dispose]()`.
+ * An episode is a `start`, then steps; it is a pure function of the scene, their arguments and the actions, whatever
+ * ran before. Free the environment with `using` or `[Symbol.dispose]()`.
  */
 export class LiberoEnv implements Disposable {
   readonly scene: Scene;
@@ -163,8 +163,8 @@ export class LiberoEnv implements Disposable {
   }
 
   /**
-   * Starts an episode: places the fixtures, forgets the last episode, rebuilds the controller at the home posture, and sets
-   * the state, as a rule a row of the task's init file.
+   * Starts an episode: places the fixtures, forgets the last episode, rebuilds the controller at the home posture, and
+   * sets the state, as a rule a row of the task's init file.
    *
    * @returns whether the goal holds in it.
    * @throws EnvError if the state cannot be one of the scene (see `stateFault`) or MuJoCo warns of it.

@@ -1,6 +1,6 @@
 /**
- * A state vector does not tell where fixtures stand: a reset moves their bodies in the model. So files of demonstrations
- * keep the model of each episode, with the fixtures placed.
+ * A state vector does not tell where fixtures stand: a reset moves their bodies in the model. So files of
+ * demonstrations keep the model of each episode, with the fixtures placed.
  */
 import { FormatError } from "../../core/index.ts";
 import { formatXml, numbers, parseXml, walk } from "./compose/xml.ts";

@@ -11,8 +11,8 @@ import { type StateLayout, stateFault } from "./state-layout.ts";
  * not part of them (see `Scene.fixturePoses`).
  *
  * @param layout that of the task's scene: every row is checked against it
- * @throws FormatError when the file holds anything else than one float64 array of states, or of one, or when a row cannot
- *   be a state of the scene
+ * @throws FormatError when the file holds anything else than one float64 array of states, or of one, or when a row
+ *   cannot be a state of the scene
  */
 export function readInitStates(path: string, layout?: StateLayout): Float64Array[] {
   const { shape, data } = readNumpy(openFile(path));

@@ -63,8 +63,8 @@ function modelKey(mjcf: string, assets: ReadonlyMap<string, Uint8Array>): string
 }
 
 /**
- * A key under which the model's key is kept: it changes with the MJCF and whenever the file of an asset does. Null where
- * that cannot be told, and for a model without files, whose key takes no time to make.
+ * A key under which the model's key is kept: it changes with the MJCF and whenever the file of an asset does. Null
+ * where that cannot be told, and for a model without files, whose key takes no time to make.
  */
 function stampOf({ mjcf, assets }: ModelSource): string | null {
   if (assets.size === 0) return null;
@@ -118,8 +118,8 @@ function loadCached(mj: MainModule, cache: Cache, key: string): Compiled | null 
   try {
     mj.FS.writeFile(inside, binary, { canOwn: true });
     const model: MjModel = mj.MjModel.from_binary_path(inside, vfs);
-    // MuJoCo's copy of the file leaves a hole in the heap. A state in it would make the next model's file grow the heap by as
-    // much again, so it is filled until the state lies elsewhere.
+    // MuJoCo's copy of the file leaves a hole in the heap. A state in it would make the next model's file grow the heap
+    // by as much again, so it is filled until the state lies elsewhere.
     const hole = new mj.DoubleBuffer(binary.length >> 3);
     const compiled = new Compiled(mj, model);
     hole.delete();

@@ -65,7 +65,9 @@ export class Mt19937 {
     return scale * y;
   }
 
-  /** `randint(count)`: in [0, count), count from 1 to 2³². Draws until a masked value fits; draws nothing for count 1. */
+  /**
+   * `randint(count)`: in [0, count), count from 1 to 2³². Draws until a masked value fits; draws nothing for count 1.
+   */
   integer(count: number): number {
     if (!Number.isInteger(count) || count < 1 || count > 2 ** 32)
       throw new Error(`Mt19937: expected a count from 1 to 2^32, found ${count}`);

@@ -69,8 +69,8 @@ export class Predicates {
   }
 
   /**
-   * Whether the term holds as far as that is seen from above: heights and contacts do not count. So much can be said of a
-   * state in which objects still hang over their supports.
+   * Whether the term holds as far as that is seen from above: heights and contacts do not count. So much can be said of
+   * a state in which objects still hang over their supports.
    *
    * @throws EnvError as `compile`.
    */

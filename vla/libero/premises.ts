@@ -18,11 +18,11 @@ interface Premise {
 /**
  * What a task says of where its objects are when an episode begins (`:init`), and whether the physics keeps to it.
  *
- * Stored states are not at rest: objects fall onto their supports, or are pushed out of them, in the first control steps. A
- * simulator other than the one the states were made with may throw them far away, and then another task is played. A term
- * is a premise of an episode if it holds in its stored state, seen from above: some regions are so small that many
- * stored states lie outside. It is lost when it no longer holds, and the object has moved by more than 2 cm, or when
- * the object rose by more than 10 cm.
+ * Stored states are not at rest: objects fall onto their supports, or are pushed out of them, in the first control
+ * steps. A simulator other than the one the states were made with may throw them far away, and then another task is
+ * played. A term is a premise of an episode if it holds in its stored state, seen from above: some regions are so small
+ * that many stored states lie outside. It is lost when it no longer holds, and the object has moved by more than 2 cm,
+ * or when the object rose by more than 10 cm.
  */
 export class Premises {
   readonly #sim: Sim;

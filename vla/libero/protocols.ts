@@ -22,8 +22,8 @@ export interface Protocol {
   /** Actions of a chunk that are executed before the policy is asked again; null: as many as it plans. */
   readonly actionsPerQuery: number | null;
   /**
-   * Actions of a chunk that are still to be executed when the policy is asked for the next one, which is then made while they
-   * play; its first actions, as many, are over when it takes over. 0: the environment waits for every chunk.
+   * Actions of a chunk that are still to be executed when the policy is asked for the next one, which is then made
+   * while they play; its first actions, as many, are over when it takes over. 0: the environment waits for every chunk.
    */
   readonly overlap: number;
 }
@@ -104,7 +104,10 @@ export const PROTOCOLS: Readonly<Record<string, Protocol>> = Object.fromEntries(
   [LIBERO, NINA, OPENVLA, OPENVLA_OFT, OPENPI, LEROBOT].map((protocol) => [protocol.name, protocol]),
 );
 
-/** How many control steps a policy has on a suite; on a variant of LIBERO's suites as many as on that. @throws EnvError if the protocol does not say. */
+/**
+ * How many control steps a policy has on a suite; on a variant of LIBERO's suites as many as on that. @throws EnvError
+ * if the protocol does not say.
+ */
 export function maxSteps(protocol: Protocol, suite: string): number {
   if (Object.hasOwn(EMBEDDED, suite)) return EMBEDDED[suite];
   if (typeof protocol.maxSteps === "number") return protocol.maxSteps;

@@ -64,8 +64,8 @@ export function matrixQuaternion(m: ArrayLike<number>): [x: number, y: number, z
 }
 
 /**
- * Rotation vector, radians, of a unit quaternion xyzw: angle 2 acos w in [0, 2π], about the vector part. Without a change
- * of sign, as robosuite's `quat2axisangle` and LIBERO's files have it: −q turns the other way round.
+ * Rotation vector, radians, of a unit quaternion xyzw: angle 2 acos w in [0, 2π], about the vector part. Without a
+ * change of sign, as robosuite's `quat2axisangle` and LIBERO's files have it: −q turns the other way round.
  */
 export function quaternionAxisAngle([x, y, z, w]: ArrayLike<number> & Iterable<number>): Float64Array {
   const cos = Math.min(1, Math.max(-1, w));

@@ -10,8 +10,8 @@ import { Sim } from "./sim.ts";
 const ARM_SPREAD = 0.02;
 
 /**
- * Initial states of a task, each `[time, qpos, qvel]`: things where `:init` has them, the arm near home. Row i follows from the
- * task's scene and i alone, so tasks of one scene start alike.
+ * Initial states of a task, each `[time, qpos, qvel]`: things where `:init` has them, the arm near home. Row i follows
+ * from the task's scene and i alone, so tasks of one scene start alike.
  *
  * @param unasked where joints of fixtures stand of which `:init` says nothing: from and to.
  */

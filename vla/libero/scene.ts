@@ -14,7 +14,9 @@ export interface SceneObject {
   readonly joints: readonly string[];
   /** Names of all group-0 geoms of all its bodies: what `on` and contact tests look at. */
   readonly contactGeoms: readonly string[];
-  /** Joint values that count as open, closed, on or off when sampled at reset, radians or metres; null without joints. */
+  /**
+   * Joint values that count as open, closed, on or off when sampled at reset, radians or metres; null without joints.
+   */
   readonly articulation: {
     readonly open?: readonly [number, number];
     readonly close?: readonly [number, number];

@@ -146,8 +146,8 @@ export const LIBERO_SUITES: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Which of LIBERO's suites one is made from: itself, or for a variant such as LIBERO-PRO's `libero_goal_swap` the one that its
- * name begins with; null for others.
+ * Which of LIBERO's suites one is made from: itself, or for a variant such as LIBERO-PRO's `libero_goal_swap` the one
+ * that its name begins with; null for others.
  */
 export function baseSuiteOf(suite: string): string | null {
   return Object.keys(LIBERO_SUITES).find((base) => suite === base || suite.startsWith(`${base}_`)) ?? null;

@@ -27,8 +27,8 @@ export interface Suite {
 }
 
 /**
- * LIBERO's own suites, and variants of them such as LIBERO-PRO's `libero_goal_swap`, come in the order of its task map, those of
- * a clone of LIBERO-plus in the order of its list, any other folder of BDDL files in the order of file names.
+ * LIBERO's own suites, and variants of them such as LIBERO-PRO's `libero_goal_swap`, come in the order of its task map,
+ * those of a clone of LIBERO-plus in the order of its list, any other folder of BDDL files in the order of file names.
  *
  * @param root folder that holds `libero/libero/{bddl_files,init_files,assets}`
  * @throws UsageError for a suite that is not there, Error when root or a task's file is missing; both name what is
@@ -75,9 +75,9 @@ function ownTasks(library: string, suite: string): Task[] {
 }
 
 /**
- * The tasks that a clone of LIBERO-plus (arXiv:2510.13626) has files for; null for a root that is none. An index is the place in
- * its list. Tasks with another camera, arm or sensor have no files: their names say what its Python code is to do
- * (`_view_…_initstate_…_noise_…`), and they are left out.
+ * The tasks that a clone of LIBERO-plus (arXiv:2510.13626) has files for; null for a root that is none. An index is the
+ * place in its list. Tasks with another camera, arm or sensor have no files: their names say what its Python code is to
+ * do (`_view_…_initstate_…_noise_…`), and they are left out.
  */
 function plusTasks(library: string, suite: string): Task[] | null {
   const path = join(library, "benchmark", "task_classification.json");

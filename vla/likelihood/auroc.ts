@@ -6,8 +6,8 @@ export interface Auroc {
   readonly positives: number;
   readonly negatives: number;
   /**
-   * The probability that the score of a positive drawn at random is above that of a negative, ties counted half: the area
-   * under the receiver operating characteristic. Null without both kinds.
+   * The probability that the score of a positive drawn at random is above that of a negative, ties counted half: the
+   * area under the receiver operating characteristic. Null without both kinds.
    */
   readonly auroc: number | null;
   /** 95 % confidence interval; [0, 1] where nothing is known. */

@@ -18,8 +18,8 @@ export interface Staging {
 const OTHER_COLOUR = [0.55, 0.15, 0.75] as const;
 
 /**
- * Tasks under every condition they can be played in. One that shares its scene with no task of another goal has no wrong
- * instruction, and that condition is left out.
+ * Tasks under every condition they can be played in. One that shares its scene with no task of another goal has no
+ * wrong instruction, and that condition is left out.
  */
 export function stagingsOf(
   suite: Suite,

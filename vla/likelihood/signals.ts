@@ -22,8 +22,8 @@ const mean = (values: readonly number[]): number => values.reduce((sum, x) => su
 
 /**
  * What one number is made of an episode. The least of many is lower than that of few, and episodes that fail are the
- * longest: only the early chunks are as many in each, and made before it is known how it ends. Half of |z|² spreads by 6
- * nats over chunks of 70 numbers whatever is seen; `early log det` leaves it out.
+ * longest: only the early chunks are as many in each, and made before it is known how it ends. Half of |z|² spreads by
+ * 6 nats over chunks of 70 numbers whatever is seen; `early log det` leaves it out.
  */
 export const STATISTICS = {
   mean: ({ logProbs }) => mean(logProbs),
@@ -41,8 +41,8 @@ export interface Signal extends Auroc {
 }
 
 /**
- * Every signal there are episodes for. A failure is told among the undisturbed episodes, a disturbance from them; episodes
- * without a chunk, or that ended in an error, say nothing.
+ * Every signal there are episodes for. A failure is told among the undisturbed episodes, a disturbance from them;
+ * episodes without a chunk, or that ended in an error, say nothing.
  */
 export function signalsOf(episodes: readonly Heard[]): Signal[] {
   const heard = episodes.filter(({ outcome, logProbs }) => outcome !== "error" && logProbs.length > 0);

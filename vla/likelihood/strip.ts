@@ -22,8 +22,8 @@ const [INK, GRID, CURVE]: readonly Colour[] = [
 ];
 
 /**
- * A PNG of one episode: moments from its first chunk to its last, and under them log p(chunk | seen) over its chunks, on an
- * axis from the episode's least to its greatest. A tick joins each picture to its place on the curve.
+ * A PNG of one episode: moments from its first chunk to its last, and under them log p(chunk | seen) over its chunks,
+ * on an axis from the episode's least to its greatest. A tick joins each picture to its place on the curve.
  */
 export function drawStrip(moments: readonly Moment[], title: string): Uint8Array {
   if (moments.length === 0) throw new Error("drawStrip: expected at least one moment, got none");

@@ -1,8 +1,8 @@
 import { sameShape, showShape, type Tensor } from "../../core/index.ts";
 
 /**
- * The target of NinA's losses: actions moved by noise of deviation `deviation`, then clamped: clamp(a + deviation ε, −1, 1).
- * Every number has a noise of its own.
+ * The target of NinA's losses: actions moved by noise of deviation `deviation`, then clamped: clamp(a + deviation ε,
+ * −1, 1). Every number has a noise of its own.
  */
 export function perturb(actions: Tensor, noise: Tensor, deviation: number): Tensor {
   if (!sameShape(actions.shape, noise.shape))

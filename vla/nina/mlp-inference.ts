@@ -11,8 +11,8 @@ import { NinaInference } from "./nina-inference.ts";
  *   z ← z R                                     R: the inverse matrix, and the permutation of the block after it
  *   [s, t] = W₃ g(W₂ g(W₁ z₁ + (V c + b)))      both networks at once, g(u) = GELU(u / √(mean u² + ε) · γ + β)
  *   z₂ ← (z₂ − t) exp(−tanh s)                  z₁ stays
- * V c + b is one product for all blocks and both networks. LayerNorm's centring is part of W₁, V, b and W₂, so that only
- * its division is left.
+ * V c + b is one product for all blocks and both networks. LayerNorm's centring is part of W₁, V, b and W₂, so that
+ * only its division is left.
  */
 export class MlpInference extends NinaInference<MlpConfig> {
   readonly #flow: SamplingOrder<AffineCoupling>;

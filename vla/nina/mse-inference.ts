@@ -6,7 +6,10 @@ import { InferenceNets } from "./inference-nets.ts";
 import type { MseConfig, MseDecoder } from "./mse.ts";
 import { NinaInference } from "./nina-inference.ts";
 
-/** The ablation without a flow for inference: the networks of `InferenceNets` in turn, each followed by its inverse matrix. */
+/**
+ * The ablation without a flow for inference: the networks of `InferenceNets` in turn, each followed by its inverse
+ * matrix.
+ */
 export class MseInference extends NinaInference<MseConfig> {
   readonly #nets: InferenceNets;
   /** What follows each network; nothing without `plu`. */

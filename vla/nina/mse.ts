@@ -31,8 +31,8 @@ export const msePresets = {
 
 /**
  * The paper's ablation of the flow: the coupling networks, without coupling, map noise z (B, T, A) straight to actions
- * and are trained by squared error. Each block replaces the whole chunk; with `plu` the matrix is applied in its inverse
- * direction, and blocks run front to back, as the published code does.
+ * and are trained by squared error. Each block replaces the whole chunk; with `plu` the matrix is applied in its
+ * inverse direction, and blocks run front to back, as the published code does.
  */
 export class MseNet extends Module {
   layers: (MseBlock | InvertiblePLU)[];

@@ -145,9 +145,10 @@ export class TransformerNet extends Module implements ScaleShiftNet {
 }
 
 /**
- * h ← h + SA(LN₁ h), then h ← h + CA(LN₂ h; the condition's token). One key gives every query the weight 1, so `norm2` and
- * the query and key rows of `cross_attn` change nothing, and nothing is computed of them. The rows' gradients are zero, so
- * training decays them as the reference does; `norm2`, which is never decayed, gets none where the reference gets zeros.
+ * h ← h + SA(LN₁ h), then h ← h + CA(LN₂ h; the condition's token). One key gives every query the weight 1, so `norm2`
+ * and the query and key rows of `cross_attn` change nothing, and nothing is computed of them. The rows' gradients are
+ * zero, so training decays them as the reference does; `norm2`, which is never decayed, gets none where the reference
+ * gets zeros.
  */
 class SubBlock extends Module {
   self_attn: MultiheadAttention;

@@ -16,8 +16,8 @@ import { levelsOf, resizeWithPadding } from "./resize.ts";
  * | `observation/state`       | float | (8)       | end effector: position, metres, (3); orientation as axis times angle, radians, (3); finger positions, metres, (2) |
  * | `prompt`                  | text  |           | what to do                                                         |
  *
- * openpi's client makes N 224. Turned by 180°, a picture is upright and mirrored left to right: so are those that openpi's
- * checkpoints were trained on.
+ * openpi's client makes N 224. Turned by 180°, a picture is upright and mirrored left to right: so are those that
+ * openpi's checkpoints were trained on.
  */
 const KEYS = {
   image: "observation/image",
@@ -25,8 +25,8 @@ const KEYS = {
   state: "observation/state",
   prompt: "prompt",
   /**
-   * Our own, and optional: a whole number with the first request of an episode, from which all noise of that episode comes.
-   * Sent to servers alone whose metadata name it as `seed_key`.
+   * Our own, and optional: a whole number with the first request of an episode, from which all noise of that episode
+   * comes. Sent to servers alone whose metadata name it as `seed_key`.
    */
   seed: "nina/seed",
 } as const;
@@ -79,8 +79,8 @@ export interface Request {
 }
 
 /**
- * An observation of ours from what an openpi client sends. Joint angles are not part of that: they are NaN, so that a policy
- * which reads them shows that it has none.
+ * An observation of ours from what an openpi client sends. Joint angles are not part of that: they are NaN, so that a
+ * policy which reads them shows that it has none.
  *
  * @throws FormatError for a missing key, another type or shape, or a number that is not finite.
  */

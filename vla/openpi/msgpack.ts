@@ -64,8 +64,8 @@ const MOST_TEXT = 65_536;
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * The one value of a message. Arrays and byte strings are copies in buffers of their own: in the message they lie at any
- * offset. Memory and time grow with the message alone, whatever lengths it claims.
+ * The one value of a message. Arrays and byte strings are copies in buffers of their own: in the message they lie at
+ * any offset. Memory and time grow with the message alone, whatever lengths it claims.
  *
  * @param who stands before the message of an error.
  * @throws FormatError for anything else than one value of the grammar above, within the limits.

@@ -37,9 +37,9 @@ export function resizeWithPadding(levels: Levels, [height, width]: readonly numb
 const BITS = 22;
 
 /**
- * Pillow's bilinear filter along one axis of levels (outer, from, inner) → (outer, to, inner): each output pixel is a sum
- * under a triangle around its centre, as wide as the ratio of sizes where that shrinks. Weights are whole multiples of
- * 2⁻²².
+ * Pillow's bilinear filter along one axis of levels (outer, from, inner) → (outer, to, inner): each output pixel is a
+ * sum under a triangle around its centre, as wide as the ratio of sizes where that shrinks. Weights are whole multiples
+ * of 2⁻²².
  */
 function resizeAxis(
   levels: Levels,

@@ -4,14 +4,19 @@ import type { Level } from "./dimensions.ts";
 import { sign, unitVector } from "./draws.ts";
 import { compose, turnAbout, type Vector } from "./quaternion.ts";
 
-/** A camera of the model: metres, wxyz of length 1 (it looks along its −z, its y is up), vertical field of view in degrees. */
+/**
+ * A camera of the model: metres, wxyz of length 1 (it looks along its −z, its y is up), vertical field of view in
+ * degrees.
+ */
 export interface CameraPose {
   readonly pos: Vector;
   readonly quat: Quaternion;
   readonly fovy: number;
 }
 
-/** Per level. LIBERO-plus swings by any angle about the vertical, up to 15 degrees upwards, and doubles the distance. */
+/**
+ * Per level. LIBERO-plus swings by any angle about the vertical, up to 15 degrees upwards, and doubles the distance.
+ */
 const SWING = 5;
 const DISTANCE = 0.05;
 const TURN = 1;

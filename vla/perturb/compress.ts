@@ -23,8 +23,8 @@ const BASIS = Array.from({ length: N }, (_, k) =>
 );
 
 /**
- * A picture after a compression like JPEG's: in blocks of 8 × 8, each colour's cosine transform is rounded to steps, `factor`
- * times those of the standard. Colours stay in full resolution, and nothing is written as bits.
+ * A picture after a compression like JPEG's: in blocks of 8 × 8, each colour's cosine transform is rounded to steps,
+ * `factor` times those of the standard. Colours stay in full resolution, and nothing is written as bits.
  *
  * @returns the value at a column, row and channel; not rounded.
  */

@@ -15,8 +15,8 @@ const TRIES = 500;
 const RISE = 0.01;
 
 /**
- * What lies about that has no business there: one object per level, as in LIBERO-plus, of the kinds that the suite's tasks
- * in this workspace have and that this task does not speak of. A higher level has those of the lower ones too.
+ * What lies about that has no business there: one object per level, as in LIBERO-plus, of the kinds that the suite's
+ * tasks in this workspace have and that this task does not speak of. A higher level has those of the lower ones too.
  *
  * @throws EnvError where the suite has no such kind
  */

@@ -30,8 +30,8 @@ const TABLE: Table = JSON.parse(readFileSync(new URL("language.json", import.met
 const NONSENSE_WORDS = 6;
 
 /**
- * Says something else: at level 1 to 3 the same in other words, in other names of things, in fewer words; at 4 what another
- * task asks for; at 5 nothing.
+ * Says something else: at level 1 to 3 the same in other words, in other names of things, in fewer words; at 4 what
+ * another task asks for; at 5 nothing.
  *
  * @param others instructions of other tasks, for level 4.
  * @throws EnvError where there is none

@@ -5,7 +5,9 @@ import { compress } from "./compress.ts";
 import type { Level } from "./dimensions.ts";
 import { sign } from "./draws.ts";
 
-/** What a bad sensor does to its pictures. LIBERO-plus has three blurs, fog and glass, for the camera in front alone. */
+/**
+ * What a bad sensor does to its pictures. LIBERO-plus has three blurs, fog and glass, for the camera in front alone.
+ */
 export const NOISE_KINDS = ["blur", "motion", "grain", "compression", "exposure"] as const;
 
 /** What happens to all pictures of an episode. */

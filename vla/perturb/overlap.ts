@@ -5,7 +5,8 @@ const DEPTH = 0.001;
 const ROBOT = "robot";
 
 /**
- * Which of the things that were moved is in something else; null if none is. What moved together may touch as it did before.
+ * Which of the things that were moved is in something else; null if none is. What moved together may touch as it did
+ * before.
  *
  * @param moved names of objects, in groups; `["robot"]` is the robot.
  */

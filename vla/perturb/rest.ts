@@ -8,8 +8,8 @@ const STEPS = 20;
 const ASIDE = 0.015;
 const SPEED = 0.02;
 /**
- * What was put somewhere falls there and may roll a little, metres: LIBERO's objects are not as deep as their sites say, and
- * fall by up to 10 cm.
+ * What was put somewhere falls there and may roll a little, metres: LIBERO's objects are not as deep as their sites
+ * say, and fall by up to 10 cm.
  */
 const DROP = { aside: 0.03, fall: 0.12 };
 

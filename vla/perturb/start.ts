@@ -38,8 +38,8 @@ export interface PerturbedStart {
 }
 
 /**
- * A start that is sound: nothing is in anything else or falls over, and after a second the task's things are where they would be,
- * or as much further as they were moved. A draw that is not is given up for the next one.
+ * A start that is sound: nothing is in anything else or falls over, and after a second the task's things are where they
+ * would be, or as much further as they were moved. A draw that is not is given up for the next one.
  *
  * @param env of the perturbed task's scene; left in some state.
  * @param state of the task as its file has it.

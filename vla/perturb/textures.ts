@@ -3,7 +3,10 @@ import type { Level } from "./dimensions.ts";
 
 type Colour = readonly [red: number, green: number, blue: number];
 
-/** Per level: how much of a surface's picture, and of a thing's colour, is another one. Level 5 has nothing left of the picture. */
+/**
+ * Per level: how much of a surface's picture, and of a thing's colour, is another one. Level 5 has nothing left of the
+ * picture.
+ */
 const SURFACE = 0.2;
 const THING = 0.06;
 

@@ -56,8 +56,8 @@ class NodeDigest implements Digest {
 export const describeThrown = (thrown: unknown): string => inspect(thrown, { depth: 0 });
 
 /**
- * V8 11.3, that of Node 20, can put small WASM functions into their callers, but only behind flags that later versions reject.
- * The budget lets it do so in large functions too.
+ * V8 11.3, that of Node 20, can put small WASM functions into their callers, but only behind flags that later versions
+ * reject. The budget lets it do so in large functions too.
  */
 export function allowInlining(): void {
   if (!process.versions.v8.startsWith("11.3.")) return;

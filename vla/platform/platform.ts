@@ -3,8 +3,8 @@ import type { ByteSource } from "../../core/index.ts";
 /**
  * What the simulator and the policies need of the program they run in, beside what core needs (core/platform): files by
  * their paths, digests, turns of the event loop. node.ts is this for Node and browser.ts for a page or a worker of one.
- * Sources import node.ts; where a bundler builds for browsers, the field "browser" of package.json puts browser.ts in its
- * place.
+ * Sources import node.ts; where a bundler builds for browsers, the field "browser" of package.json puts browser.ts in
+ * its place.
  */
 export interface Platform {
   /** Opens a regular file for positioned reads; dispose it (`using`) to close it. */

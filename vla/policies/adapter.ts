@@ -3,8 +3,8 @@ import type { Image, Observation } from "../observation.ts";
 import type { Policy } from "./policy.ts";
 
 /**
- * A policy as a protocol has it see: what is played is LIBERO's own, and this stands between. Policies behind a server see what
- * that server's protocol has them see instead, made from this: `openpi/adapter.ts`.
+ * A policy as a protocol has it see: what is played is LIBERO's own, and this stands between. Policies behind a server
+ * see what that server's protocol has them see instead, made from this: `openpi/adapter.ts`.
  */
 export function adapted(policy: Policy, { turn }: Pick<Protocol, "turn">): Policy {
   if (turn === "none") return policy;

@@ -7,8 +7,8 @@ interface Waiting<Q, A> {
 }
 
 /**
- * Answers questions one batch after the other: those that come while a batch is worked out are the next one, as far as they
- * may be answered together.
+ * Answers questions one batch after the other: those that come while a batch is worked out are the next one, as far as
+ * they may be answered together.
  */
 export class Batcher<Q, A> {
   readonly #answer: (questions: readonly Q[]) => Promise<readonly A[]>;

@@ -9,7 +9,9 @@ import { zeroPolicy } from "./zero.ts";
 export type { PolicyModule } from "./module.ts";
 export { type EpisodeKey, endPolicies, type PolicySource } from "./source.ts";
 
-/** What a policy is made from: `file` for a recording, `checkpoint` for weights, and what to change of their sampling. */
+/**
+ * What a policy is made from: `file` for a recording, `checkpoint` for weights, and what to change of their sampling.
+ */
 export interface PolicyFiles {
   readonly file?: string;
   readonly checkpoint: string;

@@ -21,8 +21,8 @@ import type { ActionChunk, Policy } from "./policy.ts";
 const MOST_TOGETHER = 4;
 
 /**
- * Forward passes that stay captured, and prompts that stay made: enough for every length and batch of an evaluation. Beyond that the
- * oldest goes, since those who ask a server may think of ever new words.
+ * Forward passes that stay captured, and prompts that stay made: enough for every length and batch of an evaluation.
+ * Beyond that the oldest goes, since those who ask a server may think of ever new words.
  */
 const MOST_CAPTURES = 32;
 const MOST_PROMPTS = 1024;
@@ -41,11 +41,11 @@ interface Query {
 /**
  * NinA at work (arXiv:2508.16845, section 3): both camera pictures and the instruction go through the Florence-2
  * encoder, its features condition the decoder, and one sample z ~ N(0, temperature² I) becomes a chunk of actions, of
- * which the first `actionsPerQuery` are handed out. Other decoders than NinA's do the same in their own way. It computes
- * where the checkpoint's weights are.
+ * which the first `actionsPerQuery` are handed out. Other decoders than NinA's do the same in their own way. It
+ * computes where the checkpoint's weights are.
  *
- * Episodes that are played at the same time have a `policy()` each. What they ask while others wait is answered as one batch,
- * to the same bits as alone.
+ * Episodes that are played at the same time have a `policy()` each. What they ask while others wait is answered as one
+ * batch, to the same bits as alone.
  */
 export class NinaModel implements Disposable {
   readonly name: string;

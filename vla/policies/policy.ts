@@ -23,7 +23,10 @@ export interface ChunkRequest {
 export interface Policy {
   /** Shown in results: the kind and what it was made from. */
   readonly name: string;
-  /** Forgets the last episode. `seed` is a function of the run's seed, the task and the initial state, never of what ran before. */
+  /**
+   * Forgets the last episode. `seed` is a function of the run's seed, the task and the initial state, never of what ran
+   * before.
+   */
   reset(seed: number): void;
   /** Plans the next chunk from the newest observation. */
   act(seen: Observation, instruction: string, request?: ChunkRequest): Promise<ActionChunk> | ActionChunk;

@@ -9,9 +9,9 @@ import type { ActionChunk, Policy } from "./policy.ts";
 import type { PolicySource } from "./source.ts";
 
 /**
- * The policy behind `ws://host:port`, which speaks openpi's protocol: openpi's own, or `vla/serve.ts`. A server may say in its
- * metadata, and ours does, what pictures it would rather have (`camera_size`) and where it reads the seed of an episode
- * (`seed_key`); others are sent what openpi's client sends.
+ * The policy behind `ws://host:port`, which speaks openpi's protocol: openpi's own, or `vla/serve.ts`. A server may say
+ * in its metadata, and ours does, what pictures it would rather have (`camera_size`) and where it reads the seed of an
+ * episode (`seed_key`); others are sent what openpi's client sends.
  *
  * @param patience how long the server is waited for
  */
@@ -37,7 +37,9 @@ export async function remotePolicy(url: string, patience = PATIENCE): Promise<Po
   };
 }
 
-/** One episode. It has a connection of its own from its first question on: a server may keep its noise by connection. */
+/**
+ * One episode. It has a connection of its own from its first question on: a server may keep its noise by connection.
+ */
 class RemotePolicy implements Policy, Disposable {
   readonly name: string;
   readonly #pool: Pool;

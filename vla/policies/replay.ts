@@ -26,9 +26,10 @@ export interface Recording {
 
 /**
  * Plays recorded actions: `FILE` holds one recording as JSON, an array of them, or one per line (the `episodes.jsonl`
- * of an earlier run). A recording is `{ suite, task, init, seed, actions: [[7 numbers], …] }`, as a rule with `protocol`
- * and `engine: { contacts, mujoco }`, and with `swapped: { told }` where it was given the words of another task and `perturbed: { levels }` where it was made harder; the names `name_` and `init_index` of scripted expert episodes stand for `task`
- * and `init`. When a recording is over, the robot holds still.
+ * of an earlier run). A recording is `{ suite, task, init, seed, actions: [[7 numbers], …] }`, as a rule with
+ * `protocol` and `engine: { contacts, mujoco }`, and with `swapped: { told }` where it was given the words of another
+ * task and `perturbed: { levels }` where it was made harder; the names `name_` and `init_index` of scripted expert
+ * episodes stand for `task` and `init`. When a recording is over, the robot holds still.
  */
 export function replayPolicy(path: string): PolicySource {
   const { recordings, torn } = parseRecordings(readText(path, MOST_TEXT_BYTES), path);
@@ -87,7 +88,9 @@ function find(recordings: readonly Recording[], episode: EpisodeKey, path: strin
   return playable[0];
 }
 
-/** In what a recording and a run differ, in words: as recorded, as it runs. What was not recorded differs in nothing. */
+/**
+ * In what a recording and a run differ, in words: as recorded, as it runs. What was not recorded differs in nothing.
+ */
 function differences(recording: Recording, episode: EpisodeKey): [recorded: string, run: string][] {
   const pairs = [
     ["words of", recording.told, episode.told],
@@ -109,7 +112,9 @@ function someOf(words: readonly string[]): string {
   return different.slice(0, 3).join(", ") + more;
 }
 
-/** Reads and checks every recording of a file's text, but for a last line that is `torn`; `path` is for error messages. */
+/**
+ * Reads and checks every recording of a file's text, but for a last line that is `torn`; `path` is for error messages.
+ */
 export function parseRecordings(text: string, path: string): { recordings: Recording[]; torn: string } {
   const { records, torn } = parseRecords(text, path);
   if (records.length === 0)

@@ -10,7 +10,9 @@ import { MAPS, type MapPoint, pointOf, pointsOf } from "./targets.ts";
 /** Examples of each kind that are looked at, and how many at a time. */
 const LOOKED_AT = 384;
 const AT_ONCE = 32;
-/** Tokens, along each axis: so near is a hit, so near is close, and things so far apart are told apart by the pointer. */
+/**
+ * Tokens, along each axis: so near is a hit, so near is close, and things so far apart are told apart by the pointer.
+ */
 const HIT = 1.5;
 const CLOSE = 0.5;
 const APART = 0.75;
@@ -32,11 +34,12 @@ interface Seen {
 /**
  * Measures an encoder on episodes that were held out:
  *
- * - `hits`: how often the pointer is at most one token off, of those things that a picture shows, per camera and thing;
- *   `pixels`: how far off it is on average, along the worse axis; `tasks`: how often it is within half a token of object
- *   and destination, by task;
- * - `swapped`: demonstrations with the words of another task of their scene, where the two tasks' things lie apart: how
- *   often the pointer is nearer to the thing that is named than to that of the demonstration, by thing and by task named;
+ * - `hits`: how often the pointer is at most one token off, of those things that a picture shows, per camera and
+ *   thing; `pixels`: how far off it is on average, along the worse axis; `tasks`: how often it is within half a token
+ *   of object and destination, by task;
+ * - `swapped`: demonstrations with the words of another task of their scene, where the two tasks' things lie apart:
+ *   how often the pointer is nearer to the thing that is named than to that of the demonstration, by thing and by task
+ *   named;
  * - `scenes`: how often it is within half a token in random scenes, by thing and by task;
  * - `millimetres`: mean absolute error of a coordinate; `actions`: of each entry of the chunk, in action units.
  */

@@ -52,7 +52,9 @@ export interface Readings {
 
 /** What the heads are to read. */
 export interface Targets {
-  /** Shares of the tokens that show a thing, of sum 1; all 0 where a picture does not show it: (B, cameras · things, N). */
+  /**
+   * Shares of the tokens that show a thing, of sum 1; all 0 where a picture does not show it: (B, cameras · things, N).
+   */
   readonly tokens: Tensor;
   /** Positions in the world, (B, 9), metres. */
   readonly places: Tensor;
@@ -70,8 +72,8 @@ const PLACE = 5;
 const ACTION = 5;
 
 /**
- * Reads what is where, and what to do, from an encoder's features, to teach the encoder to put it there: each token of a
- * map tells whether it shows a thing, their mean tells all positions and actions. Left behind when a decoder comes.
+ * Reads what is where, and what to do, from an encoder's features, to teach the encoder to put it there: each token of
+ * a map tells whether it shows a thing, their mean tells all positions and actions. Left behind when a decoder comes.
  */
 export class GroundingHeads extends Module {
   pointer: Linear;

@@ -1,6 +1,6 @@
 /**
- * Where the named things are, in the world and in both pictures, for every simulator state of a demonstration file: what
- * grounding learns from. Poses are computed, nothing is drawn.
+ * Where the named things are, in the world and in both pictures, for every simulator state of a demonstration file:
+ * what grounding learns from. Poses are computed, nothing is drawn.
  */
 import { createHash } from "node:crypto";
 import type { Cache } from "../../core/index.ts";
@@ -51,8 +51,8 @@ export class Labels {
 
   /**
    * Where the things are in the pictures, as shares of the side from the bottom left corner: (u, v) of object,
-   * destination and fingertips in agentview, then in the wrist camera. Beside the picture a number is below 0 or above 1;
-   * behind the camera both are NaN.
+   * destination and fingertips in agentview, then in the wrist camera. Beside the picture a number is below 0 or above
+   * 1; behind the camera both are NaN.
    */
   points(state: number): Float32Array {
     return this.#numbers.subarray(NUMBERS * state + PLACES, NUMBERS * (state + 1));

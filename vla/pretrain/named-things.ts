@@ -14,16 +14,16 @@ export type Vector = readonly [x: number, y: number, z: number];
 type Place = () => Vector;
 
 /**
- * The things that the words of a task name, and where they are: the object to move, its destination, and the fingertips,
- * which every task needs. They follow from the goal's terms, `(On OBJECT DESTINATION)`, and are what LIBERO's tasks list
- * under `:obj_of_interest`:
+ * The things that the words of a task name, and where they are: the object to move, its destination, and the
+ * fingertips, which every task needs. They follow from the goal's terms, `(On OBJECT DESTINATION)`, and are what
+ * LIBERO's tasks list under `:obj_of_interest`:
  *
  * - a movable object or a fixture is at the origin of its root body, a region at its middle;
- * - of a thing that opens, `(Open REGION)`, the object is the region that moves with its part (or the first part that has
- *   a joint), and the destination is where that will be when the goal holds: what tells pulling from pushing.
+ * - of a thing that opens, `(Open REGION)`, the object is the region that moves with its part (or the first part that
+ *   has a joint), and the destination is where that will be when the goal holds: what tells pulling from pushing.
  *
- * A task of several parts names more than two things. What counts is the part at hand: the first term of the goal, in the
- * order of the file, that does not hold yet; the last one when all hold.
+ * A task of several parts names more than two things. What counts is the part at hand: the first term of the goal, in
+ * the order of the file, that does not hold yet; the last one when all hold.
  */
 export class NamedThings {
   readonly #parts: readonly { readonly holds: Predicate; readonly places: readonly Place[] }[];

@@ -67,9 +67,9 @@ export class RandomScenes {
   }
 
   /**
-   * Independent scenes as an episode of `frames` + 1 steps in LIBERO's pairing, so that causal pairs are what they should
-   * be: the picture of row j belongs to the state of row j + 1. The first state and the last picture stand twice, and all
-   * actions are 0.
+   * Independent scenes as an episode of `frames` + 1 steps in LIBERO's pairing, so that causal pairs are what they
+   * should be: the picture of row j belongs to the state of row j + 1. The first state and the last picture stand
+   * twice, and all actions are 0.
    */
   episode(frames: number, random: Random): RecordedEpisode {
     const { scene } = this.#env;
@@ -199,8 +199,8 @@ export class RandomScenes {
 }
 
 /**
- * The same draws, with movable things anywhere on the table. Those of which the scene has two stay in their regions: words tell
- * them apart by their places.
+ * The same draws, with movable things anywhere on the table. Those of which the scene has two stay in their regions:
+ * words tell them apart by their places.
  */
 function widen(draws: ResetDraws): ResetDraws {
   const categories = draws.places.map(({ object }) => object.facts.category);

@@ -6,7 +6,9 @@ import { rotationVectorMatrix } from "../libero/rotation.ts";
 /** Where the grip site should be: world frame, metres. */
 export interface HandPose {
   readonly position: readonly [number, number, number];
-  /** How it is turned from where it points at the home posture, straight down: a rotation vector, world frame, radians. */
+  /**
+   * How it is turned from where it points at the home posture, straight down: a rotation vector, world frame, radians.
+   */
   readonly turn: readonly [number, number, number];
 }
 

@@ -32,8 +32,8 @@ export function pointsOf(
 }
 
 /**
- * Shares of the tokens of a map (N), row by row, for a point: those of the four whose centres are around it, by how near
- * they are along each axis. So their mean is the point, and things that stand in one token are told apart.
+ * Shares of the tokens of a map (N), row by row, for a point: those of the four whose centres are around it, by how
+ * near they are along each axis. So their mean is the point, and things that stand in one token are told apart.
  */
 export function writeShares([x, y]: MapPoint, side: number, out: Float32Array): void {
   const along = (at: number): [token: number, share: number][] => {

@@ -15,11 +15,13 @@ export const pairsOf = ({ both, onlyA, onlyB, neither }: PairCounts): number =>
 export const successesOf = ({ both, onlyA, onlyB }: PairCounts) => ({ a: both + onlyA, b: both + onlyB });
 
 /**
- * By how much B's success rate is above A's, and the 95 % confidence interval of that: method 10 of Newcombe, Statistics in
- * Medicine 17 (1998), 2635–2650, for paired proportions. With the Wilson intervals [l, u] of both rates p,
+ * By how much B's success rate is above A's, and the 95 % confidence interval of that: method 10 of Newcombe,
+ * Statistics in Medicine 17 (1998), 2635–2650, for paired proportions. With the Wilson intervals [l, u] of both rates
+ * p,
  *   d − √((p_B − l_B)² − 2φ (p_B − l_B)(u_A − p_A) + (u_A − p_A)²)  ≤  difference  ≤
  *   d + √((u_B − p_B)² − 2φ (u_B − p_B)(p_A − l_A) + (p_A − l_A)²)   with d = p_B − p_A,
- * where φ says how much the outcomes of a pair go together: policies that solve the same starts are told apart by fewer pairs.
+ * where φ says how much the outcomes of a pair go together: policies that solve the same starts are told apart by fewer
+ * pairs.
  */
 export function pairedDifference(counts: PairCounts): { difference: number; low: number; high: number } {
   const n = checkCounts("pairedDifference", counts);
@@ -46,8 +48,8 @@ function association({ both, onlyA, onlyB, neither }: PairCounts, n: number): nu
 }
 
 /**
- * McNemar's exact test, two-sided: how likely the pairs that differ would be split at least as unevenly by chance, if A and B were
- * equally good. Each of the n = onlyA + onlyB is then a throw of a coin:
+ * McNemar's exact test, two-sided: how likely the pairs that differ would be split at least as unevenly by chance, if A
+ * and B were equally good. Each of the n = onlyA + onlyB is then a throw of a coin:
  *   p = min(1, 2 Σ C(n, i) 2⁻ⁿ for i from 0 to min(onlyA, onlyB)).
  * (McNemar, Psychometrika 12, 1947; as a sign test.)
  */

@@ -64,8 +64,8 @@ const add = (x: PairCounts, y: PairCounts): PairCounts => ({
 });
 
 /**
- * What keeps two runs from being compared: `seed: 0, and 7`, one line each. Policies, what they compute on, and how they are asked
- * may differ; what they were put before may not.
+ * What keeps two runs from being compared: `seed: 0, and 7`, one line each. Policies, what they compute on, and how
+ * they are asked may differ; what they were put before may not.
  */
 export function incomparable(a: Manifest, b: Manifest): string[] {
   return differences(conditionsOf(a), conditionsOf(b));

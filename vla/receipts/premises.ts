@@ -11,7 +11,9 @@ export function premisesOf({ version, run, protocol, maxSteps, tasks }: Manifest
 export const digestsOf = (tasks: Manifest["tasks"]): Record<string, string> =>
   Object.fromEntries(tasks.map(({ task, digest }) => [task, digest]));
 
-/** Where the premises of a record are others than here, of tasks that both have: `engine.node: "20.19.0", and "22.1.0"`. */
+/**
+ * Where the premises of a record are others than here, of tasks that both have: `engine.node: "20.19.0", and "22.1.0"`.
+ */
 export function differingPremises(recorded: Manifest, here: Manifest): string[] {
   const both = recorded.tasks.filter(({ task }) => here.tasks.some((other) => other.task === task));
   return differences(premisesOf({ ...recorded, tasks: both }), premisesOf(here));

@@ -24,8 +24,8 @@ export class Html {
 export type Insert = string | number | Html | readonly Html[];
 
 /**
- * HTML from a template: what is put in is shown as it reads, whatever it says, in text and within quoted attributes. It stands
- * on one line, controls and marks of direction written out, and is cut where it is very long.
+ * HTML from a template: what is put in is shown as it reads, whatever it says, in text and within quoted attributes. It
+ * stands on one line, controls and marks of direction written out, and is cut where it is very long.
  */
 export function html(parts: TemplateStringsArray, ...inserts: readonly Insert[]): Html {
   return new Html(parts.reduce((text, part, i) => text + shown(inserts[i - 1]) + part));

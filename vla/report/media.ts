@@ -26,8 +26,8 @@ export interface Moment {
 }
 
 /**
- * Finds the pictures of a run's episodes in its folder. They become part of the page, so that it can be sent around, until
- * `room` bytes are used up; all others are linked, by where they are as seen from the page.
+ * Finds the pictures of a run's episodes in its folder. They become part of the page, so that it can be sent around,
+ * until `room` bytes are used up; all others are linked, by where they are as seen from the page.
  */
 export class Media {
   readonly #folder: string;

@@ -19,8 +19,9 @@ const FIRST: readonly Outcome[] = ["error", "failure", "success"];
 const STYLE = new Html(readFileSync(new URL("page.css", import.meta.url), "utf8"));
 
 /**
- * A run as one page without anything outside of it but the pictures that `media` links: what was run, the table, how each
- * task went, then the episodes, errors and failures first. Its size is bounded by that of the pictures and by `MOST_DETAILED`.
+ * A run as one page without anything outside of it but the pictures that `media` links: what was run, the table, how
+ * each task went, then the episodes, errors and failures first. Its size is bounded by that of the pictures and by
+ * `MOST_DETAILED`.
  */
 export function reportPage({ manifest, episodes }: RunFolder, media: Pick<Media, "of">): string {
   const { run } = manifest;

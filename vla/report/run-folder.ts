@@ -21,7 +21,9 @@ export interface RunFolder {
   readonly episodes: readonly ReportedEpisode[];
 }
 
-/** Most episodes of a run that is reported: a million of what `vla/eval.ts` may be asked for is a mistake, or hostile. */
+/**
+ * Most episodes of a run that is reported: a million of what `vla/eval.ts` may be asked for is a mistake, or hostile.
+ */
 const MOST_EPISODES = 1e6;
 
 /**

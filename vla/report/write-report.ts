@@ -10,7 +10,10 @@ export const REPORT = "report.html";
 /** Pictures that a page holds itself, bytes: a mail can carry it. Others are linked. */
 const ROOM = 16 * 2 ** 20;
 
-/** Writes what is in a run's folder as a page. @throws Error for a folder that is not a run's, or a file that cannot be written. */
+/**
+ * Writes what is in a run's folder as a page. @throws Error for a folder that is not a run's, or a file that cannot be
+ * written.
+ */
 export function writeReport(folder: string, page: string): void {
   writeFileAtomic(page, reportPage(readRunFolder(folder), new Media(folder, page, ROOM)));
 }

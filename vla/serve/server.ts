@@ -37,11 +37,11 @@ const GOODBYE_MS = 2000;
 const SPARE_CONNECTIONS = 64;
 
 /**
- * Serves a policy as openpi's server does: on a websocket, metadata first, then an answer for each observation, in order.
- * What goes wrong is told in a text frame, and closes with code 1011. `GET /healthz` is answered with OK.
+ * Serves a policy as openpi's server does: on a websocket, metadata first, then an answer for each observation, in
+ * order. What goes wrong is told in a text frame, and closes with code 1011. `GET /healthz` is answered with OK.
  *
- * Whatever clients do, memory is bounded: of each there is one message at most that is not yet answered, one answer that
- * is not yet read, and what the kernel holds. Its next message is read when its last answer has left.
+ * Whatever clients do, memory is bounded: of each there is one message at most that is not yet answered, one answer
+ * that is not yet read, and what the kernel holds. Its next message is read when its last answer has left.
  */
 export async function serve(served: Served, options: ServerOptions): Promise<PolicyServer> {
   const server = new PolicyServer(served, options);

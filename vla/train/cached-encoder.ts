@@ -15,7 +15,10 @@ export class CachedEncoder implements FrozenEncoder, Disposable {
   readonly id: string;
   readonly imageSize: number;
   readonly shape: readonly [tokens: number, d: number];
-  /** How features are stored: tokens are many, so with half the bytes, at the precision that the reference computes with. */
+  /**
+   * How features are stored: tokens are many, so with half the bytes, at the precision that the reference computes
+   * with.
+   */
   readonly type: "float32" | "bfloat16";
   readonly #set: ExampleSet;
   readonly #prompts: readonly Int32Array[];

@@ -14,8 +14,8 @@ export interface Encoder {
 }
 
 /**
- * The encoder of any folder that `openFlorence2` takes, such as a checkpoint's. Of the folder of a training run it is that of
- * its last checkpoint.
+ * The encoder of any folder that `openFlorence2` takes, such as a checkpoint's. Of the folder of a training run it is
+ * that of its last checkpoint.
  */
 export function loadEncoder(path: string): Encoder {
   const folder = existsSync(join(path, "last")) ? join(path, "last") : path;

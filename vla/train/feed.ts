@@ -11,7 +11,9 @@ import { chunks, encoderInputs, promptsOf } from "./encoder-inputs.ts";
 export interface Feed {
   /** The batches from number `first` on. */
   open(first: number): Promise<FeedStream>;
-  /** What an update computes of the tensors of a batch, but for the last, the actions: features (B, S, d). Ops alone. */
+  /**
+   * What an update computes of the tensors of a batch, but for the last, the actions: features (B, S, d). Ops alone.
+   */
   features(...inputs: readonly Tensor[]): Tensor;
 }
 

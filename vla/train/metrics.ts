@@ -21,7 +21,9 @@ export class Metrics implements Disposable {
   /** Lines that the curves on disk show. */
   #drawn = -1;
 
-  /** Takes up a run at a position: what a killed process had measured beyond it will be measured again, and is removed. */
+  /**
+   * Takes up a run at a position: what a killed process had measured beyond it will be measured again, and is removed.
+   */
   constructor(folder: RunFolder, { step, evaluated }: Pick<Position, "step" | "evaluated">) {
     this.#folder = folder;
     const known = (line: MetricsLine): boolean =>

@@ -16,7 +16,9 @@ export interface Optimisation {
   readonly batch: number;
   /** The highest learning rate. */
   readonly peak: number;
-  /** Updates of linear warm-up, from `startFactor` · peak; then a share of all updates at the peak; then half a cosine. */
+  /**
+   * Updates of linear warm-up, from `startFactor` · peak; then a share of all updates at the peak; then half a cosine.
+   */
   readonly warmup: number;
   readonly hold: number;
   readonly startFactor: number;
@@ -35,7 +37,9 @@ export interface Recipe {
   readonly augmentation: Augmentation;
 }
 
-/** What two cores learn from in minutes. Batches are large where an example is a cached row, small where it is pictures. */
+/**
+ * What two cores learn from in minutes. Batches are large where an example is a cached row, small where it is pictures.
+ */
 const mini: Recipe = {
   frozen: {
     steps: 6000,
@@ -77,7 +81,9 @@ const published: Optimisation = {
 
 export const recipes = {
   mini,
-  /** NinA's published code (arXiv:2508.16845). Its pictures have 112 pixels, and move without a change of brightness. */
+  /**
+   * NinA's published code (arXiv:2508.16845). Its pictures have 112 pixels, and move without a change of brightness.
+   */
   paper: {
     frozen: published,
     joint: published,

@@ -29,8 +29,8 @@ export interface TrainingRun extends Trained {
   readonly samplesPerStep: number;
   readonly schedule: Schedule;
   /**
-   * Makes ready for the updates from number `step` on, what takes long included. A saved state is back in place by then,
-   * so plans may be captured; and whatever is to be refused has been.
+   * Makes ready for the updates from number `step` on, what takes long included. A saved state is back in place by
+   * then, so plans may be captured; and whatever is to be refused has been.
    */
   prepare?(step: number): Promise<void>;
   /**
@@ -38,7 +38,9 @@ export interface TrainingRun extends Trained {
    * holds, nothing else. Called only after a saved state is back in place: plans may be captured in the first call.
    */
   update(step: number, lr: number): Update | Promise<Update>;
-  /** Measures the module, which holds its running averages meanwhile; null when interrupted. Must leave all as it was. */
+  /**
+   * Measures the module, which holds its running averages meanwhile; null when interrupted. Must leave all as it was.
+   */
   evaluate?(step: number, interrupted: () => boolean): Promise<Evaluation | null>;
   /** Writes a checkpoint of the module, which holds its running averages meanwhile, into an existing folder. */
   write(folder: string): void | Promise<void>;

@@ -56,7 +56,10 @@ export async function saveState(path: string, position: Position, trained: Train
   writeSafetensors(path, tensors, { [KEY]: JSON.stringify({ position, randoms: states }) });
 }
 
-/** Puts a saved run back in place; null where none has been saved. What does not fit throws one error that names the file. */
+/**
+ * Puts a saved run back in place; null where none has been saved. What does not fit throws one error that names the
+ * file.
+ */
 export function restoreState(path: string, { module, optimizer, ema, randoms }: Trained): Position | null {
   if (!existsSync(path)) return null;
   using file = openSafetensors(path);

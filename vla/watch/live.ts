@@ -44,8 +44,8 @@ interface Playing {
 }
 
 /**
- * Follows the episodes of a run. Pictures are those that policies are shown, whenever they plan: none is drawn or sent anywhere
- * for a watcher, and none is encoded unless one asks.
+ * Follows the episodes of a run. Pictures are those that policies are shown, whenever they plan: none is drawn or sent
+ * anywhere for a watcher, and none is encoded unless one asks.
  */
 export class Live {
   readonly #title: string;

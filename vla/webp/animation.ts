@@ -1,6 +1,6 @@
 /**
- * Animated WebP (RFC 9649, section 2.7): a RIFF file of pictures, each compressed on its own, so that any of them can be taken
- * out again as a file of its own.
+ * Animated WebP (RFC 9649, section 2.7): a RIFF file of pictures, each compressed on its own, so that any of them can
+ * be taken out again as a file of its own.
  *
  *   RIFF  length  WEBP                 a file: its chunks follow, each a name, a length, and as many bytes, filled up to an even number
  *     VP8X  flags, width, height       what to expect
@@ -45,8 +45,8 @@ export function animate(frames: readonly Frame[], width: number, height: number)
 }
 
 /**
- * The pictures of an animation that `animate` made, each as a file of one picture; null for a file that is no such animation or
- * that something is missing of.
+ * The pictures of an animation that `animate` made, each as a file of one picture; null for a file that is no such
+ * animation or that something is missing of.
  */
 export function picturesOf(file: Uint8Array): Uint8Array[] | null {
   const chunks = chunksOf(file);

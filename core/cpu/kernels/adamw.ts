@@ -12,8 +12,8 @@ import { F32x4, type I32, load } from "./values.ts";
 const CHUNK = 4096;
 
 /**
- * m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², p ← keep · p − rate · m / (√v · correction + ε) for `blocks` p, g, m, v and
- * `numbers` keep, β₁, 1 − β₁, β₂, 1 − β₂, rate, correction, ε.
+ * m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², p ← keep · p − rate · m / (√v · correction + ε) for `blocks` p, g, m, v
+ * and `numbers` keep, β₁, 1 − β₁, β₂, 1 − β₂, rate, correction, ε.
  */
 export function adamWWasm(blocks: readonly TensorView[], numbers: readonly number[]): Ready {
   const { size } = blocks[0];

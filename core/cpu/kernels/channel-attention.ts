@@ -1,6 +1,6 @@
 /**
- * Attention between channels and its gradient, one group of one sample per tile. Matrices (c, c) lie in the thread's scratch
- * memory, their rows being the channels attended to: softmax goes down the columns, four at a time.
+ * Attention between channels and its gradient, one group of one sample per tile. Matrices (c, c) lie in the thread's
+ * scratch memory, their rows being the channels attended to: softmax goes down the columns, four at a time.
  */
 import type { Ready, TensorView } from "../../device.ts";
 import { addressOf } from "../storage.ts";
@@ -17,8 +17,8 @@ import { F32x4, I32, int, load } from "./values.ts";
 const MATRICES = 4;
 
 /**
- * Tokens whose numbers are laid side by side at a time: where they lie, each is on another cache line, and with some widths
- * all these lines compete for one place.
+ * Tokens whose numbers are laid side by side at a time: where they lie, each is on another cache line, and with some
+ * widths all these lines compete for one place.
  */
 const TOKENS = 64;
 

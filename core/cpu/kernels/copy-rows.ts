@@ -1,4 +1,6 @@
-/** Copies of pieces: rows of one length, each block with its own distance from row to row. For elements of four bytes. */
+/**
+ * Copies of pieces: rows of one length, each block with its own distance from row to row. For elements of four bytes.
+ */
 import type { Ready } from "../../device.ts";
 import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel } from "./engine.ts";

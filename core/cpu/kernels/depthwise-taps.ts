@@ -63,7 +63,9 @@ function tapRow(
     for (const kx of [0, 1, 2]) storeLanes(f, write, f.constant(0), lanes, kx * pixel + at);
 
   const [sample, row, read, slope, end] = f.locals(I32, 5);
-  /** Adds the products of the pixel at `slope` with those of its neighbours that lie inside; then on to the next pixel. */
+  /**
+   * Adds the products of the pixel at `slope` with those of its neighbours that lie inside; then on to the next pixel.
+   */
   const visit = (inside: readonly number[]): void => {
     for (const { at, lanes, sums } of vectors) {
       const d = f.let(loadLanes(slope, lanes, at));

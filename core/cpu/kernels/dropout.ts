@@ -15,7 +15,9 @@ const GROUP = 32;
 const GROUPS = 64;
 const ROUNDS = 10;
 
-/** out[i] = bits[i] < threshold ? 0 : factor · x[i], with the 16-bit numbers of core/ops/dropout.ts. May be in place. */
+/**
+ * out[i] = bits[i] < threshold ? 0 : factor · x[i], with the 16-bit numbers of core/ops/dropout.ts. May be in place.
+ */
 export function dropoutWasm(
   out: TensorView,
   x: TensorView,

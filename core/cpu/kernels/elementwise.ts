@@ -104,7 +104,10 @@ export function mergedAxes(shape: Shape, strides: readonly (readonly number[])[]
   return axes.length > 0 ? axes : [{ length: 1, strides: strides.map(() => 0) }];
 }
 
-/** Arguments: out, length of a row, inputs, params, then for each outer axis its length and the byte steps of the inputs. */
+/**
+ * Arguments: out, length of a row, inputs, params, then for each outer axis its length and the byte steps of the
+ * inputs.
+ */
 export function elementwiseCode(
   code: KernelCode,
   formula: Expr,

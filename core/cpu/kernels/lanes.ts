@@ -38,8 +38,8 @@ export function loadTail(f: Func, address: I32, lanes: I32): F32x4 {
 }
 
 /**
- * Bytes that `swizzle` picks: the last `lanes` (1 to 4) of a vector move to its front, zeros follow. A row's end is read so
- * without touching what lies behind it.
+ * Bytes that `swizzle` picks: the last `lanes` (1 to 4) of a vector move to its front, zeros follow. A row's end is
+ * read so without touching what lies behind it.
  */
 export function lastLanes(lanes: I32): I8x16 {
   const own = I32x4.of(0x03020100, 0x07060504, 0x0b0a0908, 0x0f0e0d0c);

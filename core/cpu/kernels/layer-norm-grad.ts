@@ -1,4 +1,7 @@
-/** The gradient of layer normalisation. x̂ is the normalised row: (x − mean x) · scale with scale = 1 / √(variance + eps). */
+/**
+ * The gradient of layer normalisation. x̂ is the normalised row: (x − mean x) · scale with scale = 1 / √(variance +
+ * eps).
+ */
 import type { Ready, TensorView } from "../../device.ts";
 import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
@@ -86,8 +89,8 @@ function gradCode(code: KernelCode, vectors: number | null): void {
 }
 
 /**
- * Gradients of gain and bias, side by side in `out` (2, C): Σ dy ⊙ x̂ and Σ dy over all rows. One tile: every row adds to
- * the same sums.
+ * Gradients of gain and bias, side by side in `out` (2, C): Σ dy ⊙ x̂ and Σ dy over all rows. One tile: every row adds
+ * to the same sums.
  */
 export function layerNormSumsWasm(out: TensorView, dy: TensorView, x: TensorView, eps: number): Ready | null {
   if (x.size === 0 || out.dtype !== "float32") return null;

@@ -1,4 +1,6 @@
-/** Whole numbers in the kernel of a nest: counters, where numbers lie, and how far apart those are that are compared. */
+/**
+ * Whole numbers in the kernel of a nest: counters, where numbers lie, and how far apart those are that are compared.
+ */
 import { type Atom, Index, type Term, type Variable } from "../../formula/indices.ts";
 import { type Block, countersOf, homeOf, type Nest } from "../../formula/loops.ts";
 import type { Local } from "./assembler.ts";
@@ -23,7 +25,8 @@ const sumOf = (terms: readonly Term[]): Index =>
 
 /**
  * Writes whole numbers where they are needed. What an index needs of the counters around is computed once per turn of
- * their loops, at the start (`enter`); lengths, strides and sizes are arguments of the kernel, in the order of first use.
+ * their loops, at the start (`enter`); lengths, strides and sizes are arguments of the kernel, in the order of first
+ * use.
  */
 export class Places {
   /** Values of those arguments. */

@@ -1,11 +1,11 @@
 /**
- * The default kernel: the loops of any formula (formula/loops.ts) as SIMD code. Four elements are computed side by side,
- * along the innermost axis or, where that reads memory better and for what a whole row has in common, four terms of a
- * reduction. What lies one behind the other is loaded at once, other numbers are gathered one by one.
+ * The default kernel: the loops of any formula (formula/loops.ts) as SIMD code. Four elements are computed side by
+ * side, along the innermost axis or, where that reads memory better and for what a whole row has in common, four terms
+ * of a reduction. What lies one behind the other is loaded at once, other numbers are gathered one by one.
  *
- * Reductions in which each element has a lane of its own add up in the order of their counter; the others have four sums
- * that are added at the end, and then the terms that do not fill a vector. Addresses, lengths, strides and params are
- * arguments: one kernel serves all shapes that are walked alike.
+ * Reductions in which each element has a lane of its own add up in the order of their counter; the others have four
+ * sums that are added at the end, and then the terms that do not fill a vector. Addresses, lengths, strides and params
+ * are arguments: one kernel serves all shapes that are walked alike.
  */
 import type { Expr } from "../../formula/expr.ts";
 import { Index, type Variable } from "../../formula/indices.ts";

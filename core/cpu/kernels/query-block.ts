@@ -1,6 +1,7 @@
 /**
- * A block of queries of one attention head: its scores, and everything it is multiplied with, lie in the thread's scratch
- * memory, mostly in the first cache. What attention and its gradient do with them is said in attention-blocks.ts.
+ * A block of queries of one attention head: its scores, and everything it is multiplied with, lie in the thread's
+ * scratch memory, mostly in the first cache. What attention and its gradient do with them is said in
+ * attention-blocks.ts.
  */
 import type { Local } from "./assembler.ts";
 import { fourRowsOf, type Rows } from "./block-product.ts";
@@ -64,8 +65,8 @@ export class QueryBlock {
   readonly rows: Local<I32>;
   readonly dKeys: Local<I32>;
   readonly dValues: Local<I32>;
-  // Of a block. (QUERIES, d): queries times the scale; results, or their gradients. (QUERIES, S): softmax, weights, slopes.
-  // A vector for each query: 1 / the sum of its softmax.
+  // Of a block. (QUERIES, d): queries times the scale; results, or their gradients. (QUERIES, S): softmax, weights,
+  // slopes. A vector for each query: 1 / the sum of its softmax.
   readonly queries: Local<I32>;
   readonly results: Local<I32>;
   readonly factors: Local<I32>;
@@ -165,8 +166,8 @@ export class QueryBlock {
   }
 
   /**
-   * The slopes of a block's weights become those of its scores: softmax ⊙ (slope ⊙ mask − their mean under softmax). They
-   * have been divided by the sums of the rows.
+   * The slopes of a block's weights become those of its scores: softmax ⊙ (slope ⊙ mask − their mean under softmax).
+   * They have been divided by the sums of the rows.
    */
   throughSoftmax(head: Head, first: I32, count: I32): void {
     const { f, madd, nmadd } = this.#code;
@@ -256,7 +257,9 @@ export class QueryBlock {
     });
   }
 
-  /** sums (S, d) = scores (count, S) transposed, times rows (count, d); where `onto` is not 0, what they are is added. */
+  /**
+   * sums (S, d) = scores (count, S) transposed, times rows (count, d); where `onto` is not 0, what they are is added.
+   */
   sumUp(scores: I32, rows: I32, sums: I32, count: I32, onto: I32): void {
     const headRow = this.#headRow;
     this.#fourRows(this.columns, (key) => {

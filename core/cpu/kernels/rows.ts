@@ -43,8 +43,8 @@ export function alongRow(f: Func, { pointers, count, vectors, slots, vector, tai
 }
 
 /**
- * Rows up to this long are worth code of their own where a kernel passes over a row several times: the loops take longer
- * than what is in them.
+ * Rows up to this long are worth code of their own where a kernel passes over a row several times: the loops take
+ * longer than what is in them.
  */
 const NARROW = 64;
 

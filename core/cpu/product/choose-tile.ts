@@ -1,7 +1,8 @@
 /**
- * The choice of register tile for products of many rows. Which one is fastest depends on how well the engine allocates registers, so
- * the first product on a machine tries each for a few milliseconds and keeps the winner in the user's cache; a page of a
- * browser, which has none, keeps it as long as it is open. `NINA_TILE`, as in "4x8x512", overrides it.
+ * The choice of register tile for products of many rows. Which one is fastest depends on how well the engine allocates
+ * registers, so the first product on a machine tries each for a few milliseconds and keeps the winner in the user's
+ * cache; a page of a browser, which has none, keeps it as long as it is open. `NINA_TILE`, as in "4x8x512", overrides
+ * it.
  *
  * Results never depend on the choice, bit for bit: every tile adds the terms of an element in the order of k.
  */
@@ -16,7 +17,9 @@ import { REGISTER_TILES, type RegisterTile, tileName, tileNamed } from "./regist
 
 const chosen = new Map<boolean, RegisterTile>();
 
-/** The register tile for products whose weights are not packed yet. Tries the candidates at its first call on a machine. */
+/**
+ * The register tile for products whose weights are not packed yet. Tries the candidates at its first call on a machine.
+ */
 export function chosenTile(): RegisterTile {
   const fma = usesFma();
   let tile = chosen.get(fma);

@@ -7,8 +7,9 @@
  *     bfloat16, frozen          some       some         some
  *     int8, frozen              few        few          few
  *
- * Weights of a plan are packed once the number of rows is known. Frozen weights are packed before that and serve any number
- * of rows. `npx tsx benchmarks/products.ts` times every kernel for every cell and marks the choice beside the fastest.
+ * Weights of a plan are packed once the number of rows is known. Frozen weights are packed before that and serve any
+ * number of rows. `npx tsx benchmarks/products.ts` times every kernel for every cell and marks the choice beside the
+ * fastest.
  */
 import type { TensorView } from "../../device.ts";
 import { rounded, type WeightFormat } from "../../weight-format.ts";
@@ -20,7 +21,9 @@ const FEW_ROWS = 9;
 /** Rows up to which packing B anew for each product costs more than a tenth of it. */
 const PACKING_PAYS = 32;
 
-/** The layout of float32 weights that stay as they are, for products of so many rows; null when packing does not pay. */
+/**
+ * The layout of float32 weights that stay as they are, for products of so many rows; null when packing does not pay.
+ */
 export function layoutForRows(rows: number): Layout | null {
   if (rows <= FEW_ROWS) return forFewRows("float32");
   return rows <= PACKING_PAYS ? forManyRows(chosenTile()) : null;

@@ -7,8 +7,8 @@
  *       out = activation(out + bias) + residual
  *
  * One row takes the whole panel at a time, so that it is read as one stream; more rows, four at most, go through it in
- * portions of 8 to 16 columns, a block of k at a time. Float sums run in the order of k: the same bits as any other product
- * of these numbers, for any number of rows beside it and any number of threads.
+ * portions of 8 to 16 columns, a block of k at a time. Float sums run in the order of k: the same bits as any other
+ * product of these numbers, for any number of rows beside it and any number of threads.
  *
  * With int8 weights x comes as integers and sums are exact: the pairs along k that
  * `dot` adds up, four columns at a time, are widened to 16 bits by the load. Two products of 7-bit numbers in one
@@ -40,9 +40,9 @@ export interface FewRowsSpec {
 }
 
 /**
- * Steps of k that several rows take through all portions of a panel before the next ones, sums waiting in the result. So
- * few that while one portion brings weights from memory, what the others need is not far behind, and the next block is on
- * its way: four rows of 1024 × 16384 float32 weights take 2.9 ms, with 64 steps 4.4, with all of k at once 5.0.
+ * Steps of k that several rows take through all portions of a panel before the next ones, sums waiting in the result.
+ * So few that while one portion brings weights from memory, what the others need is not far behind, and the next block
+ * is on its way: four rows of 1024 × 16384 float32 weights take 2.9 ms, with 64 steps 4.4, with all of k at once 5.0.
  */
 const BLOCK = 16;
 

@@ -3,8 +3,8 @@
  *
  *     out = activation(x W + bias) + residual        for each of G matrices
  *
- * A tile, which threads share, is one panel of weights and all rows. With int8 weights the rows of x are made integers first
- * (quantize.ts). This file picks the kernel and its arguments; few-rows-code.ts writes it.
+ * A tile, which threads share, is one panel of weights and all rows. With int8 weights the rows of x are made integers
+ * first (quantize.ts). This file picks the kernel and its arguments; few-rows-code.ts writes it.
  */
 import type { Ready } from "../../device.ts";
 import { WEIGHT_BYTES } from "../../weight-format.ts";

@@ -1,13 +1,13 @@
 /**
  * How the weights of a product lie in memory.
  *
- * The columns of a K × N matrix are cut into panels. A panel holds its columns side by side for k = 0, then for k = 1 and
- * so on, so that a kernel which runs along k reads it from front to end:
+ * The columns of a K × N matrix are cut into panels. A panel holds its columns side by side for k = 0, then for k = 1
+ * and so on, so that a kernel which runs along k reads it from front to end:
  *
  *     panel 0: w[0][0 … width − 1]  w[1][0 … width − 1]  …      panel 1: w[0][width … 2 width − 1]  …
  *
- * How wide a panel is depends on the kernel that reads it. How its numbers are written down, their format, decides how many
- * bytes must come from memory.
+ * How wide a panel is depends on the kernel that reads it. How its numbers are written down, their format, decides how
+ * many bytes must come from memory.
  */
 import { type Kept, WEIGHT_BYTES, type WeightFormat } from "../../weight-format.ts";
 import { Allocation, memory } from "../heap.ts";
@@ -25,8 +25,8 @@ export interface Layout {
 
 /**
  * For few-rows.ts. Six vectors of sums hide the latency of multiply-add and fit V8's registers beside six vectors of
- * weights; with eight, one is spilled, and its way through memory halves the speed. One wide panel is read as one stream:
- * several narrow ones side by side reach 0.5 (int8) to 0.9 (float32) of that from memory.
+ * weights; with eight, one is spilled, and its way through memory halves the speed. One wide panel is read as one
+ * stream: several narrow ones side by side reach 0.5 (int8) to 0.9 (float32) of that from memory.
  */
 export const forFewRows = (format: WeightFormat): Layout => ({ rows: "few", format, width: 24 });
 
@@ -59,8 +59,8 @@ const COLUMN_STARTS: Readonly<Record<WeightFormat, (j: number) => number>> = {
 };
 
 /**
- * Width of a panel that holds `columns` columns. Where weights are streamed, the last panel of a matrix takes no more than
- * whole vectors, or whole pairs of them in bfloat16; elsewhere it is as wide as the others.
+ * Width of a panel that holds `columns` columns. Where weights are streamed, the last panel of a matrix takes no more
+ * than whole vectors, or whole pairs of them in bfloat16; elsewhere it is as wide as the others.
  */
 export function panelWidth({ rows, format, width }: Layout, columns: number): number {
   return upTo(rows === "few" ? (format === "bfloat16" ? 8 : 4) : width, columns);
@@ -150,7 +150,9 @@ export class PackedWeights extends Allocation {
     }
   }
 
-  /** Reads column n of matrix g back into K numbers of `to`, from number `at` on: exactly what products multiply with. */
+  /**
+   * Reads column n of matrix g back into K numbers of `to`, from number `at` on: exactly what products multiply with.
+   */
   getColumn(g: number, n: number, to: Float32Array, at: number): void {
     const { K } = this;
     const { start, step } = this.#column(g, n);

@@ -39,7 +39,10 @@ export interface ManyRowsSpec {
 /** Columns of a tile of C: panels of B that are packed together. */
 export const TILE_COLUMNS = 64;
 
-/** Steps of k of a transposed A that are laid out at a time, and bytes from row to row: not a power of two, which caches dislike. */
+/**
+ * Steps of k of a transposed A that are laid out at a time, and bytes from row to row: not a power of two, which caches
+ * dislike.
+ */
 export const TURNED_DEPTH = 256;
 const TURNED_ROW = 4 * (TURNED_DEPTH + 16);
 
@@ -164,8 +167,9 @@ class ManyRowsCode {
   }
 
   /**
-   * Lays the tile's rows of a transposed A out for this block of k, behind the panels of B. Where they lie each step of k is
-   * on another cache line, of which a few numbers are used, and with some widths all these lines compete for one place.
+   * Lays the tile's rows of a transposed A out for this block of k, behind the panels of B. Where they lie each step of
+   * k is on another cache line, of which a few numbers are used, and with some widths all these lines compete for one
+   * place.
    */
   #turnA(first: I32): void {
     const { f, scratch } = this.#code;

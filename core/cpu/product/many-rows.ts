@@ -1,6 +1,6 @@
 /**
- * Matrix products of many rows: C = op(A)·op(B), with what follows it in the same kernel (bias, an elementwise function, a
- * residual). This file cuts the product into tiles and picks the kernel; many-rows-code.ts writes it.
+ * Matrix products of many rows: C = op(A)·op(B), with what follows it in the same kernel (bias, an elementwise
+ * function, a residual). This file cuts the product into tiles and picks the kernel; many-rows-code.ts writes it.
  */
 import type { Ready } from "../../device.ts";
 import { wasmCall } from "../kernels/call.ts";
@@ -22,9 +22,9 @@ import type { Product } from "./task.ts";
 const A_BYTES = 1 << 19;
 
 /**
- * Width from which a transposed A is laid out as rows first. Narrower ones lie close enough together for the caches, and
- * copying them costs more than it brings (4096 × 1024 with 49 steps: 17 GFLOP/s as it lies, 27 laid out; 64 × 256 with 2048:
- * 47 and 46).
+ * Width from which a transposed A is laid out as rows first. Narrower ones lie close enough together for the caches,
+ * and copying them costs more than it brings (4096 × 1024 with 49 steps: 17 GFLOP/s as it lies, 27 laid out; 64 × 256
+ * with 2048: 47 and 46).
  */
 const TURNED_WIDTH = 512;
 

@@ -1,9 +1,10 @@
 /**
- * Matrix products: the door to their kernels. Which one runs was decided when the weights were packed (choose.ts); those
- * that are not packed go to the kernel for many rows. docs/products.md climbs from three plain loops to these kernels.
+ * Matrix products: the door to their kernels. Which one runs was decided when the weights were packed (choose.ts);
+ * those that are not packed go to the kernel for many rows. docs/products.md climbs from three plain loops to these
+ * kernels.
  *
- * Every element is one sum in the order of k, whatever the kernel, the tile, the blocks and the number of threads: results
- * are the same bit for bit.
+ * Every element is one sum in the order of k, whatever the kernel, the tile, the blocks and the number of threads:
+ * results are the same bit for bit.
  */
 import type { Ready } from "../../device.ts";
 import { chosenTile } from "./choose-tile.ts";
@@ -23,7 +24,9 @@ export function productWasm(task: Product): Ready | null {
   return tile ? manyRowsWasm(task, tile) : packedProductWasm({ ...task, x: a, rowLength: K, weights: b });
 }
 
-/** out = activation(x W + bias) + residual for each of G matrices. Makes the product ready to run; null where K is 0. */
+/**
+ * out = activation(x W + bias) + residual for each of G matrices. Makes the product ready to run; null where K is 0.
+ */
 export function packedProductWasm(task: PackedProduct): Ready | null {
   if (task.weights.K === 0 || task.out.size === 0) return null;
   return task.weights.layout.rows === "few" ? fewRowsWasm(task) : someRowsWasm(task);

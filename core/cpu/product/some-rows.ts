@@ -3,11 +3,11 @@
  *
  *     out = activation(x W + bias) + residual        for each of G matrices
  *
- * Weights come in panels of 8 columns. Four rows at a time run along all of k through one panel, their sums in registers,
- * and end with what follows the product; the rows that are left go through several panels at once, so that as many sums are
- * under way. Each new panel comes from memory, so while rows go through one the next is asked for, a few cache lines at a
- * time. Tiles, which threads share, are chunks of some panels. Every element is one sum in the order of k: the same
- * bits for any number of rows beside it and any number of threads.
+ * Weights come in panels of 8 columns. Four rows at a time run along all of k through one panel, their sums in
+ * registers, and end with what follows the product; the rows that are left go through several panels at once, so that
+ * as many sums are under way. Each new panel comes from memory, so while rows go through one the next is asked for, a
+ * few cache lines at a time. Tiles, which threads share, are chunks of some panels. Every element is one sum in the
+ * order of k: the same bits for any number of rows beside it and any number of threads.
  */
 
 import type { Ready } from "../../device.ts";
@@ -41,7 +41,10 @@ interface Spec {
   readonly activation: Expr | null;
 }
 
-/** Rows that share one pass over a panel. With two vectors a panel that makes 8 sums, 2 weights and 4 inputs: 14 registers. */
+/**
+ * Rows that share one pass over a panel. With two vectors a panel that makes 8 sums, 2 weights and 4 inputs: 14
+ * registers.
+ */
 const ROWS = 4;
 /** Columns of a tile, in panels, unless the whole matrix has hardly more. */
 const CHUNK = 8;
@@ -90,8 +93,9 @@ export function someRowsWasm(task: PackedProduct): Ready {
 }
 
 /**
- * Lines that each of so many groups of rows asks for, so that together they ask for all, where that is a few at a time: a
- * processor waits for more. A divisor of the lines of a stretch. None for few rows, which read as fast as memory gives.
+ * Lines that each of so many groups of rows asks for, so that together they ask for all, where that is a few at a time:
+ * a processor waits for more. A divisor of the lines of a stretch. None for few rows, which read as fast as memory
+ * gives.
  */
 function linesAhead(rowGroups: number, panelRowBytes: number): number {
   const lines = (STRETCH * panelRowBytes) / LINE;
@@ -107,8 +111,8 @@ function chunksOf({ N, width }: Spec): { panels: number; perChunk: number; chunk
 }
 
 /**
- * Panels that few rows go through at once, in even portions: as many sums as hide the latency of multiply-add, while they,
- * the weights as they are loaded and the inputs fit V8's 15 registers.
+ * Panels that few rows go through at once, in even portions: as many sums as hide the latency of multiply-add, while
+ * they, the weights as they are loaded and the inputs fit V8's 15 registers.
  */
 function panelsTogether(panels: number, rows: number, format: WeightFormat): number {
   const most = { 1: format === "float32" ? 3 : 4, 2: 2 }[rows] ?? 1;

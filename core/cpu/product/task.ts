@@ -40,7 +40,10 @@ export interface PackedProduct extends After {
   readonly rowLength: number;
   readonly weights: PackedWeights;
   readonly M: number;
-  /** (…, R, N): R, `biasRows`, is a divisor of M; each bias row serves M / R rows; the first group's is number `biasFrom`. */
+  /**
+   * (…, R, N): R, `biasRows`, is a divisor of M; each bias row serves M / R rows; the first group's is number
+   * `biasFrom`.
+   */
   readonly bias?: TensorView;
   readonly biasRows?: number;
   readonly biasFrom?: number;

@@ -2,8 +2,8 @@ import { existsSync, mkdirSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 
 /**
- * Makes a folder and those above it, where they are missing. Node's own recursive `mkdir` never ends where a file system
- * denies that the folder above exists, as /proc does.
+ * Makes a folder and those above it, where they are missing. Node's own recursive `mkdir` never ends where a file
+ * system denies that the folder above exists, as /proc does.
  * @throws Error that names the folder when it cannot be made.
  */
 export function makeFolder(path: string): void {

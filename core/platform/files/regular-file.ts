@@ -8,7 +8,8 @@ export interface OpenFile {
 }
 
 /**
- * Opens a regular file for reading. A pipe or a device is refused: opening one may wait for ever, reading may never end.
+ * Opens a regular file for reading. A pipe or a device is refused: opening one may wait for ever, reading may never
+ * end.
  * @throws FormatError when there is no such file, or no right to read it.
  */
 export function openRegular(path: string): OpenFile {

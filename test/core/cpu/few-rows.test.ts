@@ -190,7 +190,8 @@ describe("every format", () => {
 });
 
 describe("weights for any number of rows", () => {
-  // So many that each four rows ask for one, two or four lines of the next panel; K with steps left behind the stretches.
+  // So many that each four rows ask for one, two or four lines of the next panel; K with steps left behind the
+  // stretches.
   const cases = fc.record({
     M: fc.integer({ min: 14, max: 140 }),
     N: fc.integer({ min: 1, max: 90 }),

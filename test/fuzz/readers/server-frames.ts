@@ -11,7 +11,10 @@ const message = (...entries: readonly [string, WireValue][]) =>
   serverFrame(BINARY, Buffer.from(encode(new Map(entries))));
 const seed = (...frames: readonly Buffer[]) => ({ file: FILE, bytes: Buffer.concat(frames) });
 
-/** What a policy server sends, byte for byte: metadata, an answer; then it hangs up. Told as one error that names the server. */
+/**
+ * What a policy server sends, byte for byte: metadata, an answer; then it hangs up. Told as one error that names the
+ * server.
+ */
 const reader: Reader = {
   seeds: [
     seed(

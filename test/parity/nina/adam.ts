@@ -16,9 +16,9 @@ export interface AdamBlock {
 }
 
 /**
- * Takes the steps and compares losses and parameters. Adam divides a gradient by its own size, so where the true gradient
- * is (nearly) zero it makes full steps of rounding noise: such entries may differ by the sum of the learning rates
- * in each direction. Parameters without a gradient must not move at all.
+ * Takes the steps and compares losses and parameters. Adam divides a gradient by its own size, so where the true
+ * gradient is (nearly) zero it makes full steps of rounding noise: such entries may differ by the sum of the learning
+ * rates in each direction. Parameters without a gradient must not move at all.
  */
 export function compareAdam(
   block: AdamBlock,

@@ -13,7 +13,9 @@ interface CheckpointCase extends GoldenCase {
   readonly ckpt_file: string;
 }
 
-/** A Lightning checkpoint: names and their order, every stored number, and what the flow makes of weights and averages. */
+/**
+ * A Lightning checkpoint: names and their order, every stored number, and what the flow makes of weights and averages.
+ */
 export function checkpointCase(dir: string, one: CheckpointCase): (() => ParityResult) | undefined {
   const make = netOf(one.config);
   if (!make) return undefined;

@@ -24,7 +24,9 @@ export interface FlowCase extends GoldenCase {
 /** Names of a flow's tensors in checkpoints and manifests. */
 const PREFIX = "nf.";
 
-/** A flow that has a density: both directions, log-probability, loss, gradients, optimiser steps, in both precisions. */
+/**
+ * A flow that has a density: both directions, log-probability, loss, gradients, optimiser steps, in both precisions.
+ */
 export function flowCase(dir: string, one: FlowCase): (() => ParityResult) | undefined {
   const make = flowOf(one.config);
   if (!make) return undefined;

@@ -11,7 +11,9 @@ import { FLOAT64, Golden, measured, scaled } from "./golden.ts";
 /** Names of a flow's tensors in checkpoints and manifests. */
 const PREFIX = "nf.";
 
-/** The ablation without a density: what noise becomes, squared error, gradients, optimiser steps, in both precisions. */
+/**
+ * The ablation without a density: what noise becomes, squared error, gradients, optimiser steps, in both precisions.
+ */
 export function mseCase(dir: string, one: FlowCase): () => ParityResult {
   return () => {
     const golden = new Golden(dir, one.file);

@@ -9,7 +9,9 @@ interface PluCase extends GoldenCase {
   readonly config: { readonly features: number };
 }
 
-/** Both directions, the log-determinant also against that of the whole matrix, and gradients of Σ y ⊙ go + 3 Σ log_det. */
+/**
+ * Both directions, the log-determinant also against that of the whole matrix, and gradients of Σ y ⊙ go + 3 Σ log_det.
+ */
 export function pluCase(dir: string, one: PluCase): () => ParityResult {
   return () => {
     const golden = new Golden(dir, one.file);

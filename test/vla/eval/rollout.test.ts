@@ -159,7 +159,8 @@ describe("rollout", () => {
           // The chunk of step 0 serves until the second takes over, `overlap` steps after it was asked for.
           expect(made).toBe(step < length ? 0 : every * Math.floor((step - overlap) / every));
         });
-        // A picture for each chunk, and that of the last settle step; at the end none is asked for that could not be used.
+        // A picture for each chunk, and that of the last settle step; at the end none is asked for that could not be
+        // used.
         expect(stage.log.filter((line) => line === "look").length).toBeGreaterThanOrEqual(
           episode.policyCalls,
         );

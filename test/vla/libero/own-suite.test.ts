@@ -1,4 +1,7 @@
-/** A suite of one's own, in a folder laid out like a clone of LIBERO: new objects, a new workspace, and no line of TypeScript. */
+/**
+ * A suite of one's own, in a folder laid out like a clone of LIBERO: new objects, a new workspace, and no line of
+ * TypeScript.
+ */
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

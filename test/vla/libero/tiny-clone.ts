@@ -4,7 +4,9 @@ import { dirname, join } from "node:path";
 import { encode } from "fast-png";
 import type { Task } from "../../../vla/libero/suites.ts";
 
-/** Folders laid out like clones of LIBERO and robosuite, with next to nothing in them: for tests without the real ones. */
+/**
+ * Folders laid out like clones of LIBERO and robosuite, with next to nothing in them: for tests without the real ones.
+ */
 export interface TinyClone {
   readonly libero: string;
   readonly robosuite: string;

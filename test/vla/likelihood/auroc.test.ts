@@ -82,8 +82,8 @@ describe("aurocInterval", () => {
   });
 
   test("holds the true area about as often as it says", () => {
-    // Scores N(0, 1) and N(1, 1): the area is Φ(1/√2) = 0.76025. 400 draws of 12 and 30 scores have it in 95 % ± 2.2 % of
-    // the intervals at two standard deviations; the method errs by a few per cent more or less.
+    // Scores N(0, 1) and N(1, 1): the area is Φ(1/√2) = 0.76025. 400 draws of 12 and 30 scores have it in 95 % ± 2.2 %
+    // of the intervals at two standard deviations; the method errs by a few per cent more or less.
     const random = new Random(11);
     let held = 0;
     for (let k = 0; k < 400; k++) {

@@ -60,7 +60,9 @@ describe("a decoder of the MLP flow", () => {
     actionNoise: 0,
   }).init(new Random(1));
 
-  /** log p − log q on fresh samples: its mean estimates the divergence of the model q, here with the error of the mean. */
+  /**
+   * log p − log q on fresh samples: its mean estimates the divergence of the model q, here with the error of the mean.
+   */
   function divergence(): { mean: number; error: number; crossEntropy: number } {
     return tidy(() => {
       const { features, actions, logProb } = draw(TEST, new Random(2));
@@ -107,8 +109,8 @@ describe("a decoder of the MLP flow", () => {
     const { mean, error, crossEntropy } = divergence();
     // No density has a smaller expected −log q than the true one (Gibbs): up to five errors of the mean, q must not.
     expect(mean).toBeGreaterThan(-5 * error);
-    // Fitting k parameters to n samples costs k/2n where the fit is as good as it can be: half the expectation of a χ² of
-    // k degrees, over n. The bound is that and a quarter more, for what the optimiser leaves.
+    // Fitting k parameters to n samples costs k/2n where the fit is as good as it can be: half the expectation of a χ²
+    // of k degrees, over n. The bound is that and a quarter more, for what the optimiser leaves.
     expect(decoder.countParameters() / (2 * STEPS * BATCH)).toBeCloseTo(0.024, 3);
     expect(mean).toBeLessThan(0.03);
     // The same against the entropy itself: −log p(a | c) has variance 1 + Var(c₂/2) = 1.08.

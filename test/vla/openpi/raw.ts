@@ -1,6 +1,6 @@
 /**
- * A client and a server written from RFC 6455 and the MessagePack specification alone, with none of the project's code, to be
- * as wrong as we like.
+ * A client and a server written from RFC 6455 and the MessagePack specification alone, with none of the project's code,
+ * to be as wrong as we like.
  */
 import { createHash } from "node:crypto";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";

@@ -59,8 +59,8 @@ describe("pairedDifference", () => {
 
   test("agrees with published values", () => {
     // [both, only first, only second, neither, low, high] of first − second: the example of Newcombe, Statistics in
-    // Medicine 17 (1998), 2635–2650, table III, method 10; then two of Fagerland, Lydersen and Laake, Statistics in Medicine 33
-    // (2014), 2850–2875.
+    // Medicine 17 (1998), 2635–2650, table III, method 10; then two of Fagerland, Lydersen and Laake, Statistics in
+    // Medicine 33 (2014), 2850–2875.
     const published = [
       [36, 12, 2, 0, 0.0569, 0.3404],
       [1, 1, 7, 12, -0.507, -0.026],

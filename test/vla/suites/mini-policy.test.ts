@@ -1,4 +1,7 @@
-/** The policy that is part of this project: what it does is recorded in fixtures, which `npx vitest run -u` records again. */
+/**
+ * The policy that is part of this project: what it does is recorded in fixtures, which `npx vitest run -u` records
+ * again.
+ */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

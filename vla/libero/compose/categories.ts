@@ -1,8 +1,8 @@
 /**
- * What is known of object categories beyond their XML: how they are turned when they are placed, what counts as open, which sites
- * show their state. It stands in `NAME.json` beside `NAME.xml`; clones of LIBERO have no such files, so that its own categories
- * stand in `libero-categories.ts`. A category without either gets the defaults: it stands upright, has nothing to open
- * and shows no state.
+ * What is known of object categories beyond their XML: how they are turned when they are placed, what counts as open,
+ * which sites show their state. It stands in `NAME.json` beside `NAME.xml`; clones of LIBERO have no such files, so
+ * that its own categories stand in `libero-categories.ts`. A category without either gets the defaults: it stands
+ * upright, has nothing to open and shows no state.
  */
 
 import { FormatError } from "../../../core/index.ts";

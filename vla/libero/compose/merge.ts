@@ -1,4 +1,7 @@
-/** How pieces of MJCF become one model: names get a prefix, assets are pooled, file names become `libero/...` or `robosuite/...`. */
+/**
+ * How pieces of MJCF become one model: names get a prefix, assets are pooled, file names become `libero/...` or
+ * `robosuite/...`.
+ */
 
 import { FormatError } from "../../../core/index.ts";
 import { dirname, isAbsolute, join, relative, sep } from "../../platform/node.ts";

@@ -133,7 +133,10 @@ function vector(e: Element, attribute: string): Vector {
   return (numbers(e, attribute, 3) ?? [0, 0, 0]) as unknown as Vector;
 }
 
-/** The bodies from the object's root down to the one that holds the site, and the site; undefined if it has no such site. */
+/**
+ * The bodies from the object's root down to the one that holds the site, and the site; undefined if it has no such
+ * site.
+ */
 function pathToSite(body: Element, site: string): Element[] | undefined {
   for (const e of body.children) {
     if (e.tag === "site" && e.attributes.get("name") === site) return [body, e];

@@ -148,8 +148,8 @@ function mjcf({ asset, worldbody, actuator, sensor }: Piece) {
       density: "1.2",
       viscosity: "0.00002",
     }),
-    // The reference asks for room for 5000 contacts, 1.3 GB per state; its scenes stay near 100, which take 3 MB. MuJoCo
-    // warns where this is not enough, and an environment takes a warning for an error.
+    // The reference asks for room for 5000 contacts, 1.3 GB per state; its scenes stay near 100, which take 3 MB.
+    // MuJoCo warns where this is not enough, and an environment takes a warning for an error.
     element("size", { memory: "16M" }),
     element("visual", {}, [element("map", { znear: "0.001" })]),
     asset,

@@ -1,7 +1,7 @@
 /**
  * Problem classes: which arena, which robot mount, where table, robot and cameras are. A BDDL file names its class in
- * `(problem NAME)`; `assets/scenes/NAME.json` describes it. Clones of LIBERO have no such files, so that its own classes stand in
- * `libero-workspaces.ts`.
+ * `(problem NAME)`; `assets/scenes/NAME.json` describes it. Clones of LIBERO have no such files, so that its own
+ * classes stand in `libero-workspaces.ts`.
  */
 
 import { FormatError } from "../../../core/index.ts";
@@ -26,7 +26,9 @@ export interface Workspace {
   readonly arena: string;
   readonly floorTexture: string;
   readonly wallTexture: string;
-  /** Full size of a table that the arena file leaves open, metres, and its friction; null when the arena brings its own. */
+  /**
+   * Full size of a table that the arena file leaves open, metres, and its friction; null when the arena brings its own.
+   */
   readonly table: { readonly size: readonly [number, number, number]; readonly friction: string } | null;
   /** Body of the arena that gets the region sites, and their height in its frame. */
   readonly regionBody: string;
@@ -60,9 +62,9 @@ export function workspaceOf(problem: string, assets: string, who: string): Works
 }
 
 /**
- * LIBERO-plus (arXiv:2510.13626) has problem classes that differ from LIBERO's in their lights alone: a name that ends in
- * `kitchen_light_sync_modified_7` stands for the arena `scenes/lights/kitchen_light_sync_modified_7.xml`, whose first word begins
- * the name of LIBERO's own arena.
+ * LIBERO-plus (arXiv:2510.13626) has problem classes that differ from LIBERO's in their lights alone: a name that ends
+ * in `kitchen_light_sync_modified_7` stands for the arena `scenes/lights/kitchen_light_sync_modified_7.xml`, whose
+ * first word begins the name of LIBERO's own arena.
  */
 function litWorkspace(problem: string, assets: string): Workspace | null {
   const folder = join(assets, "scenes", "lights");

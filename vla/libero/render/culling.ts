@@ -39,7 +39,10 @@ export class Culler {
     for (let k = 0; k < 3; k++) this.#eye[k] = (r[k] * x + r[3 + k] * y + r[6 + k] * z) / scale[k];
   }
 
-  /** The plane a · p + d ≥ 0 of the world with a = forward · ahead + side · aside, d against the eye, in the part's frame. */
+  /**
+   * The plane a · p + d ≥ 0 of the world with a = forward · ahead + side · aside, d against the eye, in the part's
+   * frame.
+   */
   #plane(
     index: number,
     part: Part,

@@ -1,7 +1,10 @@
 import { FRAME } from "./layout.ts";
 import type { RenderMemory } from "./memory.ts";
 
-/** Samples of blended triangles that passed the depth test: the number of a sample, then that of its triangle in the log. */
+/**
+ * Samples of blended triangles that passed the depth test: the number of a sample, then that of its triangle in the
+ * log.
+ */
 export class Fragments {
   list: Int32Array;
   readonly #memory: RenderMemory;

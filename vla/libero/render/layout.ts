@@ -1,6 +1,6 @@
 /*
- * Where things lie in a renderer's memory, in bytes: what TypeScript writes and the kernels (kernels/) read, or the other
- * way round. All numbers are float64 and all addresses and counts int32, unless something else is said.
+ * Where things lie in a renderer's memory, in bytes: what TypeScript writes and the kernels (kernels/) read, or the
+ * other way round. All numbers are float64 and all addresses and counts int32, unless something else is said.
  */
 
 /** What a pass draws with, at fixed addresses. */

@@ -12,7 +12,10 @@ const STRIDE = LIGHT_BYTES / 8;
 /** Without any light MuJoCo adds this much ambient light. */
 const FALLBACK_AMBIENT = 0.3;
 
-/** The active lights of a model in a flat table (`LIGHT` of layout.ts): the headlight first, then spot and directional lights in order. */
+/**
+ * The active lights of a model in a flat table (`LIGHT` of layout.ts): the headlight first, then spot and directional
+ * lights in order.
+ */
 export class Lights {
   readonly count: number;
   readonly table: Float64Array;

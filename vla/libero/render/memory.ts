@@ -11,8 +11,9 @@ const ALIGN = 16;
 export const MEMORY_LIMITS = { minimum: 1, maximum: MOST_PAGES, shared: true } as const;
 
 /**
- * What a renderer's kernels read and write: arrays in one WebAssembly memory, which is freed as a whole with the renderer.
- * The memory is shared because such memory can grow under the arrays that are in use, not because threads share it.
+ * What a renderer's kernels read and write: arrays in one WebAssembly memory, which is freed as a whole with the
+ * renderer. The memory is shared because such memory can grow under the arrays that are in use, not because threads
+ * share it.
  */
 export class RenderMemory {
   readonly memory = new WebAssembly.Memory({ initial: 1, maximum: MOST_PAGES, shared: true });
@@ -54,7 +55,10 @@ export class RenderMemory {
     return to;
   }
 
-  /** Room of that many bytes, all zero; and as many behind it as one vector has, so that the last may be read as a vector. */
+  /**
+   * Room of that many bytes, all zero; and as many behind it as one vector has, so that the last may be read as a
+   * vector.
+   */
   #take(bytes: number): number {
     const at = this.#end;
     const end = Math.ceil((at + bytes + ALIGN) / ALIGN) * ALIGN;

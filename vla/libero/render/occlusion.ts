@@ -36,7 +36,8 @@ export class Occlusion {
   }
 
   /**
-   * Is all of a cluster farther than what `depth` (1/depth per sample) holds in the rectangle? May say no to one that is.
+   * Is all of a cluster farther than what `depth` (1/depth per sample) holds in the rectangle? May say no to one that
+   * is.
    *
    * @param map `FRAME` of layout.ts, with the map from the frame of the clusters to the picture
    */

@@ -105,7 +105,10 @@ export class Pass {
     ints[FRAME.parts / 4] = scene.blocks.byteOffset;
   }
 
-  /** Draws all, in the rows of the rasteriser's rectangle. With a layer, what is fixed is drawn only when the layer no longer holds. */
+  /**
+   * Draws all, in the rows of the rasteriser's rectangle. With a layer, what is fixed is drawn only when the layer no
+   * longer holds.
+   */
   draw(options: PassOptions, layer: FixedLayer | null): void {
     const { tint, without, behind } = options;
     const { view, raster, target } = this;
@@ -185,7 +188,10 @@ export class Pass {
     this.raster.begin();
   }
 
-  /** Draws the opaque drawables that are fixed, that are not, or all; nearer ones first, so that few samples are drawn twice. */
+  /**
+   * Draws the opaque drawables that are fixed, that are not, or all; nearer ones first, so that few samples are drawn
+   * twice.
+   */
   #drawOpaque({ without, behind }: PassOptions, which: "fixed" | "moving" | "all"): void {
     const { raster } = this;
     const queue = this.#queue;

@@ -24,7 +24,10 @@ export class Projection {
     this.#view.set(data, this.#camera, this.#frustum);
   }
 
-  /** Share of the side to the right and upwards; outside of 0 to 1 for a point beside the picture, null behind the camera. */
+  /**
+   * Share of the side to the right and upwards; outside of 0 to 1 for a point beside the picture, null behind the
+   * camera.
+   */
   project([x, y, z]: readonly [number, number, number]): [u: number, v: number] | null {
     const { eye, right, up, forward, near, scaleX, scaleY, shiftX, shiftY } = this.#view;
     const offset = [x - eye[0], y - eye[1], z - eye[2]];

@@ -14,7 +14,10 @@ import { TriangleLog } from "./triangle-log.ts";
 /** Points of a cluster at most. */
 const CLUSTER_POINTS = 3 * CLUSTER;
 
-/** Finds which triangle each sample sees: cluster by cluster, of those that may be seen (kernels/raster.ts does the rest). */
+/**
+ * Finds which triangle each sample sees: cluster by cluster, of those that may be seen (kernels/raster.ts does the
+ * rest).
+ */
 export class Rasterizer {
   readonly log: TriangleLog;
   readonly #view: View;
@@ -40,7 +43,9 @@ export class Rasterizer {
     this.rectangle = { left: 0, right: view.width - 1, bottom: 0, top: view.height - 1 };
   }
 
-  /** Begins another picture, on a target that holds other things now. Its samples must not refer to logged triangles. */
+  /**
+   * Begins another picture, on a target that holds other things now. Its samples must not refer to logged triangles.
+   */
   begin(): void {
     this.log.count = 0;
     this.#occlusion.begin();

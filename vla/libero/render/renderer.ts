@@ -51,8 +51,8 @@ export interface Renderer {
  * the first mirror reflects, four samples per pixel, shaded once.
  *
  * Shapes, materials and lights are read here, once, a texture when it is first seen; a frame takes only poses, colours
- * of geoms and sites, and cameras. What is fixed, seen by a fixed camera, is drawn again only when one of these changes.
- * Left out: shadows (lights are drawn as if `castshadow="false"`, as all of LIBERO's are), haze, tendons.
+ * of geoms and sites, and cameras. What is fixed, seen by a fixed camera, is drawn again only when one of these
+ * changes. Left out: shadows (lights are drawn as if `castshadow="false"`, as all of LIBERO's are), haze, tendons.
  * Throws for what it cannot draw at all: height fields, signed distance fields, flexes, skins, orthographic cameras.
  */
 export function createRenderer(

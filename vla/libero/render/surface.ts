@@ -7,7 +7,8 @@ export const CORNER_NORMAL = 3;
 
 /**
  * A triangle surface in its own frame. The visibility pass takes positions, cluster by cluster; the shading pass lights
- * only the corners it sees. Triangles and corners are numbered in the order of the clusters: what is close is read together.
+ * only the corners it sees. Triangles and corners are numbered in the order of the clusters: what is close is read
+ * together.
  */
 export interface Surface {
   /** Distinct corners, (C, CORNER_STRIDE). */

@@ -31,8 +31,8 @@ export class Pyramid {
   readonly #block: Int32Array;
 
   /**
-   * `read` gives level 0 when it is needed; sRGB levels are averaged as light, not as bytes. `number` is what the kernels
-   * call it.
+   * `read` gives level 0 when it is needed; sRGB levels are averaged as light, not as bytes. `number` is what the
+   * kernels call it.
    */
   constructor(
     memory: RenderMemory,
@@ -65,7 +65,9 @@ export class Pyramid {
     return this.#levels[index] ?? this.#make(index);
   }
 
-  /** What the next level is made of. Level 0 is not kept for that: of a large picture seen from afar nobody looks at it. */
+  /**
+   * What the next level is made of. Level 0 is not kept for that: of a large picture seen from afar nobody looks at it.
+   */
   #finer(index: number): Level {
     if (index > 0 || this.#levels[0]) return this.level(index);
     return { width: this.width, height: this.height, texels: this.#read() };
@@ -240,7 +242,10 @@ function halve(from: Level, srgb: boolean, memory: RenderMemory): Level {
 /** A quarter of what `LINEAR` says, times 255. A product of 24 and 8 bits: sums of four of them are exact. */
 const QUARTERS = LINEAR.map((color) => (color * 255) / 4);
 
-/** What `halve` does, bit for bit and in a third of the time, where both sides are even and bytes are averaged as they are. */
+/**
+ * What `halve` does, bit for bit and in a third of the time, where both sides are even and bytes are averaged as they
+ * are.
+ */
 function meanOfFour({ width, height, texels: from }: Level, out: Uint8Array): void {
   const row = 3 * width;
   const quarters = QUARTERS;

@@ -19,7 +19,10 @@ const ROWS = 50;
 /** Where a drawer stands of which `:init` says nothing, metres: as far from open as from shut, or nearly. */
 const HALF_OPEN = [-0.11, -0.07] as const;
 
-/** Initial states of one task: the suite's files hold rows 0 to 49; later ones are as many other starts, for demonstrations, as one likes. */
+/**
+ * Initial states of one task: the suite's files hold rows 0 to 49; later ones are as many other starts, for
+ * demonstrations, as one likes.
+ */
 export function sampleInitStates(task: Task, first = 0, count: number = ROWS): Promise<Float64Array[]> {
   return sample({ ...miniRoots, task }, { first, count, unasked: HALF_OPEN });
 }

@@ -9,8 +9,8 @@ import { compile, litPixels } from "./inline-model.ts";
 import { plainPicture } from "./plain/picture.ts";
 
 /*
- * The kernels against the same formulas written plainly (plain/): pictures are equal byte for byte. The one number that is
- * not computed to the last digit is the level of detail of a texture; its error of 1e-12 does not reach a byte.
+ * The kernels against the same formulas written plainly (plain/): pictures are equal byte for byte. The one number that
+ * is not computed to the last digit is the level of detail of a texture; its error of 1e-12 does not reach a byte.
  */
 
 const SIZE = 16;

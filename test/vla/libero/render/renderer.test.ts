@@ -4,7 +4,10 @@ import { createRenderer, type RendererOptions } from "../../../../vla/libero/ren
 import type { Image } from "../../../../vla/observation.ts";
 import { compile, type Loaded, litPixels, pixel } from "./inline-model.ts";
 
-/** 4 m above the origin, looking down, x to the right and y up in the picture; half the picture's height is 4 tan(fovy/2). */
+/**
+ * 4 m above the origin, looking down, x to the right and y up in the picture; half the picture's height is 4
+ * tan(fovy/2).
+ */
 const TOP = '<camera name="top" pos="0 0 4" fovy="45"/>';
 const TAN = Math.tan(Math.PI / 8);
 /** Shines by itself, so that its colour is known: emission 1 and no highlight. */

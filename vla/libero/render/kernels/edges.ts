@@ -107,8 +107,8 @@ export function defineSetEdgesAcrossNear(
 const pairOf = (a: F64, b: F64): F64x2 => a.splat().withLane(1, b);
 
 /**
- * Stores a, b and c of each corner, scaled, as `TRIANGLE` has them. Pairs are stored as such: the processor is slow to read
- * as one what it has just written as two.
+ * Stores a, b and c of each corner, scaled, as `TRIANGLE` has them. Pairs are stored as such: the processor is slow to
+ * read as one what it has just written as two.
  */
 function storeEdges(
   f: Func,

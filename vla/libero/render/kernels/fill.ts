@@ -20,7 +20,9 @@ import { COLUMNS, SAMPLES } from "../samples.ts";
 import { readEdges } from "./edges.ts";
 import { frame, frameNumber } from "./frame.ts";
 
-/** Whether what a sample shows is later than a triangle of a record; keeps a fragment of a blended one: see raster.ts. */
+/**
+ * Whether what a sample shows is later than a triangle of a record; keeps a fragment of a blended one: see raster.ts.
+ */
 type IsLater = Callable<[typeof I32, typeof I32], I32>;
 type KeepFragment = Callable<[typeof I32, typeof I32], Nothing>;
 type Fill = Callable<[typeof I32, typeof I32, typeof I32, typeof I32, typeof I32, typeof I32], I32>;

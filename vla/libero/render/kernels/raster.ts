@@ -132,7 +132,10 @@ export function defineRaster(library: Library, moreFragments: Callable<[], Nothi
   return partOf;
 }
 
-/** What `holdsSample` says of boxes of up to four columns and rows: 64 (columns - 1) + 16 (rows - 1) + 4 (first column & 3) + (first row & 3). */
+/**
+ * What `holdsSample` says of boxes of up to four columns and rows: 64 (columns - 1) + 16 (rows - 1) + 4 (first column &
+ * 3) + (first row & 3).
+ */
 export function holdsTable(): Uint8Array {
   return Uint8Array.from({ length: 256 }, (_, i) => {
     const [column, row] = [(i >> 2) & 3, i & 3];

@@ -182,7 +182,8 @@ function defineTriangle(
     const texture = f.let(load(I32, part, PART.texture));
     f.if(texture, () => {
       /*
-       * A coordinate t = Σ eᵢ tᵢ / Σ eᵢ, so along screen x its derivative is (Σ aᵢ tᵢ - t Σ aᵢ) · depth, along y with bᵢ.
+       * A coordinate t = Σ eᵢ tᵢ / Σ eᵢ, so along screen x its derivative is (Σ aᵢ tᵢ - t Σ aᵢ) · depth, along y with
+       * bᵢ.
        */
       const slopes = [a, b].map(({ pair, last }) => {
         const three = [pair.lane(0), pair.lane(1), last];

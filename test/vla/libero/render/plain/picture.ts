@@ -8,7 +8,9 @@ import { CORNER_STRIDE } from "../../../../../vla/libero/render/surface.ts";
 import { cornerColor } from "./lighting.ts";
 import { sample2d, sampleCube } from "./sampling.ts";
 
-/** A triangle with its edge functions: aᵢ, bᵢ, cᵢ for the corners i = 0, 1, 2 (kernels/raster.ts says what they are). */
+/**
+ * A triangle with its edge functions: aᵢ, bᵢ, cᵢ for the corners i = 0, 1, 2 (kernels/raster.ts says what they are).
+ */
 interface Triangle {
   readonly part: Part;
   readonly corners: readonly number[];
@@ -16,8 +18,8 @@ interface Triangle {
 }
 
 /**
- * A picture of the opaque drawables of a scene, (H, W, 3), drawn in the simplest way there is: every triangle is tried at
- * every sample, and every sample is shaded. No mirror, nothing is blended.
+ * A picture of the opaque drawables of a scene, (H, W, 3), drawn in the simplest way there is: every triangle is tried
+ * at every sample, and every sample is shaded. No mirror, nothing is blended.
  */
 export function plainPicture(
   scene: RenderScene,

@@ -1,8 +1,9 @@
 import type { Pyramid, Texture } from "../../../../../vla/libero/render/texture.ts";
 
 /*
- * Texture lookups, written plainly to check the kernels: linear within a level, linear between levels (OpenGL's LINEAR_MIPMAP_LINEAR), the level from the
- * derivatives of the coordinates along screen x and y. Colours are written to `out` as three numbers in [0, 1].
+ * Texture lookups, written plainly to check the kernels: linear within a level, linear between levels (OpenGL's
+ * LINEAR_MIPMAP_LINEAR), the level from the derivatives of the coordinates along screen x and y. Colours are written to
+ * `out` as three numbers in [0, 1].
  */
 
 /** 2D lookup, repeating, at `spot`: u, v, ∂u/∂x, ∂v/∂x, ∂u/∂y, ∂v/∂y per pixel. */
