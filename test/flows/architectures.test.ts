@@ -1,6 +1,6 @@
 /** Flows in one line: sound as certificates see them, and read back from their tensors' names. */
 import { describe, expect, test } from "vitest";
-import { Random, Scope, Tensor } from "../../core/index.ts";
+import { Plan, Random, Scope, Tensor } from "../../core/index.ts";
 import {
   BoxUniform,
   certify,
@@ -28,6 +28,18 @@ describe.each(Object.entries(all))("%s", (name, architecture) => {
       ({ law }) => name !== "nsf" || !law.includes("integrates"),
     );
     expect(findings).toEqual([]);
+  });
+
+  test("gives the same as a plan", () => {
+    using _ = new Scope();
+    const width = name === "planarFlow" ? {} : { width: 6 };
+    const flow = architecture({ ...SMALL, ...width }).init(new Random(1));
+    const z = new Random(2).normals([3, 2]);
+    using there = new Plan((x) => flow.logProb(x), [z]);
+    using back = new Plan((x) => flow.inverse(x).out, [z]);
+    expect(there.run(z)[0].toArray()).toEqual(flow.logProb(z).toArray());
+    expect(back.run(z)[0].toArray()).toEqual(flow.inverse(z).out.toArray());
+    flow.dispose();
   });
 
   test("refuses sizes that are none, and options that it does not have", () => {
