@@ -2,6 +2,7 @@ import { defineConfig } from "vitest/config";
 
 /** Tests that run on each device, here on those of a real browser, and looks at pages: `npm run test:browser`. */
 export default defineConfig({
+  resolve: { tsconfigPaths: true },
   test: {
     include: ["test/devices/**/*.test.ts", "test/pages/**/*.test.ts"],
     setupFiles: ["test/setup.ts"],

@@ -1,12 +1,17 @@
 import { inspect, parseArgs } from "node:util";
 import { printable } from "../core/formats/printable.ts";
+import { callOf } from "./own-modules.ts";
+
+export { callOf, nodeArguments, ownModule, startThread } from "./own-modules.ts";
+export { importUserModule } from "./user-module.ts";
+
 import { UsageError } from "./usage-error.ts";
 
 export { UsageError } from "./usage-error.ts";
 
 /** What a script accepts: enough to parse its arguments and to print its help. */
 export interface CliSchema {
-  /** How to call it, e.g. "npx tsx vla/eval.ts [options]". */
+  /** How to call it, e.g. "npx tsx vla/eval.ts [options]"; where it is packed, its help says "npx nina-ts eval". */
   readonly usage: string;
   /** One or two sentences on what it does. */
   readonly description: string;
@@ -122,7 +127,8 @@ export function helpText(schema: CliSchema): string {
   rows.push(["--help", "print this and exit"]);
   const width = Math.max(...rows.map(([left]) => left.length));
   const table = rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}\n`).join("");
-  return `Usage: ${schema.usage}\n\n${schema.description}\n\n${table}`;
+  const text = `Usage: ${schema.usage}\n\n${schema.description}\n\n${table}`;
+  return text.replaceAll(/npx tsx (\S+\.ts)/g, (_, script) => callOf(script));
 }
 
 function hint(option: Exclude<CliOption, { type: "boolean" }>): string {

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * Tensors, gradients, random numbers, devices and file formats. The only door to core: other folders import nothing deeper.
  * @module nina-ts

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { pathToFileURL } from "node:url";
+import { importUserModule } from "../cli/index.ts";
 import {
   checkInteger,
   checkOptions,
@@ -48,7 +48,7 @@ async function called(module: string, tensors?: Tensors, path?: string): Promise
   const file = resolve(module);
   if (!existsSync(file)) throw new Error(`${module}: expected a module, found no file`);
   try {
-    const { default: flowModule } = (await import(pathToFileURL(file).href)) as { default?: unknown };
+    const { default: flowModule } = await importUserModule(file);
     if (typeof flowModule === "function") return await (flowModule as FlowModule)(tensors, path);
     return refuse("default export", "a function that gives { make, prefix, condition }", flowModule);
   } catch (cause) {

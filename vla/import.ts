@@ -1,5 +1,5 @@
 /** Turns a training checkpoint of NinA or FLOWER into one that plays: `npx tsx vla/import.ts --help`. */
-import { type CliSchema, parseCli, runMain, UsageError } from "../cli/index.ts";
+import { type CliSchema, callOf, parseCli, runMain, UsageError } from "../cli/index.ts";
 import { printable, TENSOR_FILES } from "../core/index.ts";
 import type { DecoderConfig } from "./decoders.ts";
 import { importCheckpoint } from "./import/import-checkpoint.ts";
@@ -53,7 +53,7 @@ await runMain(async () => {
   const told = { heads, steps, norm: norm === "variance" ? "variance" : "mean square" } as const;
   const { decoder, averaged } = await importCheckpoint({ path, vlm, out, weights, told });
   console.log(`${averaged ? "running averages of the weights" : "trained weights"}; ${describe(decoder)}`);
-  console.log(`${out}: done; npx tsx vla/eval.ts --checkpoint ${out} plays it`);
+  console.log(`${out}: done; ${callOf("vla/eval.ts")} --checkpoint ${out} plays it`);
 });
 
 /** "mlp decoder: steps 10, …" */

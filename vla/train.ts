@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { runMain, UsageError } from "../cli/index.ts";
+import { callOf, runMain, UsageError } from "../cli/index.ts";
 import { cpu, type Device, openDevice, Random, setThreads } from "../core/index.ts";
 import { freeze, type TriStage, triStage } from "../nn/index.ts";
 import { type Checkpoint, checkDecoder, type PolicyConfig, saveCheckpoint } from "./checkpoint.ts";
@@ -98,7 +98,7 @@ await runMain(async () => {
     every: { metrics: METRICS_EVERY, evaluation: options.evaluateEvery, save: options.saveMinutes },
     minutes: options.minutes,
   });
-  const hint = `npx tsx vla/eval.ts --checkpoint ${join(options.out, roots || heldOut ? "best" : "last")}`;
+  const hint = `${callOf("vla/eval.ts")} --checkpoint ${join(options.out, roots || heldOut ? "best" : "last")}`;
   console.log(ending === "done" ? `${options.out}: done; ${hint} plays it` : `${options.out}: ${ending}`);
   if (ending === "interrupted") process.exitCode = INTERRUPTED;
 });

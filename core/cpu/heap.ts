@@ -9,6 +9,7 @@
  */
 import { shownMemory } from "../device.ts";
 import { newMemory } from "../platform/node.ts";
+import type { Memory } from "../platform/platform.ts";
 
 const PAGE = 65_536;
 const ALIGN = 64;
@@ -18,7 +19,7 @@ const SMALL = 32_768;
 const SLAB = 262_144;
 const GROW = 16 * 1_048_576;
 
-export const memory: WebAssembly.Memory = newMemory(MAX_BYTES / PAGE);
+export const memory: Memory = newMemory(MAX_BYTES / PAGE);
 shownMemory.add(memory.buffer);
 
 interface Range {

@@ -68,8 +68,8 @@ const SETTINGS = {
 } as const;
 
 async function loadLibrary(): Promise<GpuJsModule> {
-  const loaded = (await import("gpu.js")) as unknown as GpuJsModule & { readonly default?: GpuJsModule };
-  return loaded.GPU ? loaded : (loaded.default as GpuJsModule);
+  const { library } = await import("./library.ts");
+  return library;
 }
 
 /** A mode of this machine: what drives it, or why it is not available. */

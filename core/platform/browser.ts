@@ -1,7 +1,7 @@
 /** A browser's form of what platform.ts describes: no files, nothing kept, and threads only where the page is isolated. */
 import type { ByteSource } from "../formats/byte-source.ts";
 import { FormatError } from "../formats/format-error.ts";
-import type { CacheEntry, EntryCache, RunningWorker } from "./platform.ts";
+import type { CacheEntry, EntryCache, Memory, RunningWorker } from "./platform.ts";
 
 export { crc32 } from "./crc32.ts";
 
@@ -32,7 +32,7 @@ const UNSHARED_PAGES = 16_384;
  * Browsers give shared memory to any page, though only an isolated one may hand it to a worker. Memory that is not shared
  * would take the numbers away from all arrays that look at it when it grows, so it does not grow.
  */
-export function newMemory(most: number): WebAssembly.Memory {
+export function newMemory(most: number): Memory {
   try {
     return new WebAssembly.Memory({ initial: 1, maximum: most, shared: true });
   } catch {

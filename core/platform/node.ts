@@ -3,9 +3,9 @@ import { cpus } from "node:os";
 import { dirname, join } from "node:path";
 import v8 from "node:v8";
 import { Worker } from "node:worker_threads";
-import type { RunningWorker } from "./platform.ts";
+import { crc32 as zlibCrc32 } from "node:zlib";
+import type { Memory, RunningWorker } from "./platform.ts";
 
-export { crc32 } from "node:zlib";
 export { isReplaceable, writeFileAtomic, writeFileInTurns } from "./files/atomic-write.ts";
 export { Cache, userCacheFolder } from "./files/cache.ts";
 export { makeFolder } from "./files/make-folder.ts";
@@ -40,7 +40,9 @@ export function optimising<T>(body: () => T): T {
   }
 }
 
-export const newMemory = (most: number): WebAssembly.Memory =>
+export const crc32 = (bytes: Uint8Array, before = 0): number => zlibCrc32(bytes, before);
+
+export const newMemory = (most: number): Memory =>
   new WebAssembly.Memory({ initial: 1, maximum: most, shared: true });
 
 export const whyNoWorkers = (): string | null => null;

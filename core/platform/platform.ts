@@ -25,7 +25,7 @@ export interface Platform {
    * Memory of up to `most` pages, for views that outlive its growth: shared, and beginning with one page. Where it cannot be
    * shared, it has all its pages from the start.
    */
-  newMemory(most: number): WebAssembly.Memory;
+  newMemory(most: number): Memory;
   /** Why all work is done on this thread; null where `startWorker` starts others. */
   whyNoWorkers(): string | null;
   /** Starts a thread that does `work` on `start`. `ended` is told why, should it end. It keeps no process alive. */
@@ -48,6 +48,12 @@ export interface Platform {
 
   /** Sees that there is `navigator.gpu`; says why not when there is none. */
   findWebGpu(): Promise<string | null>;
+}
+
+/** A `WebAssembly.Memory`: that name comes with the types of browsers or of Node, which not everybody has who uses ours. */
+export interface Memory {
+  readonly buffer: ArrayBuffer;
+  grow(pages: number): number;
 }
 
 export interface RunningWorker {

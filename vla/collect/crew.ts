@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { ownModule } from "../../cli/index.ts";
 import type { Schedule } from "./schedule.ts";
 import type { CollectSettings } from "./store.ts";
 import type { Answer, SuiteRoots } from "./worker.ts";
@@ -24,7 +25,7 @@ export class Crew implements Disposable {
     roots: SuiteRoots,
     checkpoint?: string,
   ) {
-    const script = fileURLToPath(new URL("worker.ts", import.meta.url));
+    const script = fileURLToPath(ownModule("worker.ts", import.meta.url));
     const args = [
       folder,
       JSON.stringify(settings),

@@ -1,4 +1,5 @@
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
+import { ownModule, startThread } from "../../cli/index.ts";
 import { checkInteger } from "../../core/index.ts";
 import { type Batch, type BatchArrays, BatchMaker, type BatchSettings } from "./batch.ts";
 import type { ExampleSet, ExampleSettings } from "./example-set.ts";
@@ -46,7 +47,7 @@ export class BatchStream implements Disposable {
     this.#number = first;
     this.#ordered = first;
     const workerData: Start = { examples: set.settings, batches: settings, slots: this.#slots };
-    this.#worker = new Worker(new URL("batch-worker.js", import.meta.url), { workerData, execArgv: [] });
+    this.#worker = startThread(ownModule("batch-worker.ts", import.meta.url), workerData, ["h5wasm/node"]);
     this.#worker.on("message", (made: Made) => this.#hear(made));
     this.#worker.on("error", (error) =>
       this.#fail(new Error(`BatchStream: its thread failed: ${error.message}`)),

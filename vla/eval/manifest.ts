@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { printable, readText } from "../../core/index.ts";
 import { MOST_TEXT_BYTES } from "../json-lines.ts";
@@ -45,7 +45,7 @@ export function manifestOf(
   policies: PolicySource,
   setups: readonly TaskSetup[],
 ): Manifest {
-  const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+  const { version } = createRequire(import.meta.url)("nina-ts/package.json");
   return {
     format: FORMAT,
     version,

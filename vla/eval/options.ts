@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { type CliSchema, parseCli, UsageError, type Values } from "../../cli/index.ts";
 import { DEVICE_NAMES, WEIGHT_BYTES, type WeightFormat } from "../../core/index.ts";
 import type { SamplingConfig } from "../checkpoint.ts";
-import type { Contacts } from "../libero/mujoco.ts";
+import type { Contacts } from "../libero/contacts.ts";
 import { maxSteps, PROTOCOLS, type Protocol } from "../libero/protocols.ts";
 import { DIMENSIONS, type Levels, readGrid, readLevels } from "../perturb/dimensions.ts";
 import { DEFAULT_POLICY, isModule, type PolicyName, policyKinds } from "../policies/index.ts";

@@ -1,4 +1,5 @@
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
+import { ownModule, startThread } from "../../cli/index.ts";
 import { type Packed, unpack } from "../policies/packed.ts";
 import type { ActionChunk, ChunkRequest, Policy } from "../policies/policy.ts";
 import { messageOf } from "./message-of.ts";
@@ -49,8 +50,7 @@ export class PlayerThread implements Disposable {
   #ended: Error | null = null;
 
   constructor(setting: Setting) {
-    const script = new URL("player-worker.js", import.meta.url);
-    this.#worker = new Worker(script, { workerData: setting, execArgv: [] });
+    this.#worker = startThread(ownModule("player-worker.ts", import.meta.url), setting);
     this.#worker.on("message", (report: Report) => this.#hear(report));
     this.#worker.on("error", (error) =>
       this.#end(new Error(`simulator: its thread failed: ${error.message}`)),

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { companionsOf } from "../libero/companions.ts";
 import { composeScene } from "../libero/compose/scene.ts";
+import type { Contacts } from "../libero/contacts.ts";
 import { LiberoEnv, type StepOutcome } from "../libero/env.ts";
 import { readInitStates } from "../libero/init-states.ts";
-import type { Contacts } from "../libero/mujoco.ts";
 import { Premises } from "../libero/premises.ts";
 import type { Protocol } from "../libero/protocols.ts";
 import { createRenderer } from "../libero/render/renderer.ts";

@@ -1,9 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { nodeArguments, ownModule } from "../../cli/index.ts";
 import type { Left } from "./runner.ts";
 import type { Command } from "./runs.ts";
-
-const ROOT = new URL("../../", import.meta.url);
 
 /** Starts this project's programs as processes of their own, one at a time, and passes signals on to the one at work. */
 export class Launcher implements Disposable {
@@ -16,8 +14,8 @@ export class Launcher implements Disposable {
 
   readonly launch = ({ script, args }: Command): Promise<Left> =>
     new Promise((resolve, reject) => {
-      const path = fileURLToPath(new URL(script, ROOT));
-      const child = spawn(process.execPath, ["--import", import.meta.resolve("tsx"), path, ...args], {
+      const module = ownModule(`../../${script}`, import.meta.url);
+      const child = spawn(process.execPath, [...nodeArguments(module), ...args], {
         stdio: ["ignore", "pipe", "pipe"],
         detached: true, // or a terminal's Ctrl-C, which goes to its whole group, would reach it twice
       });

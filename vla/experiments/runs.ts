@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { callOf } from "../../cli/index.ts";
 import { EXPERIMENTS, type Experiment, SEEDS } from "./list.ts";
 
 /** What all runs of a folder have in common. */
@@ -94,7 +95,7 @@ export const timingOf = (runs: readonly Run[]): Command => ({
 
 /** A command as one types it. */
 export const showCommand = ({ script, args }: Command): string =>
-  ["npx tsx", script, ...args.map(quoteWord)].join(" ");
+  [callOf(script), ...args.map(quoteWord)].join(" ");
 
 /** A word as a shell takes it for one. */
 export const quoteWord = (word: string): string =>

@@ -6,15 +6,6 @@ export type { MainModule, MjData, MjModel } from "@mujoco/mujoco";
 /** The engine this code was written against; its contact layout and box contacts are checked at start-up. */
 export const MUJOCO_VERSION = "3.14.0";
 
-/**
- * How hard boxes push boxes.
- *
- * - `mujoco-2.3`: as in the MuJoCo of LIBERO's authors, whose collider reported half the depth of overlapping boxes.
- *   LIBERO's initial states are not settled, and without this 21 of its 130 tasks start with objects thrown about.
- * - `native`: as the engine computes them.
- */
-export type Contacts = "mujoco-2.3" | "native";
-
 let module: Promise<MainModule> | undefined;
 
 /** The MuJoCo module of this process, checked once: version, contact layout, strength of box contacts. */

@@ -1,7 +1,7 @@
 import { Cache } from "../../core/index.ts";
+import type { Contacts } from "./contacts.ts";
 import { type Compiled, compileModel, type ModelSource } from "./model-cache.ts";
 import {
-  type Contacts,
   contactWords,
   leaveOutSensors,
   loadMuJoCo,

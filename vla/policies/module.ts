@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { pathToFileURL } from "node:url";
+import { importUserModule } from "../../cli/index.ts";
 import { checkFunction, printable, refuse } from "../../core/index.ts";
 import { fileDigest } from "../file-digest.ts";
 import type { PolicyFiles } from "./index.ts";
@@ -45,7 +45,7 @@ async function called(module: string, files: PolicyFiles): Promise<unknown> {
   const file = resolve(module);
   if (!existsSync(file)) throw new Error(`--policy ${module}: expected a module, found no file`);
   try {
-    const { default: make } = (await import(pathToFileURL(file).href)) as { default?: unknown };
+    const { default: make } = await importUserModule(file);
     if (typeof make === "function") return await (make as PolicyModule)(files);
     return refuse("default export", "a function that gives a policy source", make);
   } catch (cause) {

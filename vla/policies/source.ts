@@ -1,6 +1,6 @@
 import type { SamplingConfig } from "../checkpoint.ts";
 import type { DeviceInfo } from "../device-info.ts";
-import type { Contacts } from "../libero/mujoco.ts";
+import type { Contacts } from "../libero/contacts.ts";
 import type { Protocol } from "../libero/protocols.ts";
 import type { Policy } from "./policy.ts";
 

@@ -1,5 +1,6 @@
 import { once } from "node:events";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
+import { ownModule, startThread } from "../../cli/index.ts";
 import type { Observation } from "../observation.ts";
 import type { EpisodeKey, PolicyFiles, PolicySource } from "../policies/index.ts";
 import { type Packed, pack } from "../policies/packed.ts";
@@ -32,8 +33,7 @@ export interface Answer {
 
 /** Loads a checkpoint in a thread of its own: its policies plan there, while this thread goes on with something else. */
 export async function threadedPolicy(files: PolicyFiles): Promise<PolicySource & AsyncDisposable> {
-  const script = new URL("thread-worker.js", import.meta.url);
-  const worker = new Worker(script, { workerData: files, execArgv: [] });
+  const worker = startThread(ownModule("thread-worker.ts", import.meta.url), files);
   const [description]: [Description] = (await once(worker, "message")) as [Description];
   const thread = new Thread(worker);
   let policies = 0;

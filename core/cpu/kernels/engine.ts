@@ -76,7 +76,9 @@ function detectFma(): boolean {
 }
 
 function instantiate(module: WebAssembly.Module): (...args: number[]) => void {
-  const { exports } = new WebAssembly.Instance(module, { env: { memory, scratch, ...MATH } });
+  const { exports } = new WebAssembly.Instance(module, {
+    env: { memory: memory as WebAssembly.Memory, scratch, ...MATH },
+  });
   return exports.run as (...args: number[]) => void;
 }
 

@@ -1,3 +1,5 @@
+import type { Memory } from "../../platform/platform.ts";
+
 /** What threads.ts hands to a worker thread. */
 export interface Start {
   /** The words both sides share. */
@@ -7,7 +9,7 @@ export interface Start {
   /** Room for an error message. */
   readonly text: Uint8Array;
   /** The heap. */
-  readonly memory: WebAssembly.Memory;
+  readonly memory: Memory;
   /** This thread's scratch block. */
   readonly scratch: number;
 }
@@ -52,7 +54,7 @@ export function serve({ control, word, text, memory, scratch }: Start): void {
           while (memory.buffer.byteLength < at + size);
           // The engine has compiled these bytes for the main thread, and finds that code again.
           const bytes = new Uint8Array(memory.buffer, at, size);
-          const env = { memory, scratch, sin: Math.sin, cos: Math.cos };
+          const env = { memory: memory as WebAssembly.Memory, scratch, sin: Math.sin, cos: Math.cos };
           const { exports } = new WebAssembly.Instance(new WebAssembly.Module(Uint8Array.from(bytes)), {
             env,
           });

@@ -1,8 +1,14 @@
 /** Trains a policy for the embedded suite from nothing: `npx tsx vla/suites/mini/recipe.ts --help`. */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { type CliSchema, parseCli, runMain, UsageError } from "../../../cli/index.ts";
+import {
+  type CliSchema,
+  nodeArguments,
+  ownModule,
+  parseCli,
+  runMain,
+  UsageError,
+} from "../../../cli/index.ts";
 import { type Command, showCommand } from "../../experiments/runs.ts";
 
 const schema = {
@@ -20,16 +26,15 @@ const schema = {
   },
 } as const satisfies CliSchema;
 
-const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
-
 await runMain(() => {
   const { out, short, "dry-run": dry } = parseCli(schema, process.argv.slice(2));
   if (out === undefined) throw new UsageError("expected --out, the folder of all stages");
   for (const command of short ? shortRecipe(out) : fullRecipe(out)) {
     console.log(showCommand(command));
     if (dry) continue;
-    const { status } = spawnSync(process.execPath, ["--import", "tsx", command.script, ...command.args], {
-      ...{ cwd: ROOT, stdio: "inherit" },
+    const module = ownModule(`../../../${command.script}`, import.meta.url);
+    const { status } = spawnSync(process.execPath, [...nodeArguments(module), ...command.args], {
+      stdio: "inherit",
     });
     if (status === 0) continue;
     process.exitCode = status ?? 1;
