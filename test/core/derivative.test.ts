@@ -9,6 +9,7 @@ describe("the derivative of a formula", () => {
   it("is none where it does not depend on the input", () => {
     expect(derivative(Expr.constant(2).mul(Expr.param(0)), 0, dy, y)).toBeUndefined();
     expect(derivative(x.lessThan(0, 1, 2), 0, dy, y)).toBeUndefined();
+    expect(derivative(x.mul(3).floor(), 0, dy, y)).toBeUndefined();
   });
 
   it("is dy itself where the input is added", () => {
