@@ -1,12 +1,4 @@
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { format } from "node:util";
@@ -19,9 +11,8 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const PRINTS = /\/\/ → (.*)$/gm;
 
 describe("the documentation's examples run and print what they say", () => {
-  // Inside the project, where the package knows itself by name; the folder is ignored by git.
-  mkdirSync(join(ROOT, "out"), { recursive: true });
-  const folder = mkdtempSync(join(ROOT, "out", "docs-"));
+  // Among the tests, where the package's name stands for its sources; the folder is ignored by git.
+  const folder = mkdtempSync(join(ROOT, "test", "docs-"));
   afterAll(() => rmSync(folder, { recursive: true }));
   afterEach(() => {
     vi.restoreAllMocks();
