@@ -11,6 +11,7 @@ export default defineConfig({
     // Software drivers take their time to compile, most of all on a busy machine.
     testTimeout: 180_000,
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 30_000 } },
     pool: "forks",
     fileParallelism: false,
   },

@@ -13,8 +13,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   flows: ["cli", "core", "nn", "flows"],
   vla: ["cli", "core", "nn", "flows", "vla"],
   benchmarks: ["cli", "core", "nn", "flows", "vla", "benchmarks"],
+  site: ["core", "nn", "flows", "vla", "site"],
   examples: ["examples"], // and the package by its name, as its users do
-  test: ["cli", "core", "nn", "flows", "vla", "benchmarks", "test"],
+  test: ["cli", "core", "nn", "flows", "vla", "benchmarks", "site", "test"],
 };
 
 /** Single files that go beyond it: a command in core, and text that is safe for a terminal. */

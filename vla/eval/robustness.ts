@@ -8,15 +8,13 @@ const columns: readonly Column[] = [
   ...LEVELS.map((level) => ({ title: `level ${level}`, align: "right" }) as const),
 ];
 
-/**
- * Success by dimension and level, under the rate of the starts as they are: `-` where nothing was to be played, `error`
- * where nothing could be.
- */
+/** Success by dimension and level, under the rate of the starts as they are: `-` where nothing was played. */
 export function robustnessTable(tasks: readonly TaskResult[]): string {
   const rate = (perturb: string | undefined): string => {
-    const played = tasks.filter((task) => task.perturb === perturb).flatMap(({ episodes }) => episodes);
-    const scored = played.filter(({ outcome }) => outcome !== "error");
-    if (played.length > 0 && scored.length === 0) return "error";
+    const scored = tasks
+      .filter((task) => task.perturb === perturb)
+      .flatMap(({ episodes }) => episodes)
+      .filter(({ outcome }) => outcome !== "error");
     return rateOf(scored.filter(({ outcome }) => outcome === "success").length, scored.length);
   };
   const rateAt = (dimension: Dimension, level: Level) => rate(showLevels({ [dimension]: level }));
