@@ -123,6 +123,8 @@ export class Random {
   restore(state: RandomState): this {
     checkOptions(state, ["seed", "stream", "block", "round", "ready"], "Random.restore");
     const { seed, stream, block, round, ready } = state;
+    checkInteger(seed, 0, "Random.restore", "seed");
+    checkInteger(stream, 0, "Random.restore", "stream");
     if (seed !== this.#seed || stream !== this.#stream)
       throw new Error(
         `Random.restore: expected a state of seed ${this.#seed}, stream ${this.#stream}, got one of seed ${seed}, stream ${stream}`,

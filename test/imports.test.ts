@@ -15,7 +15,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   benchmarks: ["cli", "core", "nn", "flows", "vla", "benchmarks"],
   site: ["core", "nn", "flows", "vla", "site"],
   examples: ["examples"], // and the package by its name, as its users do
-  test: ["cli", "core", "nn", "flows", "vla", "benchmarks", "site", "test"],
+  test: ["cli", "core", "nn", "flows", "vla", "benchmarks", "site", "test", "tools"],
 };
 
 /** Single files that go beyond it: a command in core, and text that is safe for a terminal. */

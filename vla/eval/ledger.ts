@@ -10,6 +10,7 @@ import {
   type TimingLine,
   UNTIMED,
 } from "./results.ts";
+import { faultsOfEpisode, faultsOfTiming } from "./run-rules.ts";
 import type { Job } from "./schedule.ts";
 import { type EpisodeId, episodeKey, type TaskSetup } from "./setup.ts";
 import { Tally } from "./tally.ts";
@@ -44,8 +45,10 @@ export class Ledger implements Disposable {
     for (const setup of setups)
       this.#adders.set(groupOf(setup), this.#tally.open(setup.task, setup.instruction, setup.perturb));
 
+    for (const timing of journal.timings) refuse("timings.jsonl", faultsOfTiming(timing));
     const timings = new Map(journal.timings.map((timing) => [episodeKey(timing), timing]));
     for (const line of journal.kept) {
+      refuse("episodes.jsonl", faultsOfEpisode(line));
       const key = episodeKey(idOf(line));
       if (!this.#rank.has(key) || this.#done.has(key))
         throw new Error(
@@ -157,6 +160,10 @@ export function linesOf(
       ...(retried !== undefined && { retried }),
     },
   };
+}
+
+function refuse(file: string, wrong: readonly string[]): void {
+  if (wrong.length > 0) throw new Error(`${file}: ${wrong[0]}`);
 }
 
 const groupOf = ({ task, perturb = "none" }: Omit<EpisodeId, "init">): string =>
