@@ -29,7 +29,7 @@ export {
   type Local,
   Nothing,
 } from "./cpu/kernels/assembler.ts";
-export { engineInfo } from "./cpu/kernels/engine.ts";
+export { compiledKernels, engineInfo, type KernelListing } from "./cpu/kernels/engine.ts";
 export { setThreads, spinning, threads } from "./cpu/kernels/threads.ts";
 export {
   double,

@@ -8,6 +8,7 @@
 import { allowRelaxedSimd, engine, optimising, setting } from "../../platform/node.ts";
 import { allocate, memory } from "../heap.ts";
 import { type Func, type Local, Module } from "./assembler.ts";
+import { kernelText } from "./text.ts";
 import { F32x4, type F64, type I32, load } from "./values.ts";
 
 /** A compiled kernel. Its work is cut into tiles, parts of the output that do not depend on each other: it does tiles `tileBegin` to `tileEnd` (the last two arguments) of the work its first arguments describe. */
@@ -103,6 +104,28 @@ export const usesFma = (): boolean => fma.supported && fma.wanted;
 /** What the engine offers and what has been compiled, for reports. */
 export function engineInfo(): { engine: string; simd: true; fma: boolean; kernels: number } {
   return { engine, simd: true, fma: usesFma(), kernels: kernels.size };
+}
+
+/** A kernel to be studied. */
+export interface KernelListing {
+  /** What it does, and for which shape; kernels printed from the formula of an op have none of their own. */
+  readonly name: string;
+  /** Of its module. */
+  readonly bytes: number;
+  /** Its code in WebAssembly's text form. */
+  readonly text: string;
+}
+
+/**
+ * The kernels of the device `cpu` that were compiled so far, in that order: run what interests you, then look at the last.
+ * The formula of an op prints itself: see `printed`.
+ */
+export function compiledKernels(): KernelListing[] {
+  return [...kernels].map(([key, { bytes }]) => ({
+    name: key.startsWith("code ") ? "from a formula" : key,
+    bytes: bytes.length,
+    text: kernelText(bytes),
+  }));
 }
 
 /** Runs `body` with kernels that multiply and add in two steps, as an engine without relaxed SIMD would. */
