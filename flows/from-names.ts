@@ -207,13 +207,7 @@ function outlineUnder(tensors: Tensors, prefix: string): Required<FlowOutline> {
   for (const layer of read)
     if (layer.condition !== 0 && layer.condition !== condition)
       mismatch(layer.name, `one width of conditions, ${condition} or 0`, `${layer.condition}`);
-  const shapeOf = (name: string): Shape | undefined => tensors.get(`${prefix}base.${name}`)?.shape;
-  const components = shapeOf("weight_logits");
-  const base = (): Base => {
-    if (components) return new NormalMixture([N], length(components, 0));
-    if (shapeOf("log_std")) return new DiagonalNormal([N]);
-    return shapeOf("low") ? new BoxUniform([N]) : new StandardNormal([N]);
-  };
+  const base = readBase((name) => tensors.get(`${prefix}base.${name}`)?.shape, N, `${prefix}base`);
   return {
     make: () =>
       new Flow(
@@ -227,6 +221,23 @@ function outlineUnder(tensors: Tensors, prefix: string): Required<FlowOutline> {
 
 function mismatch(who: string, expected: string, found: string): never {
   throw new FormatError(`flowFromNames: ${who}`, expected, found);
+}
+
+/** How to build the base that its tensors' names tell, over events of N entries. */
+function readBase(shapeOf: (name: string) => Shape | undefined, N: number, name: string): () => Base {
+  const weights = shapeOf("weight_logits");
+  if (weights) {
+    const K = length(weights, 0);
+    const expected = { weight_logits: [K], mean: [K, N], log_std: [K, N] };
+    for (const [of, shape] of Object.entries(expected)) {
+      const found = shapeOf(of) ?? [];
+      if (K === 0 || !sameShape(found, shape))
+        mismatch(`${name}.${of}`, `${showShape(shape)}, nowhere 0, beside the others`, showShape(found));
+    }
+    return () => new NormalMixture([N], K);
+  }
+  if (shapeOf("log_std")) return () => new DiagonalNormal([N]);
+  return () => (shapeOf("low") ? new BoxUniform([N]) : new StandardNormal([N]));
 }
 
 function readLayer(

@@ -91,6 +91,11 @@ test("a flow onto a mixture is certified, and read off its names", () => {
   const make = (): Flow => new Flow([new Planar(2)], new NormalMixture([2], 3));
   const state = make().init(new Random(2)).stateDict();
   expect(certify(flowFromNames(state).make, { state }).findings).toEqual([]);
+  for (const shape of [[], [0], [4]]) {
+    const data = new Float32Array(shape[0] ?? 1);
+    const spoilt = new Map(state).set("base.weight_logits", { dtype: "F32", shape, data });
+    expect(() => flowFromNames(spoilt)).toThrow(/^flowFromNames: base\.(weight_logits|mean): expected/);
+  }
 });
 
 /** log(½ erfc(−x/√2)) by the C library. */
