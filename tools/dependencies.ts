@@ -13,8 +13,9 @@ interface Locked {
   readonly resolved?: string;
   readonly integrity?: string;
   readonly license?: string;
-  readonly dev?: boolean;
-  readonly optional?: boolean;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+  readonly peerDependencies?: Readonly<Record<string, string>>;
   /** A folder of ours, which stands in for a package. */
   readonly link?: boolean;
   readonly hasInstallScript?: boolean;
@@ -52,6 +53,7 @@ const READ: Readonly<Record<string, string>> = {
 export function dependencies(): Dependency[] {
   const lock = JSON.parse(readFileSync(new URL("package-lock.json", ROOT), "utf8"));
   const packages = Object.entries<Locked>(lock.packages);
+  const used = usedPaths(lock.packages);
   const others = packages.filter(([path, { link }]) => path.includes("node_modules/") && !link);
   const found = others.map(([path, locked]): Dependency => {
     const name = path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length);
@@ -59,7 +61,7 @@ export function dependencies(): Dependency[] {
       name,
       version: locked.version ?? "none",
       license: READ[name] ?? locked.license ?? "none",
-      use: locked.dev ? "development" : "use",
+      use: used.has(path) ? "use" : "development",
       resolved: locked.resolved ?? null,
       integrity: locked.integrity ?? "none",
       runsAtInstall: locked.hasInstallScript === true,
@@ -67,6 +69,27 @@ export function dependencies(): Dependency[] {
   });
   const keyed = new Map(found.map((each) => [`${each.name} ${each.version}`, each]));
   return [...keyed].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each);
+}
+
+/** Where those lie that users need: dependencies, packages that commands ask for, GPU.js inside ours, and what these need. */
+function usedPaths(packages: Readonly<Record<string, Locked>>): ReadonlySet<string> {
+  const used = new Set<string>();
+  const add = (name: string, from: string): void => {
+    // As Node looks: in the folder of the package that asks, then in those around it.
+    for (let folder = from; ; folder = folder.slice(0, Math.max(0, folder.lastIndexOf("/node_modules/")))) {
+      const path = `${folder}${folder && "/"}node_modules/${name}`;
+      const found = packages[path];
+      if (found && !used.has(path)) {
+        used.add(path);
+        const { dependencies, optionalDependencies } = found;
+        for (const each in { ...dependencies, ...optionalDependencies }) add(each, path);
+      }
+      if (found || folder === "") return;
+    }
+  };
+  const { dependencies, peerDependencies } = packages[""];
+  for (const name in { ...dependencies, ...peerDependencies, "gpu.js": "" }) add(name, "");
+  return used;
 }
 
 /** docs/dependencies.md. */
@@ -87,7 +110,8 @@ when it names another registry than npm's own.
 
 ${head}${rows("use")}
 
-\`h5wasm\` is NIST's, with the HDF Group's library in it, whose licence is a BSD one.
+\`h5wasm\` is NIST's, with the HDF Group's library in it, whose licence is a BSD one. Of these only the dependencies of
+\`package.json\` are installed with the package; the others are for commands that ask for them, and GPU.js is inside of it.
 
 ## For development
 
