@@ -29,6 +29,7 @@ export default {
   root: path("."),
   base: "./",
   publicDir: false,
+  appType: "mpa", // an address that leads nowhere is no page
   plugins: [docs],
   server: { headers, fs: { allow: [path("..")] } },
   preview: { headers },

@@ -118,7 +118,9 @@ const show: { readonly [K in News["is"]]: (news: Extract<News, { is: K }>) => vo
   ended({ ended: { outcome, error, steps, trajectoryHash, touched } }) {
     become("over");
     if (outcome === "error") return say("bad", error ?? "");
-    const way = touched ? "somebody had a hand in it" : "the way it takes in Node, too";
+    const untouched =
+      device.value === "cpu" ? "the way it takes in Node, too" : "a GPU rounds in a way of its own";
+    const way = touched ? "somebody had a hand in it" : untouched;
     say(outcome === "success" ? "good" : "bad", `after ${steps} steps;`, way);
     at("status").append(
       element("br"),

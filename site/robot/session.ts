@@ -4,6 +4,7 @@ import { episodeSeed } from "../../vla/eval/seed.ts";
 import { composeScene } from "../../vla/libero/compose/scene.ts";
 import { LiberoEnv, type StepOutcome } from "../../vla/libero/env.ts";
 import { readInitStates } from "../../vla/libero/init-states.ts";
+import { MUJOCO_VERSION } from "../../vla/libero/mujoco.ts";
 import { maxSteps, NINA } from "../../vla/libero/protocols.ts";
 import { createRenderer, type Renderer } from "../../vla/libero/render/renderer.ts";
 import type { SceneObject } from "../../vla/libero/scene.ts";
@@ -186,7 +187,7 @@ export class Session {
   async #play({ env, task, init, states }: Opened): Promise<void> {
     const policySeed = episodeSeed(SEED, SUITE, task.name, init);
     const start = { init, state: states[init], seed: SEED, policySeed, instruction: task.instruction };
-    const played = await rollout(env, this.#policy(task), start, NINA, maxSteps(NINA, SUITE), {
+    const played = await rollout(env, this.#policy(task, init), start, NINA, maxSteps(NINA, SUITE), {
       interrupted: () => this.#interrupted,
       stepped: (step, outcome) => {
         this.#step = step;
@@ -205,10 +206,10 @@ export class Session {
   }
 
   /** The policy, looked over the shoulder: told the page's words, shown what was moved behind its back. */
-  #policy({ instruction, name: task }: Task): Policy {
+  #policy({ instruction, name: task }: Task, init: number): Policy {
     const policy = this.#policies.forEpisode({
-      ...{ suite: SUITE, task, told: task, instruction, init: 0, seed: SEED, protocol: NINA },
-      ...{ contacts: "mujoco-2.3", mujoco: "" },
+      ...{ suite: SUITE, task, told: task, instruction, init, seed: SEED, protocol: NINA },
+      ...{ contacts: "mujoco-2.3", mujoco: MUJOCO_VERSION },
     });
     let random = new Random(0);
     return {
