@@ -7,6 +7,7 @@
  */
 import {
   apply,
+  compiledKernels,
   defineElementwise,
   type Expr,
   each,
@@ -39,9 +40,14 @@ console.log(printed(result(Operand.input(0, [3, 4]))).join("\n"));
 // 3. Running it. Inside `plainKernels` the printed loops compute; outside, the emitted SIMD code, which rounds each
 // operation to float32 where the loops round once at the end. The gradient is derived from the formula as well.
 const x = new Random(0).normals([1000]).tracked();
-const [plain, simd] = [plainKernels(() => apply(softsign, [x], [])), apply(softsign, [x], [])];
+const simd = apply(softsign, [x], []);
+const emitted = compiledKernels().at(-1); // the last one that was compiled
+const plain = plainKernels(() => apply(softsign, [x], []));
 const apart = Math.max(...plain.sub(simd).toArray().map(Math.abs));
 console.log(`plain loops and SIMD code differ by at most ${apart.toExponential(1)}`);
+const code = emitted?.text.split("\n") ?? [];
+const middle = code.findIndex((line) => line.includes("f32x4.abs"));
+console.log(`of the ${emitted?.bytes} bytes of SIMD code:\n${code.slice(middle - 1, middle + 9).join("\n")}`);
 const [slope] = grad(simd.sum(), [x]);
 console.log(`slope at ${x.data[0].toFixed(3)}: ${slope?.data[0].toFixed(6)}`);
 

@@ -93,6 +93,15 @@ describe("links", () => {
     expect(wrong.map(([link]) => link)).toEqual([]);
   });
 
+  test("of the site's first page lead to pages", () => {
+    const names = [...textOf("site/index.html").matchAll(/docs\/documents\/([\w-]+)\.html/g)].map(
+      ([, name]) => name,
+    );
+    expect(names.length).toBeGreaterThan(5);
+    for (const name of names)
+      expect(pages.some((page) => page === `${name}.md` || page === `docs/${name}.md`)).toBe(true);
+  });
+
   test("lead from docs/README.md to every page", () => {
     const contents = textOf("docs/README.md");
     for (const page of pages.filter((name) => name !== "README.md" && name !== "docs/README.md"))
