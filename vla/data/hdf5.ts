@@ -46,7 +46,9 @@ export class Hdf5File implements Disposable {
 
   /** Names of what a group holds, `demo_2` before `demo_10`. */
   keys(group: string): string[] {
-    const names = this.#group(group).keys();
+    const found = this.#group(group);
+    const names = attempt(() => found.keys());
+    if (!names) throw new FormatError(`${this.path}, ${group}`, "names that can be read", "damaged ones");
     return names.sort(new Intl.Collator("en", { numeric: true }).compare);
   }
 
@@ -71,12 +73,16 @@ export class Hdf5File implements Disposable {
     const found = this.#find(path);
     if (!(found instanceof this.#library.Dataset))
       throw new FormatError(who, "a dataset", found ? "no dataset" : "none");
-    const unknown = found.filters.find(({ id }) => !KNOWN_FILTERS.has(id));
+    const facts = attempt(() => {
+      const { filters, metadata, dtype, shape } = found;
+      return { filters, isView: Boolean(metadata.virtual_sources), dtype, shape };
+    });
+    if (!facts) throw new FormatError(who, "a dataset that can be read", "a damaged one");
+    const { filters, isView, dtype, shape } = facts;
+    const unknown = filters.find(({ id }) => !KNOWN_FILTERS.has(id));
     if (unknown)
       throw new FormatError(who, "deflate, shuffle or no filter", `${unknown.name} (number ${unknown.id})`);
-    if (found.metadata.virtual_sources)
-      throw new FormatError(who, "data of its own", "a view of other files");
-    const { dtype, shape } = found;
+    if (isView) throw new FormatError(who, "data of its own", "a view of other files");
     if (typeof dtype !== "string" || !(dtype in ARRAYS))
       throw new FormatError(who, "elements u1, f4 or f8 (<B, <f, <d)", JSON.stringify(dtype));
     if (shape === null || shape.length === 0) throw new FormatError(who, "a list of rows", "a single value");
@@ -106,12 +112,13 @@ export class Hdf5File implements Disposable {
 
   #attribute(at: string, name: string): unknown {
     const found = this.#find(at);
-    const attribute = found && "attrs" in found ? found.attrs[name] : undefined;
+    const attribute = attempt(() => (found && "attrs" in found ? found.attrs[name] : null));
     if (!attribute) throw new FormatError(`${this.path}, ${at}`, `an attribute ${name}`, "none");
-    const bytes = attribute.metadata.vlen ? 0 : attribute.metadata.total_size * attribute.metadata.size;
+    const { vlen, total_size, size } = attribute.metadata;
+    const bytes = vlen ? 0 : total_size * size;
     if (bytes > MOST_ATTRIBUTE_BYTES)
       throw new FormatError(`${this.path}, ${at}`, `an attribute ${name} of ordinary size`, `${bytes} bytes`);
-    return attribute.value;
+    return attempt(() => attribute.value);
   }
 }
 
