@@ -1,4 +1,4 @@
-import { openDevice, Random } from "../../core/index.ts";
+import { cpu, type Device, GpuDevice, openDevice, Random } from "../../core/index.ts";
 import { rollout } from "../../vla/eval/rollout.ts";
 import { episodeSeed } from "../../vla/eval/seed.ts";
 import { composeScene } from "../../vla/libero/compose/scene.ts";
@@ -57,6 +57,7 @@ export class Session {
   readonly #tell: (news: News) => void;
   readonly #suite = loadSuite(ROOTS.libero, SUITE);
   readonly #inspector = new Inspector(ROOTS.checkpoint);
+  #device: Device = cpu;
   #policies: PolicySource;
   #opened: Opened | null = null;
   /** The episode that is played. */
@@ -161,10 +162,11 @@ export class Session {
 
   async #compute(device: string): Promise<void> {
     await this.#end();
-    const opened = await openDevice(device);
-    const before = this.#policies;
-    this.#policies = ninaPolicy(ROOTS.checkpoint, {}, opened);
-    before[Symbol.dispose]?.();
+    const [policies, before] = [this.#policies, this.#device];
+    this.#device = await openDevice(device);
+    this.#policies = ninaPolicy(ROOTS.checkpoint, {}, this.#device);
+    policies[Symbol.dispose]?.();
+    if (before instanceof GpuDevice) await before.close();
     if (this.#opened) this.#begin(this.#opened);
   }
 
