@@ -66,6 +66,10 @@ export class Crew implements Disposable {
       for (let job = schedule.next(thread); job && !this.#isOver; job = schedule.next(thread)) {
         const { setup, episode } = job;
         const start = checked.get(setup)![setup.episodes.indexOf(episode)];
+        if (start.refused !== undefined) {
+          follower.finished(job, { crashed: start.refused });
+          continue;
+        }
         const ended = await this.#playOne(thread, job, start, follower);
         if (ended === null) return;
         const key = episodeKey({ ...setup, ...episode });

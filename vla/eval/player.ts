@@ -13,7 +13,7 @@ import type { Observation } from "../observation.ts";
 import type { EpisodeName } from "../perturb/draws.ts";
 import { Look } from "../perturb/look.ts";
 import { PerturbedStage } from "../perturb/stage.ts";
-import { findStart, type PerturbedStart } from "../perturb/start.ts";
+import { findStart, NoSoundStart, type PerturbedStart } from "../perturb/start.ts";
 import { type PerturbedTask, perturbTask } from "../perturb/task.ts";
 import type { Policy } from "../policies/policy.ts";
 import { FrameWriter } from "./frames.ts";
@@ -50,6 +50,8 @@ export interface Checked {
   readonly lostPremises: readonly string[];
   /** Where the episode starts instead, where it is perturbed. */
   readonly start: PerturbedStart | null;
+  /** Why there is no start to play, where there is none as hard as was asked for. */
+  readonly refused?: string;
 }
 
 /** An episode that was played to its end. */
@@ -96,6 +98,8 @@ export class Player implements Disposable {
         for (let step = 0; step < SETTLED; step++) env.advance(protocol.settle.action);
         return { lostPremises: premises.lost().map((term) => term.join(" ")), start };
       } catch (cause) {
+        // The other episodes of a grid of levels are worth playing, and its results say that this one was not.
+        if (cause instanceof NoSoundStart) return { lostPremises: [], start: null, refused: cause.message };
         throw new Error(`${task.initPath}, state ${init}: ${(cause as Error).message}`, { cause });
       }
     });

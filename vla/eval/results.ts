@@ -4,7 +4,10 @@ import type { DeviceInfo } from "../device-info.ts";
 import type { LanguageChange } from "../perturb/language.ts";
 import type { StageChange } from "../perturb/stage.ts";
 
-/** `error` says that the policy or the simulator broke, twice. It never counts as a failure. */
+/**
+ * `error` says that the policy or the simulator broke, twice, or that there is no sound start as hard as was asked for. It
+ * never counts as a failure.
+ */
 export type Outcome = "success" | "failure" | "error";
 
 /** An episode that was played with the words of another task of its scene. */

@@ -8,13 +8,15 @@ const columns: readonly Column[] = [
   ...LEVELS.map((level) => ({ title: `level ${level}`, align: "right" }) as const),
 ];
 
-/** Success by dimension and level, under the rate of the starts as they are: `-` where nothing was played. */
+/**
+ * Success by dimension and level, under the rate of the starts as they are: `-` where nothing was to be played, `error`
+ * where nothing could be.
+ */
 export function robustnessTable(tasks: readonly TaskResult[]): string {
   const rate = (perturb: string | undefined): string => {
-    const scored = tasks
-      .filter((task) => task.perturb === perturb)
-      .flatMap(({ episodes }) => episodes)
-      .filter(({ outcome }) => outcome !== "error");
+    const played = tasks.filter((task) => task.perturb === perturb).flatMap(({ episodes }) => episodes);
+    const scored = played.filter(({ outcome }) => outcome !== "error");
+    if (played.length > 0 && scored.length === 0) return "error";
     return rateOf(scored.filter(({ outcome }) => outcome === "success").length, scored.length);
   };
   const rateAt = (dimension: Dimension, level: Level) => rate(showLevels({ [dimension]: level }));

@@ -37,6 +37,9 @@ export interface PerturbedStart {
   readonly change: StartChange;
 }
 
+/** No draw gave a sound start: a fact about the task and the level, not about who plays it. */
+export class NoSoundStart extends EnvError {}
+
 /**
  * A start that is sound: nothing is in anything else or falls over, and after a second the task's things are where they
  * would be, or as much further as they were moved. A draw that is not is given up for the next one.
@@ -44,7 +47,7 @@ export interface PerturbedStart {
  * @param env of the perturbed task's scene; left in some state.
  * @param state of the task as its file has it.
  * @returns null where the levels change only what is seen and said
- * @throws EnvError where no draw of 50 is sound
+ * @throws NoSoundStart where no draw of 50 is
  */
 export function findStart(
   env: LiberoEnv,
@@ -73,7 +76,7 @@ export function findStart(
     if (found === null) return drawn;
     fault = found;
   }
-  throw new EnvError(
+  throw new NoSoundStart(
     `${episode.task}, initial state ${episode.init}, ${showLevels(task.levels)}`,
     `a sound start in ${ATTEMPTS} draws`,
     `none (the last: ${fault})`,

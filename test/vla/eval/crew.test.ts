@@ -104,6 +104,28 @@ describe("Crew", () => {
     expect(broken.retried).toBe((broken.ended as { crashed: string }).crashed);
   });
 
+  test("an episode without a sound start ends at once, unplayed, and the others go on", async () => {
+    using crew = new Crew(setting, 1);
+    const setups = setupsOf(2, [TASKS[0]]);
+    const sound = { lostPremises: [], start: null };
+    const starts = new Map([[setups[0], [{ ...sound, refused: "no draw is sound" }, sound]]]);
+    const asked: number[] = [];
+    const told: unknown[] = [];
+    await crew.play(setups, starts, {
+      policyFor({ episode }) {
+        asked.push(episode.init);
+        return moving();
+      },
+      stepped() {},
+      finished: (...all) => told.push(all),
+    });
+    expect(asked).toEqual([1]);
+    expect(told).toMatchObject([
+      [{ episode: { init: 0 } }, { crashed: "no draw is sound" }],
+      [{ episode: { init: 1 } }, { episode: { outcome: "failure" } }, undefined],
+    ]);
+  });
+
   test("what cannot be started is refused before anything is played", { timeout: 120_000 }, async () => {
     const setups = setupsOf(1).map((setup, i) => ({
       ...setup,

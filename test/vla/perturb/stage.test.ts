@@ -13,7 +13,7 @@ import { Look } from "../../../vla/perturb/look.ts";
 import { overlapFault } from "../../../vla/perturb/overlap.ts";
 import { comeToRest } from "../../../vla/perturb/rest.ts";
 import { PerturbedStage } from "../../../vla/perturb/stage.ts";
-import { findStart } from "../../../vla/perturb/start.ts";
+import { findStart, NoSoundStart } from "../../../vla/perturb/start.ts";
 import { type PerturbedTask, perturbTask } from "../../../vla/perturb/task.ts";
 
 const suite = loadSuite(EMBEDDED.libero, EMBEDDED.suite);
@@ -192,7 +192,9 @@ describe("a start", () => {
       levels: { distractors: 4 },
       room: [...block, ...block] as const,
     } as const;
-    expect(() => findStart(env, blocked, states[0], nameOf(PLATE, 0))).toThrow(
+    const find = () => findStart(env, blocked, states[0], nameOf(PLATE, 0));
+    expect(find).toThrow(NoSoundStart);
+    expect(find).toThrow(
       `${PLATE.name}, initial state 0, distractors:4: expected a sound start in 50 draws, ` +
         "found none (the last: no room for a distractor)",
     );
