@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /**
- * Tensors, gradients, random numbers, devices and file formats. The only door to core: other folders import nothing deeper.
+ * Tensors, gradients, random numbers, devices and file formats. The only door to core: other folders import nothing
+ * deeper.
  * @module nina-ts
  */
 import { cpu } from "./cpu/device.ts";

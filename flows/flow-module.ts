@@ -20,7 +20,10 @@ export type Tensors = ReadonlyMap<string, HostTensor | LazyTensor>;
  */
 export type FlowModule = (tensors?: Tensors, path?: string) => FlowOutline | Promise<FlowOutline>;
 
-/** The outline of the flow that a module describes. Throws one line that names the module when it does not keep to `FlowModule`. */
+/**
+ * The outline of the flow that a module describes. Throws one line that names the module when it does not keep to
+ * `FlowModule`.
+ */
 export async function outlineFromModule(
   module: string,
   tensors?: Tensors,

@@ -4,7 +4,10 @@ import type { Plugin, UserConfig } from "vite";
 
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
-/** Pages whose answers say so are isolated from others, and may share memory with their workers: kernels then use threads. */
+/**
+ * Pages whose answers say so are isolated from others, and may share memory with their workers: kernels then use
+ * threads.
+ */
 const headers = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Embedder-Policy": "require-corp",
@@ -22,8 +25,9 @@ const docs: Plugin = {
 };
 
 /**
- * The pages that live in a browser: `npm run site` serves them, `npm run site:build` writes them into site/dist, beside the
- * documentation (site/dist/docs). Any web server can serve that folder; without the headers, kernels use one thread.
+ * The pages that live in a browser: `npm run site` serves them, `npm run site:build` writes them into site/dist, beside
+ * the documentation (site/dist/docs). Any web server can serve that folder; without the headers, kernels use one
+ * thread.
  */
 export default {
   root: path("."),

@@ -30,7 +30,9 @@ const SEES_INSIDE_CORE = ["core", "test", "benchmarks"];
 /** A policy knows observations, not the simulator they come from. */
 const POLICY_FOLDERS = /^vla\/(nina|florence2|flower)\//;
 
-/** What is wrong with `file` importing `specifier`; null when nothing is. Paths are relative to the project, with `/`. */
+/**
+ * What is wrong with `file` importing `specifier`; null when nothing is. Paths are relative to the project, with `/`.
+ */
 function offence(file: string, specifier: string): string | null {
   if (!specifier.startsWith(".")) return null;
   const target = relative(ROOT, resolve(ROOT, dirname(file), specifier)).replaceAll("\\", "/");

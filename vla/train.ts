@@ -112,7 +112,10 @@ function decoderOf({ decoder, preset, changes }: Options, { perception }: Encode
   return sizes;
 }
 
-/** What is trained, with what `--freeze` names marked. @throws UsageError for a pattern that names nothing, or everything. */
+/**
+ * What is trained, with what `--freeze` names marked. @throws UsageError for a pattern that names nothing, or
+ * everything.
+ */
 function partsOf(decoder: Decoder, { perception }: Encoder, { frozen, frozenNames }: Options): Parts {
   const parts = new Parts(decoder, frozen ? null : perception.florence);
   try {
@@ -128,7 +131,10 @@ function partsOf(decoder: Decoder, { perception }: Encoder, { frozen, frozenName
 function scheduleOf({ steps, peak, warmup, hold, startFactor, endFactor }: Optimisation): TriStage {
   const rise = warmup / steps;
   return {
-    ...{ peak, totalSteps: steps, startFactor, endFactor },
+    peak,
+    totalSteps: steps,
+    startFactor,
+    endFactor,
     phases: [rise, Math.min(hold, 1 - rise), Math.max(0, 1 - rise - hold)],
   };
 }
@@ -153,7 +159,8 @@ function identityOf(options: Options, set: ExampleSet, encoder: Encoder, device:
   return {
     data: {
       files: set.files.map((file) => `${basename(file)}, ${statSync(file).size} bytes`),
-      ...{ pairing, examples: set.count },
+      pairing,
+      examples: set.count,
     },
     encoder: { weights: weightsChecksum(encoder.perception.florence), frozen, ...(frozen && { copies }) },
     ...(frozenNames.length > 0 && { freeze: frozenNames }),

@@ -1,6 +1,6 @@
 /**
- * The heap: one WebAssembly.Memory, shared where the engine allows it, that holds every tensor, so that WASM kernels and worker threads
- * read and write tensors where they are.
+ * The heap: one WebAssembly.Memory, shared where the engine allows it, that holds every tensor, so that WASM kernels
+ * and worker threads read and write tensors where they are.
  *
  * Large requests are cut from address-ordered free ranges that merge again when freed. Small ones come from
  * size classes (four steps per power of two, so at most a quarter of a block is unused), each a stack of free
@@ -118,7 +118,10 @@ function takeSmall(size: number): number {
   return free.pop() as number;
 }
 
-/** Gives back what `allocate(bytes)` returned. Giving a block back twice hands its place to two owners: see `Allocation`. */
+/**
+ * Gives back what `allocate(bytes)` returned. Giving a block back twice hands its place to two owners: see
+ * `Allocation`.
+ */
 export function release(address: number, bytes: number): void {
   const size = reserved(bytes);
   live -= size;
@@ -128,8 +131,8 @@ export function release(address: number, bytes: number): void {
 }
 
 /**
- * Fills memory with NaN (−1 as an integer) when it is freed, or stops doing so: a `.data` that was kept for too long then
- * shows it, unless the place has been taken again. For tests; it costs a pass over all that is freed.
+ * Fills memory with NaN (−1 as an integer) when it is freed, or stops doing so: a `.data` that was kept for too long
+ * then shows it, unless the place has been taken again. For tests; it costs a pass over all that is freed.
  */
 export function poisonFreed(on: boolean): void {
   poisoning = on;

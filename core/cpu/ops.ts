@@ -206,8 +206,15 @@ serve(frozenLinear, {
     const weights = attrs.weights.sealed && panelsOf(attrs.weights.sealed);
     if (!weights) return null; // float64, or made on another device
     return packedProductWasm({
-      ...{ out, x, rowLength: x.shape[2], weights, M: out.shape[1] },
-      ...{ bias, biasRows: bias?.shape[1], biasFrom: attrs.biasFrom, residual },
+      out,
+      x,
+      rowLength: x.shape[2],
+      weights,
+      M: out.shape[1],
+      bias,
+      biasRows: bias?.shape[1],
+      biasFrom: attrs.biasFrom,
+      residual,
     });
   },
 });

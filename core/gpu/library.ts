@@ -1,6 +1,6 @@
 /**
- * GPU.js, loaded when the first mode is asked for. The package carries its build for browsers inside of this module, which
- * runs in Node as well: GPU.js asks whoever installs it for native packages of 84 MB.
+ * GPU.js, loaded when the first mode is asked for. The package carries its build for browsers inside of this module,
+ * which runs in Node as well: GPU.js asks whoever installs it for native packages of 84 MB.
  */
 import * as loaded from "gpu.js";
 import type { GpuJsModule } from "./gpu-js.ts";

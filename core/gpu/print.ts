@@ -1,6 +1,6 @@
 /**
- * Formulas as kernels of GPU.js. A kernel computes one element of a launch at a time, so loops remain for reductions alone,
- * and the counters of the axes come from the element's number.
+ * Formulas as kernels of GPU.js. A kernel computes one element of a launch at a time, so loops remain for reductions
+ * alone, and the counters of the axes come from the element's number.
  *
  * To a GPU all numbers are float32, whole ones too: these are exact up to 2²⁴, which no tensor exceeds.
  */
@@ -31,8 +31,8 @@ export interface PrintedKernel {
 /** The largest count that float32 keeps exactly. */
 export const LARGEST_COUNT = 2 ** 24;
 /**
- * Up to here the nearest float32 of (n + ½) / N lies between the same whole numbers as the quotient, even where division
- * is wrong by 2.5 units of the last place, as WebGPU allows.
+ * Up to here the nearest float32 of (n + ½) / N lies between the same whole numbers as the quotient, even where
+ * division is wrong by 2.5 units of the last place, as WebGPU allows.
  */
 const PLAIN_DIVISION = 2 ** 20;
 /** Stands for −∞ in formulas, such as under a mask: a GPU may compute with infinities as it likes. */
@@ -48,7 +48,9 @@ const nameOf = (variable: Variable): string => variable.name.split(":")[0];
 
 /** What the language has itself; the others are in functions.ts. */
 const BUILT_IN: Readonly<Record<string, string>> = {
-  ...{ abs: "Math.abs", floor: "Math.floor", sqrt: "Math.sqrt" },
+  abs: "Math.abs",
+  floor: "Math.floor",
+  sqrt: "Math.sqrt",
 };
 
 const OPERATORS = { add: "+", sub: "-", mul: "*", div: "/" };

@@ -3,8 +3,8 @@ import type { Tensor } from "../tensor.ts";
 import { concat } from "./concat.ts";
 
 /**
- * Product over the given axes (all of them unless given), 1 of no numbers. A tree of products of two, so that gradients of
- * every order are right where numbers are 0.
+ * Product over the given axes (all of them unless given), 1 of no numbers. A tree of products of two, so that gradients
+ * of every order are right where numbers are 0.
  */
 export const prod = (x: Tensor, axes?: readonly number[], keepDims?: boolean): Tensor =>
   overAxes(x, axes, keepDims, "prod", (to) =>

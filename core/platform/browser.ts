@@ -1,4 +1,6 @@
-/** A browser's form of what platform.ts describes: no files, nothing kept, and threads only where the page is isolated. */
+/**
+ * A browser's form of what platform.ts describes: no files, nothing kept, and threads only where the page is isolated.
+ */
 import type { ByteSource } from "../formats/byte-source.ts";
 import { FormatError } from "../formats/format-error.ts";
 import type { CacheEntry, EntryCache, Memory, RunningWorker } from "./platform.ts";
@@ -29,8 +31,8 @@ export const optimising = <T>(body: () => T): T => body();
 const UNSHARED_PAGES = 16_384;
 
 /**
- * Browsers give shared memory to any page, though only an isolated one may hand it to a worker. Memory that is not shared
- * would take the numbers away from all arrays that look at it when it grows, so it does not grow.
+ * Browsers give shared memory to any page, though only an isolated one may hand it to a worker. Memory that is not
+ * shared would take the numbers away from all arrays that look at it when it grows, so it does not grow.
  */
 export function newMemory(most: number): Memory {
   try {

@@ -20,16 +20,18 @@ export const processorModel = (): string | undefined => cpus()[0]?.model;
 
 export const setting = (name: string): string | undefined => process.env[name];
 
-/** Relaxed SIMD is on by default from V8 11.4. Node 20 has 11.3, where it is behind a flag that later versions reject. */
+/**
+ * Relaxed SIMD is on by default from V8 11.4. Node 20 has 11.3, where it is behind a flag that later versions reject.
+ */
 export function allowRelaxedSimd(): void {
   if (engine.startsWith("V8 11.3.")) v8.setFlagsFromString("--experimental-wasm-relaxed-simd");
 }
 
 /**
- * Runs `body` with the optimising compiler for WebAssembly. V8 first compiles a function in a hurry (Liftoff, about five
- * times slower code) and replaces it after some calls, but never in the middle of one: the first seconds of a program would
- * run slow kernels. Only what `body` compiles is concerned: other WebAssembly in the process, such as the simulator, keeps
- * its quick start.
+ * Runs `body` with the optimising compiler for WebAssembly. V8 first compiles a function in a hurry (Liftoff, about
+ * five times slower code) and replaces it after some calls, but never in the middle of one: the first seconds of a
+ * program would run slow kernels. Only what `body` compiles is concerned: other WebAssembly in the process, such as the
+ * simulator, keeps its quick start.
  */
 export function optimising<T>(body: () => T): T {
   v8.setFlagsFromString("--no-liftoff");

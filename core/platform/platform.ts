@@ -22,8 +22,8 @@ export interface Platform {
   crc32(bytes: Uint8Array, before?: number): number;
 
   /**
-   * Memory of up to `most` pages, for views that outlive its growth: shared, and beginning with one page. Where it cannot be
-   * shared, it has all its pages from the start.
+   * Memory of up to `most` pages, for views that outlive its growth: shared, and beginning with one page. Where it
+   * cannot be shared, it has all its pages from the start.
    */
   newMemory(most: number): Memory;
   /** Why all work is done on this thread; null where `startWorker` starts others. */
@@ -50,7 +50,9 @@ export interface Platform {
   findWebGpu(): Promise<string | null>;
 }
 
-/** A `WebAssembly.Memory`: that name comes with the types of browsers or of Node, which not everybody has who uses ours. */
+/**
+ * A `WebAssembly.Memory`: that name comes with the types of browsers or of Node, which not everybody has who uses ours.
+ */
 export interface Memory {
   readonly buffer: ArrayBuffer;
   grow(pages: number): number;

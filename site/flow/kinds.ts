@@ -40,7 +40,11 @@ export interface Kind {
 }
 
 const knob = (key: string, label: string, low: number, high: number, start: number): Knob => ({
-  ...{ key, label, low, high, start },
+  key,
+  label,
+  low,
+  high,
+  start,
 });
 
 const split = ({ kept }: Setting) => keeping([kept], 2);

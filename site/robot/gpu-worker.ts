@@ -1,4 +1,7 @@
-/** Looks for GPUs in a worker of its own, since drivers take their time: tells those that open and compute a product rightly. */
+/**
+ * Looks for GPUs in a worker of its own, since drivers take their time: tells those that open and compute a product
+ * rightly.
+ */
 import { GpuDevice, openDevice } from "../../core/index.ts";
 import type { FoundDevice } from "./messages.ts";
 

@@ -78,9 +78,9 @@ export class Inspector {
 }
 
 /**
- * Where each entry ends up: layers permute the entries again and again, and a curve is only one if its entries stand side by
- * side. So each stage is drawn with the permutations that are still to come already done: those of the layers of this name,
- * and those within `InvertiblePLU`.
+ * Where each entry ends up: layers permute the entries again and again, and a curve is only one if its entries stand
+ * side by side. So each stage is drawn with the permutations that are still to come already done: those of the layers
+ * of this name, and those within `InvertiblePLU`.
  */
 function placesOf(undone: readonly Bijector[], size: number): number[][] {
   const places = [Array.from({ length: size }, (_, i) => i)];

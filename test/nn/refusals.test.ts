@@ -50,7 +50,10 @@ const made = (
   input: Tensor,
   more: unknown[][] = [],
 ): Case => ({
-  ...{ call: (...given) => new Layer(...given), args, kinds, input },
+  call: (...given) => new Layer(...given),
+  args,
+  kinds,
+  input,
   more: more.map((last) => [...args.slice(0, -1), ...last]),
 });
 const values = (key: string, options: object, wrong: readonly unknown[]): unknown[][] =>
@@ -106,7 +109,10 @@ const CASES: Record<string, Case> = {
   MultiheadAttention: made(nn.MultiheadAttention, [4, 2, {}], ["size", "size", "options"], rows),
   Lambda: { call: (f) => new nn.Lambda(f), args: [(y: Tensor) => y], kinds: ["f"] },
   Sequential: {
-    ...{ call: (...layers) => new nn.Sequential(...layers), args: [new nn.Dropout(0)], kinds: [], input: x },
+    call: (...layers) => new nn.Sequential(...layers),
+    args: [new nn.Dropout(0)],
+    kinds: [],
+    input: x,
     more: [[(y: Tensor) => y], [undefined], [new other.Dropout(0)]],
   },
   rotaryTables: called(

@@ -135,11 +135,23 @@ test.each(["nodenext", "bundler"])("the strictest TypeScript takes the types, re
      Tensor.ones("2");`,
   );
   const options = {
-    ...{ target: "es2022", lib: ["es2022"], types: [], noEmit: true, skipLibCheck: false },
-    ...{ module: how === "bundler" ? "preserve" : "nodenext", moduleResolution: how },
-    ...{ strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true },
-    ...{ noPropertyAccessFromIndexSignature: true, noImplicitOverride: true, noImplicitReturns: true },
-    ...{ noUnusedLocals: true, noUnusedParameters: true, verbatimModuleSyntax: true, isolatedModules: true },
+    target: "es2022",
+    lib: ["es2022"],
+    types: [],
+    noEmit: true,
+    skipLibCheck: false,
+    module: how === "bundler" ? "preserve" : "nodenext",
+    moduleResolution: how,
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    noPropertyAccessFromIndexSignature: true,
+    noImplicitOverride: true,
+    noImplicitReturns: true,
+    noUnusedLocals: true,
+    noUnusedParameters: true,
+    verbatimModuleSyntax: true,
+    isolatedModules: true,
   };
   put("tsconfig.json", JSON.stringify({ compilerOptions: options, files: ["strict.ts"] }));
   expect(run(join(ROOT, "node_modules/.bin/tsc"), ["-p", "."]).stdout).toBe("");

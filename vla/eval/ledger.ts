@@ -200,15 +200,13 @@ function outcomeOf(line: Kept<EpisodeLine>): EpisodeOutcome {
   const { init, policySeed, outcome, error, steps, trajectoryHash, policyCalls } = line;
   const { lostPremises, logProbs, swapped, perturbed } = line;
   return {
-    ...{
-      init,
-      policySeed,
-      outcome,
-      ...(error !== undefined && { error }),
-      steps,
-      trajectoryHash,
-      policyCalls,
-    },
+    init,
+    policySeed,
+    outcome,
+    ...(error !== undefined && { error }),
+    steps,
+    trajectoryHash,
+    policyCalls,
     ...(logProbs && { logProbs }),
     ...(lostPremises && { lostPremises }),
     ...(swapped && { swapped }),

@@ -73,7 +73,10 @@ export const tasksOf = ({ tasks, first, episodes }: Manifest): ExpectedTask[] =>
     episodes: Array.from({ length: episodes }, (_, i) => ({ init: first + i })),
   }));
 
-/** Reads the manifest of a run's folder. @throws Error for a folder without one, or with one that this version cannot read. */
+/**
+ * Reads the manifest of a run's folder. @throws Error for a folder without one, or with one that this version cannot
+ * read.
+ */
 export function readManifest(out: string): Manifest {
   const path = join(out, "manifest.json");
   let manifest: Partial<Manifest> | null;

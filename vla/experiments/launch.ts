@@ -3,7 +3,9 @@ import { nodeArguments, ownModule } from "../../cli/index.ts";
 import type { Left } from "./runner.ts";
 import type { Command } from "./runs.ts";
 
-/** Starts this project's programs as processes of their own, one at a time, and passes signals on to the one at work. */
+/**
+ * Starts this project's programs as processes of their own, one at a time, and passes signals on to the one at work.
+ */
 export class Launcher implements Disposable {
   #child: ChildProcess | null = null;
 

@@ -77,7 +77,11 @@ function runOf(settings: Settings, experiment: Experiment, seed: number): Run {
     return { name, command: { script: "vla/eval.ts", args }, file };
   };
   return {
-    ...{ name, experiment, seed, folder, checkpoint },
+    name,
+    experiment,
+    seed,
+    folder,
+    checkpoint,
     stages: [
       train,
       play("temperature-1", "--temperature", "1"),

@@ -201,7 +201,10 @@ export class Sim implements Disposable {
     this.mj.mj_step1(this.model, this.data);
   }
 
-  /** Second half: forces from `ctrl`, then the new state. What follows from the state keeps the values of the first half. */
+  /**
+   * Second half: forces from `ctrl`, then the new state. What follows from the state keeps the values of the first
+   * half.
+   */
   step2(): void {
     this.mj.mj_step2(this.model, this.data);
   }
@@ -210,8 +213,8 @@ export class Sim implements Disposable {
    * Why what was computed since `resetData` is not the physics of this model; null if it is.
    *
    * MuJoCo does not fail. It answers a state that blew up by starting over from its default pose, a bad control by
-   * none, a lack of memory by leaving out contacts, and counts a warning. Each of them makes all that follows worthless.
-   * Costs about a thousandth of a control step.
+   * none, a lack of memory by leaving out contacts, and counts a warning. Each of them makes all that follows
+   * worthless. Costs about a thousandth of a control step.
    */
   fault(): string | null {
     const warnings = this.data.warning; // copies the counts; not to be deleted in 3.14

@@ -24,7 +24,12 @@ export async function modulePolicy(module: string, files: PolicyFiles): Promise<
     refuse(who, "a source whose cameraSize is null or 1 to 4096 pixels", cameraSize);
   checkFunction(own.forEpisode, who, "forEpisode");
   return {
-    ...{ name, untrained, cameraSize, hasDensity, sampling, device },
+    name,
+    untrained,
+    cameraSize,
+    hasDensity,
+    sampling,
+    device,
     digest: digest ?? fileDigest(resolve(module)),
     // Its methods stay its own: a source may be an object of a class.
     forEpisode: (key) => policyOf(who, own, key),

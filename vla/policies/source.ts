@@ -29,7 +29,10 @@ export interface EpisodeKey {
 export interface PolicySource extends Partial<Disposable & AsyncDisposable> {
   /** Shown in results. */
   readonly name: string;
-  /** Tells it from others of its name: a digest of its weights, its recording or its code; absent where there is none of these. */
+  /**
+   * Tells it from others of its name: a digest of its weights, its recording or its code; absent where there is none of
+   * these.
+   */
   readonly digest?: string;
   /** True for weights that come from a random generator: the results then say so. */
   readonly untrained: boolean;
@@ -42,8 +45,8 @@ export interface PolicySource extends Partial<Disposable & AsyncDisposable> {
   /** Whether its chunks can tell their log-probability. */
   readonly hasDensity: boolean;
   /**
-   * A policy for this episode alone: others are played at the same time. Throws when there is none, or what it is to be told is
-   * more than it can read.
+   * A policy for this episode alone: others are played at the same time. Throws when there is none, or what it is to be
+   * told is more than it can read.
    */
   forEpisode(episode: EpisodeKey): Policy;
 }

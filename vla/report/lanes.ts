@@ -5,7 +5,10 @@ export const MOST_POINTS = 300;
 /** Of a lane, in the units of its drawing. */
 export const [WIDTH, HEIGHT] = [1000, 40];
 
-/** Numbers over time, the first at the left end and the last at the right, between the bottom (`low`) and the top (`high`). */
+/**
+ * Numbers over time, the first at the left end and the last at the right, between the bottom (`low`) and the top
+ * (`high`).
+ */
 export function linePath(values: readonly number[], low: number, high: number): string {
   const shown = thinned(values);
   const pitch = WIDTH / Math.max(1, shown.length - 1);

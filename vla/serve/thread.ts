@@ -31,7 +31,9 @@ export interface Answer {
   readonly error?: string;
 }
 
-/** Loads a checkpoint in a thread of its own: its policies plan there, while this thread goes on with something else. */
+/**
+ * Loads a checkpoint in a thread of its own: its policies plan there, while this thread goes on with something else.
+ */
 export async function threadedPolicy(files: PolicyFiles): Promise<PolicySource & AsyncDisposable> {
   const worker = startThread(ownModule("thread-worker.ts", import.meta.url), files);
   const [description]: [Description] = (await once(worker, "message")) as [Description];

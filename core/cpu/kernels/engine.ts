@@ -11,7 +11,10 @@ import { type Func, type Local, Module } from "./assembler.ts";
 import { kernelText } from "./text.ts";
 import { F32x4, type F64, type I32, load } from "./values.ts";
 
-/** A compiled kernel. Its work is cut into tiles, parts of the output that do not depend on each other: it does tiles `tileBegin` to `tileEnd` (the last two arguments) of the work its first arguments describe. */
+/**
+ * A compiled kernel. Its work is cut into tiles, parts of the output that do not depend on each other: it does tiles
+ * `tileBegin` to `tileEnd` (the last two arguments) of the work its first arguments describe.
+ */
 export interface Kernel {
   readonly key: string;
   /** Number by which worker threads know it. */
@@ -92,7 +95,9 @@ function compile(bytes: Uint8Array<ArrayBuffer>, params: number): Kernel["run"] 
   });
 }
 
-/** Calls `f(args[0], …, args[params − 1], begin, end)`, written out: spreading an array costs more than a small kernel. */
+/**
+ * Calls `f(args[0], …, args[params − 1], begin, end)`, written out: spreading an array costs more than a small kernel.
+ */
 function caller(f: (...args: number[]) => void, params: number): Kernel["run"] {
   const list = Array.from({ length: params }, (_, i) => `args[${i}], `).join("");
   return new Function("f", `return (args, begin, end) => f(${list}begin, end);`)(f);
@@ -117,8 +122,8 @@ export interface KernelListing {
 }
 
 /**
- * The kernels of the device `cpu` that were compiled so far, in that order: run what interests you, then look at the last.
- * The formula of an op prints itself: see `printed`.
+ * The kernels of the device `cpu` that were compiled so far, in that order: run what interests you, then look at the
+ * last. The formula of an op prints itself: see `printed`.
  */
 export function compiledKernels(): KernelListing[] {
   return [...kernels].map(([key, { bytes }]) => ({

@@ -1,6 +1,6 @@
 /**
- * Kernels in WebAssembly's text form, to be read: what the assembler has written, one instruction a line, indented by the
- * blocks it stands in. Names are those of the specification (WebAssembly 3.0, section 6.5).
+ * Kernels in WebAssembly's text form, to be read: what the assembler has written, one instruction a line, indented by
+ * the blocks it stands in. Names are those of the specification (WebAssembly 3.0, section 6.5).
  */
 
 /** Names of opcodes in a row: two numbers, then the names from the first to the second, "-" for none. */

@@ -31,10 +31,11 @@ export type WordName =
   | "args";
 
 /**
- * A worker thread, for ever: claims chunks of whatever job threads.ts has published, spins while it may, parks otherwise.
+ * A worker thread, for ever: claims chunks of whatever job threads.ts has published, spins while it may, parks
+ * otherwise.
  *
- * The text of this function is what a worker runs, so that there is no file to find, bundled or not: it stands for itself,
- * and calls nothing from outside of it.
+ * The text of this function is what a worker runs, so that there is no file to find, bundled or not: it stands for
+ * itself, and calls nothing from outside of it.
  */
 export function serve({ control, word, text, memory, scratch }: Start): void {
   /** Polls without work before a spinning worker parks all the same: about a millisecond. */
@@ -50,7 +51,8 @@ export function serve({ control, word, text, memory, scratch }: Start): void {
         let run = kernels.get(id);
         if (!run) {
           const [at, size] = [control[word.code] >>> 0, control[word.codeBytes]];
-          // What JavaScript sees of the memory follows its growth when the engine gets round to it, as it does in loops.
+          // What JavaScript sees of the memory follows its growth when the engine gets round to it, as it does in
+          // loops.
           while (memory.buffer.byteLength < at + size);
           // The engine has compiled these bytes for the main thread, and finds that code again.
           const bytes = new Uint8Array(memory.buffer, at, size);

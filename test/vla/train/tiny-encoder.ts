@@ -14,16 +14,14 @@ export async function writeTinyEncoder(folder: string): Promise<void> {
   const vocabulary = trainBpe(INSTRUCTIONS, { size: 300 });
   const tokenizer = new Tokenizer(vocabulary);
   const decoder: DecoderConfig = {
-    ...{
-      kind: "mlp",
-      steps: 2,
-      actionWidth: 7,
-      features: 8,
-      tokenDropout: 0,
-      condition: 4,
-      blocks: 1,
-      width: 4,
-    },
+    kind: "mlp",
+    steps: 2,
+    actionWidth: 7,
+    features: 8,
+    tokenDropout: 0,
+    condition: 4,
+    blocks: 1,
+    width: 4,
     plu: false,
     actionNoise: 0,
   };

@@ -16,17 +16,15 @@ import { type TrainingRun, train } from "../../../vla/train/run.ts";
 /** A decoder that learns from noise: batch number k is a function of k. */
 export function tinyRun(folder: string, steps: number): TrainingRun & Disposable {
   const config = {
-    ...{
-      steps: 2,
-      actionWidth: 2,
-      features: 3,
-      condition: 4,
-      blocks: 2,
-      width: 8,
-      plu: true,
-      tokenDropout: 0.1,
-      actionNoise: 0.03,
-    },
+    steps: 2,
+    actionWidth: 2,
+    features: 3,
+    condition: 4,
+    blocks: 2,
+    width: 8,
+    plu: true,
+    tokenDropout: 0.1,
+    actionNoise: 0.03,
   };
   const decoder = new MlpDecoder(config).init(new Random(1)).train();
   const optimizer = new AdamW(decoder.namedParameters());
