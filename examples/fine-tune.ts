@@ -12,9 +12,7 @@
 import { join } from "node:path";
 import { noGrad, Random, readText, Tensor, tidy } from "nina-ts";
 import { AdamW, TrainingStep } from "nina-ts/nn";
-import { loadCheckpoint, saveCheckpoint } from "../vla/checkpoint.ts";
-import { ExampleSet } from "../vla/data/example-set.ts";
-import { Perception } from "../vla/perception.ts";
+import { ExampleSet, loadCheckpoint, Perception, saveCheckpoint } from "nina-ts/vla";
 
 const [demos, out, steps = "200"] = process.argv.slice(2);
 const folder = "vla/suites/mini/checkpoint";
