@@ -3,7 +3,8 @@
  * kernels that the library runs. Each rung changes one thing.
  */
 import { type KernelCode, kernel, withoutFma } from "../core/cpu/kernels/engine.ts";
-import { F32x4, I32, load, loadSplat } from "../core/cpu/kernels/values.ts";
+import { load, loadSplat } from "../core/cpu/kernels/loads.ts";
+import { F32x4, I32 } from "../core/cpu/kernels/values.ts";
 import { packWeights } from "../core/cpu/product/choose.ts";
 import { forFewRows, forManyRows, type Layout } from "../core/cpu/product/layout.ts";
 import { productWasm } from "../core/cpu/product/product.ts";

@@ -2,8 +2,9 @@
 
 import { elementwiseWasm } from "../core/cpu/kernels/elementwise.ts";
 import { kernel } from "../core/cpu/kernels/engine.ts";
+import { load } from "../core/cpu/kernels/loads.ts";
 import { runTiles } from "../core/cpu/kernels/threads.ts";
-import { F32x4, I32, load } from "../core/cpu/kernels/values.ts";
+import { F32x4, I32 } from "../core/cpu/kernels/values.ts";
 import { addressOf } from "../core/cpu/storage.ts";
 import { Expr } from "../core/formula/expr.ts";
 import { Tensor } from "../core/tensor.ts";

@@ -116,14 +116,14 @@ function oneLike(y: Tensor): Tensor {
   return onDevice(y.device, () => Tensor.ones(y.shape, y.dtype));
 }
 
-/** What is known of a tensor on the way back. */
+/** What the backward pass knows of a tensor. */
 interface Visit {
   readonly tensor: Tensor;
   /** Its gradient is asked for. */
   readonly wanted: boolean;
   /** Wanted, or computed from a tensor that is. */
   needed: boolean;
-  /** Those of the inputs it was computed from, as far as they have been seen. */
+  /** What is known of the tensors it was computed from: all of them, once the walk has been through them. */
   readonly inputs: Visit[];
   /** Sum of the contributions so far. */
   gradient: Tensor | null;

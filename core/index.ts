@@ -31,25 +31,9 @@ export {
   Nothing,
 } from "./cpu/kernels/assembler.ts";
 export { compiledKernels, engineInfo, type KernelListing } from "./cpu/kernels/engine.ts";
+export { load, loadBoth, loadByte, loadHalf, loadLane, loadOne, loadTwo } from "./cpu/kernels/loads.ts";
 export { setThreads, spinning, threads } from "./cpu/kernels/threads.ts";
-export {
-  double,
-  F32,
-  F32x4,
-  F64,
-  F64x2,
-  I8x16,
-  I32,
-  I32x4,
-  int,
-  load,
-  loadBoth,
-  loadByte,
-  loadHalf,
-  loadLane,
-  loadOne,
-  loadTwo,
-} from "./cpu/kernels/values.ts";
+export { double, F32, F32x4, F64, F64x2, I8x16, I32, I32x4, int } from "./cpu/kernels/values.ts";
 export { plainKernels } from "./cpu/plain.ts";
 export { tileSetting } from "./cpu/product/choose-tile.ts";
 export {

@@ -1,7 +1,7 @@
 import type { Computation, Device, Step, Storage, TensorView } from "./device.ts";
 import type { DType } from "./dtype.ts";
 
-/** What is told of the kernel calls of a body, and of what it does beside them. */
+/** Follows the body of a plan while it runs: is told of each call of an op, and of each look at a tensor's numbers. */
 export interface Recorder {
   /**
    * The storage for the result of a call that replays do, which is not done now; null for a call that is done once,

@@ -149,7 +149,7 @@ function makeGrid(box: Box, side: number): Grid {
   };
 }
 
-/** Noise that reaches as far as noise does, (count, D). */
+/** A regular grid of noise, (count, D), out to where the standard normal has no weight left. */
 function noiseGrid(D: number): Float64Array {
   const side = D === 1 ? 2049 : 65;
   return lattice(side, D, (i) => REACH * ((2 * i) / (side - 1) - 1));

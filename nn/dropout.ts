@@ -28,7 +28,7 @@ export function withMasks<T>(random: Random | null, body: () => T): T {
   }
 }
 
-/** f, which draws in every later call the masks of its first one again, from wherever that drew them. */
+/** f, whose later calls draw the masks of its first call again, from the same stream of random numbers. */
 export function withSameMasks<X extends unknown[], Y>(f: (...xs: X) => Y): (...xs: X) => Y {
   let first: { readonly stream: Random | null; readonly state: RandomState | null } | null = null;
   return (...xs) => {

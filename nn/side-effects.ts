@@ -42,7 +42,7 @@ export function withoutEffects<T>(body: () => T): T {
   return result;
 }
 
-/** f, which leaves nothing behind in any call but the first: for what is computed once more on the way back. */
+/** f, whose side effects happen in its first call alone: the backward pass of a checkpoint calls it again. */
 export function withEffectsOnce<X extends unknown[], Y>(f: (...xs: X) => Y): (...xs: X) => Y {
   let isFirst = true;
   return (...xs) => {

@@ -35,7 +35,7 @@ export interface TrainingStepOptions {
   readonly clipValue?: number;
 }
 
-/** Which results of the plan are needed for what a batch leaves behind. */
+/** Which results of the plan a side effect of the batch needs, such as new running means. */
 interface LeftBehind {
   readonly start: number;
   readonly end: number;

@@ -12,7 +12,7 @@ export interface Fast<A> {
    * are.
    */
   pack?(ins: readonly TensorView[], attrs: A): PackedWeights | null;
-  /** The kernel with what a program has joined to it; for ops that can end with more than their own result. */
+  /** The same kernel with an epilogue (an activation, a residual) in it; for ops whose kernels can end with one. */
   epilogue?(out: TensorView, ins: readonly TensorView[], attrs: A, after: Epilogue): Ready | null;
 }
 

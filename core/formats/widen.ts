@@ -3,7 +3,8 @@
  * should take no longer than the reading. The code works in a memory of its own, through which the numbers are passed.
  */
 import { type Func, Module } from "../cpu/kernels/assembler.ts";
-import { F32x4, I16x8, I32, I32x4, load } from "../cpu/kernels/values.ts";
+import { load } from "../cpu/kernels/loads.ts";
+import { F32x4, I16x8, I32, I32x4 } from "../cpu/kernels/values.ts";
 import { optimising } from "../platform/node.ts";
 
 /** Numbers at a time: what they take, 6 bytes each, stays in a processor's cache. */

@@ -131,7 +131,7 @@ export function indicesOf(node: ExprNode): readonly Index[] {
   return node.kind === "choose" ? [node.a, node.b] : [];
 }
 
-/** Calls `visit` for what an index is made of, and for what that is made of. */
+/** Calls `visit` for every atom of an index, and for the atoms inside of them. */
 export function eachAtom(index: Index, visit: (atom: Atom) => void): void {
   for (const { atom } of index.terms) {
     visit(atom);

@@ -4,7 +4,7 @@ import type { PolicySource } from "../policies/index.ts";
 import type { Options } from "./options.ts";
 import type { RunInfo } from "./results.ts";
 
-/** Everything about a run but its tasks: what it was asked for, with what and on what it is played. */
+/** Everything about a run but its tasks: its options, the policy and the engine. */
 export function describeRun(options: Options, policies: PolicySource): RunInfo {
   const { protocol } = options;
   return {

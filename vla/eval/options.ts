@@ -218,7 +218,7 @@ export interface Options {
   readonly watch?: number;
 }
 
-/** @throws UsageError for what cannot be meant. */
+/** @throws UsageError for values, or combinations of them, that make no sense. */
 export function readOptions(argv: readonly string[], environment: NodeJS.ProcessEnv): Options {
   return optionsOf(parseCli(schema, argv), environment);
 }
@@ -315,7 +315,7 @@ function meet(json: string, out: string): boolean {
   return within === "" || isOurs;
 }
 
-/** Where a suite is to be read from, as far as that was said. */
+/** The folders that a suite is read from, of those that were given. */
 interface Where {
   readonly suite: string;
   readonly libero?: string;

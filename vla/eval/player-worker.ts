@@ -1,4 +1,4 @@
-/** The thread of player-thread.ts: plays what it is told, and asks for what its policy is to do. */
+/** The thread of player-thread.ts: plays episodes, and asks the main thread for each chunk of actions. */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { pack } from "../policies/packed.ts";
 import type { ActionChunk, Policy } from "../policies/policy.ts";

@@ -15,7 +15,7 @@ import type { Job } from "./schedule.ts";
 import { setUpRun, type TaskSetup } from "./setup.ts";
 import { partOf } from "./shard.ts";
 
-/** A run that can be played: all that can be refused before its first step was not. */
+/** A run that can be played: it has passed every check that is possible before its first step. */
 export interface Prepared {
   /** Its end is the caller's. */
   readonly policies: PolicySource;

@@ -6,7 +6,7 @@ import type { Task } from "../libero/suites.ts";
 /** Tasks of a suite share most of their assets. */
 const assets = new Map<string, string>();
 
-/** SHA-256 of all that a task is read from: its own two files, the scene that is made of it, and that one's assets. */
+/** SHA-256 of everything that a task is read from: its own two files, the scene composed from them, the scene's assets. */
 export function taskDigest(task: Task, scene: Scene): string {
   const hash = createHash("sha256");
   for (const path of [task.bddlPath, task.initPath]) hash.update(`${fileDigest(path)}\n`);

@@ -17,13 +17,13 @@ export interface Ended {
   /** As one types it. */
   readonly command: string;
   readonly machine: Machine;
-  /** How long it took, with all that is around its work. */
+  /** How long the process ran, from its start to its end, seconds. */
   readonly seconds: number;
   /** What it said when it failed; null when it did what it was to do. */
   readonly error: string | null;
 }
 
-/** `run.json` in the folder of a run: its stages as far as they have ended. */
+/** `run.json` in the folder of a run: the stages that have ended. */
 export type RunRecord = Readonly<Partial<Record<StageName, Ended>>>;
 
 /** `decode.json`: what benchmarks/checkpoints.ts printed, a line per checkpoint. */

@@ -46,7 +46,7 @@ export interface Options {
   readonly strips: boolean;
 }
 
-/** @throws UsageError for what cannot be meant. */
+/** @throws UsageError for values, or combinations of them, that make no sense. */
 export function readOptions(argv: readonly string[], environment: NodeJS.ProcessEnv): Options {
   const { out, centimetres, degrees, "max-steps": most, ...given } = parseCli(schema, argv);
   if (out === undefined) throw new UsageError("expected --out, the folder to write into");

@@ -190,7 +190,7 @@ class Reader {
   }
 
   #list(count: number, depth: number): WireValue[] {
-    // No room is made for what is only claimed.
+    // A length that a message claims allocates nothing: only bytes that are there do.
     const list: WireValue[] = [];
     while (list.length < count) list.push(this.value(depth + 1));
     return list;

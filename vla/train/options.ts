@@ -160,7 +160,7 @@ export interface Options {
   readonly minutes: number | undefined;
 }
 
-/** @throws UsageError for what cannot be meant. */
+/** @throws UsageError for values, or combinations of them, that make no sense. */
 export function readOptions(argv: readonly string[], environment: NodeJS.ProcessEnv): Options {
   const given = parseCli(schema, argv);
   const { encoder, out, decoder, frozen, features, accumulate, clip } = given;

@@ -5,8 +5,9 @@ import { wasmCall } from "./call.ts";
 import { bitsOf } from "./elementwise.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { loadTail, storeTail } from "./lanes.ts";
+import { load } from "./loads.ts";
 import { alongRow } from "./rows.ts";
-import { F32x4, type I32, load } from "./values.ts";
+import { F32x4, type I32 } from "./values.ts";
 
 /** Numbers per tile; a multiple of four. */
 const CHUNK = 4096;

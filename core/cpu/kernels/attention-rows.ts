@@ -6,8 +6,9 @@ import { wasmCall } from "./call.ts";
 import { bitsOf } from "./elementwise.ts";
 import { type KernelCode, kernel, SCRATCH_BYTES } from "./engine.ts";
 import { maxLanes, sumLanes, tailMask } from "./lanes.ts";
+import { load, loadSplat } from "./loads.ts";
 import { expNonPositive } from "./math.ts";
-import { F32x4, I32, load, loadSplat } from "./values.ts";
+import { F32x4, I32 } from "./values.ts";
 
 /** Widest head whose sums stay in registers. */
 const MAX_HEAD = 32;

@@ -1,7 +1,8 @@
 /** Small products inside of kernels, on one inner kernel of 4 rows × 8 columns: what attention is made of. */
 import type { Local } from "./assembler.ts";
 import type { KernelCode } from "./engine.ts";
-import { F32x4, I32, load, loadSplat } from "./values.ts";
+import { load, loadSplat } from "./loads.ts";
+import { F32x4, I32 } from "./values.ts";
 
 /** Rows `row` bytes apart, from an address on. */
 export interface Rows {

@@ -10,8 +10,9 @@ import { wasmCall } from "./call.ts";
 import { bitsOf } from "./elementwise.ts";
 import { type KernelCode, kernel, SCRATCH_BYTES } from "./engine.ts";
 import { transposeFour } from "./lanes.ts";
+import { load } from "./loads.ts";
 import { expNonPositive } from "./math.ts";
-import { F32x4, I32, int, load } from "./values.ts";
+import { F32x4, I32, int } from "./values.ts";
 
 /** Matrices in scratch memory: weights, slopes, and each of them transposed. */
 const MATRICES = 4;

@@ -5,8 +5,9 @@ import type { Ready } from "../../device.ts";
 import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { loadTail, storeTail } from "./lanes.ts";
+import { load } from "./loads.ts";
 import { alongRow } from "./rows.ts";
-import { F32x4, I32, load } from "./values.ts";
+import { F32x4, I32 } from "./values.ts";
 
 /** Where rows lie: the address of the first, and the elements from the start of one to the start of the next. */
 export interface Rows {

@@ -6,8 +6,9 @@ import type { Local } from "./assembler.ts";
 import { bitsOf } from "./elementwise.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { loadTail, storeTail } from "./lanes.ts";
+import { load } from "./loads.ts";
 import { runTiles } from "./threads.ts";
-import { F32x4, I32, I32x4, load } from "./values.ts";
+import { F32x4, I32, I32x4 } from "./values.ts";
 
 /** Numbers that four Philox blocks decide about, 16 bits for each. */
 const GROUP = 32;

@@ -8,7 +8,8 @@ import { wasmCall } from "./call.ts";
 import { type KernelCode, KernelFamily } from "./engine.ts";
 import { emitFormula, formulaCost, formulaKey } from "./formula.ts";
 import { loadTail, storeTail } from "./lanes.ts";
-import { F32x4, I32, load, loadSplat } from "./values.ts";
+import { load, loadSplat } from "./loads.ts";
+import { F32x4, I32 } from "./values.ts";
 
 /** Numbers per tile when the whole output is one row; a multiple of four. */
 const CHUNK = 4096;

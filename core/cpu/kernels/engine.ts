@@ -8,8 +8,9 @@
 import { allowRelaxedSimd, engine, optimising, setting } from "../../platform/node.ts";
 import { allocate, memory } from "../heap.ts";
 import { type Func, type Local, Module } from "./assembler.ts";
+import { load } from "./loads.ts";
 import { kernelText } from "./text.ts";
-import { F32x4, type F64, type I32, load } from "./values.ts";
+import { F32x4, type F64, type I32 } from "./values.ts";
 
 /**
  * A compiled kernel. Its work is cut into tiles, parts of the output that do not depend on each other: it does tiles

@@ -5,8 +5,9 @@ import { wasmCall } from "./call.ts";
 import { copyRowsWasm, inTurn } from "./copy-rows.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { loadTail, storeTail } from "./lanes.ts";
+import { load } from "./loads.ts";
 import { alongRow } from "./rows.ts";
-import { F32x4, I32, load } from "./values.ts";
+import { F32x4, I32 } from "./values.ts";
 
 /** out[i] = table[ids[i]], rows of C numbers. The ids (int32) must lie inside the table: the op checks them. */
 export function gatherRowsWasm(out: TensorView, table: TensorView, ids: TensorView): Ready | null {

@@ -4,8 +4,9 @@ import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { loadTail, storeTail } from "./lanes.ts";
+import { load } from "./loads.ts";
 import { geluBoth } from "./math.ts";
-import { F32x4, load } from "./values.ts";
+import { F32x4 } from "./values.ts";
 
 /** Numbers per tile, a multiple of four. */
 const CHUNK = 4096;

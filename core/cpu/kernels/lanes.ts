@@ -1,6 +1,7 @@
 /** Vectors of fewer than four numbers: the ends of rows, read and written without touching what lies behind them. */
 import type { Func } from "./assembler.ts";
-import { F32x4, I8x16, type I32, I32x4, load, loadLane, loadOne, loadTwo } from "./values.ts";
+import { load, loadLane, loadOne, loadTwo } from "./loads.ts";
+import { F32x4, I8x16, type I32, I32x4 } from "./values.ts";
 
 /** The first `lanes` (1 to 4) floats at `address + offset`, then zeros. */
 export function loadLanes(address: I32, lanes: number, offset = 0): F32x4 {

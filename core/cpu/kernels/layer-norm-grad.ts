@@ -9,8 +9,9 @@ import { bitsOf } from "./elementwise.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { loadTail, storeTail, sumLanes } from "./lanes.ts";
 import { oneOver, rowStatistics } from "./layer-norm.ts";
+import { load } from "./loads.ts";
 import { accumulators, alongRow, combined, narrowRow } from "./rows.ts";
-import { F32x4, I32, load } from "./values.ts";
+import { F32x4, I32 } from "./values.ts";
 
 /** With g = dy ⊙ gain: dx = (g − mean g − x̂ · mean(g ⊙ x̂)) · scale. dx may be the block of dy. */
 export function layerNormGradWasm(

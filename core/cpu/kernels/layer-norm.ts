@@ -6,8 +6,9 @@ import { wasmCall } from "./call.ts";
 import { bitsOf } from "./elementwise.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { loadTail, storeTail, sumLanes, tailMask } from "./lanes.ts";
+import { load } from "./loads.ts";
 import { accumulators, alongRow, combined, narrowRow } from "./rows.ts";
-import { F32x4, I32, load } from "./values.ts";
+import { F32x4, I32 } from "./values.ts";
 
 export interface LayerNorm {
   /** Shaped like x. May be the same block as x, but not as the residual. */

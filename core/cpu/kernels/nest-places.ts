@@ -5,7 +5,8 @@ import { type Atom, Index, type Term, type Variable } from "../../formula/indice
 import { type Block, countersOf, homeOf, type Nest } from "../../formula/loops.ts";
 import type { Local } from "./assembler.ts";
 import type { KernelCode } from "./engine.ts";
-import { I32, int, load } from "./values.ts";
+import { load } from "./loads.ts";
+import { I32, int } from "./values.ts";
 
 /** Numbers that are arguments; further ones are written into the code. */
 export const MOST_NUMBERS = 100;

@@ -21,8 +21,9 @@ import {
 import type { Local } from "./assembler.ts";
 import { type Kernel, type KernelCode, kernelByCode, rehearse } from "./engine.ts";
 import { emitNode, nodeCost } from "./formula.ts";
+import { load, loadLane, loadOne, loadSplat } from "./loads.ts";
 import { MOST_NUMBERS, type Numbers, Places } from "./nest-places.ts";
-import { F32x4, type I32, I32x4, int, load, loadLane, loadOne, loadSplat } from "./values.ts";
+import { F32x4, type I32, I32x4, int } from "./values.ts";
 
 export interface NestKernel {
   /** Arguments: the output's address, those of the nest's sources, `numbers`, and the bits of the params. */

@@ -6,7 +6,8 @@ import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { type Axis, axisArgs, elementwiseCode, mergedAxes, walkTo } from "./elementwise.ts";
 import { type KernelCode, kernel } from "./engine.ts";
-import { F32x4, I32, load, loadOne } from "./values.ts";
+import { load, loadOne } from "./loads.ts";
+import { F32x4, I32 } from "./values.ts";
 
 /** Input columns that one tile of a transposition covers: one cache line. */
 const COLUMNS = 16;

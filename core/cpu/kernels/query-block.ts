@@ -7,8 +7,9 @@ import type { Local } from "./assembler.ts";
 import { fourRowsOf, type Rows } from "./block-product.ts";
 import type { KernelCode } from "./engine.ts";
 import { lastLanes, maxLanes, sumLanes, tailMask, transposeFour } from "./lanes.ts";
+import { load } from "./loads.ts";
 import { expNonPositive } from "./math.ts";
-import { F32x4, type I8x16, I32, int, load } from "./values.ts";
+import { F32x4, type I8x16, I32, int } from "./values.ts";
 
 /** Queries of a block, a multiple of four. */
 export const QUERIES = 16;

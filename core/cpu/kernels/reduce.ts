@@ -5,8 +5,9 @@ import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { loadTail, storeTail, sumLanes } from "./lanes.ts";
+import { load } from "./loads.ts";
 import { accumulators, alongRow, combined } from "./rows.ts";
-import { F32x4, I32, int, load } from "./values.ts";
+import { F32x4, I32, int } from "./values.ts";
 
 /** Terms that are added one after another before they join the total: keeps the rounding error of long sums small. */
 const BLOCK = 256;

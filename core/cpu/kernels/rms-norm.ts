@@ -5,8 +5,9 @@ import { wasmCall } from "./call.ts";
 import { bitsOf } from "./elementwise.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { loadTail, storeTail, sumLanes } from "./lanes.ts";
+import { load } from "./loads.ts";
 import { accumulators, alongRow, combined } from "./rows.ts";
-import { F32x4, I32, load } from "./values.ts";
+import { F32x4, I32 } from "./values.ts";
 
 /** x / √(mean x² + eps) · gain + bias over the last axis. `out` may be the same block as x. */
 export function rmsNormWasm(

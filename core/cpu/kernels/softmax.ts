@@ -4,9 +4,10 @@ import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { loadTail, maxLanes, storeTail, sumLanes, tailMask } from "./lanes.ts";
+import { load } from "./loads.ts";
 import { expNonPositive } from "./math.ts";
 import { accumulators, alongRow, combined } from "./rows.ts";
-import { F32x4, I32, load } from "./values.ts";
+import { F32x4, I32 } from "./values.ts";
 
 /** Softmax over the last axis of x. `out` may be the same block. Probabilities below 2⁻¹²⁶ of the largest are 0. */
 export function softmaxWasm(out: TensorView, x: TensorView): Ready | null {

@@ -3,8 +3,9 @@ import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { loadTail, storeTail } from "./lanes.ts";
+import { load } from "./loads.ts";
 import { alongRow } from "./rows.ts";
-import { F32x4, I32, I32x4, load } from "./values.ts";
+import { F32x4, I32, I32x4 } from "./values.ts";
 
 /** The entries of a square matrix below (`lower`) or above the diagonal; zeros elsewhere. */
 export function triangleWasm(out: TensorView, x: TensorView, lower: boolean): Ready | null {

@@ -5,7 +5,8 @@ import type { Func, Local } from "./assembler.ts";
 import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel, SCRATCH_BYTES } from "./engine.ts";
 import { loadTail, storeTail } from "./lanes.ts";
-import { F32, F32x4, F64x2, I32, load } from "./values.ts";
+import { load } from "./loads.ts";
+import { F32, F32x4, F64x2, I32 } from "./values.ts";
 
 /** Bytes of the scratch block that four solved numbers take. */
 const SOLVED_BYTES = 32;

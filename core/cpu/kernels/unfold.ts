@@ -5,8 +5,9 @@ import type { Local } from "./assembler.ts";
 import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { loadTail, storeTail } from "./lanes.ts";
+import { load } from "./loads.ts";
 import { alongRow } from "./rows.ts";
-import { F32x4, I32, int, load } from "./values.ts";
+import { F32x4, I32, int } from "./values.ts";
 
 export interface Windows {
   /** (B, H, W, C) */

@@ -19,7 +19,8 @@ import type { WeightFormat } from "../../weight-format.ts";
 import type { Local } from "../kernels/assembler.ts";
 import type { KernelCode } from "../kernels/engine.ts";
 import { loadLanes, storeLanes } from "../kernels/lanes.ts";
-import { F32x4, I16x8, I32, I32x4, int, load, loadBytes, loadSplat } from "../kernels/values.ts";
+import { load, loadBytes, loadSplat } from "../kernels/loads.ts";
+import { F32x4, I16x8, I32, I32x4, int } from "../kernels/values.ts";
 import { applyEpilogue } from "./epilogue.ts";
 import { type Layout, panelWidth, stepBytes } from "./layout.ts";
 

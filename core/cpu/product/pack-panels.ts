@@ -1,7 +1,8 @@
 /** Packing steps of B into panels while the product runs: for the kernel for many rows. */
 import type { Func } from "../kernels/assembler.ts";
 import { loadLanes } from "../kernels/lanes.ts";
-import { F32x4, type I32, load, loadLane, loadOne } from "../kernels/values.ts";
+import { load, loadLane, loadOne } from "../kernels/loads.ts";
+import { F32x4, type I32 } from "../kernels/values.ts";
 
 /** The steps of B to pack, and how far the rows of a panel are apart. */
 interface Depth {

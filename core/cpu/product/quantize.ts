@@ -11,7 +11,8 @@
 import { allocate, release } from "../heap.ts";
 import { type Kernel, kernel } from "../kernels/engine.ts";
 import { loadTail } from "../kernels/lanes.ts";
-import { F32x4, I32, I32x4, int, load } from "../kernels/values.ts";
+import { load } from "../kernels/loads.ts";
+import { F32x4, I32, I32x4, int } from "../kernels/values.ts";
 
 /** Largest level for rows of K numbers. */
 export const levels = (K: number): number => Math.min(32_767, Math.floor((2 ** 31 - 1) / (127 * K)));

@@ -4,18 +4,8 @@ import { Library, Nothing } from "../../../core/cpu/kernels/assembler.ts";
 import { engineInfo, kernel, usesFma, withoutFma } from "../../../core/cpu/kernels/engine.ts";
 import { loadTail, storeTail, sumLanes } from "../../../core/cpu/kernels/lanes.ts";
 import { signed, unsigned } from "../../../core/cpu/kernels/leb128.ts";
-import {
-  double,
-  F32x4,
-  F64,
-  F64x2,
-  I32,
-  I32x4,
-  int,
-  load,
-  loadByte,
-  loadSplat,
-} from "../../../core/cpu/kernels/values.ts";
+import { load, loadByte, loadSplat } from "../../../core/cpu/kernels/loads.ts";
+import { double, F32x4, F64, F64x2, I32, I32x4, int } from "../../../core/cpu/kernels/values.ts";
 import { addressOf } from "../../../core/cpu/storage.ts";
 import { Scope } from "../../../core/scope.ts";
 import { Tensor } from "../../../core/tensor.ts";

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { Module } from "../../../core/cpu/kernels/assembler.ts";
+import { load } from "../../../core/cpu/kernels/loads.ts";
 import { kernelText } from "../../../core/cpu/kernels/text.ts";
-import { F32x4, I32, load } from "../../../core/cpu/kernels/values.ts";
+import { F32x4, I32 } from "../../../core/cpu/kernels/values.ts";
 import { compiledKernels, grad, Random, tidy } from "../../../core/index.ts";
 
 test("a kernel reads as the specification writes it", () => {

@@ -25,7 +25,7 @@ export class FixedLayer {
     this.pixels = new Uint8Array(3 * width * height);
   }
 
-  /** Is what was kept still what would be drawn now? When it is not, `keep` must follow. */
+  /** Whether the kept picture is what would be drawn now. If not, draw what is fixed and call `keep`. */
   holds(
     view: View,
     lights: Lights,
