@@ -3,10 +3,13 @@ import { CELLS, type Place, REACH } from "./model.ts";
 /** A colour, 0 to 255. */
 export type Colour = readonly [red: number, green: number, blue: number];
 
+/** Tells what any way to write a colour means: its fill style reads back as six hexadecimal digits. */
+const reader = new OffscreenCanvas(1, 1).getContext("2d")!;
+
 /** Colours of the page, as its style has them in light or in dark. */
 export function colourOf(name: string): Colour {
-  const value = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const digits = value.slice(1).match(/../g) ?? [];
+  reader.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const digits = String(reader.fillStyle).slice(1).match(/../g) ?? [];
   return digits.map((pair) => Number.parseInt(pair, 16)) as unknown as Colour;
 }
 

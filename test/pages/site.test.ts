@@ -174,6 +174,12 @@ describe.skipIf(!browserAddress)(`the site${browserAddress ? "" : " (Chromium is
     await tab.selectOption("#kind", "plu");
     await tab.click("#add");
     expect(await tab.locator("#layers > li").count()).toBe(2);
+    // Where no noise is there is paper: colours are read as the built page spells them.
+    const corner = await tab.locator("#noise").evaluate((canvas) => {
+      const context = (canvas as HTMLCanvasElement).getContext("2d")!;
+      return [...context.getImageData(0, 0, 1, 1).data];
+    });
+    expect(corner).toEqual([255, 255, 255, 255]);
     expect(complaints).toEqual([]);
   });
 
