@@ -167,9 +167,12 @@ async function blind(bench: Case, { steps, json, sizes, cache }: Options, line: 
 }
 
 async function withPictures(bench: Case, { steps, json, sizes, cache }: Options, line: Line): Promise<void> {
-  for (const size of sizes) {
+  const stepping = async (size: number): Promise<number[]> => {
     using env = await openCase(bench, cache, size);
-    const times = timed(steps, (i) => env.step(wander(i)));
+    return timed(steps, (i) => env.step(wander(i)));
+  };
+  for (const size of sizes) {
+    const times = await stepping(size);
     report(`${bench.name} step, both cameras at ${size}`, times, json);
     line.set(`at ${size}`, rate(times));
   }

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const FOLDERS = ["core", "nn", "flows", "vla", "benchmarks", "test"];
+const FOLDERS = ["core", "nn", "flows", "vla", "site", "docs", "benchmarks", "test"];
 
 /**
  * Lines of `source` on which a `using` stands in a loop, with only blocks between the two. Runners that translate it

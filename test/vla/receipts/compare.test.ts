@@ -119,7 +119,13 @@ test("the script: a table, JSON, and a refusal", () => {
     const run = { ...manifest.run, policy: name, seed };
     writeFileSync(join(path, "manifest.json"), JSON.stringify({ ...manifest, run }));
     const lines = STARTS.map((start, i) =>
-      JSON.stringify({ ...run, ...start, ...ENDED, outcome: outcomes[i] }),
+      JSON.stringify({
+        ...run,
+        ...start,
+        ...ENDED,
+        outcome: outcomes[i],
+        ...(outcomes[i] === "error" ? { error: "it broke" } : {}),
+      }),
     );
     writeFileSync(join(path, "episodes.jsonl"), lines.map((line) => `${line}\n`).join(""));
     return path;
