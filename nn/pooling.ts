@@ -55,49 +55,53 @@ export class AvgPool2d extends Module {
   }
 }
 
+/** What pools a map by cells that divide it into so many rows and columns. */
+abstract class AdaptivePool2d extends Module {
+  readonly rows: number;
+  readonly columns: number;
+
+  constructor(rows: number, columns = rows) {
+    super();
+    checkInteger(rows, 1, new.target.name, "rows");
+    checkInteger(columns, 1, new.target.name, "columns");
+    this.rows = rows;
+    this.columns = columns;
+  }
+
+  forward(x: Tensor): Tensor {
+    checkTensor(x, this.constructor.name);
+    x.dims("B H W C", this.constructor.name);
+    return this.#inCells(this.#inCells(x, 1, this.rows), 2, this.columns);
+  }
+
+  /** One number of each cell along an axis, kept with length 1. */
+  protected abstract pool(cell: Tensor, axis: number): Tensor;
+
+  #inCells(x: Tensor, axis: number, cells: number): Tensor {
+    const length = x.shape[axis];
+    const pooled = Array.from({ length: cells }, (_, i) => {
+      const [from, to] = [Math.floor((i * length) / cells), Math.ceil(((i + 1) * length) / cells)];
+      return this.pool(x.slice(axis, from, to), axis);
+    });
+    return concat(pooled, axis);
+  }
+}
+
 /**
  * Means of cells that divide the map into so many rows and columns: (B, H, W, C) → (B, rows, columns, C). Of N pixels
  * along an axis cell i of n reaches from ⌊i N/n⌋ to before ⌈(i + 1) N/n⌉, as in PyTorch, so neighbours may share
  * pixels.
  */
-export class AdaptiveAvgPool2d extends Module {
-  readonly rows: number;
-  readonly columns: number;
-
-  constructor(rows: number, columns = rows) {
-    super();
-    checkInteger(rows, 1, "AdaptiveAvgPool2d", "rows");
-    checkInteger(columns, 1, "AdaptiveAvgPool2d", "columns");
-    this.rows = rows;
-    this.columns = columns;
-  }
-
-  forward(x: Tensor): Tensor {
-    checkTensor(x, "AdaptiveAvgPool2d");
-    x.dims("B H W C", "AdaptiveAvgPool2d");
-    const mean = (part: Tensor, axis: number): Tensor => part.mean([axis], true);
-    return inCells(inCells(x, 1, this.rows, mean), 2, this.columns, mean);
+export class AdaptiveAvgPool2d extends AdaptivePool2d {
+  protected pool(cell: Tensor, axis: number): Tensor {
+    return cell.mean([axis], true);
   }
 }
 
 /** The largest of the same cells. */
-export class AdaptiveMaxPool2d extends Module {
-  readonly rows: number;
-  readonly columns: number;
-
-  constructor(rows: number, columns = rows) {
-    super();
-    checkInteger(rows, 1, "AdaptiveMaxPool2d", "rows");
-    checkInteger(columns, 1, "AdaptiveMaxPool2d", "columns");
-    this.rows = rows;
-    this.columns = columns;
-  }
-
-  forward(x: Tensor): Tensor {
-    checkTensor(x, "AdaptiveMaxPool2d");
-    x.dims("B H W C", "AdaptiveMaxPool2d");
-    const most = (part: Tensor, axis: number): Tensor => part.max([axis], true);
-    return inCells(inCells(x, 1, this.rows, most), 2, this.columns, most);
+export class AdaptiveMaxPool2d extends AdaptivePool2d {
+  protected pool(cell: Tensor, axis: number): Tensor {
+    return cell.max([axis], true);
   }
 }
 
@@ -114,18 +118,4 @@ function windows(x: Tensor, window: Window, who: string): Tensor {
   const { B, C } = x.dims("B H W C", who);
   const patches = x.unfold(window);
   return patches.reshape([B, patches.shape[1], patches.shape[2], window.kernel ** 2, C]);
-}
-
-/** An axis divided into cells, what `pool` makes of each in its place. */
-function inCells(
-  x: Tensor,
-  axis: number,
-  cells: number,
-  pool: (part: Tensor, axis: number) => Tensor,
-): Tensor {
-  const length = x.shape[axis];
-  const parts = Array.from({ length: cells }, (_, i) =>
-    pool(x.slice(axis, Math.floor((i * length) / cells), Math.ceil(((i + 1) * length) / cells)), axis),
-  );
-  return concat(parts, axis);
 }
