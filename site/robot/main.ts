@@ -118,8 +118,9 @@ const show: { readonly [K in News["is"]]: (news: Extract<News, { is: K }>) => vo
   ended({ ended: { outcome, error, steps, trajectoryHash, touched } }) {
     become("over");
     if (outcome === "error") return say("bad", error ?? "");
+    const inNode = `npm run eval -- --tasks ${task.value} --first ${init.value} --episodes 1 --json /dev/stdout`;
     const untouched =
-      device.value === "cpu" ? "the way it takes in Node, too" : "a GPU rounds in a way of its own";
+      device.value === "cpu" ? `the hash in Node: ${inNode}` : "a GPU rounds in a way of its own";
     const way = touched ? "somebody had a hand in it" : untouched;
     say(outcome === "success" ? "good" : "bad", `after ${steps} steps;`, way);
     at("status").append(
