@@ -50,14 +50,10 @@ export function drawFault(level: Level, draws: Mt19937): SensorFault {
 /** A new picture as the bad sensor gives it, (H, W, 3); `draws` are those of this one picture. */
 export function spoil(image: Image, fault: SensorFault, draws: Mt19937): Image {
   const [height, width] = image.shape;
-  const at = (x: number, y: number, c: number): number =>
-    image.get(Math.min(height - 1, Math.max(0, y)), Math.min(width - 1, Math.max(0, x)), c);
-  /** At a point between pixels, bilinear: a stroke may be shorter than one. */
-  const between = (x: number, y: number, c: number): number => {
-    const [x0, y0] = [Math.floor(x), Math.floor(y)];
-    const row = (y: number): number => at(x0, y, c) + (x - x0) * (at(x0 + 1, y, c) - at(x0, y, c));
-    return row(y0) + (y - y0) * (row(y0 + 1) - row(y0));
-  };
+  const seen = bytesOf(image);
+  /** Where a pixel begins; beyond the picture, that of its edge. */
+  const place = (x: number, y: number): number =>
+    3 * (Math.min(height - 1, Math.max(0, y)) * width + Math.min(width - 1, Math.max(0, x)));
   const make = (value: (x: number, y: number, c: number) => number): Image => {
     const bytes = new Uint8ClampedArray(3 * width * height); // rounds, and stays within a byte
     let i = 0;
@@ -72,24 +68,48 @@ export function spoil(image: Image, fault: SensorFault, draws: Mt19937): Image {
       const length = fault.length * width;
       const angle = (fault.degrees * Math.PI) / 180;
       const count = Math.max(2, Math.ceil(2 * length) + 1);
-      const steps = Array.from({ length: count }, (_, i) => {
-        const along = (i / (count - 1) - 0.5) * length;
-        return [along * Math.cos(angle), along * Math.sin(angle)];
+      const steps = Array.from({ length: count }, (_, i) => (i / (count - 1) - 0.5) * length);
+      const [dx, dy] = [Math.cos(angle), Math.sin(angle)];
+      return make((x, y, c) => {
+        let sum = 0;
+        // Between pixels, bilinear: a stroke may be shorter than one.
+        for (const along of steps) {
+          const px = x + along * dx;
+          const py = y + along * dy;
+          const x0 = Math.floor(px);
+          const y0 = Math.floor(py);
+          const left = seen[place(x0, y0) + c];
+          const upper = left + (px - x0) * (seen[place(x0 + 1, y0) + c] - left);
+          const below = seen[place(x0, y0 + 1) + c];
+          const lower = below + (px - x0) * (seen[place(x0 + 1, y0 + 1) + c] - below);
+          sum += upper + (py - y0) * (lower - upper);
+        }
+        return sum / count;
       });
-      return make((x, y, c) => steps.reduce((sum, [dx, dy]) => sum + between(x + dx, y + dy, c), 0) / count);
     }
     case "grain":
-      return make((x, y, c) => at(x, y, c) + fault.spread * draws.gauss());
+      return make((x, y, c) => seen[place(x, y) + c] + fault.spread * draws.gauss());
     case "compression":
       return make(compress(image, fault.steps));
     case "exposure":
-      return make((x, y, c) => fault.gain * at(x, y, c));
+      return make((x, y, c) => fault.gain * seen[place(x, y) + c]);
   }
+}
+
+/** A picture's bytes in rows, whatever its strides are: each is read many times, and this is several times as fast. */
+function bytesOf(image: Image): Uint8Array {
+  const [height, width] = image.shape;
+  const bytes = new Uint8Array(3 * width * height);
+  let i = 0;
+  for (let y = 0; y < height; y++)
+    for (let x = 0; x < width; x++) for (let c = 0; c < 3; c++) bytes[i++] = image.get(y, x, c);
+  return bytes;
 }
 
 /** Rows, then columns, with a Gaussian of standard deviation `spread` pixels; the picture's edge goes on beyond it. */
 function blur(image: Image, spread: number): Image {
   const [height, width] = image.shape;
+  const seen = bytesOf(image);
   const reach = Math.ceil(3 * spread);
   const weights = Array.from({ length: 2 * reach + 1 }, (_, i) =>
     Math.exp(-0.5 * ((i - reach) / spread) ** 2),
@@ -102,7 +122,7 @@ function blur(image: Image, spread: number): Image {
       for (let c = 0; c < 3; c++) {
         let sum = 0;
         for (let k = -reach; k <= reach; k++)
-          sum += weights[k + reach] * image.get(y, Math.min(width - 1, Math.max(0, x + k)), c);
+          sum += weights[k + reach] * seen[3 * (y * width + Math.min(width - 1, Math.max(0, x + k))) + c];
         rows[3 * (y * width + x) + c] = sum / total;
       }
   for (let y = 0; y < height; y++)
