@@ -17,10 +17,11 @@ import {
 } from "./record.ts";
 import { type Run, runsOf, type Settings, type StageName } from "./runs.ts";
 
-/** Examples that a run was trained on, and how long that took: updates alone, no features, no saves. */
+/** What a run of vla/train.ts was trained on, and how fast. */
 export interface Training {
   readonly samples: number;
-  readonly seconds: number;
+  /** Of updates alone, between those two lines of the metrics where it was fastest: other work may have run beside it. */
+  readonly samplesPerSecond: number;
   /** Checksum of the encoder's weights. */
   readonly encoder: string;
   /** What tells the demonstrations from others, as JSON. */
@@ -84,21 +85,27 @@ function find(run: Run): Found {
   return { run, done, failed, training, played };
 }
 
-/** Of the folder of a run of vla/train.ts: what it follows from, and the last line of its metrics. */
+/** Of the folder of a run of vla/train.ts: what it follows from, and its metrics. */
 function readTraining(folder: string): Training {
   const [metrics, config] = [join(folder, "metrics.jsonl"), join(folder, "config.json")];
-  const last = existsSync(metrics)
-    ? readMetrics(metrics).findLast(({ kind }) => kind === "train")
-    : undefined;
-  const wrong = checkFields("the last line", last, { samples: real(1, 1e12), seconds: real(0, 1e9) });
+  const lines = existsSync(metrics) ? readMetrics(metrics).filter(({ kind }) => kind === "train") : [];
+  if (lines.length === 0) throw new Error(`${metrics}: expected a line of kind "train", found none`);
+  const wrong = lines.flatMap((line, i) => checkFields(`line ${i + 1} of kind "train"`, line, LINE));
   if (wrong.length > 0) throw new Error(`${metrics}: ${wrong.join("; ")}`);
   const origin = readJson(config, MOST_CONFIG_BYTES) as { data: object; encoder: { weights: string } };
   wrong.push(...checkFields("config", origin, { data: objectOf({}), encoder: objectOf({ weights: text }) }));
   if (wrong.length > 0) throw new Error(`${config}: ${wrong.join("; ")}`);
-  const { samples, seconds } = last as unknown as Training;
-  return { samples, seconds, encoder: origin.encoder.weights, data: JSON.stringify(origin.data) };
+  const of = (name: keyof typeof LINE): number => Math.max(...lines.map((line) => Number(line[name])));
+  return {
+    samples: of("samples"),
+    samplesPerSecond: of("samplesPerSecond"),
+    encoder: origin.encoder.weights,
+    data: JSON.stringify(origin.data),
+  };
 }
 
+/** What is taken from a line of metrics. */
+const LINE = { samples: real(1, 1e12), samplesPerSecond: real(0, 1e12) };
 const MOST_CONFIG_BYTES = 2 ** 20;
 const text: Rule = (value) => (typeof value === "string" ? null : "a text");
 const bool: Rule = (value) => (typeof value === "boolean" ? null : "true or false");

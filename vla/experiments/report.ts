@@ -62,7 +62,7 @@ function comparison(findings: Findings, first: string, rows: Rows): string[] {
     { title: first, align: "left" },
     ...["parameters", "episodes", "temperature 1, % [95 %]", "seeds, %"].map(right),
     ...["own temperature, % [95 %]", "seeds, %"].map(right),
-    ...["ms per decode", "samples per s", "training, s"].map(right),
+    ...["ms per decode", "samples per s"].map(right),
   ];
   const table = markdownTable(
     columns,
@@ -83,8 +83,7 @@ function cellsOf(findings: Findings, name: string): string[] {
   const ownRate = rateOf(own);
   const hasOwn = found.some(({ run }) => run.stages.some((stage) => stage.name === "own-temperature"));
   const temperature = own[0]?.sampling?.temperature;
-  const trainings = found.flatMap(({ training }) => training ?? []);
-  const sum = (of: "samples" | "seconds"): number => trainings.reduce((total, one) => total + one[of], 0);
+  const paces = found.flatMap(({ training }) => training?.samplesPerSecond ?? []);
   const time = timeOf(findings, found);
   const cells = [
     time && `${(time.parameters / 1e6).toFixed(2)} M`,
@@ -94,9 +93,7 @@ function cellsOf(findings: Findings, name: string): string[] {
       ? [ownRate.episodes > 0 ? `at ${temperature}: ${showRate(ownRate)}` : null, showSeeds(ownRate)]
       : ["the same", "the same"]),
     time?.min_ms.toFixed(2),
-    ...(trainings.length === 0
-      ? [null, null]
-      : [sum("samples") / sum("seconds"), sum("seconds") / trainings.length].map((x) => `${Math.round(x)}`)),
+    paces.length === 0 ? null : `${Math.round(Math.max(...paces))}`,
   ];
   return cells.map((cell) => cell ?? ABSENT);
 }

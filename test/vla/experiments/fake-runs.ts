@@ -52,9 +52,14 @@ export function leaveResults(command: Command): Left {
   if (command.script === "vla/train.ts") {
     const out = flag(command, "--out");
     write(`${out}/last/model.safetensors`, "weights");
-    const line = { kind: "train", step: 20, samples: 5120, seconds: 10 };
+    const lines = [10, 20].map((step) => ({
+      kind: "train",
+      step,
+      samples: 256 * step,
+      samplesPerSecond: 500 - step + Number(flag(command, "--seed")),
+    }));
     write(`${out}/config.json`, JSON.stringify({ data: { examples: 9 }, encoder: { weights: "f00d" } }));
-    write(`${out}/metrics.jsonl`, `${JSON.stringify(line)}\n`);
+    write(`${out}/metrics.jsonl`, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
     return DONE;
   }
   const temperature = command.args.includes("--temperature") ? 1 : 0.5;
