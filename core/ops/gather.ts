@@ -23,7 +23,7 @@ const op = defineOp<number>({
     return each(places.shape, (o, k, i) => from.at(o, places.index(o, k, i), i));
   },
   check: ([x, ids], axis) => checkPlaces(ids, x.shape[axis], "gather"),
-  backward: (dy, [x, ids], _out, axis) => [scatter(dy, ids, { axis, length: x.shape[axis] }), null],
+  backward: (dy, [x, ids], _out, axis) => [scatterSum(dy, ids, { axis, length: x.shape[axis] }), null],
   samples: [
     { ...sample([2, 3, 2], [2, 4, 2]), attrs: 1, indices: { 1: 3 } },
     { ...sample([5], [3]), attrs: 0, indices: { 1: 5 } },
@@ -54,7 +54,7 @@ export const scatterOp = defineOp<Along>({
 });
 
 /** The adjoint of `gather`: at each place of the axis the sum of the numbers whose id names it. */
-export const scatter = (x: Tensor, ids: Tensor, along: Along): Tensor => apply(scatterOp, [x, ids], along);
+export const scatterSum = (x: Tensor, ids: Tensor, along: Along): Tensor => apply(scatterOp, [x, ids], along);
 
 export function checkIds(ids: Tensor, who: string): void {
   if (ids.dtype !== "int32")

@@ -76,6 +76,7 @@ export { roll } from "./roll.ts";
 export { round } from "./round.ts";
 export { rsqrt } from "./rsqrt.ts";
 export { scale } from "./scale.ts";
+export { scatter } from "./scatter.ts";
 export { scatterAdd } from "./scatter-add.ts";
 export { shift } from "./shift.ts";
 export { sigmoid } from "./sigmoid.ts";

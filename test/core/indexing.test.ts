@@ -137,6 +137,25 @@ describe("gather and scatter", () => {
     },
   );
 
+  test.prop([onAxis, fc.nat()], { numRuns: 50 })(
+    "scatter overwrites what gather then finds, and what is overwritten has no slope",
+    ({ shape, axis, seed }, some) => {
+      using _ = new Scope();
+      // Each place at most once: the order of a row of numbers, cut off.
+      const order = drawn(shape, seed + 1).argsort(axis);
+      const ids = order.slice(axis, 0, some % (shape[axis] + 1));
+      const [x, y] = [drawn(shape, seed).tracked(), drawn(ids.shape, seed + 2).tracked()];
+      const out = x.scatter(axis, ids, y);
+      expect(out.gather(axis, ids).toArray()).toEqual(y.toArray());
+      const rest = order.slice(axis, some % (shape[axis] + 1), shape[axis]);
+      expect(out.gather(axis, rest).toArray()).toEqual(x.gather(axis, rest).toArray());
+      const dy = drawn(shape, seed + 3);
+      const [dx, dSource] = grad(out, [x, y], { dy }) as Tensor[];
+      expect(dSource.toArray()).toEqual(dy.gather(axis, ids).toArray());
+      expect(numbers(dx)).toEqual(numbers(dy.scatter(axis, ids, y.zerosLike())));
+    },
+  );
+
   test.prop([onAxis, fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 2 })])(
     "indexSelect takes what gather takes with the same places for all",
     ({ shape, axis, seed }, list) => {

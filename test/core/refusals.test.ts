@@ -170,6 +170,15 @@ const CASES: Record<keyof typeof ops, Case> = {
       [0, Tensor.full([1, 2], 2, "int32")],
     ],
   },
+  scatter: {
+    args: [0, places, x],
+    kinds: ["axis", "tensor", "tensor"],
+    more: [
+      [0, x, x],
+      [0, places, row],
+      [0, Tensor.full([2, 2], -1, "int32"), x],
+    ],
+  },
   scatterAdd: {
     args: [0, places, x],
     kinds: ["axis", "tensor", "tensor"],
