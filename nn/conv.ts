@@ -20,12 +20,14 @@ export interface ConvOptions extends Window {
    * unless given.
    */
   readonly groups?: number;
+  /** Whether each output has a number of its own that is added; true unless given. */
+  readonly bias?: boolean;
 }
 
 /** 2-D convolution of maps with channels last: (B, H, W, inputs) → (B, rows, columns, outputs). */
 export class Conv2d extends Module {
   weight: Tensor; // (outputs, inputs/groups, kernel, kernel), as checkpoints store it, unless it is sealed
-  bias: Tensor;
+  declare bias?: Tensor; // (outputs)
   readonly inputs: number;
   readonly kernel: number;
   readonly stride: number;
@@ -36,8 +38,9 @@ export class Conv2d extends Module {
     super();
     checkInteger(inputs, 1, "Conv2d", "inputs");
     checkInteger(outputs, 1, "Conv2d", "outputs");
-    checkOptions(options, ["kernel", "stride", "padding", "groups"], "Conv2d");
-    const { groups = 1, ...window } = options;
+    checkOptions(options, ["kernel", "stride", "padding", "groups", "bias"], "Conv2d");
+    const { groups = 1, bias = true, ...window } = options;
+    checkBias(bias, "Conv2d");
     checkInteger(groups, 1, "Conv2d", "groups");
     checkWindow(window, "Conv2d");
     if (inputs % groups !== 0 || outputs % groups !== 0)
@@ -45,7 +48,7 @@ export class Conv2d extends Module {
     const fan = (inputs / groups) * window.kernel ** 2;
     const shape = [outputs, inputs / groups, window.kernel, window.kernel];
     this.weight = groups === 1 ? weightParameter(shape, fanIn(fan), PATCHES) : parameter(shape, fanIn(fan));
-    this.bias = parameter([outputs], fanIn(fan));
+    if (bias) this.bias = parameter([outputs], fanIn(fan));
     this.inputs = inputs;
     this.kernel = window.kernel;
     this.stride = window.stride;
@@ -61,14 +64,14 @@ export class Conv2d extends Module {
     if (this.groups > 1) return this.#inGroups(patches);
     const rows = storedAs(weight)
       ? weight
-      : weight.permute(PATCHES).reshape([this.bias.size, kernel * kernel * inputs]);
+      : weight.permute(PATCHES).reshape([weight.shape[0], kernel * kernel * inputs]);
     return patches.linear(rows, this.bias);
   }
 
   /** A product for each group: its channels of the patches with its rows of the weight. */
   #inGroups(patches: Tensor): Tensor {
     const { groups: G, kernel, bias } = this;
-    const [C, O] = [this.inputs / G, bias.size / G];
+    const [C, O] = [this.inputs / G, this.weight.shape[0] / G];
     const [B, rows, columns] = patches.shape;
     const pixels = B * rows * columns;
     const seen = patches
@@ -76,11 +79,9 @@ export class Conv2d extends Module {
       .permute([2, 0, 1, 3])
       .reshape([G, pixels, kernel * kernel * C]);
     const weight = this.weight.permute(PATCHES).reshape([G, O, kernel * kernel * C]);
-    const out = seen.matmul(weight, { transposeB: true }); // (G, pixels, O)
-    return out
-      .permute([1, 0, 2])
-      .reshape([B, rows, columns, G * O])
-      .add(bias);
+    const products = seen.matmul(weight, { transposeB: true }); // (G, pixels, O)
+    const out = products.permute([1, 0, 2]).reshape([B, rows, columns, G * O]);
+    return bias ? out.add(bias) : out;
   }
 }
 
@@ -90,6 +91,8 @@ export interface ConvTransposeOptions extends Window {
    * unless given.
    */
   readonly outputPadding?: number;
+  /** Whether each output has a number of its own that is added; true unless given. */
+  readonly bias?: boolean;
 }
 
 /**
@@ -99,7 +102,7 @@ export interface ConvTransposeOptions extends Window {
  */
 export class ConvTranspose2d extends Module {
   weight: Tensor; // (inputs, outputs, kernel, kernel), as checkpoints store it
-  bias: Tensor; // (outputs)
+  declare bias?: Tensor; // (outputs)
   readonly window: Window;
   readonly outputPadding: number;
 
@@ -107,14 +110,15 @@ export class ConvTranspose2d extends Module {
     super();
     checkInteger(inputs, 1, "ConvTranspose2d", "inputs");
     checkInteger(outputs, 1, "ConvTranspose2d", "outputs");
-    checkOptions(options, ["kernel", "stride", "padding", "outputPadding"], "ConvTranspose2d");
-    const { outputPadding = 0, ...window } = options;
+    checkOptions(options, ["kernel", "stride", "padding", "outputPadding", "bias"], "ConvTranspose2d");
+    const { outputPadding = 0, bias = true, ...window } = options;
+    checkBias(bias, "ConvTranspose2d");
     checkWindow(window, "ConvTranspose2d");
     checkInteger(outputPadding, 0, "ConvTranspose2d", "outputPadding", window.stride - 1);
     const { kernel } = window;
     const fan = outputs * kernel ** 2; // as PyTorch counts it: of the convolution that it is the gradient of
     this.weight = parameter([inputs, outputs, kernel, kernel], fanIn(fan));
-    this.bias = parameter([outputs], fanIn(fan));
+    if (bias) this.bias = parameter([outputs], fanIn(fan));
     this.window = window;
     this.outputPadding = outputPadding;
   }
@@ -129,7 +133,8 @@ export class ConvTranspose2d extends Module {
     if (along(H) < 1 || along(W) < 1) refuse("ConvTranspose2d", "a map of which padding leaves something", x);
     const rows = this.weight.permute([2, 3, 1, 0]).reshape([kernel * kernel * outputs, inputs]);
     const patches = x.linear(rows); // (B, H, W, kernel · kernel · outputs)
-    return patches.fold({ ...this.window, height: along(H), width: along(W) }).add(this.bias);
+    const out = patches.fold({ ...this.window, height: along(H), width: along(W) });
+    return this.bias ? out.add(this.bias) : out;
   }
 }
 
@@ -150,4 +155,8 @@ export class DepthwiseConv2d extends Module {
     const taps = this.weight.permute([2, 3, 1, 0]).reshape([3, 3, this.bias.size]);
     return x.depthwiseConv(taps).add(this.bias);
   }
+}
+
+function checkBias(bias: unknown, who: string): void {
+  if (typeof bias !== "boolean") refuse(who, "bias to be true or false", bias);
 }

@@ -33,7 +33,7 @@ test.prop([sizes, fc.integer({ min: 2, max: 3 })], { numRuns: 50 })(
     const grouped = f64(() => new Conv2d(inputs, outputs, { ...window, groups })).init(new Random(seed));
     const whole = f64(() => new Conv2d(inputs, outputs, window)).init(new Random(seed));
     expect(grouped.weight.shape).toEqual([outputs, of.inputs, kernel, kernel]);
-    whole.bias.copyFrom(grouped.bias);
+    whole.bias!.copyFrom(grouped.bias!);
     whole.weight.fill(0);
     const area = kernel * kernel;
     for (let o = 0; o < outputs; o++)
@@ -52,13 +52,34 @@ test.prop([sizes, fc.integer({ min: 2, max: 3 })], { numRuns: 50 })(
   },
 );
 
+test.prop([sizes, fc.integer({ min: 1, max: 2 })], { numRuns: 30 })(
+  "a convolution without a bias is one whose bias is zero",
+  ({ B, H, W, seed, inputs, outputs, ...window }, groups) => {
+    using _ = new Scope();
+    const x = new Random(seed).normals([B, H, W, inputs * groups], "float64");
+    const plain = (bias: boolean) =>
+      new Conv2d(inputs * groups, outputs * groups, { ...window, groups, bias });
+    // Larger than any padding takes away.
+    const transposed = (bias: boolean) =>
+      new ConvTranspose2d(inputs * groups, outputs, { ...window, kernel: 3, bias });
+    for (const make of [plain, transposed]) {
+      const [without, zero] = [false, true].map((bias) => f64(() => make(bias).init(new Random(seed))));
+      expect(without.namedParameters().map(([name]) => name)).toEqual(["weight"]);
+      zero.bias!.fill(0);
+      zero.weight.copyFrom(without.weight);
+      expect(without.forward(x).toArray()).toEqual(zero.forward(x).toArray());
+      for (const one of [without, zero]) one.dispose();
+    }
+  },
+);
+
 describe("a transposed convolution", () => {
   test.prop([sizes], { numRuns: 50 })(
     "is the adjoint of the convolution of the same weight: ⟨conv x, y⟩ = ⟨x, convᵀ y⟩",
     ({ B, H, W, inputs, outputs, seed, ...window }) => {
       using _ = new Scope();
       const conv = f64(() => new Conv2d(inputs, outputs, window)).init(new Random(seed));
-      conv.bias.fill(0);
+      conv.bias!.fill(0);
       const x = new Random(seed, 1).normals([B, H, W, inputs], "float64");
       const there = conv.forward(x);
       const y = new Random(seed, 2).normals(there.shape, "float64");
@@ -68,7 +89,7 @@ describe("a transposed convolution", () => {
         f64(() => new ConvTranspose2d(outputs, inputs, { ...window, outputPadding })).init(new Random(0));
       const transposed = make(Math.max(...left));
       transposed.weight.copyFrom(conv.weight);
-      transposed.bias.fill(0);
+      transposed.bias!.fill(0);
       const back = transposed.forward(y).slice(1, 0, H).slice(2, 0, W);
       const dot = (a: Tensor, b: Tensor): number => a.mul(b).sum().item();
       // Where one axis has fewer rows left over than the other, the map comes back larger, with nothing there.
@@ -85,7 +106,7 @@ describe("a transposed convolution", () => {
       () => new ConvTranspose2d(1, 1, { kernel: 2, stride: 2, padding: 0, outputPadding: 1 }),
     );
     layer.weight.write([1, 2, 3, 4]);
-    layer.bias.fill(0.5);
+    layer.bias!.fill(0.5);
     const y = layer.forward(Tensor.from([10, 1], [1, 1, 2, 1], "float64"));
     expect(y.shape).toEqual([1, 3, 5, 1]);
     expect(y.toArray()).toEqual(

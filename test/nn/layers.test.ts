@@ -206,7 +206,7 @@ describe("convolutions agree with loops", () => {
         range(count(side)).flatMap((r) =>
           range(count(side + 1)).flatMap((c) =>
             range(outputs).map((o) => {
-              let sum = conv.bias.data[o];
+              let sum = conv.bias!.data[o];
               for (const i of range(2))
                 for (const ky of range(w.kernel))
                   for (const kx of range(w.kernel)) {
