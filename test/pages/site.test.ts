@@ -154,6 +154,59 @@ describe.skipIf(!browserAddress)(`the site${browserAddress ? "" : " (Chromium is
     expect(complaints).toEqual([]);
   });
 
+  test("a block is dragged while the robot moves, and the episode says so", async () => {
+    await open("robot.html", true, 1100, "light");
+    await ready();
+    const stepNow = async () => Number((await tab.textContent("#steps"))!.match(/\d+/)![0]);
+    await tab.click("#play");
+    await expect.poll(stepNow).toBeGreaterThan(2);
+    const box = (await tab.locator("#agentview").boundingBox())!;
+    const [x, y] = await redBlock();
+    const to = [x + 0.1, y + 0.1];
+    await tab.mouse.move(box.x + x * box.width, box.y + y * box.height);
+    await tab.mouse.down();
+    await tab.waitForSelector("#agentview.holding");
+    const grabbed = await stepNow();
+    await tab.mouse.move(box.x + to[0] * box.width, box.y + to[1] * box.height, { steps: 3 });
+    await expect.poll(async () => distance(await redBlock(), to)).toBeLessThan(0.02);
+    // It stays in the hand while the robot goes on.
+    await expect.poll(stepNow).toBeGreaterThan(grabbed + 2);
+    expect(distance(await redBlock(), to)).toBeLessThan(0.02);
+    expect(await tab.textContent("#play")).toBe("Pause");
+    await tab.mouse.up();
+    await tab.uncheck("#paced");
+    await tab.waitForSelector("#status code", { timeout: OPENING });
+    expect(await tab.textContent("#status")).toContain("somebody had a hand in it");
+    expect(complaints).toEqual([]);
+  });
+
+  test("a GPU computes the policy in place of the processor, and hands it back", async () => {
+    await open("robot.html", true, 1100, "light");
+    await ready();
+    await tab.waitForSelector("#devices:not([hidden])", { timeout: OPENING });
+    const gpus = await tab.locator("#device option:not([value=cpu])").allTextContents();
+    expect(gpus.join()).toContain("webgl2");
+    /** What the strip says of the first chunk, whose likelihood it gives with one digit. */
+    const firstChunk = async (): Promise<string> => {
+      await tab.click("#step");
+      await tab.waitForSelector("text=step 1 of at most", { timeout: OPENING });
+      return (await tab.textContent("#strip .range"))!;
+    };
+    const compute = async (device: string): Promise<void> => {
+      await tab.selectOption("#device", device);
+      await tab.waitForSelector("text=No chunk yet");
+      await ready();
+    };
+    const nats = (told: string) => Number(told.match(/(-?[\d.]+) nats/)![1]);
+    const onProcessor = await firstChunk();
+    await compute("gpu:webgl2");
+    // A GPU sums in another order, which shows in the last digits.
+    expect(nats(await firstChunk())).toBeCloseTo(nats(onProcessor), 0);
+    await compute("cpu");
+    expect(await firstChunk()).toBe(onProcessor);
+    expect(complaints).toEqual([]);
+  }, 300_000); // a software driver compiles every kernel of encoder and flow
+
   test("a flow is shaped, and the laws hold unless a layer lies", async () => {
     await open("flow.html", true, 1100, "light");
     expect(await laws()).toEqual(Array(7).fill("holds"));
