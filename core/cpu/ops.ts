@@ -44,6 +44,7 @@ import { elementwiseWasm } from "./kernels/elementwise.ts";
 import { gatherColumns, gatherRowsWasm, scatterRowsWasm } from "./kernels/gather.ts";
 import { layerNormWasm } from "./kernels/layer-norm.ts";
 import { layerNormGradWasm, layerNormSumsWasm } from "./kernels/layer-norm-grad.ts";
+import { normWasm } from "./kernels/norm.ts";
 import { permuteWasm } from "./kernels/permute.ts";
 import { sumToWasm } from "./kernels/reduce.ts";
 import { rmsNormWasm } from "./kernels/rms-norm.ts";
@@ -123,8 +124,8 @@ serve(scatterRows, {
 
 // Rows.
 
-// One sum of many squares, which decides on clipping: in double precision.
-serve(norm, { kernel: (out, ins, to) => plainKernel(norm, out, ins, to) });
+// In double precision, whatever the axes.
+serve(norm, { kernel: (out, [x], to) => normWasm(out, x) ?? plainKernel(norm, out, [x], to) });
 serve(softmax, { kernel: (out, [x]) => softmaxWasm(out, x) });
 serve(softmaxSlope, { kernel: (out, [dy, y]) => softmaxGradWasm(out, y, dy) });
 serve(layerNorm, { kernel: (out, [x, gain, bias], eps) => layerNormWasm({ out, x, gain, bias, eps }) });

@@ -3,10 +3,13 @@ import { describe, expect, it } from "vitest";
 import { gatherRowsWasm } from "../../../core/cpu/kernels/gather.ts";
 import { layerNormWasm } from "../../../core/cpu/kernels/layer-norm.ts";
 import { layerNormGradWasm, layerNormSumsWasm } from "../../../core/cpu/kernels/layer-norm-grad.ts";
+import { normWasm } from "../../../core/cpu/kernels/norm.ts";
 import { permuteWasm } from "../../../core/cpu/kernels/permute.ts";
 import { sumToWasm } from "../../../core/cpu/kernels/reduce.ts";
 import { softmaxGradWasm, softmaxWasm } from "../../../core/cpu/kernels/softmax.ts";
+import { plainKernel } from "../../../core/formula/plain.ts";
 import { adamWStep } from "../../../core/ops/adamw.ts";
+import { op as norm } from "../../../core/ops/norm.ts";
 import { Scope } from "../../../core/scope.ts";
 import { broadcastStrides, sizeOf, stridesOf } from "../../../core/shape.ts";
 import { Tensor } from "../../../core/tensor.ts";
@@ -91,6 +94,19 @@ describe.each(flavours)("row kernels $name", ({ run }) => {
         if (c.residual && c.keep) expect(largestError(total, hidden.flat())).toBeLessThan(1e-6);
       },
     );
+  });
+
+  it("the norm is that of the plain kernel, bit for bit", () => {
+    const shape = fc.array(length, { maxLength: 3 });
+    const odd = fc.constantFrom(0.5, 0, 1e-45, 3e38, Number.POSITIVE_INFINITY, Number.NaN);
+    property(fc.record({ shape, odd, seed: fc.nat() }), (c) => {
+      const x = numbers(c.shape, c.seed);
+      x.data[c.seed % x.size] = c.odd;
+      const [fast, plain] = [Tensor.empty([]), Tensor.empty([])];
+      normWasm(fast, x)?.();
+      plainKernel(norm, plain, [x], [])();
+      expect(fast.item()).toBe(plain.item());
+    });
   });
 
   it("layer norm gradient agrees with float64", () => {

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { elementwiseWasm } from "../../../core/cpu/kernels/elementwise.ts";
 import { kernel } from "../../../core/cpu/kernels/engine.ts";
 import { layerNormWasm } from "../../../core/cpu/kernels/layer-norm.ts";
+import { normWasm } from "../../../core/cpu/kernels/norm.ts";
 import { sumToWasm } from "../../../core/cpu/kernels/reduce.ts";
 import { softmaxWasm } from "../../../core/cpu/kernels/softmax.ts";
 import { runTiles, setThreads, spinning, threads } from "../../../core/cpu/kernels/threads.ts";
@@ -45,6 +46,11 @@ const JOBS: Record<string, (out: Tensor) => void> = {
   "layer norm": (out) => {
     const [gain, bias] = [numbers([257], 5), numbers([257], 6)];
     layerNormWasm({ out, x: numbers(out.shape, 7), gain, bias, eps: 1e-5 })?.();
+  },
+  norm(out) {
+    const first = Tensor.empty([]);
+    normWasm(first, numbers([3001, 257], 9))?.();
+    out.data.fill(first.item());
   },
   "column sums": (out) => {
     const first = Tensor.empty([1, 257]);
