@@ -1,7 +1,7 @@
 /** Losses: their formulas on numbers, the laws that tie them to each other, and gradients that stay numbers. */
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
-import { grad, Random, Scope, Tensor } from "../../core/index.ts";
+import { concat, grad, Random, Scope, Tensor } from "../../core/index.ts";
 import {
   binaryCrossEntropy,
   binaryCrossEntropyWithLogits,
@@ -145,6 +145,29 @@ describe("cross-entropy", () => {
     },
   );
 
+  test.prop([rows, fc.constantFrom(0, 0.3)])("multiplies by what a class counts", (sizes, labelSmoothing) => {
+    using _ = new Scope();
+    const { x, ids, classes, q } = drawn(sizes);
+    const weight = new Random(sizes.seed, 1).uniforms([sizes.C], 0.5, 2, "float64");
+    const options = { weight, labelSmoothing };
+    const smooth = (target: Tensor) => target.scale(1 - labelSmoothing).shift(labelSmoothing / sizes.C);
+    const byFormula = (target: Tensor) => smooth(target).mul(logSoftmax(x)).mul(weight).sum([1]).neg();
+    const losses = byFormula(ids.oneHot(sizes.C, "float64"));
+    expectClose(crossEntropy(x, ids, { ...options, reduction: "none" }), losses.toArray());
+    expectClose(crossEntropy(x, q, { ...options, reduction: "none" }), byFormula(q).toArray());
+    // As in PyTorch: the mean of classes is weighted, that of probabilities is not.
+    expectClose(crossEntropy(x, ids, options), [
+      losses.sum().item() / total(classes.map((c) => weight.data[c])),
+    ]);
+    expectClose(crossEntropy(x, q, options), [byFormula(q).mean().item()]);
+    // An ignored class counts nothing in either sum.
+    const more = concat([ids, Tensor.from([-1], [1], "int32")], 0);
+    const wider = concat([x, x.slice(0, 0, 1)], 0);
+    const ignoring = { ...options, ignoreIndex: -1 };
+    expectClose(crossEntropy(wider, more, ignoring), [crossEntropy(x, ids, options).item()]);
+    expectClose(nllLoss(logSoftmax(x), ids, { weight }), [crossEntropy(x, ids, { weight }).item()]);
+  });
+
   test.prop([rows])("has the gradient softmax(x) − target", (sizes) => {
     using _ = new Scope();
     const { x, ids, classes } = drawn(sizes);
@@ -191,6 +214,9 @@ describe("cross-entropy", () => {
     );
     expect(() => crossEntropy(x, Tensor.from([0, 2], [2], "int32"))).toThrow();
     expect(() => crossEntropy(x, x, { ignoreIndex: 1 })).toThrow("crossEntropy: expected no ignoreIndex");
+    expect(() => crossEntropy(x, x, { weight: f64([1, 2, 3]) })).toThrow(
+      "crossEntropy: expected weight float64 (2), got float64 (3)",
+    );
     expect(() => crossEntropy(x, x, { labelSmoothing: 1 })).toThrow(
       "crossEntropy: expected labelSmoothing in",
     );
