@@ -66,7 +66,7 @@ describe("the documentation's commands", () => {
 
 describe("links", () => {
   const pages = [
-    ...["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"],
+    ...["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"],
     ...readdirSync(join(ROOT, "docs"))
       .filter((name) => name.endsWith(".md"))
       .map((name) => `docs/${name}`),
