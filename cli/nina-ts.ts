@@ -41,7 +41,10 @@ function refuseMissing(name: string, needs: readonly string[]): void {
 
 function help(): string {
   const width = Math.max(...Object.keys(COMMANDS).map((name) => name.length));
-  const rows = Object.entries(COMMANDS).map(([name, { about }]) => `  ${name.padEnd(width)}  ${about}\n`);
+  const rows = Object.entries(COMMANDS).map(([name, { about, needs }]) => {
+    const beside = needs ? `; needs ${needs.join(", ")}` : "";
+    return `  ${name.padEnd(width)}  ${about}${beside}\n`;
+  });
   return (
     `Usage: nina-ts COMMAND [options]\n\n` +
     `A deep learning framework, and the NinA robot policy on it. nina-ts COMMAND --help tells more.\n\n${rows.join("")}\n` +

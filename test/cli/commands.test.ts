@@ -72,7 +72,7 @@ describe("the table of commands", () => {
 
 describe("nina-ts", () => {
   test.each([
-    [["--help"], 0, /^ {2}eval +evaluate a policy on LIBERO tasks$/m, /^$/],
+    [["--help"], 0, /^ {2}eval +evaluate a policy on LIBERO tasks; needs @mujoco\/mujoco$/m, /^$/],
     [["--version"], 0, /^\d+\.\d+\.\d+\n$/, /^$/],
     [["evaluate"], 2, /^$/, /^UsageError: nina-ts has no command "evaluate" \(see nina-ts --help\)\n$/],
     [["toString"], 2, /^$/, /^UsageError: nina-ts has no command "toString"/],

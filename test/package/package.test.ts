@@ -110,6 +110,14 @@ describe("Node", () => {
   });
 });
 
+test("tsx runs TypeScript that imports it", () => {
+  put(
+    "hello.ts",
+    'import { Tensor } from "nina-ts"; const x: Tensor = Tensor.ones([2]); console.log(x.size);',
+  );
+  expect(output(join(ROOT, "node_modules/.bin/tsx"), ["hello.ts"])).toBe("2\n");
+});
+
 test.each(["nodenext", "bundler"])("the strictest TypeScript takes the types, resolved as %s", (how) => {
   put(
     "strict.ts",
