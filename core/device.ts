@@ -83,12 +83,15 @@ export interface Sealed {
   numbers(): Float32Array;
 }
 
-/** What a device sees of a tensor, neither history nor scope: the numbers of a storage under a shape. */
-export interface TensorView {
+export interface Shaped {
   readonly shape: Shape;
-  readonly dtype: DType;
   /** Number of elements. */
   readonly size: number;
+}
+
+/** What a device sees of a tensor, neither history nor scope: the numbers of a storage under a shape. */
+export interface TensorView extends Shaped {
+  readonly dtype: DType;
   /** Throws when the tensor was freed. */
   readonly storage: Storage;
   /** The numbers, row-major, on the host's own device; throws elsewhere. */
@@ -108,7 +111,7 @@ export interface Computation<A> {
   /** What the formula reads of the attributes, as plain data: nothing if there are params, else all unless given. */
   structure?(attrs: A): unknown;
   /** Numbers that the host makes for the formula to read. */
-  hosted?(ins: readonly TensorView[], attrs: A): readonly Hosted[];
+  hosted?(ins: readonly Shaped[], attrs: A): readonly Hosted[];
   /**
    * Throws for numbers that the formula relies on, such as those of rows that do not exist. Called at each run where
    * the host can look at the inputs' numbers.

@@ -2,7 +2,7 @@ import { checkInt32, refuse } from "./check.ts";
 import { onDevice } from "./device.ts";
 import { derivative } from "./formula/derivative.ts";
 import { Expr, inputsOf, substitute } from "./formula/expr.ts";
-import { each, type Operand } from "./formula/launch.ts";
+import { elementsOf, type Operand } from "./formula/launch.ts";
 import { apply, defineOp, defineUpdate, type Op, type Sample, type Update } from "./op.ts";
 import { broadcastShapes, type Shape } from "./shape.ts";
 import { Tensor } from "./tensor.ts";
@@ -61,12 +61,7 @@ function elementwise({ name, inputs, params = 0, integers }: Named, element: Exp
     elementwise: element,
     formula(operands: readonly Operand[]): Operand {
       const shape = operands.reduce<Shape>((all, x) => broadcastShapes(all, x.shape, name), []);
-      return each(shape, (...at) =>
-        substitute(
-          element,
-          operands.map((x) => x.stretched(...at)),
-        ),
-      );
+      return elementsOf(element, operands, shape);
     },
     params: (values: Params) => values,
   };
@@ -117,14 +112,7 @@ export function defineElementwiseUpdate(
     name,
     updates: [0],
     elementwise: shared,
-    updated: (operands) => [
-      each(operands[0].shape, (...at) =>
-        substitute(
-          shared,
-          operands.map((x) => x.at(...at)),
-        ),
-      ),
-    ],
+    updated: (operands) => [elementsOf(shared, operands, operands[0].shape)],
     params: (values) => values,
     samples: [
       { ins: Array.from({ length: inputs }, () => [3, 5]), attrs: Array.from({ length: params }, () => 0.3) },

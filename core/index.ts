@@ -30,7 +30,7 @@ export {
   type Local,
   Nothing,
 } from "./cpu/kernels/assembler.ts";
-export { compiledKernels, engineInfo, type KernelListing } from "./cpu/kernels/engine.ts";
+export { engineInfo } from "./cpu/kernels/engine.ts";
 export { load, loadBoth, loadByte, loadHalf, loadLane, loadOne, loadTwo } from "./cpu/kernels/loads.ts";
 export { setThreads, spinning, threads } from "./cpu/kernels/threads.ts";
 export { double, F32, F32x4, F64, F64x2, I8x16, I32, I32x4, int } from "./cpu/kernels/values.ts";
@@ -58,6 +58,7 @@ export { GpuDevice } from "./gpu/device.ts";
 export type { GpuUsage } from "./gpu/gpu.ts";
 export { isSoftware } from "./gpu/modes.ts";
 export { lazyTensors, mismatchOf, readHost, setHost, toHost } from "./host-tensor.ts";
+export { compiledKernels, type KernelListing } from "./kernel-list.ts";
 export type { Nested } from "./nested.ts";
 export {
   apply,

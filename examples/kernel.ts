@@ -47,7 +47,9 @@ const apart = Math.max(...plain.sub(simd).toArray().map(Math.abs));
 console.log(`plain loops and SIMD code differ by at most ${apart.toExponential(1)}`);
 const code = emitted?.text.split("\n") ?? [];
 const middle = code.findIndex((line) => line.includes("f32x4.abs"));
-console.log(`of the ${emitted?.bytes} bytes of SIMD code:\n${code.slice(middle - 1, middle + 9).join("\n")}`);
+console.log(
+  `of the ${emitted?.bytes} bytes of SIMD code for ${emitted?.call}:\n${code.slice(middle - 1, middle + 9).join("\n")}`,
+);
 const [slope] = grad(simd.sum(), [x]);
 console.log(`slope at ${x.data[0].toFixed(3)}: ${slope?.data[0].toFixed(6)}`);
 

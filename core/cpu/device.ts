@@ -4,6 +4,8 @@ import { plainKernel } from "../formula/plain.ts";
 import type { WeightFormat } from "../weight-format.ts";
 import { fastFor } from "./fast.ts";
 import { fromFormula } from "./from-formula.ts";
+import { kernelCallOf } from "./kernel-call.ts";
+import { kernelCount, listKernels } from "./kernels/engine.ts";
 import { PackedStorage, readable } from "./packed-storage.ts";
 import { usesFastKernels } from "./plain.ts";
 import { CpuProgram } from "./program.ts";
@@ -48,9 +50,11 @@ export const cpu: Device = {
   },
 
   prepare<A>(op: Computation<A>, out: TensorView, ins: readonly TensorView[], attrs: A): Ready {
+    const before = kernelCount();
     const kernel =
       (usesFastKernels() && fastKernel(op, out, ins, attrs)) ||
       plainKernel(op, out, ins.map(readable), attrs);
+    if (kernelCount() > before) listKernels(before, kernelCallOf(op, ins, attrs));
     if (!op.check) return kernel;
     return () => {
       op.check?.(ins, attrs); // at each run: a plan's numbers change from call to call

@@ -1,9 +1,12 @@
 import type { Ready, Step, Storage, TensorView } from "../device.ts";
 import type { TensorData } from "../dtype.ts";
 import { Expr, inputsOf, rebuild, substitute, type UnaryName } from "../formula/expr.ts";
+import { elementsOf, Operand } from "../formula/launch.ts";
 import { sameShape } from "../shape.ts";
 import { type Epilogue, fastFor } from "./fast.ts";
+import { callName, type KernelCall, kernelCallOf, shapesOf } from "./kernel-call.ts";
 import { elementwiseWasm } from "./kernels/elementwise.ts";
+import { kernelCount, listKernels } from "./kernels/engine.ts";
 import { geluWithSlopeWasm } from "./kernels/gelu.ts";
 import { usesFastKernels } from "./plain.ts";
 import type { PackedWeights } from "./product/layout.ts";
@@ -45,6 +48,8 @@ interface Draft {
   /** The call itself when it is not elementwise, with what has been joined to it; else the last of those joined. */
   step: Step;
   epilogue: Epilogue;
+  /** Names of the ops that it does, the first one first. */
+  readonly names: readonly string[];
 }
 
 /**
@@ -92,7 +97,7 @@ function draftOf(step: Step): Draft {
   const { op, out, ins } = step;
   const fast = op.elementwise && usesFastKernels() && [out, ...ins].every((x) => x.dtype === "float32");
   const formula = fast ? bind(op.elementwise as Expr, step.attrs as readonly number[]) : null;
-  return { out, ins, formula, slope: null, step, epilogue: {} };
+  return { out, ins, formula, slope: null, step, epilogue: {}, names: [op.name] };
 }
 
 /**
@@ -147,7 +152,7 @@ function joinElementwise(made: Draft, draft: Draft, x: TensorView): Draft | null
     draft.formula as Expr,
     draft.ins.map((other) => (other === x ? inner : at(other))),
   );
-  return { ...draft, ins, formula };
+  return { ...draft, ins, formula, names: [...made.names, ...draft.names] };
 }
 
 /** A product followed by f(x), x + r or f(x) + r. */
@@ -157,7 +162,8 @@ function joinEpilogue(made: Draft, draft: Draft, x: TensorView): Draft | null {
   const after = splitResidual(formula, draft.ins, x);
   if (!after || (after.residual && !sameShape(after.residual.shape, draft.out.shape))) return null;
   const ins = after.residual ? [...made.ins, after.residual] : made.ins;
-  return { out: draft.out, ins, formula: null, slope: null, step: made.step, epilogue: after };
+  const names = [...made.names, ...draft.names];
+  return { out: draft.out, ins, formula: null, slope: null, step: made.step, epilogue: after, names };
 }
 
 function splitResidual(formula: Expr, ins: readonly TensorView[], x: TensorView): Epilogue | null {
@@ -182,24 +188,50 @@ function splitResidual(formula: Expr, ins: readonly TensorView[], x: TensorView)
   return null;
 }
 
-function callOf({ out, slope, ins, formula, step, epilogue }: Draft, changing: ReadonlySet<Storage>): Call {
+function callOf(draft: Draft, changing: ReadonlySet<Storage>): Call {
+  const { out, slope, ins, step } = draft;
   return {
     out,
     slope,
     ins,
     step: { ...step, out, ins },
     ready(packed) {
-      if (slope) return geluWithSlopeWasm(out, slope, ins[0]);
-      if (formula) return elementwiseWasm(formula, ins.length, 0)(out, ins, []) as Ready;
-      const { op, ins: own, attrs } = step;
-      const weights = usesFastKernels() ? packOnce(step, changing, packed) : null;
-      if (!weights && !epilogue.activation && !epilogue.residual)
-        return out.storage.device.prepare(op, out, own, attrs);
-      const ready = fastFor(op)?.epilogue?.(out, own, attrs, weights ? { ...epilogue, weights } : epilogue);
-      if (!ready) throw new Error(`Plan: ${op.name} has no kernel for what follows it`);
+      const before = kernelCount();
+      const ready = readyOf(draft, changing, packed);
+      if (kernelCount() > before) listKernels(before, joinedCallOf(draft));
       return ready;
     },
   };
+}
+
+function readyOf(
+  { out, slope, ins, formula, step, epilogue }: Draft,
+  changing: ReadonlySet<Storage>,
+  packed: PackedWeights[],
+): Ready {
+  if (slope) return geluWithSlopeWasm(out, slope, ins[0]);
+  if (formula) return elementwiseWasm(formula, ins.length, 0)(out, ins, []) as Ready;
+  const { op, ins: own, attrs } = step;
+  const weights = usesFastKernels() ? packOnce(step, changing, packed) : null;
+  if (!weights && !epilogue.activation && !epilogue.residual)
+    return out.storage.device.prepare(op, out, own, attrs);
+  const ready = fastFor(op)?.epilogue?.(out, own, attrs, weights ? { ...epilogue, weights } : epilogue);
+  if (!ready) throw new Error(`Plan: ${op.name} has no kernel for what follows it`);
+  return ready;
+}
+
+/** What a kernel of the call is for. Does not hold on to the numbers that the call reads. */
+function joinedCallOf({ names, out, ins, formula, step, epilogue }: Draft): KernelCall {
+  const [shaped, { shape }] = [shapesOf(ins), out];
+  const operands = shaped.map((x, i) => Operand.input(i, x.shape));
+  const name = callName(names, shaped);
+  if (formula) return { name, results: () => [elementsOf(formula, operands, shape)] };
+  const product = kernelCallOf(step.op, step.ins, step.attrs);
+  if (names.length === 1) return product;
+  const activated = epilogue.activation ?? Expr.input(0);
+  const residual = operands.slice(step.ins.length);
+  const after = residual.length > 0 ? activated.add(Expr.input(1)) : activated;
+  return { name, results: () => [elementsOf(after, [...product.results(), ...residual], shape)] };
 }
 
 /** Lays the weights of a product out for its kernel when they stay as they are and there is room. */

@@ -14,7 +14,16 @@
  * Nothing says in what order numbers are computed, or which are kept: loops.ts finds that out.
  */
 import { type Shape, showShape, sizeOf } from "../shape.ts";
-import { Expr, lift, partsOf, type ReductionName, rebuild, type Scalar, type Source } from "./expr.ts";
+import {
+  Expr,
+  lift,
+  partsOf,
+  type ReductionName,
+  rebuild,
+  type Scalar,
+  type Source,
+  substitute,
+} from "./expr.ts";
 import { Index, Variable, type Whole, whole } from "./indices.ts";
 
 /** One pass over the elements of a result. */
@@ -107,6 +116,15 @@ export function each(shape: Shape, element: (...places: Index[]) => Scalar): Ope
   const launch = { axes, element: lift(element(...axes.map(counterOf))) };
   return new Operand({ name: `launch${counter.launches++}`, input: null, launch }, shape);
 }
+
+/** The result of an elementwise formula of operands that are repeated to `shape`. */
+export const elementsOf = (formula: Expr, operands: readonly Operand[], shape: Shape): Operand =>
+  each(shape, (...at) =>
+    substitute(
+      formula,
+      operands.map((x) => x.stretched(...at)),
+    ),
+  );
 
 /** Σ over j = 0 … length − 1; 0 if there are none. */
 export const sum = (length: number, of: (j: Index) => Scalar): Expr => reduce("sum", length, of);

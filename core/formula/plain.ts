@@ -1,5 +1,5 @@
 /** The plain kernel of an op: its formula, compiled once for each combination of shapes. */
-import type { Computation, Ready, TensorView } from "../device.ts";
+import type { Computation, Ready, Shaped, TensorView } from "../device.ts";
 import type { DType, TensorData } from "../dtype.ts";
 import { type Shape, sameShape } from "../shape.ts";
 import { Expr } from "./expr.ts";
@@ -7,7 +7,7 @@ import { type Compiled, compile } from "./js.ts";
 import { Operand } from "./launch.ts";
 
 /** What an op's formula makes, for inputs of these shapes: its output, or what the inputs become that it overwrites. */
-export function resultsOf<A>(op: Computation<A>, ins: readonly TensorView[], attrs: A): readonly Operand[] {
+export function resultsOf<A>(op: Computation<A>, ins: readonly Shaped[], attrs: A): readonly Operand[] {
   const operands = ins.map((x, i) => Operand.input(i, x.shape));
   if (op.updated) return op.updated(operands, attrs, Expr.param);
   if (!op.formula) throw new Error(`${op.name}: has no formula`);

@@ -1,3 +1,4 @@
+import { type KernelListing, listKernel } from "../kernel-list.ts";
 import type { Gpu, GpuUsage, KernelText, Slot } from "./gpu.ts";
 import { KERNEL_CLASSES, MODES, type Mode, whyNot } from "./modes.ts";
 
@@ -43,6 +44,9 @@ interface Shortcut {
     readonly fallbackReason: string | null;
     /** A WebGL context, or WebGPU's adapter and device; null without either. */
     readonly context: Context | null;
+    /** The GLSL that WebGL is given, the WGSL that WebGPU is given. */
+    readonly compiledFragmentShader?: string;
+    readonly compiledSource?: string;
   };
 }
 
@@ -287,6 +291,7 @@ class GpuJs implements Gpu {
       const reason = fallbackReason ?? "GPU.js chose another mode";
       throw new Error(`gpu:${this.mode}: kernel ${kernel.text.name} did not run in this mode: ${reason}`);
     }
+    listKernel(this.#listing(kernel));
     if (this.driver) return;
     this.driver = describe(context);
     const device = context?.device;
@@ -295,6 +300,13 @@ class GpuJs implements Gpu {
         this.#failure ??= new Error(`gpu:${this.mode}: ${error.message}`);
       };
     }
+  }
+
+  #listing({ text: { name, source, functions }, run: { kernel } }: Compiled): KernelListing {
+    const translated = kernel.compiledFragmentShader ?? kernel.compiledSource;
+    const text = [...functions, source, ...(translated ? [translated] : [])].join("\n\n");
+    const device = `gpu:${this.mode}`;
+    return { device, call: name, name: "from a formula", formula: null, bytes: text.length, text };
   }
 
   #checkContext({ text, run }: Compiled): void {

@@ -37,7 +37,7 @@ export function elementwiseWasm(
   const kernels = new KernelFamily(
     (variant) => {
       const walks = walksOf(variant).map((walk) => (walk ? "walk" : "stay"));
-      return `elementwise ${variant >> inputs} ${walks.join(" ")} ${formulaKey(formula)}`;
+      return `elementwise ${variant >> inputs} ${walks.join(" ")}\n${formulaKey(formula)}`;
     },
     (variant) => 2 + inputs + params + (variant >> inputs) * (1 + inputs),
     (code, variant) => elementwiseCode(code, formula, walksOf(variant), params, variant >> inputs),

@@ -5,8 +5,11 @@
  * through `code.madd`, which becomes a multiplication and an addition where the engine has none.
  */
 
+import { printed } from "../../formula/js.ts";
+import { listKernel } from "../../kernel-list.ts";
 import { allowRelaxedSimd, engine, optimising, setting } from "../../platform/node.ts";
 import { allocate, memory } from "../heap.ts";
+import type { KernelCall } from "../kernel-call.ts";
 import { type Func, type Local, Module } from "./assembler.ts";
 import { load } from "./loads.ts";
 import { kernelText } from "./text.ts";
@@ -17,7 +20,8 @@ import { F32x4, type F64, type I32 } from "./values.ts";
  * `tileBegin` to `tileEnd` (the last two arguments) of the work its first arguments describe.
  */
 export interface Kernel {
-  readonly key: string;
+  /** What it does, and for which shape. */
+  readonly name: string;
   /** Number by which worker threads know it. */
   readonly id: number;
   /** Its module, from which each worker thread compiles it. */
@@ -107,31 +111,34 @@ function caller(f: (...args: number[]) => void, params: number): Kernel["run"] {
 /** Whether kernels fetched now use fused multiply-add. */
 export const usesFma = (): boolean => fma.supported && fma.wanted;
 
+/** How many were compiled so far. */
+export const kernelCount = (): number => kernels.size;
+
 /** What the engine offers and what has been compiled, for reports. */
 export function engineInfo(): { engine: string; simd: true; fma: boolean; kernels: number } {
   return { engine, simd: true, fma: usesFma(), kernels: kernels.size };
 }
 
-/** A kernel to be studied. */
-export interface KernelListing {
-  /** What it does, and for which shape; kernels printed from the formula of an op have none of their own. */
-  readonly name: string;
-  /** Of its module. */
-  readonly bytes: number;
-  /** Its code in WebAssembly's text form. */
-  readonly text: string;
-}
+/** How many of them are listed. */
+let listed = 0;
 
-/**
- * The kernels of the device `cpu` that were compiled so far, in that order: run what interests you, then look at the
- * last. The formula of an op prints itself: see `printed`.
- */
-export function compiledKernels(): KernelListing[] {
-  return [...kernels].map(([key, { bytes }]) => ({
-    name: key.startsWith("code ") ? "from a formula" : key,
-    bytes: bytes.length,
-    text: kernelText(bytes),
-  }));
+/** Lists the kernels that were compiled since there were `before` of them, unless they are: they are for that call. */
+export function listKernels(before: number, { name: call, results }: KernelCall): void {
+  for (const { name, bytes } of [...kernels.values()].slice(Math.max(before, listed))) {
+    listKernel({
+      device: "cpu",
+      call,
+      name,
+      get formula() {
+        return [...new Set(results().flatMap(printed))].join("\n");
+      },
+      bytes: bytes.length,
+      get text() {
+        return kernelText(bytes);
+      },
+    });
+  }
+  listed = kernels.size;
 }
 
 /** Runs `body` with kernels that multiply and add in two steps, as an engine without relaxed SIMD would. */
@@ -147,15 +154,17 @@ export function withoutFma<T>(body: () => T): T {
 
 /**
  * The kernel of that key, built and compiled when it is asked for the first time. It takes `params` arguments and
- * then the range of tiles to do, which may be empty; `key` must name everything `build` depends on.
+ * then the range of tiles to do, which may be empty; `key` must name everything `build` depends on. Its first line is
+ * the kernel's name.
  */
 export function kernel(key: string, params: number, build: (code: KernelCode) => void): Kernel {
-  const full = usesFma() ? key : `${key} (no fma)`;
+  const full = usesFma() ? key : `no fma, ${key}`;
   return kernels.get(full) ?? added(full, assemble(params, usesFma(), build), params);
 }
 
 function added(key: string, bytes: Uint8Array<ArrayBuffer>, params: number): Kernel {
-  const made = { key, id: kernels.size, bytes, run: compile(bytes, params) };
+  const [name] = key.split("\n", 1);
+  const made = { name: name.trimEnd(), id: kernels.size, bytes, run: compile(bytes, params) };
   kernels.set(key, made);
   return made;
 }
@@ -163,7 +172,7 @@ function added(key: string, bytes: Uint8Array<ArrayBuffer>, params: number): Ker
 /** The kernel that `build` writes, where no key says what that depends on: equal code is one kernel. */
 export function kernelByCode(params: number, build: (code: KernelCode) => void): Kernel {
   const bytes = assemble(params, usesFma(), build);
-  const key = `code ${bytes.join()}`;
+  const key = `from a formula\n${bytes.join()}`;
   return kernels.get(key) ?? added(key, bytes, params);
 }
 

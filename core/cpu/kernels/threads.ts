@@ -131,7 +131,7 @@ const worthSharing = (): number => (pool.control[word.spin] === 1 ? WORTH_SPINNI
 function share(kernel: Kernel, args: readonly number[], tiles: number): void {
   const { control, text } = pool;
   if (pool.broken !== null) lost(pool.broken);
-  if (args.length > MAX_ARGS) throw new Error(`runTiles: ${kernel.key} has more than ${MAX_ARGS} arguments`);
+  if (args.length > MAX_ARGS) throw new Error(`runTiles: ${kernel.name} has more than ${MAX_ARGS} arguments`);
   const chunkSize = Math.ceil(tiles / (CHUNKS_PER_THREAD * threads()));
   const chunks = Math.ceil(tiles / chunkSize);
   control[word.kernel] = kernel.id;
@@ -162,7 +162,7 @@ function share(kernel: Kernel, args: readonly number[], tiles: number): void {
   if (control[word.failed] === 1) {
     control[word.failed] = 0;
     const message = new TextDecoder().decode(text.slice(0, text.indexOf(0)));
-    failure ??= new Error(`threads: ${kernel.key} failed on a worker thread: ${message}`);
+    failure ??= new Error(`threads: ${kernel.name} failed on a worker thread: ${message}`);
   }
   if (failure) throw failure;
 }

@@ -97,7 +97,7 @@ function namedKernel(spec: ManyRowsSpec): Kernel {
       `lda ${spec.lda ?? (spec.turned ? "turned" : "columns")}`,
     ],
     ...[`ragged ${spec.ragged}`, spec.bias ? "bias" : "", spec.residual ? "residual" : ""],
-    activation ? formulaKey(activation) : "",
   ];
-  return kernel(name.join(" "), 15, (code) => writeManyRows(spec, code));
+  const key = `${name.join(" ")}\n${activation ? formulaKey(activation) : ""}`;
+  return kernel(key, 15, (code) => writeManyRows(spec, code));
 }

@@ -73,8 +73,8 @@ export function someRowsWasm(task: PackedProduct): Ready {
   };
   const { chunks } = chunksOf(spec);
   const { activation, ...plain } = spec;
-  const name = `product of some rows ${Object.values(plain).join(" ")} ${activation ? formulaKey(activation) : ""}`;
-  const code = kernel(name, 11, (k) => build(k, spec));
+  const key = `product of some rows ${Object.values(plain).join(" ")}\n${activation ? formulaKey(activation) : ""}`;
+  const code = kernel(key, 11, (k) => build(k, spec));
   const lastPanel = weights.address + (groups * Math.ceil(N / width) - 1) * width * K * WEIGHT_BYTES[format];
   const args = [
     ...[addressOf(out), addressOf(x), weights.address],
