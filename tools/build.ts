@@ -25,11 +25,12 @@ chmodSync(join(DIST, "cli/nina-ts.js"), 0o755);
 copyAssets();
 await bundleGpuJs();
 
-/** All files of the folders that are no TypeScript: scenes, weights, tables, pages. */
+/** All files of the folders that are no TypeScript: scenes, weights, tables, pages; not the logs of a training. */
 function copyAssets(): void {
   for (const folder of ["core", "nn", "flows", "vla"]) {
     for (const entry of readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })) {
-      if (!entry.isFile() || /\.(ts|md)$/.test(entry.name)) continue;
+      if (!entry.isFile() || /\.(ts|md)$/.test(entry.name) || /[\\/]training$/.test(entry.parentPath))
+        continue;
       const from = join(entry.parentPath, entry.name);
       const to = join(DIST, from.slice(ROOT.length));
       mkdirSync(dirname(to), { recursive: true });

@@ -46,7 +46,7 @@ describe("the package", () => {
     const kinds = new Set(files.map((path) => path.split("/")[0]));
     const folders = ["cli", "core", "dist", "flows", "nn", "vla"];
     expect([...kinds].sort()).toEqual(["LICENSE", "README.md", ...folders, "package.json"].sort());
-    const strange = files.filter((path) => /\.(test\.ts|hdf5|pt|ckpt)$|golden/.test(path));
+    const strange = files.filter((path) => /\.(test\.ts|hdf5|pt|ckpt|jsonl)$|golden/.test(path));
     expect(strange).toEqual([]);
     expect(files.filter((path) => !path.startsWith("dist/") && /\.(js|json)$/.test(path))).toEqual([
       "package.json",
