@@ -61,11 +61,10 @@ function conditioner(net: string, shapeOf: ShapeOf): MlpConditionerConfig {
 /** Its tensors' shapes. */
 function mlpShapes(net: string, shapeOf: ShapeOf): Record<string, Shape> {
   const { kept, condition, width, outputs } = conditioner(net, shapeOf);
-  const shapes: Shape[] = [
-    ...[[width, kept + condition], [width], [width], [width]], // Linear, LayerNorm
-    ...[[width, width], [width], [width], [width]],
-    ...[[outputs, width], [outputs]],
-  ];
+  const linear = (rows: number, columns: number): Shape[] => [[rows, columns], [rows]];
+  const norm: Shape[] = [[width], [width]];
+  const first = linear(width, kept + condition);
+  const shapes = [...first, ...norm, ...linear(width, width), ...norm, ...linear(outputs, width)];
   return Object.fromEntries(mlp(net).map((name, i) => [name, shapes[i]]));
 }
 

@@ -6,16 +6,24 @@ import type { Index, Variable } from "./indices.ts";
 import type { Launch } from "./launch.ts";
 
 /** Functions of one number: those of erf.ts, and of `Math`. */
-const UNARY = [
-  ...(["neg", "abs", "floor", "sqrt", "exp", "log", "log1p"] as const),
-  ...(["sin", "cos", "sinh", "asinh", "tanh", "erf"] as const),
-  ...(["gelu", "geluSlope"] as const),
-] as const;
-const BINARY = ["add", "sub", "mul", "div", "min", "max"] as const;
-const REDUCTIONS = ["sum", "max"] as const;
-export type UnaryName = (typeof UNARY)[number];
-export type BinaryName = (typeof BINARY)[number];
-export type ReductionName = (typeof REDUCTIONS)[number];
+export type UnaryName =
+  | "neg"
+  | "abs"
+  | "floor"
+  | "sqrt"
+  | "exp"
+  | "log"
+  | "log1p"
+  | "sin"
+  | "cos"
+  | "sinh"
+  | "asinh"
+  | "tanh"
+  | "erf"
+  | "gelu"
+  | "geluSlope";
+export type BinaryName = "add" | "sub" | "mul" | "div" | "min" | "max";
+export type ReductionName = "sum" | "max";
 
 /** Where numbers are read from: an input of the op, or what an earlier launch of it made. */
 export interface Source {

@@ -41,7 +41,10 @@ export function recipeOf(results: readonly Operand[], sizes: readonly number[], 
     const which = order.length > 1 ? `, launch ${i + 1} of ${order.length}` : "";
     const arrays = sources.map(fromOf);
     const kernel = {
-      ...{ name: `${name}${which}`, source, functions, size: stage.size },
+      name: `${name}${which}`,
+      source,
+      functions,
+      size: stage.size,
       // An array without elements, as a sum over nothing reads, is given one.
       arrays: arrays.map((from) => Math.max(1, sizeOf(from))),
     };

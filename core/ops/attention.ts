@@ -248,7 +248,4 @@ export function attention(queries: Tensor, keys: Tensor, values: Tensor, options
   return apply(op, [...ins, mask], { ...attrs, mask: ins.length });
 }
 
-const OPTIONS = [
-  ...["heads", "width", "scale", "queriesAt", "keysAt", "valuesAt"],
-  ...["causal", "bias", "dropout"],
-];
+const OPTIONS = ["heads", "width", "scale", "queriesAt", "keysAt", "valuesAt", "causal", "bias", "dropout"];

@@ -100,9 +100,8 @@ describe("BatchNorm", () => {
   );
 
   test("has PyTorch's names", () => {
-    expect([...new BatchNorm(2).namedTensors()].map(([name]) => name)).toEqual([
-      ...["weight", "bias", "running_mean", "running_var", "num_batches_tracked"],
-    ]);
+    const names = [...new BatchNorm(2).namedTensors()].map(([name]) => name);
+    expect(names.join()).toBe("weight,bias,running_mean,running_var,num_batches_tracked");
   });
 
   test("in a captured training step does what it does step by step", async () => {

@@ -53,8 +53,14 @@ const PARAMS = 15;
 function argsOf({ T, S, scale, places, mask, bias }: Task, result: TensorView, slopes: Slopes): number[] {
   const added = bias ? [bias.address, ...bias.strides.slice(0, 3)] : [0, 0, 0, 0];
   return [
-    ...[...places.map(({ address }) => address), addressOf(result), T, S, ...bitsOf([scale])],
-    ...[mask ?? 0, ...added, ...slopes.map((address) => address ?? 0)],
+    ...places.map(({ address }) => address),
+    addressOf(result),
+    T,
+    S,
+    ...bitsOf([scale]),
+    mask ?? 0,
+    ...added,
+    ...slopes.map((address) => address ?? 0),
   ];
 }
 

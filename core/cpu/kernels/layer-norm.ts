@@ -1,7 +1,6 @@
-/** Layer normalisation over rows (arXiv:1607.06450), alone or after a residual sum. */
+/** Layer normalisation over rows (arXiv:1607.06450). */
 import type { Ready, TensorView } from "../../device.ts";
 import { addressOf } from "../storage.ts";
-import type { Local } from "./assembler.ts";
 import { wasmCall } from "./call.ts";
 import { bitsOf } from "./elementwise.ts";
 import { type KernelCode, kernel } from "./engine.ts";
@@ -11,14 +10,10 @@ import { accumulators, alongRow, combined, narrowRow } from "./rows.ts";
 import { F32x4, I32 } from "./values.ts";
 
 export interface LayerNorm {
-  /** Shaped like x. May be the same block as x, but not as the residual. */
+  /** Shaped like x, perhaps the same block. */
   readonly out: TensorView;
   /** (…, C) */
   readonly x: TensorView;
-  /** Added to x first. */
-  readonly residual?: TensorView;
-  /** Where x + residual is left, for the next residual branch. */
-  readonly sum?: TensorView;
   /** (C) */
   readonly gain: TensorView;
   /** (C) */
@@ -26,18 +21,14 @@ export interface LayerNorm {
   readonly eps: number;
 }
 
-/** (h − mean h) / √(variance h + eps) · gain + bias over the last axis, with h = x + residual. */
-export function layerNormWasm({ out, x, residual, sum, gain, bias, eps }: LayerNorm): Ready | null {
-  if (out.size === 0 || [x, residual, gain, bias].some((t) => t && t.dtype !== "float32")) return null;
-  if (sum && !residual) throw new Error("layerNormWasm: a sum was asked for without a residual to add");
+/** (x − mean x) / √(variance x + eps) · gain + bias over the last axis. */
+export function layerNormWasm({ out, x, gain, bias, eps }: LayerNorm): Ready | null {
+  if (out.size === 0 || x.dtype !== "float32") return null;
   const C = x.shape.at(-1) ?? 1;
-  // The sum is written where it is wanted, or to the output until that is ready.
-  const args = [out, x, gain, bias, residual ?? x, sum ?? out].map(addressOf);
+  const args = [...[out, x, gain, bias].map(addressOf), C, ...bitsOf([eps])];
   const vectors = narrowRow(C);
-  const code = kernel(`layer norm${residual ? " of a sum" : ""} ${vectors ?? ""}`, 8, (k) =>
-    layerNormCode(k, residual !== undefined, vectors),
-  );
-  return wasmCall(code, [...args, C, ...bitsOf([eps])], out.size / C, out.size * 0.001);
+  const code = kernel(`layer norm ${vectors ?? ""}`, args.length, (k) => layerNormCode(k, vectors));
+  return wasmCall(code, args, out.size / C, out.size * 0.001);
 }
 
 /** 1 / count in all lanes: a product is faster than a division, of which a narrow row has many. */
@@ -90,34 +81,19 @@ export function rowStatistics(
   return { mean, scale: f.let(f.constant(1).div(variance.add(eps).sqrt())) };
 }
 
-function layerNormCode(code: KernelCode, withResidual: boolean, vectors: number | null): void {
+function layerNormCode(code: KernelCode, vectors: number | null): void {
   const { f, args, tileBegin, tileEnd, madd } = code;
-  const [out, x, gain, bias, residual, sum, count, epsBits] = args;
+  const [out, x, gain, bias, count, epsBits] = args;
   const eps = f.let(epsBits.asF32().splat());
   const share = oneOver(code, count);
   const rowBytes = f.let(count.shl(2));
-  const [row, read, write, readOther, readGain, readBias] = f.locals(I32, 6);
+  const [row, read, write, readGain, readBias] = f.locals(I32, 5);
   f.range(row, tileBegin, tileEnd, 1, () => {
     const offset = f.let(row.mul(rowBytes));
-    const rowStart = (base: Local<I32>) => f.let(base.add(offset));
-    if (withResidual) {
-      f.set(read, rowStart(x));
-      f.set(readOther, rowStart(residual));
-      f.set(write, rowStart(sum));
-      alongRow(f, {
-        pointers: [write, read, readOther],
-        count,
-        vectors,
-        slots: 4,
-        vector: (at) => f.store(write, load(F32x4, read, at).add(load(F32x4, readOther, at)), at),
-        tail: (lanes) =>
-          storeTail(f, write, f.let(loadTail(f, read, lanes).add(loadTail(f, readOther, lanes))), lanes),
-      });
-    }
-    const start = rowStart(withResidual ? sum : x);
+    const start = f.let(x.add(offset));
     const { mean, scale } = rowStatistics(code, start, count, share, eps, vectors);
     f.set(read, start);
-    f.set(write, rowStart(out));
+    f.set(write, out.add(offset));
     f.set(readGain, gain);
     f.set(readBias, bias);
     alongRow(f, {

@@ -6,6 +6,7 @@ import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
 import { type Axis, axisArgs, elementwiseCode, mergedAxes, walkTo } from "./elementwise.ts";
 import { type KernelCode, kernel } from "./engine.ts";
+import { transposeFour } from "./lanes.ts";
 import { load, loadOne } from "./loads.ts";
 import { F32x4, I32 } from "./values.ts";
 
@@ -39,15 +40,14 @@ export function permuteWasm(out: TensorView, x: TensorView, order: readonly numb
     .map((axis) => ({ length: axis.length, strides: [axis.strides[0], outSteps.get(axis) as number] }));
   const blocks = Math.ceil(inner.length / COLUMNS);
   const args = [
-    ...[
-      addressOf(x),
-      addressOf(out),
-      inner.length,
-      last.length,
-      4 * last.strides[0],
-      4 * (outSteps.get(inner) as number),
-    ],
-    ...[blocks, ...axisArgs(outer)],
+    addressOf(x),
+    addressOf(out),
+    inner.length,
+    last.length,
+    4 * last.strides[0],
+    4 * (outSteps.get(inner) as number),
+    blocks,
+    ...axisArgs(outer),
   ];
   const code = kernel(`transpose ${outer.length}`, 7 + 3 * outer.length, (k) => transposeCode(k));
   return wasmCall(code, args, blocks * outer.reduce((product, axis) => product * axis.length, 1), cost);
@@ -78,13 +78,10 @@ function transposeCode({ f, args, tileBegin, tileEnd }: KernelCode): void {
           read.push(f.let(read[i - 1].add(rowStep)));
           write.push(f.let(write[i - 1].add(columnStep)));
         }
-        const [a, b, c, d] = read.map((address) => f.let(load(F32x4, address)));
-        const [ab, cd] = [f.let(a.shuffle(b, [0, 4, 1, 5])), f.let(c.shuffle(d, [0, 4, 1, 5]))];
-        const [AB, CD] = [f.let(a.shuffle(b, [2, 6, 3, 7])), f.let(c.shuffle(d, [2, 6, 3, 7]))];
-        f.store(write[0], ab.shuffle(cd, [0, 1, 4, 5]));
-        f.store(write[1], ab.shuffle(cd, [2, 3, 6, 7]));
-        f.store(write[2], AB.shuffle(CD, [0, 1, 4, 5]));
-        f.store(write[3], AB.shuffle(CD, [2, 3, 6, 7]));
+        const four = read.map((address) => load(F32x4, address));
+        transposeFour(f, four).forEach((column, i) => {
+          f.store(write[i], column);
+        });
       });
     });
     // Columns and rows that do not fill a block.

@@ -37,10 +37,11 @@ export function fewRowsWasm(task: PackedProduct): Ready {
   const code = kernel(key, 15, (k) => writeFewRows(spec, k));
   const panels = Math.ceil(N / width);
   const shared = x.size === M * rowLength;
+  const biasAt = bias ? addressOf(bias) + 4 * biasFrom * biasRows * N : 0;
+  // biome-ignore format: one line for the addresses, one for the sizes
   const args = [
-    ...[addressOf(x), 0, weights.address, weights.scales, addressOf(out)],
-    ...[(bias ? addressOf(bias) : 0) + 4 * biasFrom * biasRows * N, residual ? addressOf(residual) : 0],
-    ...[M, N, steps, panels, weights.columns, shared ? 0 : M, M / biasRows, 4 * biasRows * N],
+    addressOf(x), 0, weights.address, weights.scales, addressOf(out), biasAt, residual ? addressOf(residual) : 0,
+    M, N, steps, panels, weights.columns, shared ? 0 : M, M / biasRows, 4 * biasRows * N,
   ];
   const size = groups * K * N;
   const cost = Math.max((2 * M * size) / 30_000, (size * WEIGHT_BYTES[format]) / 20_000);

@@ -49,9 +49,10 @@ export function manyRowsWasm(task: Product, tile: RegisterTile): Ready {
   const most = turned ? turnedRows(tile) : Math.floor(A_BYTES / (4 * Math.min(K, tile.depth)));
   const rows = tileRows(tile, M, most, groups * batch);
   const rowTiles = Math.ceil(M / rows);
+  const addressOfB = packed ? b.address : addressOf(b);
   // biome-ignore format: one line for the matrices, one for the sizes, one for the steps
   const args = [
-    addressOf(a), packed ? b.address : addressOf(b), addressOf(out), bias ? addressOf(bias) : 0, residual ? addressOf(residual) : 0,
+    addressOf(a), addressOfB, addressOf(out), bias ? addressOf(bias) : 0, residual ? addressOf(residual) : 0,
     M, N, K, depth, rows, rowTiles, groups,
     4 * (strides?.a ?? 0), 4 * (strides?.b ?? 0), 4 * (strides?.out ?? 0),
   ];
@@ -90,13 +91,13 @@ function manyRowsKernel(spec: ManyRowsSpec): Kernel {
 function namedKernel(spec: ManyRowsSpec): Kernel {
   const { tile, activation } = spec;
   const name = [
-    ...[
-      "product of many rows",
-      tileName(tile),
-      spec.b,
-      `lda ${spec.lda ?? (spec.turned ? "turned" : "columns")}`,
-    ],
-    ...[`ragged ${spec.ragged}`, spec.bias ? "bias" : "", spec.residual ? "residual" : ""],
+    "product of many rows",
+    tileName(tile),
+    spec.b,
+    `lda ${spec.lda ?? (spec.turned ? "turned" : "columns")}`,
+    `ragged ${spec.ragged}`,
+    spec.bias ? "bias" : "",
+    spec.residual ? "residual" : "",
   ];
   const key = `${name.join(" ")}\n${activation ? formulaKey(activation) : ""}`;
   return kernel(key, 15, (code) => writeManyRows(spec, code));

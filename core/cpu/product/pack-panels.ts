@@ -1,6 +1,6 @@
 /** Packing steps of B into panels while the product runs: for the kernel for many rows. */
 import type { Func } from "../kernels/assembler.ts";
-import { loadLanes } from "../kernels/lanes.ts";
+import { loadLanes, transposeFour } from "../kernels/lanes.ts";
 import { load, loadLane, loadOne } from "../kernels/loads.ts";
 import { F32x4, type I32 } from "../kernels/values.ts";
 
@@ -57,13 +57,10 @@ export function packColumns(
     f.if(write.ne(fours), () =>
       f.repeatWhile(
         () => {
-          const [p, q, r, s] = rows.map((row) => f.let(load(F32x4, row)));
-          const [pq, rs] = [f.let(p.shuffle(q, [0, 4, 1, 5])), f.let(r.shuffle(s, [0, 4, 1, 5]))];
-          const [PQ, RS] = [f.let(p.shuffle(q, [2, 6, 3, 7])), f.let(r.shuffle(s, [2, 6, 3, 7]))];
-          f.store(write, pq.shuffle(rs, [0, 1, 4, 5]));
-          f.store(write, pq.shuffle(rs, [2, 3, 6, 7]), rowBytes);
-          f.store(write, PQ.shuffle(RS, [0, 1, 4, 5]), 2 * rowBytes);
-          f.store(write, PQ.shuffle(RS, [2, 3, 6, 7]), 3 * rowBytes);
+          const four = rows.map((row) => load(F32x4, row));
+          transposeFour(f, four).forEach((column, k) => {
+            f.store(write, column, k * rowBytes);
+          });
           for (const row of rows) f.bump(row, 16);
           f.bump(write, 4 * rowBytes);
         },

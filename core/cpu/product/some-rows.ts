@@ -76,17 +76,12 @@ export function someRowsWasm(task: PackedProduct): Ready {
   const key = `product of some rows ${Object.values(plain).join(" ")}\n${activation ? formulaKey(activation) : ""}`;
   const code = kernel(key, 11, (k) => build(k, spec));
   const lastPanel = weights.address + (groups * Math.ceil(N / width) - 1) * width * K * WEIGHT_BYTES[format];
+  const biasAt = bias ? addressOf(bias) + 4 * biasFrom * biasRows * N : 0;
+  const xGroup = x.size === M * rowLength ? 0 : 4 * M * rowLength;
+  // biome-ignore format: one line for the addresses, one for the sizes
   const args = [
-    ...[addressOf(out), addressOf(x), weights.address],
-    ...[(bias ? addressOf(bias) : 0) + 4 * biasFrom * biasRows * N, residual ? addressOf(residual) : 0],
-    ...[
-      M,
-      x.size === M * rowLength ? 0 : 4 * M * rowLength,
-      M / biasRows,
-      4 * biasRows * N,
-      chunks,
-      lastPanel,
-    ],
+    addressOf(out), addressOf(x), weights.address, biasAt, residual ? addressOf(residual) : 0,
+    M, xGroup, M / biasRows, 4 * biasRows * N, chunks, lastPanel,
   ];
   const size = groups * K * N;
   const cost = Math.max((2 * M * size) / 30_000, (size * WEIGHT_BYTES[format]) / 20_000);

@@ -129,11 +129,16 @@ describe("int8 weights", () => {
     using _ = new Scope();
     const K = 9;
     const b = packWeights(Tensor.ones([K, 5]), K, 5, false, forFewRows("int8"));
-    const at = (k: number, value: number) => Array.from({ length: K }, (_, i) => (i === k ? value : 1));
+    const all = (value: number) => new Array<number>(K).fill(value);
+    const at = (k: number, value: number) => all(1).with(k, value);
     const rows = [
-      ...[new Array<number>(K).fill(0), new Array<number>(K).fill(1e-44), new Array<number>(K).fill(3e37)],
+      all(0),
+      all(1e-44),
+      all(3e37),
       ...Array.from({ length: K }, (_, k) => at(k, Number.NaN)),
-      ...[at(2, Number.POSITIVE_INFINITY), at(8, Number.NEGATIVE_INFINITY), at(0, 1)],
+      at(2, Number.POSITIVE_INFINITY),
+      at(8, Number.NEGATIVE_INFINITY),
+      all(1),
     ];
     const a = Tensor.from(rows.flat(), [rows.length, K]);
     const out = Tensor.empty([rows.length, 5]);

@@ -64,36 +64,20 @@ describe.each(flavours)("row kernels $name", ({ run }) => {
     });
   });
 
-  it("layer norm agrees with float64, with and without a residual", () => {
-    property(
-      fc.record({
-        rows: length,
-        C: fc.integer({ min: 2, max: 70 }),
-        seed: fc.nat(),
-        residual: fc.boolean(),
-        keep: fc.boolean(),
-      }),
-      (c) => {
-        const shape = [c.rows, c.C];
-        const [x, other] = [numbers(shape, c.seed), numbers(shape, c.seed + 1)];
-        const [gain, bias] = [numbers([c.C], c.seed + 2), numbers([c.C], c.seed + 3)];
-        const [out, total] = [Tensor.empty(shape), Tensor.empty(shape)];
-        const extra = c.residual ? { residual: other, ...(c.keep ? { sum: total } : {}) } : {};
-        layerNormWasm({ out, x, gain, bias, eps: 1e-3, ...extra })?.();
-        const others = rowsOf(other, c.C);
-        const hidden = rowsOf(x, c.C).map((row, r) =>
-          row.map((value, i) => value + (c.residual ? others[r][i] : 0)),
-        );
-        const expected = hidden.flatMap((row) => {
-          const mean = sum(row) / c.C;
-          const scale = 1 / Math.sqrt(sum(row.map((value) => (value - mean) ** 2)) / c.C + 1e-3);
-          return row.map((value, i) => (value - mean) * scale * gain.data[i] + bias.data[i]);
-        });
-        // Values are below √70 after normalisation; a row may have a scale of up to 30 for its rounding errors.
-        expect(largestError(out, expected)).toBeLessThan(2e-5);
-        if (c.residual && c.keep) expect(largestError(total, hidden.flat())).toBeLessThan(1e-6);
-      },
-    );
+  it("layer norm agrees with float64", () => {
+    property(fc.record({ rows: length, C: fc.integer({ min: 2, max: 70 }), seed: fc.nat() }), (c) => {
+      const x = numbers([c.rows, c.C], c.seed);
+      const [gain, bias] = [numbers([c.C], c.seed + 1), numbers([c.C], c.seed + 2)];
+      const out = Tensor.empty(x.shape);
+      layerNormWasm({ out, x, gain, bias, eps: 1e-3 })?.();
+      const expected = rowsOf(x, c.C).flatMap((row) => {
+        const mean = sum(row) / c.C;
+        const scale = 1 / Math.sqrt(sum(row.map((value) => (value - mean) ** 2)) / c.C + 1e-3);
+        return row.map((value, i) => (value - mean) * scale * gain.data[i] + bias.data[i]);
+      });
+      // Values are below √70 after normalisation; a row may have a scale of up to 30 for its rounding errors.
+      expect(largestError(out, expected)).toBeLessThan(2e-5);
+    });
   });
 
   it("the norm is that of the plain kernel, bit for bit", () => {
