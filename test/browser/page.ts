@@ -2,6 +2,7 @@
 import type { Gpu, GpuUsage, KernelText, Slot } from "../../core/gpu/gpu.ts";
 import { openGpu } from "../../core/gpu/gpu-js.ts";
 import type { Mode } from "../../core/gpu/modes.ts";
+import { compiledKernels, type KernelListing } from "../../core/kernel-list.ts";
 
 /** Numbers travel as text in base 64. Kernels are sent once and then named by their place in the order of sending. */
 export type Command =
@@ -20,6 +21,8 @@ export interface Page {
   open(mode: Mode): Promise<string>;
   run(commands: readonly Command[]): GpuUsage;
   read(slot: Slot): Promise<{ readonly numbers: string; readonly usage: GpuUsage }>;
+  /** What was compiled last. */
+  lastKernel(): KernelListing | undefined;
   /** As a driver that is reset would. */
   loseContext(): void;
 }
@@ -45,6 +48,7 @@ const page: Page = {
     const numbers = encode(await gpu.read(slot));
     return { numbers, usage: gpu.usage() };
   },
+  lastKernel: () => compiledKernels().at(-1),
   loseContext() {
     const canvases = contexts.splice(0);
     for (const context of canvases) context.getExtension("WEBGL_lose_context")?.loseContext();

@@ -1,6 +1,7 @@
 import { type Browser, chromium, type Page as Tab } from "playwright-core";
 import type { Gpu, GpuUsage, KernelText, Slot } from "../../core/gpu/gpu.ts";
 import type { Mode } from "../../core/gpu/modes.ts";
+import type { KernelListing } from "../../core/kernel-list.ts";
 import type { Command, Page } from "./page.ts";
 
 declare const page: Page;
@@ -84,6 +85,11 @@ export class RemoteGpu implements Gpu {
   /** As of the last read. */
   usage(): GpuUsage {
     return this.#usage;
+  }
+
+  /** What was compiled last, as of the last read. */
+  lastKernel(): Promise<KernelListing | undefined> {
+    return this.#tab.evaluate(() => page.lastKernel());
   }
 
   /** Makes the browser lose its WebGL contexts. */

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import type { KernelText } from "../../core/gpu/gpu.ts";
+import { compiledKernels } from "../../core/index.ts";
 import type { RemoteGpu } from "../browser/remote.ts";
 import { describeModes, openMode } from "./modes.ts";
 
@@ -41,6 +42,21 @@ describeModes("GPU.js", (gpu, mode) => {
     await gpu().read(2);
     expect(gpu().usage().kernels).toBe(kernels);
     for (const slot of [0, 1, 2]) gpu().free(slot);
+  });
+
+  it("lists what it compiled, with what the driver is given", async () => {
+    const thrice = kernel("thrice", "function (a) { return a[this.thread.x] * 3; }", 3);
+    gpu().upload(0, Float32Array.of(1, 2, 3));
+    gpu().launch(thrice, 1, [0], []);
+    await gpu().read(1);
+    const listed = mode === "webasm" ? compiledKernels().at(-1) : await (gpu() as RemoteGpu).lastKernel();
+    expect(listed).toMatchObject({ device: `gpu:${mode}`, call: "thrice", formula: null });
+    const { text, bytes } = listed!;
+    expect(bytes).toBe(text.length);
+    expect(text.startsWith(thrice.source)).toBe(true);
+    const driver = { webgl2: /#version 300 es/, webgpu: /@compute/, webasm: null, headlessgl: null }[mode];
+    if (driver) expect(text).toMatch(driver);
+    for (const slot of [0, 1]) gpu().free(slot);
   });
 
   it("takes numbers that change from call to call, whole or not", async () => {
