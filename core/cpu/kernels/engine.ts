@@ -57,6 +57,8 @@ const MATH = { sin: Math.sin, cos: Math.cos };
 
 const scratch = allocate(SCRATCH_BYTES);
 const kernels = new Map<string, Kernel>();
+/** By their numbers. */
+const inOrder: Kernel[] = [];
 /** `NINA_FMA=0`: multiply and add in two steps, as an engine without relaxed SIMD does. */
 const fma = { supported: detectFma(), wanted: setting("NINA_FMA") !== "0" };
 
@@ -112,11 +114,11 @@ function caller(f: (...args: number[]) => void, params: number): Kernel["run"] {
 export const usesFma = (): boolean => fma.supported && fma.wanted;
 
 /** How many were compiled so far. */
-export const kernelCount = (): number => kernels.size;
+export const kernelCount = (): number => inOrder.length;
 
 /** What the engine offers and what has been compiled, for reports. */
 export function engineInfo(): { engine: string; simd: true; fma: boolean; kernels: number } {
-  return { engine, simd: true, fma: usesFma(), kernels: kernels.size };
+  return { engine, simd: true, fma: usesFma(), kernels: inOrder.length };
 }
 
 /** How many of them are listed. */
@@ -124,7 +126,7 @@ let listed = 0;
 
 /** Lists the kernels that were compiled since there were `before` of them, unless they are: they are for that call. */
 export function listKernels(before: number, { name: call, results }: KernelCall): void {
-  for (const { name, bytes } of [...kernels.values()].slice(Math.max(before, listed))) {
+  for (const { name, bytes } of inOrder.slice(Math.max(before, listed))) {
     listKernel({
       device: "cpu",
       call,
@@ -138,7 +140,7 @@ export function listKernels(before: number, { name: call, results }: KernelCall)
       },
     });
   }
-  listed = kernels.size;
+  listed = inOrder.length;
 }
 
 /** Runs `body` with kernels that multiply and add in two steps, as an engine without relaxed SIMD would. */
@@ -164,8 +166,9 @@ export function kernel(key: string, params: number, build: (code: KernelCode) =>
 
 function added(key: string, bytes: Uint8Array<ArrayBuffer>, params: number): Kernel {
   const [name] = key.split("\n", 1);
-  const made = { name: name.trimEnd(), id: kernels.size, bytes, run: compile(bytes, params) };
+  const made = { name: name.trimEnd(), id: inOrder.length, bytes, run: compile(bytes, params) };
   kernels.set(key, made);
+  inOrder.push(made);
   return made;
 }
 
