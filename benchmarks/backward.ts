@@ -117,7 +117,8 @@ function measure(name: string, checkpointed: boolean, batch: number, threads: nu
   }
   console.log(
     `${name.padEnd(6)} batch ${batch} ×${threads}  keeps ${result.keep.padEnd(10)}  ` +
-      `forward ${show(result.forward_s, result.forward_cpu_s)}, back ${show(result.backward_s, result.backward_cpu_s)}  weights ${result.weights_gb} GB, ` +
+      `forward ${show(result.forward_s, result.forward_cpu_s)}, ` +
+      `back ${show(result.backward_s, result.backward_cpu_s)}  weights ${result.weights_gb} GB, ` +
       `kept ${result.kept_gb}, at most ${result.most_beside_gb} beside them; peak RSS ${result.peak_rss_gb} GB\n` +
       `       ${gradients} gradients of ${parameters.length} parameters, norm ${result.norm.toPrecision(6)}`,
   );

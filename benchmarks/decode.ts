@@ -214,7 +214,9 @@ function print(
   json: boolean,
 ): void {
   const published = subject.published.map((seconds, i) => ({
-    ...{ bench: "decode", case: `${subject.name}, batch 1`, who: `published, ${["H100", "RTX 3060"][i]}` },
+    bench: "decode",
+    case: `${subject.name}, batch 1`,
+    who: `published, ${["H100", "RTX 3060"][i]}`,
     threads: 0,
     dtype: "",
     min_ms: 1000 * seconds,
@@ -229,15 +231,13 @@ function print(
   const megabytes = (exact.weightBytes / 1e6).toFixed(1);
   const flops = ((2 * batch * exact.weightProducts(TOKENS)) / 1e6).toFixed(1);
   console.log(`\n${results[0].case}: ${megabytes} MB of float32 weights, ${flops} MFLOP`);
-  console.log(
-    `${"".padEnd(24)}${"weights".padEnd(10)}${"threads".padStart(7)}${"min ms".padStart(10)}${"median ms".padStart(11)}${"x inference".padStart(13)}`,
-  );
+  const widths = [7, 10, 11, 13];
+  const line = (who: string, dtype: string, cells: readonly (string | number)[]): string =>
+    who.padEnd(24) + dtype.padEnd(10) + cells.map((cell, i) => `${cell}`.padStart(widths[i])).join("");
+  console.log(line("", "weights", ["threads", "min ms", "median ms", "x inference"]));
   for (const { who, dtype, threads, min_ms, median_ms } of rows) {
     const ratio = best ? min_ms / best.min_ms : Number.NaN;
     const cells = [threads || "", min_ms.toFixed(3), median_ms.toFixed(3), ratio.toFixed(2)];
-    const widths = [7, 10, 11, 13];
-    console.log(
-      who.padEnd(24) + dtype.padEnd(10) + cells.map((cell, i) => `${cell}`.padStart(widths[i])).join(""),
-    );
+    console.log(line(who, dtype, cells));
   }
 }

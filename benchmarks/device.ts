@@ -19,6 +19,7 @@ import {
   type Device,
   GpuDevice,
   type GpuUsage,
+  NO_USAGE,
   noGrad,
   onDevice,
   openDevice,
@@ -149,16 +150,7 @@ function training(make: () => Decoder, batch: number, device: Device): Work {
   };
 }
 
-const NOTHING: GpuUsage = {
-  kernels: 0,
-  compileMs: 0,
-  launches: 0,
-  uploaded: 0,
-  downloaded: 0,
-  slots: 0,
-  bytes: 0,
-};
-const usageOf = (device: Device): GpuUsage => (device instanceof GpuDevice ? device.usage() : NOTHING);
+const usageOf = (device: Device): GpuUsage => (device instanceof GpuDevice ? device.usage() : NO_USAGE);
 
 /** All devices on one case. */
 async function measure({ name, make }: Case, devices: readonly Device[], rounds: number): Promise<Result[]> {

@@ -55,7 +55,7 @@ export { printed } from "./formula/js.ts";
 export { each, max, Operand, sum } from "./formula/launch.ts";
 export { type FrozenFormat, FrozenWeights } from "./frozen-weights.ts";
 export { GpuDevice } from "./gpu/device.ts";
-export type { GpuUsage } from "./gpu/gpu.ts";
+export { type GpuUsage, NO_USAGE } from "./gpu/gpu.ts";
 export { isSoftware } from "./gpu/modes.ts";
 export { lazyTensors, mismatchOf, readHost, setHost, toHost } from "./host-tensor.ts";
 export { compiledKernels, type KernelListing } from "./kernel-list.ts";

@@ -37,8 +37,16 @@ export interface Dependency {
 
 /** Licences that let anyone use, change and pass on. */
 export const PERMISSIVE: ReadonlySet<string> = new Set([
-  ...["0BSD", "Apache-2.0", "BlueOak-1.0.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "NIST-Software"],
-  ...["MIT OR Apache-2.0", "Python-2.0"],
+  "0BSD",
+  "Apache-2.0",
+  "BlueOak-1.0.0",
+  "BSD-2-Clause",
+  "BSD-3-Clause",
+  "ISC",
+  "MIT",
+  "MIT OR Apache-2.0",
+  "NIST-Software",
+  "Python-2.0",
 ]);
 
 /** Those that bind whoever passes the package on, which development does not: only there they are allowed. */

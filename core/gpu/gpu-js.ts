@@ -1,5 +1,5 @@
 import { type KernelListing, listKernel } from "../kernel-list.ts";
-import type { Gpu, GpuUsage, KernelText, Slot } from "./gpu.ts";
+import { type Gpu, type GpuUsage, type KernelText, NO_USAGE, type Slot } from "./gpu.ts";
 import { KERNEL_CLASSES, MODES, type Mode, whyNot } from "./modes.ts";
 
 /**
@@ -171,7 +171,7 @@ class GpuJs implements Gpu {
   /** Where calls return promises, the end of the row in which they are made; else null. */
   #tail: Promise<void> | null;
   #failure: Error | null = null;
-  #usage = { kernels: 0, compileMs: 0, launches: 0, uploaded: 0, downloaded: 0, slots: 0, bytes: 0 };
+  #usage = { ...NO_USAGE };
 
   constructor(mode: Mode, library: GpuJsModule) {
     this.mode = mode;

@@ -31,6 +31,17 @@ export interface GpuUsage {
   readonly bytes: number;
 }
 
+/** Of a device that has done nothing. */
+export const NO_USAGE: GpuUsage = {
+  kernels: 0,
+  compileMs: 0,
+  launches: 0,
+  uploaded: 0,
+  downloaded: 0,
+  slots: 0,
+  bytes: 0,
+};
+
 /**
  * What the device asks of GPU.js (gpu-js.ts), or of a GPU.js that runs elsewhere. Calls take effect in the order in
  * which they are made, and need not be done when they return: what fails throws at the latest at the next `read`.

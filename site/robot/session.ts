@@ -90,7 +90,9 @@ export class Session {
 
   get tasks(): TaskInfo[] {
     return this.#suite.tasks.map(({ name, instruction, initPath }) => ({
-      ...{ name, instruction, starts: readInitStates(initPath).length },
+      name,
+      instruction,
+      starts: readInitStates(initPath).length,
     }));
   }
 
@@ -178,7 +180,9 @@ export class Session {
     [this.#moved, this.#touched] = [false, false];
     [this.#step, this.#steps, this.#policyMs, this.#outcome] = [0, 0, 0, null];
     this.#tell({
-      ...{ is: "opened", instruction: task.instruction, maxSteps: maxSteps(NINA, SUITE) },
+      is: "opened",
+      instruction: task.instruction,
+      maxSteps: maxSteps(NINA, SUITE),
       objects: [...movable.values()].map((object) => object.name),
     });
     this.#episode = this.#play(opened).catch((error: Error) => {
@@ -210,8 +214,15 @@ export class Session {
   /** The policy, looked over the shoulder: told the page's words, shown what was moved behind its back. */
   #policy({ instruction, name: task }: Task, init: number): Policy {
     const policy = this.#policies.forEpisode({
-      ...{ suite: SUITE, task, told: task, instruction, init, seed: SEED, protocol: NINA },
-      ...{ contacts: "mujoco-2.3", mujoco: MUJOCO_VERSION },
+      suite: SUITE,
+      task,
+      told: task,
+      instruction,
+      init,
+      seed: SEED,
+      protocol: NINA,
+      contacts: "mujoco-2.3",
+      mujoco: MUJOCO_VERSION,
     });
     let random = new Random(0);
     return {
@@ -275,7 +286,8 @@ export class Session {
     const terms = env.scene.goal;
     const held = this.#outcome?.held ?? env.goal.map((holds) => holds());
     this.#tell({
-      ...{ is: "seen", step: this.#step },
+      is: "seen",
+      step: this.#step,
       agentview: upright(display.agentview.render("agentview")),
       wrist: upright(display.robot0_eye_in_hand.render("robot0_eye_in_hand")),
       goal: terms.map((term, i) => ({ term: term.join(" "), holds: held[i] })),
@@ -362,7 +374,11 @@ async function openTask(task: Task, policySide: number): Promise<Opened> {
   const draws = (side: number): Renderer => createRenderer(mj, model, data, { width: side, height: side });
   const movable = scene.objects.filter((object) => object.kind === "object");
   return {
-    ...{ task, init: 0, env, eyes, states: readInitStates(task.initPath, scene.layout) },
+    task,
+    init: 0,
+    env,
+    eyes,
+    states: readInitStates(task.initPath, scene.layout),
     display: { agentview: draws(SIDES.agentview), robot0_eye_in_hand: draws(SIDES.robot0_eye_in_hand) },
     movable: new Map(movable.map((object) => [env.sim.id("body", object.rootBody), object])),
   };

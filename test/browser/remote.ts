@@ -1,5 +1,5 @@
 import { type Browser, chromium, type Page as Tab } from "playwright-core";
-import type { Gpu, GpuUsage, KernelText, Slot } from "../../core/gpu/gpu.ts";
+import { type Gpu, type GpuUsage, type KernelText, NO_USAGE, type Slot } from "../../core/gpu/gpu.ts";
 import type { Mode } from "../../core/gpu/modes.ts";
 import type { KernelListing } from "../../core/kernel-list.ts";
 import type { Command, Page } from "./page.ts";
@@ -27,15 +27,7 @@ export class RemoteGpu implements Gpu {
   #batch: Command[] = [];
   #sent: Promise<void> = Promise.resolve();
   #failure: Error | null = null;
-  #usage: GpuUsage = {
-    kernels: 0,
-    compileMs: 0,
-    launches: 0,
-    uploaded: 0,
-    downloaded: 0,
-    slots: 0,
-    bytes: 0,
-  };
+  #usage = NO_USAGE;
 
   private constructor(mode: Mode, driver: string, browser: Browser, tab: Tab) {
     this.mode = mode;

@@ -4,9 +4,9 @@ import { sameShape, showShape, type Tensor } from "../../core/index.ts";
  * The target of NinA's losses: actions moved by noise of deviation `deviation`, then clamped: clamp(a + deviation ε,
  * −1, 1). Every number has a noise of its own.
  */
-export function perturb(actions: Tensor, noise: Tensor, deviation: number): Tensor {
+export function noisyTarget(actions: Tensor, noise: Tensor, deviation: number): Tensor {
   if (!sameShape(actions.shape, noise.shape))
-    throw new Error(`perturb: expected noise ${showShape(actions.shape)}, got ${showShape(noise.shape)}`);
+    throw new Error(`noisyTarget: expected noise ${showShape(actions.shape)}, got ${showShape(noise.shape)}`);
   return actions.add(noise.scale(deviation)).clamp(-1, 1);
 }
 

@@ -4,7 +4,7 @@ import { Dropout, Linear, Module } from "../../nn/index.ts";
 import { type Rule, real, whole } from "../check-config.ts";
 import { CHUNK_RULES, type ChunkConfig, type Decoder } from "../decoder.ts";
 import type { InferenceDecoder, InferenceOptions } from "../inference/decoder.ts";
-import { perturb, poolTokens } from "./decoder.ts";
+import { noisyTarget, poolTokens } from "./decoder.ts";
 
 export interface NinaConfig extends ChunkConfig {
   /** Width of the condition, C. */
@@ -61,7 +61,7 @@ export abstract class FlowDecoder<C extends NinaConfig>
 
   /** −mean log p(a′ | condition) with noisy, clamped targets a′. */
   loss(actions: Tensor, condition: Tensor, noise: { action: Tensor }): Tensor {
-    const target = perturb(actions, noise.action, this.config.actionNoise);
+    const target = noisyTarget(actions, noise.action, this.config.actionNoise);
     return this.logProb(target, condition).mean().neg();
   }
 

@@ -29,43 +29,25 @@ export interface MlpFlowConfig {
 
 export interface MlpConfig extends MlpFlowConfig, NinaConfig {}
 
+const paper = {
+  steps: 10,
+  actionWidth: 7,
+  features: 1024,
+  tokenDropout: 0.1,
+  condition: 256,
+  blocks: 28,
+  width: 64,
+  plu: true,
+  actionNoise: 0.03,
+} as const satisfies MlpConfig;
+
 /** The published configurations (arXiv:2508.16845; noise 0.03 is the paper's best, 0.05 what its repository ships). */
 export const mlpPresets = {
   /** "2M" of the paper: 1,971,984 numbers in the flow, 274,400 of them frozen. */
-  paper: {
-    steps: 10,
-    actionWidth: 7,
-    features: 1024,
-    tokenDropout: 0.1,
-    condition: 256,
-    blocks: 28,
-    width: 64,
-    plu: true,
-    actionNoise: 0.03,
-  },
-  paperWithoutPlu: {
-    steps: 10,
-    actionWidth: 7,
-    features: 1024,
-    tokenDropout: 0.1,
-    condition: 256,
-    blocks: 28,
-    width: 64,
-    plu: false,
-    actionNoise: 0.03,
-  },
+  paper,
+  paperWithoutPlu: { ...paper, plu: false },
   /** The default of the published code, which is neither of the paper's models. */
-  shipped: {
-    steps: 10,
-    actionWidth: 7,
-    features: 1024,
-    tokenDropout: 0.1,
-    condition: 256,
-    blocks: 18,
-    width: 256,
-    plu: true,
-    actionNoise: 0.05,
-  },
+  shipped: { ...paper, blocks: 18, width: 256, actionNoise: 0.05 },
 } as const satisfies Record<string, MlpConfig>;
 
 /**

@@ -3,7 +3,7 @@ import { InvertiblePLU } from "../../flows/index.ts";
 import { Dropout, Linear, Module } from "../../nn/index.ts";
 import { checkHeads, type Decoder, type DecoderKind } from "../decoder.ts";
 import type { InferenceOptions } from "../inference/decoder.ts";
-import { perturb, poolTokens } from "./decoder.ts";
+import { noisyTarget, poolTokens } from "./decoder.ts";
 import type { NinaConfig } from "./flow-decoder.ts";
 import { MseInference } from "./mse-inference.ts";
 import {
@@ -100,7 +100,7 @@ export class MseDecoder extends Module implements Decoder<{ action: Tensor; z: T
   loss(actions: Tensor, condition: Tensor, noise: { action: Tensor; z: Tensor }): Tensor {
     const { steps, actionWidth } = this.config;
     noise.z.dims(`${actions.shape[0]} ${steps} ${actionWidth}`, "MseDecoder.loss: z"); // one row would be stretched
-    const target = perturb(actions, noise.action, this.config.actionNoise);
+    const target = noisyTarget(actions, noise.action, this.config.actionNoise);
     return target.sub(this.sample(noise.z, condition)).square().mean();
   }
 

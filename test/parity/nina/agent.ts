@@ -1,11 +1,11 @@
 import { type Tensor, tidy } from "../../../core/index.ts";
-import { perturb } from "../../../vla/nina/decoder.ts";
+import { noisyTarget } from "../../../vla/nina/decoder.ts";
 import type { ParityResult } from "../case.ts";
 import { Worst } from "../florence2/worst.ts";
 import { type AdamBlock, compareAdam } from "./adam.ts";
 import { type AgentConfig, decoderOf } from "./builders.ts";
 import { compareGradientsOf } from "./flow.ts";
-import { FLOAT64, Golden, type GoldenCase, measured, STORED_AS_FLOAT32, scaled } from "./golden.ts";
+import { compareOutput, Golden, type GoldenCase, STORED_AS_FLOAT32 } from "./golden.ts";
 
 export interface AgentCase extends GoldenCase {
   readonly config: AgentConfig;
@@ -29,19 +29,13 @@ export function agentCase(dir: string, one: AgentCase): (() => ParityResult) | u
           const noise = { action: input("noise"), z: input("z") };
           return decoder.loss(input("actions"), decoder.condition(features), noise);
         };
-        const compare = (name: string, got: Tensor, factor: number): void => {
-          const expected = golden.numbers(`out64.${name}`);
-          const tolerance =
-            precision === "float64"
-              ? scaled(FLOAT64, expected)
-              : Math.max(scaled(factor, expected), 4 * measured(one, `out.${name}`));
-          worst.compare(`${precision} ${name}`, got.data, expected, tolerance);
-        };
+        const compare = (name: string, got: Tensor, factor: number): void =>
+          compareOutput(name, got, factor, golden, one, precision, worst);
         const condition = decoder.condition(features);
         compare("cond", condition, 2e-5);
         compare("sample", decoder.sample(input("z"), condition), 2e-5);
         compare("loss", loss(), 1e-5);
-        const noisy = perturb(input("actions"), input("noise"), one.config.action_noise_mult);
+        const noisy = noisyTarget(input("actions"), input("noise"), one.config.action_noise_mult);
         worst.compare("noisy_actions", noisy.data, golden.numbers("out.noisy_actions"), STORED_AS_FLOAT32);
 
         const named = decoder.namedParameters();

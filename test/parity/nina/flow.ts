@@ -6,7 +6,7 @@ import { Worst } from "../florence2/worst.ts";
 import { type AdamBlock, compareAdam } from "./adam.ts";
 import { type FlowConfig, flowOf, fromNoise } from "./builders.ts";
 import {
-  FLOAT64,
+  compareOutput,
   Golden,
   type GoldenCase,
   measured,
@@ -69,13 +69,7 @@ export function compareDirections(
 ): void {
   const condition = golden.tensor("in.cond", precision);
   const compare = (name: string, got: Tensor, factor: number): void => {
-    if (!golden.has(`out64.${name}`)) return;
-    const expected = golden.numbers(`out64.${name}`);
-    const tolerance =
-      precision === "float64"
-        ? scaled(FLOAT64, expected)
-        : Math.max(scaled(factor, expected), 4 * measured(one, `out.${name}`));
-    worst.compare(`${precision} ${name}`, got.data, expected, tolerance);
+    if (golden.has(`out64.${name}`)) compareOutput(name, got, factor, golden, one, precision, worst);
   };
   compare("inverse", fromNoise(flow, golden.tensor("in.z", precision), condition), float32);
   if (flow instanceof MseNet) return;

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type HostTensor, readSafetensors, Tensor } from "../../../core/index.ts";
 import { inDType, type Module } from "../../../nn/index.ts";
+import type { Worst } from "../florence2/worst.ts";
 
 /** float32: the fast kernels, judged by the manifest's tolerances. float64: the plain ones, judged to rounding. */
 export type Precision = "float32" | "float64";
@@ -93,3 +94,24 @@ export function measured(one: GoldenCase, name: string): number {
 export const FLOAT64 = 1e-10;
 /** float64 against a float64 result that was stored as float32. */
 export const STORED_AS_FLOAT32 = 2e-7;
+
+/**
+ * A result against the golden one. float32 may be off by `factor`, or by four times what the reference's own float32
+ * run is off.
+ */
+export function compareOutput(
+  name: string,
+  got: Tensor,
+  factor: number,
+  golden: Golden,
+  one: GoldenCase,
+  precision: Precision,
+  worst: Worst,
+): void {
+  const expected = golden.numbers(`out64.${name}`);
+  const tolerance =
+    precision === "float64"
+      ? scaled(FLOAT64, expected)
+      : Math.max(scaled(factor, expected), 4 * measured(one, `out.${name}`));
+  worst.compare(`${precision} ${name}`, got.data, expected, tolerance);
+}

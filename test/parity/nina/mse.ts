@@ -6,7 +6,7 @@ import { Worst } from "../florence2/worst.ts";
 import { compareAdam } from "./adam.ts";
 import { mseConfig } from "./builders.ts";
 import { compareGradientsOf, type FlowCase } from "./flow.ts";
-import { FLOAT64, Golden, measured, scaled } from "./golden.ts";
+import { compareOutput, Golden } from "./golden.ts";
 
 /** Names of a flow's tensors in checkpoints and manifests. */
 const PREFIX = "nf.";
@@ -29,14 +29,8 @@ export function mseCase(dir: string, one: FlowCase): () => ParityResult {
         const noise = { action: Tensor.zeros(z.shape, precision), z };
         const loss = (): Tensor => decoder.loss(input("target"), condition, noise);
 
-        const compare = (name: string, got: Tensor, factor: number): void => {
-          const expected = golden.numbers(`out64.${name}`);
-          const tolerance =
-            precision === "float64"
-              ? scaled(FLOAT64, expected)
-              : Math.max(scaled(factor, expected), 4 * measured(one, `out.${name}`));
-          worst.compare(`${precision} ${name}`, got.data, expected, tolerance);
-        };
+        const compare = (name: string, got: Tensor, factor: number): void =>
+          compareOutput(name, got, factor, golden, one, precision, worst);
         compare("inverse", decoder.nf.forward(z, condition), 2e-5);
         compare("loss", loss(), 1e-5);
 

@@ -7,7 +7,10 @@ import { partOf, readShard } from "../../../vla/eval/shard.ts";
 /** Tasks with this many episodes each. */
 const setupsOf = (sizes: readonly number[]): TaskSetup[] =>
   sizes.map((size, i) => ({
-    ...{ task: `task${i}`, instruction: "", levels: {}, digest: "" },
+    task: `task${i}`,
+    instruction: "",
+    levels: {},
+    digest: "",
     episodes: Array.from({ length: size }, (_, init) => ({ init, policySeed: 0, instruction: "", told: "" })),
   }));
 const keysOf = (setups: readonly TaskSetup[]) =>

@@ -25,7 +25,10 @@ describe("commands", () => {
   test.each(runs.map((run) => [run.name, run] as const))("of %s are understood", (_, { stages, ...run }) => {
     const [train, ...plays] = stages;
     expect(readTraining(train.command.args, {})).toMatchObject({
-      ...{ data: "some data", encoder: "encoder", out: `runs/${run.name}/train`, seed: run.seed },
+      data: "some data",
+      encoder: "encoder",
+      out: `runs/${run.name}/train`,
+      seed: run.seed,
       frozen: true,
       roots: null,
       decoder: run.experiment.decoder,

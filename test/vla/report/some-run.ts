@@ -41,7 +41,13 @@ export function someLine(
 ): EpisodeLine {
   return {
     ...someManifest(text, 0, 0).run,
-    ...{ task: `${text}${task}`, instruction: text, init, policySeed: 1, outcome, steps: 3, policyCalls: 2 },
+    task: `${text}${task}`,
+    instruction: text,
+    init,
+    policySeed: 1,
+    outcome,
+    steps: 3,
+    policyCalls: 2,
     ...(outcome === "error" && { error: text }),
     trajectoryHash: "",
     logProbs: [1, -2.5],

@@ -6,6 +6,7 @@ import { trainBpe } from "../../../vla/florence2/bpe-train.ts";
 import { Florence2 } from "../../../vla/florence2/model.ts";
 import { Tokenizer } from "../../../vla/florence2/tokenizer.ts";
 import { writeSmallFile } from "../data/small-files.ts";
+import { smallest } from "../florence2/folders.ts";
 
 export const INSTRUCTIONS = ["push the drawer shut", "lift the block"] as const;
 
@@ -27,23 +28,9 @@ export async function writeTinyEncoder(folder: string): Promise<void> {
   };
   const config: Checkpoint["config"] = {
     florence: {
-      dim_embed: [4, 8],
+      ...smallest,
       num_heads: [1, 2],
-      num_groups: [1, 2],
-      depths: [1, 1],
-      window_size: 2,
-      patch_size: [4, 2],
-      patch_stride: [4, 2],
-      patch_padding: [0, 0],
-      patch_prenorm: [false, true],
-      drop_path_rate: 0,
-      max_pos_embeddings: 4,
       max_temporal_embeddings: 1,
-      d_model: 8,
-      dropout: 0.1,
-      encoder_layers: 1,
-      encoder_attention_heads: 2,
-      encoder_ffn_dim: 8,
       max_position_embeddings: 64,
       vocab_size: tokenizer.size,
     },

@@ -63,8 +63,12 @@ function fullRecipe(out: string): Command[] {
   const recoveries = (round: number, data: string, share: number): Command =>
     record(
       join(data, `round-${round}`),
-      ...["--checkpoint", join(`${policy}-${round}`, "best"), "--episodes", `${share}`],
-      ...["--first", `${4000 + 1000 * round}`],
+      "--checkpoint",
+      join(`${policy}-${round}`, "best"),
+      "--episodes",
+      `${share}`,
+      "--first",
+      `${4000 + 1000 * round}`,
     );
   return [
     record(first, "--episodes", "100"),
