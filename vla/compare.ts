@@ -1,6 +1,7 @@
 /** Sets runs side by side, start by start: `npx tsx vla/compare.ts --help`. */
 import { type CliSchema, parseCli, runMain, UsageError } from "../cli/index.ts";
 import { printable } from "../core/index.ts";
+import { inOneLine } from "./differences.ts";
 import { type Column, renderTable } from "./eval/table.ts";
 import { rateOf } from "./eval/wilson.ts";
 import {
@@ -17,8 +18,8 @@ const schema = {
   usage: "npx tsx vla/compare.ts A B... [options]",
   description:
     "Compares each run B with run A, over the starts that both have: success rates, the difference with its 95 % interval\n" +
-    "(Newcombe's for paired proportions) and McNemar's exact test, per task and over all. Refuses runs that were not put\n" +
-    "before the same: suite, task files, starts, seed, protocol, perturbations, contacts.\n" +
+    "(Newcombe's for paired proportions) and McNemar's exact test, per task and over all. All runs must have had to play\n" +
+    "the same: suite, task files, starts, seed, protocol, perturbations, contacts; others are refused.\n" +
     "Exit code: 0 when they were compared, 1 when they cannot be, 2 for arguments it does not understand.",
   positionals: { A: "folder of a run of vla/eval.ts --out", "B...": "folders of runs to compare with it" },
   options: {
@@ -36,8 +37,8 @@ await runMain(() => {
     const differing = incomparable(a.manifest, b.manifest);
     if (differing.length > 0 && !force)
       throw new Error(
-        `${folder}: expected a run that was put before the same as ${a.folder}, found other ` +
-          `${differing.slice(0, 5).join("; ")}${differing.length > 5 ? `; and ${differing.length - 5} more` : ""}; --force compares all the same`,
+        `${folder}: expected a run that had to play the same as ${a.folder}, found another: ` +
+          `${inOneLine(differing)}; --force compares all the same`,
       );
     const pairing = pairUp(a, b);
     if (pairsOf(pairing.all) === 0)

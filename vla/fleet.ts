@@ -1,9 +1,10 @@
 /** Evaluates a policy on many machines, over Redis: `npx tsx vla/fleet.ts --help`. */
 import { setTimeout } from "node:timers/promises";
 import { parseCli, runMain, UsageError } from "../cli/index.ts";
+import { differences, inOneLine } from "./differences.ts";
 import { assembleRun, refuseUsedFolder } from "./eval/assemble.ts";
 import { INTERRUPTED, Interrupt } from "./eval/interrupt.ts";
-import { differences, type Manifest } from "./eval/manifest.ts";
+import type { Manifest } from "./eval/manifest.ts";
 import { labelOf, type Prepared, policyOf, prepareRun, settingOf } from "./eval/prepare.ts";
 import { formatDuration, Progress } from "./eval/progress.ts";
 import type { Job } from "./eval/schedule.ts";
@@ -134,12 +135,9 @@ function* linesOf(
 
 /** @throws Error that says in what the run in Redis is not the one that would be played here. */
 function refuseOther(name: string, theirs: Manifest, ours: Manifest): void {
-  const all = differences(theirs, JSON.parse(JSON.stringify(ours)));
-  if (all.length === 0) return;
-  const more = all.length > 5 ? `; and ${all.length - 5} more` : "";
-  throw new Error(
-    `${name}: expected the run that is in Redis, found another here: ${all.slice(0, 5).join("; ")}${more}`,
-  );
+  const differing = differences(theirs, JSON.parse(JSON.stringify(ours)));
+  if (differing.length === 0) return;
+  throw new Error(`${name}: expected the run that is in Redis, found another here: ${inOneLine(differing)}`);
 }
 
 function describe(name: string, { planned, done, active, failed }: Counts): string {

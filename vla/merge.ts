@@ -2,9 +2,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type CliSchema, parseCli, runMain, UsageError } from "../cli/index.ts";
+import { differences } from "./differences.ts";
 import { assembleRun, refuseUsedFolder } from "./eval/assemble.ts";
 import { NAMES } from "./eval/journal.ts";
-import { differences, type Manifest, readManifest } from "./eval/manifest.ts";
+import { type Manifest, readManifest } from "./eval/manifest.ts";
 import { copyLines, readJsonLines } from "./json-lines.ts";
 
 const schema = {
@@ -13,7 +14,7 @@ const schema = {
     "Puts the folders of vla/eval.ts --shard together, in any order: what was played on many machines is then, byte for\n" +
     "byte, what one machine would have written. Prints the table. Episodes that are in no part yet are played when the\n" +
     "command of the parts is given once more, without --shard and with --out OUT.\n" +
-    "Exit code: 0 when all episodes are there, none of them an error; else 1.",
+    "Exit code: 0 when all episodes are there, none of them an error; 1 otherwise, 2 for arguments it does not understand.",
   positionals: { OUT: "new folder of the whole run", "PART...": "folders of its parts" },
   options: {},
 } as const satisfies CliSchema;

@@ -14,7 +14,7 @@ import type { Job } from "./eval/schedule.ts";
 import { episodeKey, setUpRun } from "./eval/setup.ts";
 import { findTasks, loadSuite } from "./libero/suites.ts";
 import { replayPolicy } from "./policies/replay.ts";
-import { differingPremises } from "./receipts/premises.ts";
+import { differingCircumstances } from "./receipts/circumstances.ts";
 import { drawKeys, judge, type Replayed, replayReport } from "./receipts/replayed.ts";
 import { type RunFolder, readRunFolder } from "./report/run-folder.ts";
 
@@ -22,8 +22,8 @@ const schema = {
   usage: "npx tsx vla/verify.ts RUN [options]",
   description:
     "Plays the recorded actions of a run again, and compares what becomes of each episode: its outcome, its steps, and the\n" +
-    "hash of its trajectory. Where they differ, it says which premises are others here than they were: engine, task files,\n" +
-    "protocol, version. Episodes that ended in an error are left out.\n" +
+    "hash of its trajectory. Where they differ, it says which circumstances do as well: engine, task files, protocol,\n" +
+    "version. Episodes that ended in an error are left out.\n" +
     "Exit code: 0 when all are equal, 1 when one differs or cannot be played, 2 for arguments it does not understand,\n" +
     `${INTERRUPTED} after Ctrl-C.`,
   positionals: { RUN: "folder of a run of vla/eval.ts --out, finished or not" },
@@ -65,7 +65,7 @@ await runMain(async () => {
   const policies = replayPolicy(join(recorded.folder, NAMES.episodes));
   const whole = setUpRun(options, suite, tasks);
   const here = manifestOf(describeRun(options, policies), options, policies, whole);
-  const premises = differingPremises(recorded.manifest, here);
+  const circumstances = differingCircumstances(recorded.manifest, here);
   const setups = whole
     .map((setup) => ({
       ...setup,
@@ -91,15 +91,18 @@ await runMain(async () => {
       },
     });
   } catch (cause) {
-    const why = premises.length > 0 ? `; premises, as recorded and here: ${premises.join("; ")}` : "";
+    const why =
+      circumstances.length > 0
+        ? `; circumstances that differ, as recorded and here: ${circumstances.join("; ")}`
+        : "";
     throw new Error(`${(cause as Error).message}${why}`, { cause });
   } finally {
     progress.clear();
   }
 
   const episodes = [...drawn].flatMap((key) => replayed.get(key) ?? []);
-  if (args.json) console.log(JSON.stringify({ run: recorded.folder, errors, premises, episodes }));
-  else console.log(report(episodes, drawn.size, recorded, errors, premises));
+  if (args.json) console.log(JSON.stringify({ run: recorded.folder, errors, circumstances, episodes }));
+  else console.log(report(episodes, drawn.size, recorded, errors, circumstances));
   const isEqual = episodes.every(({ verdict }) => verdict === "equal");
   process.exitCode = episodes.length < drawn.size ? INTERRUPTED : Number(!isEqual);
 });
@@ -147,7 +150,7 @@ function report(
   planned: number,
   { episodes: all }: RunFolder,
   errors: number,
-  premises: readonly string[],
+  circumstances: readonly string[],
 ): string {
   const left = errors > 0 ? `; ${errors} that ended in an error left out` : "";
   const lines = [
@@ -157,10 +160,13 @@ function report(
   ];
   if (episodes.length < planned) lines.push(`Broken off before ${planned - episodes.length} more.`);
   const isEqual = episodes.every(({ verdict }) => verdict === "equal");
-  if (premises.length > 0)
-    lines.push(`Premises that differ, as recorded and here${isEqual ? ", to no effect" : ""}:`, ...premises);
+  if (circumstances.length > 0)
+    lines.push(
+      `Circumstances that differ, as recorded and here${isEqual ? ", to no effect" : ""}:`,
+      ...circumstances,
+    );
   else if (episodes.some(({ verdict }) => verdict === "different"))
-    lines.push("No premise differs: engine, task files, protocol and version are those of the record.");
+    lines.push("No circumstance differs: engine, task files, protocol and version are those of the record.");
   return lines
     .map((line) =>
       line

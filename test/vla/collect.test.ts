@@ -76,7 +76,7 @@ test("a folder of other settings is refused, one of the same is taken up", () =>
   store.noteUnrecorded("task", 1003, "failed");
   expect(CollectStore.open(join(folder, "store"), settings).played("task")).toEqual(new Map([[1003, false]]));
   expect(() => CollectStore.open(join(folder, "store"), { ...settings, seed: 1 })).toThrow(
-    /collect\.json tells of other settings/,
+    /collect\.json: expected the settings of this collection, found others: seed: 0, and 1: choose another --out$/,
   );
   store.dropParts("task");
   expect(readdirSync(join(folder, "store"))).toEqual(["collect.json"]);

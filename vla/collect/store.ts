@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { makeFolder, readText, writeFileAtomic } from "../../core/index.ts";
+import { makeFolder, printable, readText, writeFileAtomic } from "../../core/index.ts";
+import { differences, inOneLine } from "../differences.ts";
 import type { Unrecorded } from "./record.ts";
 
 /** What the recordings of a folder follow from. */
@@ -46,8 +47,7 @@ export class CollectStore {
     const path = join(folder, SETTINGS);
     const text = `${JSON.stringify(settings, null, 2)}\n`;
     if (!existsSync(path)) writeFileAtomic(path, text);
-    else if (readText(path, 2 ** 16) !== text)
-      throw new Error(`collect: ${path} tells of other settings; choose another --out, or delete ${folder}`);
+    else refuseOther(path, readText(path, 2 ** 16), text);
     return new CollectStore(folder);
   }
 
@@ -101,4 +101,21 @@ export class CollectStore {
   #parts(task: string): string {
     return join(this.folder, "parts", task);
   }
+}
+
+/** @throws Error that tells which settings of a folder are others than this collection's. */
+function refuseOther(path: string, theirs: string, ours: string): void {
+  if (theirs === ours) return;
+  let settings: unknown;
+  try {
+    settings = JSON.parse(theirs);
+  } catch (cause) {
+    throw new Error(`${path}: expected the settings of a collection, found ${printable(theirs, 60)}`, {
+      cause,
+    });
+  }
+  throw new Error(
+    `${path}: expected the settings of this collection, found others: ` +
+      `${inOneLine(differences(settings, JSON.parse(ours)))}: choose another --out`,
+  );
 }

@@ -1,9 +1,9 @@
 import { accessSync, constants, existsSync, fstatSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { isReplaceable, makeFolder, printable, readText, writeFileAtomic } from "../../core/index.ts";
+import { differences, inOneLine } from "../differences.ts";
 import { appendJsonLine, copyLines, MOST_TEXT_BYTES, mendLastLine, readJsonLines } from "../json-lines.ts";
 import { Lock } from "./lock.ts";
-import { differences } from "./manifest.ts";
 import type { EpisodeLine, Results, TimingLine } from "./results.ts";
 
 /** Where a run keeps what it found out; each file is optional. */
@@ -26,9 +26,6 @@ export const NAMES = {
 
 /** A line without what happened step by step. */
 export type Kept<L> = Omit<L, "actions" | "trace">;
-
-/** Differences between two manifests that are told. */
-const MOST_TOLD = 5;
 
 /**
  * Keeps finished episodes on disk, each before the next one starts: whatever ends the run takes none of them with it. A
@@ -245,11 +242,9 @@ function refuseOther(path: string, ours: string): void {
   } catch {
     throw new Error(`${path}: expected the manifest of a run, found ${printable(theirs, 60)}`);
   }
-  const all = differences(parsed, JSON.parse(ours));
-  const more = all.length > MOST_TOLD ? `; and ${all.length - MOST_TOLD} more` : "";
+  const differing = inOneLine(differences(parsed, JSON.parse(ours)));
   throw new Error(
-    `${path}: expected the manifest of this run, found that of another: ` +
-      `${printable(all.slice(0, MOST_TOLD).join("; "), 1000)}${more}: name another folder`,
+    `${path}: expected the manifest of this run, found that of another: ${differing}: name another folder`,
   );
 }
 

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { printable, readText } from "../../core/index.ts";
@@ -79,12 +80,13 @@ export const tasksOf = ({ tasks, first, episodes }: Manifest): ExpectedTask[] =>
  */
 export function readManifest(out: string): Manifest {
   const path = join(out, "manifest.json");
+  if (!existsSync(path)) throw new Error(`${path}: expected the manifest of a run, found no file`);
+  const text = readText(path, MOST_TEXT_BYTES);
   let manifest: Partial<Manifest> | null;
   try {
-    manifest = JSON.parse(readText(path, MOST_TEXT_BYTES));
+    manifest = JSON.parse(text);
   } catch (cause) {
-    const why = printable((cause as Error).message, 300);
-    throw new Error(`${path}: expected the manifest of a run: ${why}`, { cause });
+    throw new Error(`${path}: expected the manifest of a run, found ${printable(text, 60)}`, { cause });
   }
   if (manifest?.format !== FORMAT)
     throw new Error(
@@ -92,14 +94,3 @@ export function readManifest(out: string): Manifest {
     );
   return manifest as Manifest;
 }
-
-/** Where two manifests differ: `run.seed: 0, and 7`, one line each. Both as JSON has them. */
-export function differences(a: unknown, b: unknown, path = ""): string[] {
-  if (!isParent(a) || !isParent(b))
-    return Object.is(a, b) ? [] : [`${path}: ${JSON.stringify(a)}, and ${JSON.stringify(b)}`];
-  const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
-  return [...keys].flatMap((key) => differences(a[key], b[key], path === "" ? key : `${path}.${key}`));
-}
-
-const isParent = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null;

@@ -12,9 +12,11 @@ const RUN = { RUN: "name of the run in Redis" };
 export const general = {
   usage: "npx tsx vla/fleet.ts COMMAND RUN [options]",
   description:
-    "Evaluates a policy on many machines, which take episodes from a queue in Redis (BullMQ): enqueue puts a run there, work plays\n" +
-    "its episodes, on any number of machines, watch tells how far it is, collect writes its folder. Each has its own --help.\n" +
-    `${WHERE}Exit code: 0 when done, 1 when it could not be, 2 for arguments it does not understand, ${INTERRUPTED} after Ctrl-C.`,
+    "Evaluates a policy on many machines, which take episodes from a queue in Redis (BullMQ): enqueue puts a run there,\n" +
+    "work plays its episodes, on any number of machines, watch tells how far it is, collect writes its folder. Each has\n" +
+    "its own --help.\n" +
+    `${WHERE}Exit code: 0 when done, 1 when it could not be, 2 for arguments it does not understand, ` +
+    `${INTERRUPTED} after Ctrl-C.`,
   positionals: { COMMAND: "enqueue, work, watch or collect", ...RUN, "ARGUMENT...": "of the command" },
   options: {},
 } as const satisfies CliSchema;
@@ -23,16 +25,18 @@ export const commands = {
   enqueue: {
     usage: "npx tsx vla/fleet.ts enqueue RUN [options] [FILE]",
     description:
-      "Puts the episodes of a run into Redis, for vla/fleet.ts work; options as for vla/eval.ts. Once more it adds what is missing, and\n" +
-      `has those played again that were given up; another run of the same name is refused.\n${WHERE}`,
+      "Puts the episodes of a run into Redis, for vla/fleet.ts work; options as for vla/eval.ts. Given once more it adds\n" +
+      "what is missing, and has those played again that were given up; another run of the same name is refused.\n" +
+      WHERE,
     positionals: { ...RUN, ...FILE_POSITIONAL },
     options: RUN_OPTIONS,
   },
   work: {
     usage: "npx tsx vla/fleet.ts work RUN [options] [FILE]",
     description:
-      "Plays episodes of a run until none is left; options as for enqueue, on this machine. Refuses when task files, checkpoint or engine\n" +
-      `are not those of the run. Ctrl-C gives back what is being played; what a killed worker had is taken by another.\n${WHERE}`,
+      "Plays episodes of a run until none is left; options as for enqueue, on this machine. Refuses when task files,\n" +
+      "checkpoint or engine are not those of the run. Ctrl-C gives back what is being played; what a killed worker had is\n" +
+      `taken by another.\n${WHERE}`,
     positionals: { ...RUN, ...FILE_POSITIONAL },
     options: {
       ...RUN_OPTIONS,
@@ -56,7 +60,8 @@ export const commands = {
     description:
       "Writes the folder of a run from what is in Redis: byte for byte the episodes.jsonl of one machine. Prints the table.\n" +
       "Before all episodes are there it writes those that are: vla/eval.ts --out OUT plays the others.\n" +
-      `Exit code: 0 when all episodes are there, none of them an error; else 1.\n${WHERE}`,
+      "Exit code: 0 when all episodes are there, none of them an error; 1 otherwise, 2 for arguments it does not\n" +
+      `understand.\n${WHERE}`,
     positionals: { ...RUN, OUT: "new folder of the run" },
     options: {
       remove: { type: "boolean", help: "takes a finished run out of Redis when it is written" },

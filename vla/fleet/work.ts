@@ -11,8 +11,8 @@ const MOST_LOSSES = 10;
 const LOOK = 1000;
 
 /**
- * How the errors begin of a connection that was lost, which tells of them itself, and of a job that was taken from a
- * worker.
+ * Errors that are no news begin so: those of a lost connection, which has told of them itself, and those of a job that
+ * another worker has by now.
  */
 const EXPECTED =
   /^(connect |read |write |getaddrinfo |Connection is closed|Missing lock|Missing key|could not renew lock)/;

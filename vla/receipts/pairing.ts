@@ -1,8 +1,9 @@
-import { differences, type Manifest, tasksOf } from "../eval/manifest.ts";
+import { differences } from "../differences.ts";
+import { type Manifest, tasksOf } from "../eval/manifest.ts";
 import { episodeKey } from "../eval/setup.ts";
 import type { RunFolder } from "../report/run-folder.ts";
+import { digestsOf } from "./circumstances.ts";
 import type { PairCounts } from "./paired-difference.ts";
-import { digestsOf } from "./premises.ts";
 
 /** Two runs, start by start. */
 export interface Pairing {
@@ -65,7 +66,7 @@ const add = (x: PairCounts, y: PairCounts): PairCounts => ({
 
 /**
  * What keeps two runs from being compared: `seed: 0, and 7`, one line each. Policies, what they compute on, and how
- * they are asked may differ; what they were put before may not.
+ * they are asked may differ; the episodes that they had to play may not.
  */
 export function incomparable(a: Manifest, b: Manifest): string[] {
   return differences(conditionsOf(a), conditionsOf(b));

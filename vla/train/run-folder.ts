@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { FormatError, makeFolder, printable, readText, writeFileAtomic } from "../../core/index.ts";
+import { FormatError, makeFolder, readText, writeFileAtomic } from "../../core/index.ts";
+import { differences, inOneLine } from "../differences.ts";
 import { Lock } from "../eval/lock.ts";
 
 const MOST_CONFIG_BYTES = 2 ** 20;
@@ -76,27 +77,14 @@ function readConfig(path: string): unknown {
 }
 
 function refuseOther(path: string, there: unknown, here: unknown): void {
-  const differences = differencesOf("", there, here);
-  if (differences.length === 0) return;
+  const differing = differences(there, here);
+  if (differing.length === 0) return;
   throw new Error(
     `${path}: expected a run of the same configuration, found another ` +
-      `(${printable(differences.join("; "), 1500)}): ` +
+      `(${inOneLine(differing)}): ` +
       "choose another folder, or delete this one",
   );
 }
-
-/** In what two JSON values differ, one entry each: "decoder.width: 64 there, 128 here". */
-function differencesOf(at: string, there: unknown, here: unknown): string[] {
-  if (isObject(there) && isObject(here)) {
-    const keys = new Set([...Object.keys(there), ...Object.keys(here)]);
-    return [...keys].flatMap((key) => differencesOf(at === "" ? key : `${at}.${key}`, there[key], here[key]));
-  }
-  const [a, b] = [there, here].map((value) => JSON.stringify(value) ?? "nothing");
-  return a === b ? [] : [`${at}: ${a} there, ${b} here`];
-}
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** What a killed process was writing, here and in the folders of checkpoints. */
 function removeUnfinished(path: string): void {

@@ -146,7 +146,7 @@ describe("Journal", () => {
       "manifest.json: expected the manifest of this run, found that of another: run.seed: 0, and 7: name another folder",
     );
     const many = { ...manifest, tasks: ["a", "b", "c", "d", "e", "f", "g"] };
-    expect(() => open({ out }, many)).toThrow('tasks.0: "push", and "a"; tasks.1: undefined, and "b"');
+    expect(() => open({ out }, many)).toThrow('tasks.0: "push", and "a"; tasks.1: nothing, and "b"');
     expect(() => open({ out }, many)).toThrow("; and 2 more: name another folder");
     expect(tree()).toEqual(before);
     put(join(out, "manifest.json"), "{");

@@ -159,5 +159,5 @@ test("the script: a table, JSON, and a refusal", () => {
 
   const refused = compare(a, other);
   expect(refused.status).toBe(1);
-  expect(refused.stderr).toContain("found other seed: 0, and 1; --force compares all the same");
+  expect(refused.stderr).toContain("found another: seed: 0, and 1; --force compares all the same");
 });

@@ -63,7 +63,7 @@ test("a drawn episode of a sound run is equal", EPISODES, async () => {
   expect(stdout).toContain("1 of 3 recorded episodes were played again; 1 that ended in an error left out.");
 });
 
-test("one that is not as recorded is told, with the premise that is not", EPISODES, async () => {
+test("one that is not as recorded is told, with the circumstance that is not", EPISODES, async () => {
   const forged = join(folder, "forged");
   cpSync(out, forged, { recursive: true });
   const edit = (name: string, change: (text: string) => string): void =>
@@ -81,7 +81,7 @@ test("one that is not as recorded is told, with the premise that is not", EPISOD
   const found = JSON.parse(stdout);
   expect(found).toMatchObject({
     errors: 1,
-    premises: [`engine.node: "1.2.3", and "${process.versions.node}"`],
+    circumstances: [`engine.node: "1.2.3", and "${process.versions.node}"`],
     episodes: [
       { task, init: 0, verdict: "equal" },
       { task, init: 1, verdict: "different" },

@@ -101,7 +101,7 @@ describe("a run", () => {
       steps: STEPS,
     };
     await expect(train({ ...run, config })).rejects.toThrow(
-      `${whole}: expected a run of the same configuration, found another (decoder.width: 8 there, 9 here; seed: nothing there, 1 here)`,
+      `${whole}: expected a run of the same configuration, found another (decoder.width: 8, and 9; seed: nothing, and 1)`,
     );
   });
 
