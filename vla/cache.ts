@@ -6,8 +6,8 @@ import { Cache } from "../core/index.ts";
 const schema = {
   usage: "npx tsx vla/cache.ts [--clear]",
   description:
-    "Lists the cache folder, $XDG_CACHE_HOME/nina-ts or ~/.cache/nina-ts: compiled scenes and the choice of tile for\n" +
-    "matrix products. All of it is made again when it is missing.",
+    "Lists the cache folder, $XDG_CACHE_HOME/nina-ts or ~/.cache/nina-ts: compiled scenes, surfaces of their meshes,\n" +
+    "labels of demonstrations, the choice of tile for matrix products. All of it is made again when it is missing.",
   options: {
     clear: { type: "boolean", help: "remove everything in it" },
     json: {

@@ -86,7 +86,8 @@ export function loadCheckpoint(dir: string, format: WeightFormat | null = null):
         if (module instanceof Permutation) module.check(`${FILES.weights}, a permutation`);
       if (tokenizer.size > florence.config.vocab_size) {
         throw new Error(
-          `tokenizer with ${tokenizer.size} ids for a table of ${florence.config.vocab_size} rows`,
+          `${FILES.tokenizer}: expected at most ${florence.config.vocab_size} ids, one for each row of the token table, ` +
+            `found ${tokenizer.size}`,
         );
       }
       const [wrong] = checkRoom(florence.config, config.perception);

@@ -27,8 +27,8 @@ export interface BatchArrays {
   readonly wrist: Float32Array;
   /**
    * How the pictures were moved, whole pixels of side S: (B, 2, 2), cameras in the order agentview, wrist, then dx, dy.
-   * Column x, row y show what was at column x + dx, row y + dy: what a label places at (u, v) is seen at (u − dx, v −
-   * dy).
+   * Column x, row y show what was at column x + dx, row y + dy: what a label places at column u, row v is seen at column
+   * u − dx, row v − dy.
    */
   readonly shifts: Int8Array;
   /** (B, T, 7). */

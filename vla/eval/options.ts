@@ -54,7 +54,7 @@ export const RUN_OPTIONS = {
     type: "string",
     default: "nina",
     choices: Object.keys(PROTOCOLS),
-    help: "whose limits, settling, pictures and queries",
+    help: "whose evaluation to repeat: limits, settling, pictures, queries",
   },
   policy: {
     type: "string",
@@ -90,12 +90,12 @@ export const RUN_OPTIONS = {
     type: "integer",
     least: 0,
     default: 0,
-    help: "actions of a chunk that play while the next is made; its first ones are left out; not for zero and replay",
+    help: "plans the next chunk while so many actions of the last one play, and skips as many of it; not for zero and replay",
   },
   "log-prob": { type: "boolean", help: "asks for the log-probability of each chunk, for the results" },
   "swap-words": {
     type: "boolean",
-    help: "plays each start with the words of another task of its scene: how often is what was told done, how often not",
+    help: "tells the policy at each start the words of another task of its scene; counts how often that task is done",
   },
   perturb: {
     type: "string",
@@ -103,7 +103,7 @@ export const RUN_OPTIONS = {
   },
   robustness: {
     type: "string",
-    help: "plays every start as it is and made harder in one way after another: all, or some as for --perturb (without a level: all five)",
+    help: "plays every start as it is, then harder in each way: all, or a list such as camera:3,noise (noise: at its five levels)",
   },
   seed: {
     type: "integer",
@@ -116,7 +116,7 @@ export const RUN_OPTIONS = {
     type: "string",
     default: "mujoco-2.3",
     choices: ["mujoco-2.3", "native"],
-    help: "box contacts of the MuJoCo of LIBERO's authors, or of this one",
+    help: "how hard boxes push boxes: as in the MuJoCo of LIBERO's authors, or as in this one",
   },
 } as const satisfies CliSchema["options"];
 
@@ -267,7 +267,9 @@ export function optionsOf(
   if (given["swap-words"] && (given.perturb ?? given.robustness) !== undefined)
     throw new UsageError("--swap-words plays starts as they are: leave out --perturb and --robustness");
   if (given.frames && given.robustness !== undefined)
-    throw new UsageError("--frames keeps one episode of each start: name one perturbation with --perturb");
+    throw new UsageError(
+      "--frames keeps one episode of each start, and --robustness plays several: name one with --perturb",
+    );
 
   return {
     ...given,

@@ -110,7 +110,9 @@ function addFlowRow(tensors: Map<string, LazyTensor>, tokenizer: Tokenizer): voi
   const [rows, width] = table.shape;
   if (tokenizer.size <= rows) return;
   if (tokenizer.size > rows + 1 || tokenizer.idOf(FLOW) !== rows)
-    throw new Error(`tokenizer.json with ${tokenizer.size} ids for a table of ${rows} rows`);
+    throw new Error(
+      `expected a token table with a row for each of the ${tokenizer.size} ids of tokenizer.json, found ${rows}`,
+    );
   const longer = fromPieces("F32", [rows + 1, width], function* (unit) {
     yield* floatPieces(TABLE, table, unit);
     yield* floatPieces(PROMPT, prompt);

@@ -33,11 +33,13 @@ export class CausalSelfAttention extends Module {
   constructor({ width, heads, norm, dropout }: AttentionConfig, rotary: Rotary | null) {
     super();
     if (width % heads !== 0)
-      throw new Error(`CausalSelfAttention: ${heads} heads do not divide ${width} features`);
+      throw new Error(`CausalSelfAttention: expected a divisor of ${width} features, got ${heads} heads`);
     const head = width / heads;
     if (rotary) {
       if (head % 2 !== 0)
-        throw new Error(`CausalSelfAttention: rotary positions need heads of even width, got ${head}`);
+        throw new Error(
+          `CausalSelfAttention: expected heads of even width for rotary positions, got ${head}`,
+        );
       const tables = rotaryTables(rotary.length, head, rotary.theta);
       this.cos = buffer([rotary.length, head / 2], (cos) => cos.write(tables.cos));
       this.sin = buffer([rotary.length, head / 2], (sin) => sin.write(tables.sin));

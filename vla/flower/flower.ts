@@ -102,7 +102,7 @@ export class FlowerDecoder extends Module implements Decoder<FlowerNoise> {
       Object.fromEntries(spaces.map(([name, actionWidth]) => [name, make(actionWidth)]));
     if (rotary && rotary.length < steps)
       throw new Error(
-        `FlowerDecoder: rotary tables of ${rotary.length} rows are too short for ${steps} steps`,
+        `FlowerDecoder: expected rotary tables of at least ${steps} rows, one for each step, got ${rotary.length}`,
       );
 
     this.config = config;

@@ -17,7 +17,7 @@ export class Mt19937 {
   /** `numpy.random.seed(seed)` for an integer in [0, 2³²). */
   constructor(seed: number) {
     if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32) {
-      throw new Error(`Mt19937: seed must be an integer in [0, 2^32), got ${seed}`);
+      throw new Error(`Mt19937: expected a seed that is an integer in [0, 2^32), got ${seed}`);
     }
     const key = this.#key;
     key[0] = seed;

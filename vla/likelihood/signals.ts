@@ -21,9 +21,9 @@ const EARLY = 5;
 const mean = (values: readonly number[]): number => values.reduce((sum, x) => sum + x, 0) / values.length;
 
 /**
- * What one number is made of an episode. The least of many is lower than that of few, and episodes that fail are the
- * longest: only the early chunks are as many in each, and made before it is known how it ends. Half of |z|² spreads by
- * 6 nats over chunks of 70 numbers whatever is seen; `early log det` leaves it out.
+ * Ways to make one number of an episode. The least of many is lower than the least of few, and episodes that fail are
+ * the longest: only the early chunks are as many in each, and made before it is known how it ends. Half of |z|² spreads
+ * by 6 nats over chunks of 70 numbers whatever is seen; `early log det` leaves it out.
  */
 export const STATISTICS = {
   mean: ({ logProbs }) => mean(logProbs),

@@ -9,15 +9,16 @@ import { levelsOf, resizeWithPadding } from "./resize.ts";
 /**
  * What an openpi policy for LIBERO sees and returns, and how that becomes an observation and a chunk of ours.
  *
- * | key                       | type  | shape     |                                                                    |
- * |---------------------------|-------|-----------|--------------------------------------------------------------------|
- * | `observation/image`       | `\|u1` | (N, N, 3) | camera in front, turned by 180° from LIBERO's own, row 0 at the top |
- * | `observation/wrist_image` | `\|u1` | (N, N, 3) | camera on the wrist, turned likewise                               |
- * | `observation/state`       | float | (8)       | end effector: position, metres, (3); orientation as axis times angle, radians, (3); finger positions, metres, (2) |
- * | `prompt`                  | text  |           | what to do                                                         |
+ * | key                       | type   | shape     |                                                                 |
+ * |---------------------------|--------|-----------|-----------------------------------------------------------------|
+ * | `observation/image`       | `\|u1` | (N, N, 3) | camera in front, turned by 180° from LIBERO's own, row 0 on top |
+ * | `observation/wrist_image` | `\|u1` | (N, N, 3) | camera on the wrist, turned likewise                            |
+ * | `observation/state`       | float  | (8)       | end effector and fingers                                        |
+ * | `prompt`                  | text   |           | what to do                                                      |
  *
- * openpi's client makes N 224. Turned by 180°, a picture is upright and mirrored left to right: so are those that
- * openpi's checkpoints were trained on.
+ * The state is the end effector's position (3), metres, its orientation as axis times angle (3), radians, and the
+ * positions of the fingers (2), metres. openpi's client makes N 224. Turned by 180°, a picture is upright and mirrored
+ * left to right: so are those that openpi's checkpoints were trained on.
  */
 const KEYS = {
   image: "observation/image",

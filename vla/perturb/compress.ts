@@ -14,7 +14,7 @@ const STEPS = [
   [72, 92, 95, 98, 112, 100, 103, 99],
 ];
 
-/** The cosine transform of 8 numbers, as rows: BASIS Bᵀ = 1. */
+/** The cosine transform of 8 numbers as an orthogonal matrix, a list of rows. */
 const BASIS = Array.from({ length: N }, (_, k) =>
   Array.from(
     { length: N },

@@ -31,7 +31,7 @@ const NONSENSE_WORDS = 6;
 
 /**
  * Says something else: at level 1 to 3 the same in other words, in other names of things, in fewer words; at 4 what
- * another task asks for; at 5 nothing.
+ * another task asks for; at 5 words without a meaning.
  *
  * @param others instructions of other tasks, for level 4.
  * @throws EnvError where there is none

@@ -26,7 +26,7 @@ export function stepPath(values: readonly number[], low: number, high: number): 
     .join("");
 }
 
-/** Every so-manieth of many numbers, the first and the last among them. */
+/** At most `MOST_POINTS` of the numbers, evenly apart, the first and the last among them. */
 function thinned(values: readonly number[]): readonly number[] {
   const count = Math.min(values.length, MOST_POINTS);
   const pitch = (values.length - 1) / Math.max(1, count - 1);

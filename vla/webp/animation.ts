@@ -2,7 +2,7 @@
  * Animated WebP (RFC 9649, section 2.7): a RIFF file of pictures, each compressed on its own, so that any of them can
  * be taken out again as a file of its own.
  *
- *   RIFF  length  WEBP                 a file: its chunks follow, each a name, a length, and as many bytes, filled up to an even number
+ *   RIFF  length  WEBP                 a file: its chunks follow, each a name, a length, as many bytes, a 0 if they are odd
  *     VP8X  flags, width, height       what to expect
  *     ANIM  background, loops
  *     ANMF  place, size, time, flags   a picture: behind these 16 bytes its own chunk, VP8 or VP8L

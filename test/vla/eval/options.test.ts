@@ -115,7 +115,10 @@ describe("readOptions", () => {
     [["--perturb", "camera:1", "--robustness", "all"], "expected --perturb or --robustness, got both"],
     [["--swap-words", "--perturb", "camera:1"], "--swap-words plays starts as they are"],
     [["--swap-words", "--robustness", "all"], "--swap-words plays starts as they are"],
-    [["--frames", "--out", "run", "--robustness", "all"], "--frames keeps one episode of each start"],
+    [
+      ["--frames", "--out", "run", "--robustness", "all"],
+      "--frames keeps one episode of each start, and --robustness plays several",
+    ],
   ])("refuses %j", (argv, message) => {
     expect(() => readOptions(argv, {})).toThrow(UsageError);
     expect(() => readOptions(argv, {})).toThrow(message);

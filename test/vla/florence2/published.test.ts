@@ -240,7 +240,7 @@ describe("a folder", () => {
     });
     FILES["model.safetensors"](other, small);
     expect(() => openFlorence2(other)).toThrow(
-      `tokenizer.json with ${FLOW + 1} ids for a table of ${FLOW - 2} rows`,
+      `expected a token table with a row for each of the ${FLOW + 1} ids of tokenizer.json, found ${FLOW - 2}`,
     );
     writeFileSync(join(other, "config.json"), "[");
     expect(() => openFlorence2(other)).toThrow(/config.json: expected JSON/);

@@ -348,9 +348,11 @@ describe("configurations", () => {
       return () => new FlowerDecoder({ ...tiny, ...config }).dispose();
     };
     expect(refused({ actionWidth: 9 })).toThrow("expected actions of 8 (joint_single), 7 (eef_delta), 16");
-    expect(refused({ heads: 3 })).toThrow("3 heads do not divide 8");
-    expect(refused({ heads: 8 })).toThrow("heads of even width, got 1");
-    expect(refused({ rotary: { theta: 32, length: 3 } })).toThrow("too short for 4 steps");
+    expect(refused({ heads: 3 })).toThrow("a divisor of 8 features, got 3 heads");
+    expect(refused({ heads: 8 })).toThrow("heads of even width for rotary positions, got 1");
+    expect(refused({ rotary: { theta: 32, length: 3 } })).toThrow(
+      "at least 4 rows, one for each step, got 3",
+    );
     const decoder = make(tiny);
     const condition = normals(1, [1, 3, 8]);
     expect(() => decoder.sample(normals(1, [1, 5, 7]), condition)).toThrow("(B, 4, 7), got (1, 5, 7)");

@@ -70,6 +70,6 @@ describe("Mt19937", () => {
   );
 
   test.each([-1, 0.5, 2 ** 32, Number.NaN])("seed %s is refused", (seed) => {
-    expect(() => new Mt19937(seed)).toThrow(/seed must be an integer in \[0, 2\^32\), got/);
+    expect(() => new Mt19937(seed)).toThrow(/expected a seed that is an integer in \[0, 2\^32\), got/);
   });
 });
