@@ -12,7 +12,7 @@ export const makeNorm = (form: NormForm, features: number): RMSNorm =>
   form === "variance" ? new VarianceNorm(features) : new RMSNorm(features);
 
 /** x / √(unbiased variance of x + eps) · weight over the last axis; the numerator is not centred. */
-export class VarianceNorm extends RMSNorm {
+class VarianceNorm extends RMSNorm {
   override forward(x: Tensor): Tensor {
     const count = x.shape[x.shape.length - 1];
     const centred = x.sub(x.mean([-1], true));

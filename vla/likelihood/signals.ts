@@ -25,7 +25,7 @@ const mean = (values: readonly number[]): number => values.reduce((sum, x) => su
  * the longest: only the early chunks are as many in each, and made before it is known how it ends. Half of |z|² spreads
  * by 6 nats over chunks of 70 numbers whatever is seen; `early log det` leaves it out.
  */
-export const STATISTICS = {
+const STATISTICS = {
   mean: ({ logProbs }) => mean(logProbs),
   least: ({ logProbs }) => Math.min(...logProbs),
   early: ({ logProbs }) => mean(logProbs.slice(0, EARLY)),

@@ -135,12 +135,3 @@ function blur(image: Image, spread: number): Image {
       }
   return ndarray(new Uint8Array(bytes.buffer), [height, width, 3]);
 }
-
-/** How close a picture is to another, decibels: 10 log₁₀(255² / mean squared difference); Infinity for the same. */
-export function psnr(a: Image, b: Image): number {
-  const [height, width] = a.shape;
-  let sum = 0;
-  for (let y = 0; y < height; y++)
-    for (let x = 0; x < width; x++) for (let c = 0; c < 3; c++) sum += (a.get(y, x, c) - b.get(y, x, c)) ** 2;
-  return 10 * Math.log10((255 ** 2 * 3 * width * height) / sum);
-}

@@ -2,7 +2,7 @@ import { differences } from "../differences.ts";
 import type { Manifest } from "../eval/manifest.ts";
 
 /** What recorded actions lead to depends on these: the simulator, the tasks, and how episodes begin and end. */
-export function circumstancesOf({ version, run, protocol, maxSteps, tasks }: Manifest) {
+function circumstancesOf({ version, run, protocol, maxSteps, tasks }: Manifest) {
   // How much of a chunk plays while the next is made decides which actions there are, not where they lead.
   const { overlap: _, ...rules } = protocol;
   return { version, engine: run.engine, protocol: rules, maxSteps, tasks: digestsOf(tasks) };

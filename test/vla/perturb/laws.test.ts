@@ -11,7 +11,7 @@ import { placeDistractors } from "../../../vla/perturb/distractors.ts";
 import { drawsOf } from "../../../vla/perturb/draws.ts";
 import { perturbInstruction } from "../../../vla/perturb/language.ts";
 import { perturbLights } from "../../../vla/perturb/light.ts";
-import { drawFault, NOISE_KINDS, psnr, spoil } from "../../../vla/perturb/noise.ts";
+import { drawFault, NOISE_KINDS, spoil } from "../../../vla/perturb/noise.ts";
 import { drawMoves } from "../../../vla/perturb/position.ts";
 import { compose, turnAbout, type Vector } from "../../../vla/perturb/quaternion.ts";
 import { perturbArm } from "../../../vla/perturb/robot.ts";
@@ -24,6 +24,15 @@ const dot = (a: readonly number[], b: readonly number[]): number =>
   a.reduce((sum, x, k) => sum + x * b[k], 0);
 const degreesBetween = (a: readonly number[], b: readonly number[]): number =>
   (180 / Math.PI) * Math.acos(Math.min(1, dot(a, b) / (Math.hypot(...a) * Math.hypot(...b))));
+
+/** How close a picture is to another, decibels: 10 log₁₀(255² / mean squared difference); Infinity for the same. */
+function psnr(a: Image, b: Image): number {
+  const [height, width] = a.shape;
+  let sum = 0;
+  for (let y = 0; y < height; y++)
+    for (let x = 0; x < width; x++) for (let c = 0; c < 3; c++) sum += (a.get(y, x, c) - b.get(y, x, c)) ** 2;
+  return 10 * Math.log10((255 ** 2 * 3 * width * height) / sum);
+}
 
 /** LIBERO's camera in front of its tables. */
 const CAMERA: CameraPose = {

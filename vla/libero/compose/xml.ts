@@ -26,7 +26,7 @@ const MOST_XML_BYTES = 2 ** 20;
 const MOST_DEPTH = 64;
 const MOST_ATTRIBUTES = 64;
 /** In a file and in a scene: MuJoCo's work grows with the square of their number, 0.5 s for 10,000. */
-export const MOST_ELEMENTS = 10_000;
+const MOST_ELEMENTS = 10_000;
 
 /** @param root the folder that the file was looked for under, for the error message */
 export function readXml(path: string, root: string): Element {

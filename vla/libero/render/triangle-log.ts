@@ -9,7 +9,7 @@ export const KEPT_NOTHING = -2;
 /** A triangle of this part, and its colour is known already. */
 export const keptPart = (part: number): number => -3 - part;
 /** The part of such a triangle; negative for all other values. */
-export const partKept = (shown: number): number => -3 - shown;
+const partKept = (shown: number): number => -3 - shown;
 
 /** Numbers and integers in the record of a triangle. */
 const DOUBLES = TRIANGLE_BYTES / 8;
