@@ -55,7 +55,7 @@ function causalMask(T: number, S: number, like: Tensor): Tensor {
 }
 
 /** vᵀ ∂f/∂ins, with a history that leads on to what `ins` came from. */
-export function derivative(
+export function gradientsOf(
   f: (ins: readonly Tensor[]) => Tensor,
   ins: readonly Tensor[],
   v: Tensor,

@@ -32,7 +32,7 @@ export function grad(y: Tensor, xs: readonly Tensor[], options: GradOptions = {}
     if (createGraph) walkBack(order, dy);
     else noGrad(() => walkBackFreeing(order, dy));
   });
-  if (cut) checkFound(wanted, cut, ({ gradient }) => gradient !== null);
+  if (cut) checkFound(wanted, cut, "grad", ({ gradient }) => gradient !== null);
   return wanted.map((visit) => visit.gradient);
 }
 
@@ -58,7 +58,7 @@ export function eachGradient(
   for (const { inputs } of order)
     for (const input of new Set(inputs)) left.set(input, (left.get(input) ?? 0) + 1);
   const last = order.at(-1);
-  if (cut) checkFound(wanted, cut, (visit) => visit === last || left.has(visit));
+  if (cut) checkFound(wanted, cut, "eachGradient", (visit) => visit === last || left.has(visit));
   const give = (visit: Visit): void => {
     wanted.forEach((one, at) => {
       if (one === visit && visit.gradient) tidy(() => take(visit.gradient as Tensor, at));
@@ -92,7 +92,7 @@ function start(
 ): ReturnType<typeof history> & { readonly dy: Tensor } {
   checkTensor(y, who, "y to be a tensor");
   checkTensors(xs, who);
-  const dy = given ?? oneLike(y);
+  const dy = given ?? oneLike(y, who);
   checkTensor(dy, who, "dy to be a tensor");
   if (dy.dtype !== y.dtype || !sameShape(dy.shape, y.shape)) {
     const [expected, got] = [y, dy].map((x) => `${x.dtype} ${showShape(x.shape)}`);
@@ -102,17 +102,24 @@ function start(
 }
 
 /** Throws for a gradient that is not found when y's history is incomplete: null would claim that there is none. */
-function checkFound(wanted: readonly Visit[], cut: Tensor, found: (visit: Visit) => boolean): void {
+function checkFound(
+  wanted: readonly Visit[],
+  cut: Tensor,
+  who: string,
+  found: (visit: Visit) => boolean,
+): void {
   const at = wanted.findIndex((visit) => !found(visit));
   if (at < 0) return;
+  const [own, source] = [wanted[at].tensor, cut].map(({ shape }) => showShape(shape));
   throw new Error(
-    `grad: no gradient for tensor ${at}, ${showShape(wanted[at].tensor.shape)}: y was computed from a tensor ${showShape(cut.shape)} ` +
-      `whose history was cut by Scope.keep, tidy, dispose or a plan. Call grad before that, or detach() what shall be a constant`,
+    `${who}: no gradient for tensor ${at}, ${own}: y was computed from a tensor ${source} whose history was cut by ` +
+      `Scope.keep, tidy, dispose or a plan. Call ${who} before that, or detach() what shall be a constant`,
   );
 }
 
-function oneLike(y: Tensor): Tensor {
-  if (y.size !== 1) throw new Error(`grad: expected a scalar or a dy, got y of shape ${showShape(y.shape)}`);
+function oneLike(y: Tensor, who: string): Tensor {
+  if (y.size !== 1)
+    throw new Error(`${who}: expected a scalar or a dy, got y of shape ${showShape(y.shape)}`);
   return onDevice(y.device, () => Tensor.ones(y.shape, y.dtype));
 }
 
@@ -123,7 +130,7 @@ interface Visit {
   readonly wanted: boolean;
   /** Wanted, or computed from a tensor that is. */
   needed: boolean;
-  /** What is known of the tensors it was computed from: all of them, once the walk has been through them. */
+  /** The visits of the tensors it was computed from; complete once `history` has been through them. */
   readonly inputs: Visit[];
   /** Sum of the contributions so far. */
   gradient: Tensor | null;
@@ -188,7 +195,7 @@ function walkBackFreeing(
 ): void {
   for (let at = order.length - 1; at >= 0; at--) {
     const visit = order[at];
-    // Each visit holds a tensor object of its own, so that it can be disposed; blocks may be shared.
+    // Each visit holds a tensor object of its own, so that it can be disposed of; storages may be shared.
     if (at === order.length - 1) visit.gradient = dy.detach();
     addContributions(visit);
     passed(visit);
@@ -199,8 +206,8 @@ function walkBackFreeing(
 }
 
 /**
- * Adds what a tensor's gradient contributes to its inputs' gradients; nothing else that was made for it remains. A
- * plan, which has no updates, gets sums of their own.
+ * Adds what a tensor's gradient contributes to its inputs' gradients; nothing else that was made for it remains. Sums
+ * grow in place, but not while a plan is captured: a plan has no updates.
  */
 function addContributions(visit: Visit): void {
   using scope = new Scope();
@@ -228,8 +235,8 @@ function contributions(
     const part = parts[i];
     if (!part || !wants[i]) continue;
     if (!sameShape(part.shape, sources[i].shape)) {
-      const shapes = `${showShape(part.shape)} for input ${i} ${showShape(sources[i].shape)}`;
-      throw new Error(`grad: ${op.name} returned ${shapes}`);
+      const [expected, got] = [sources[i], part].map(({ shape }) => showShape(shape));
+      throw new Error(`${op.name}.backward: expected a gradient ${expected} for input ${i}, got ${got}`);
     }
     take(part, inputs[i]);
   }

@@ -8,16 +8,16 @@ import { Tensor } from "./tensor.ts";
 
 /**
  * Writes down what a body computes, for a plan. The body runs on tensors of its own, which live and die by its scopes
- * as in any other code; those that depend on inputs or variables have no numbers, and nothing is computed. The plan
- * gets doubles of them, over storages without room yet; what else is read, a constant or a variable, becomes one more
- * owner of the same storage.
+ * as in any other code; those that depend on inputs or variables have no numbers, and nothing is computed. Of each of
+ * these the plan gets a double, over a storage of its own that has no room yet. What else is read, constants and
+ * variables, keeps its storage, and the plan becomes one more owner of that.
  */
 export class Capture implements Recorder {
   /** The calls to replay, on the plan's tensors. */
   readonly steps: Step<Tensor>[] = [];
-  /** The plan's tensor for each of the body's that it needs; those over storages of the body's keep them alive. */
+  /** For each tensor of the body that the plan needs, the plan's own: its double, or another owner of its storage. */
   readonly #doubles = new Map<Tensor, Tensor>();
-  /** For each storage of the body's that changes from replay to replay, the plan's. */
+  /** For each storage in the body whose numbers change from replay to replay, the plan's own. */
   readonly #planned = new Map<Promised, Promised>();
   readonly #own: { readonly tensors: Tensor[]; readonly storages: Storage[] } = { tensors: [], storages: [] };
   readonly #variables: ReadonlySet<Storage>;
@@ -100,8 +100,8 @@ export class Capture implements Recorder {
   look(tensor: Tensor): void {
     if (!this.#changes(tensor)) return;
     throw new Error(
-      `Plan: the body reads or writes the numbers of a tensor ${showShape(tensor.shape)} that changes from replay to replay, ` +
-        "which would freeze those of the examples: compute with ops, or do it outside the plan",
+      `Plan: the body reads or writes the numbers of a tensor ${showShape(tensor.shape)} that changes from replay to ` +
+        "replay, which would freeze those of the examples: compute with ops, or do it outside the plan",
     );
   }
 

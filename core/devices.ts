@@ -7,8 +7,8 @@ import { isSoftware } from "./gpu/modes.ts";
 const schema = {
   usage: "npx tsx core/devices.ts [--json]",
   description:
-    "Lists the devices of this machine by the names that --device takes, what drives each, and why the others are not\n" +
-    "available. Each has computed a small product, and it was right.",
+    "Lists the devices of this machine by the names that --device takes, what drives each, and why the others are\n" +
+    "not available. Each has computed a small product, and it was right.",
   options: {
     json: {
       type: "boolean",

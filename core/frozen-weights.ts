@@ -9,9 +9,10 @@ export type FrozenFormat = WeightFormat | "float64";
 /**
  * G matrices of K inputs and N outputs that will not change any more, for `frozenLinear`. They are rounded once, from
  * float64, to what they are kept as: float32; bfloat16 with 8 bits of precision; int8 with 7, relative to the largest
- * weight of the same output. With int8, the CPU also rounds the rows that they are multiplied with: to 15 bits of a row's
- * largest number, or to 12 with 4096 inputs (cpu/product/quantize.ts). They are held once: as the panels that kernels read, where
- * the device on which they are made packs them. Lives until `dispose`, and as long as a plan reads it.
+ * weight of the same output. With int8, the CPU also rounds the rows that they are multiplied with: to 15 bits of a
+ * row's largest number, or to 12 with 4096 inputs (cpu/product/quantize.ts). They are held once: as the panels that
+ * kernels read, where the device on which they are made packs them. Lives until `dispose`, and as long as a plan reads
+ * it.
  */
 export class FrozenWeights implements Shared {
   readonly groups: number;

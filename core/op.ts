@@ -97,7 +97,10 @@ function recording<T>(value: boolean, body: () => T): T {
 /** Whether a gradient may be asked for through this tensor. */
 export const isTracked = (x: Tensor): boolean => x.requiresGrad || x.node !== null;
 
-/** Runs an op on the device of its inputs: makes the output, records history and, when one is being made, the plan. */
+/**
+ * Runs an op on the device of its inputs: makes the output and records its history. While a plan is captured, the call
+ * is written down for that instead, if its replays are to do it.
+ */
 export function apply<A>(op: Op<A>, ins: readonly Tensor[], attrs: A): Tensor {
   const dtype = outputType(op, ins, attrs);
   const { recorder } = capturing;

@@ -127,7 +127,8 @@ export class Random {
     checkInteger(stream, 0, "Random.restore", "stream");
     if (seed !== this.#seed || stream !== this.#stream)
       throw new Error(
-        `Random.restore: expected a state of seed ${this.#seed}, stream ${this.#stream}, got one of seed ${seed}, stream ${stream}`,
+        `Random.restore: expected a state of seed ${this.#seed}, stream ${this.#stream}, ` +
+          `got one of seed ${seed}, stream ${stream}`,
       );
     checkInteger(round, 0, "Random.restore", "round", 2 ** 32 - 1);
     checkInteger(ready, 0, "Random.restore", "ready", 3);
@@ -162,8 +163,8 @@ export class Random {
   }
 
   /**
-   * Turns to other numbers: stretches that were taken before stand for new ones from now on. A plan that holds
-   * stretches so draws anew at each replay.
+   * Goes on to the next round, in which stretches that were taken before stand for other numbers: so a plan that holds
+   * some draws anew at each replay.
    */
   nextRound(): void {
     this.#round = (this.#round + 1) % 2 ** 32;

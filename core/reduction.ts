@@ -6,12 +6,12 @@ import { each, type Operand } from "./formula/launch.ts";
 import { resolveAxis, type Shape, showShape, sizeOf } from "./shape.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** `sum` or `max` over all numbers that fall together in an element, or over what `of` makes of each. */
+/** Takes all numbers that belong to one element together, by `sum` or `max`: them, or what `of` makes of each. */
 type Over = (reduce: (length: number, of: (j: Index) => Expr) => Expr, of?: (x: Expr) => Expr) => Expr;
 
 /**
- * Elements of a result of shape `to`, which x would have if some of its axes had length 1 or, being the first, were not
- * there: what lies along these falls together.
+ * A result of shape `to`: that of x, but for some axes that have length 1 in it, or are left out at the front. Numbers
+ * of x along these axes belong to one element, and `element` says what is made of them.
  */
 export function reducing(x: Operand, to: Shape, element: (over: Over) => Expr): Operand {
   // Neighbouring axes that are kept, or that are gone, are one.

@@ -192,7 +192,7 @@ export class Tensor implements TensorView, Scoped {
     return this.storage.device;
   }
 
-  /** What it looks at, perhaps together with others. */
+  /** Where its numbers are; views of them share it. */
   get storage(): Storage {
     return this.#storage ?? this.#freed();
   }
@@ -240,7 +240,7 @@ export class Tensor implements TensorView, Scoped {
     return storage.device.read(storage);
   }
 
-  /** Sets all numbers to one, rounded to its dtype. */
+  /** Sets every number to `value`, rounded to the tensor's dtype. */
   fill(value: number): void {
     capturing.recorder?.look(this);
     const { storage } = this;
@@ -248,7 +248,7 @@ export class Tensor implements TensorView, Scoped {
     storage.device.fill(storage, value);
   }
 
-  /** Overwrites all numbers, rounded to its dtype. */
+  /** Overwrites all numbers, rounding the given ones to the tensor's dtype. */
   write(numbers: ArrayLike<number>): void {
     capturing.recorder?.look(this);
     const { storage } = this;
@@ -436,7 +436,7 @@ export function checkTensor(x: unknown, who: string, what = "a tensor"): asserts
 /** Throws unless `list` is an array of tensors. */
 export function checkTensors(list: readonly Tensor[], who: string): void {
   if (!Array.isArray(list)) refuse(who, "an array of tensors", list);
-  for (const x of list) checkTensor(x, who, "an array of tensors, each");
+  for (const x of list) checkTensor(x, who, "an array of nothing but tensors");
 }
 
 /** A tensor with undefined content; shape and dtype are checked. */

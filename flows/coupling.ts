@@ -27,8 +27,8 @@ export function couple(coupling: Coupling, x: Tensor, f: (changed: Tensor, kept:
   const out = split.join(kept, mapped.out);
   if (!sameShape(out.shape, x.shape) || changed.shape[0] !== x.shape[0]) {
     throw new Error(
-      `${coupling.constructor.name}: expected a split of ${showShape(x.shape)} into parts of each sample that join to ` +
-        `the same, got ${showShape(kept.shape)} and ${showShape(changed.shape)}, joined ${showShape(out.shape)}`,
+      `${coupling.constructor.name}: expected a split of ${showShape(x.shape)} into parts of each sample that join ` +
+        `to the same, got ${showShape(kept.shape)} and ${showShape(changed.shape)}, joined ${showShape(out.shape)}`,
     );
   }
   return { out, logDet: mapped.logDet };

@@ -84,7 +84,8 @@ export class Flow extends Module {
     if (!this.conditional) {
       const kinds = [...new Set(this.layers.map((layer) => layer.constructor.name))].join(", ");
       throw new Error(
-        `Flow: expected no condition, as no layer can use one (${kinds || "there is none"}), got ${showShape(condition.shape)}`,
+        `Flow: expected no condition, as no layer can use one (${kinds || "there is none"}), ` +
+          `got ${showShape(condition.shape)}`,
       );
     }
     if (condition.shape[0] !== x.shape[0]) {

@@ -42,8 +42,8 @@ class MaskedLinear extends Module {
 /**
  * A masked autoencoder (MADE, arXiv:1502.03509) that gives two numbers for each entry of x, and those of entry i depend
  * on the entries before i alone, and on the condition. Entry i has degree i, from 1 on, the condition 0, and hidden
- * units those from 0 to N − 1 in turn. A hidden unit sees degrees up to its own, an output those below its own. x (B,
- * N), condition (B, C) → scale and shift, (B, N) each
+ * units those from 0 to N − 1 in turn. A hidden unit sees degrees up to its own, an output those below its own.
+ * x (B, N), condition (B, C) → scale and shift, (B, N) each
  */
 export class Made extends Module implements ScaleShiftNet {
   layers: MaskedLinear[];

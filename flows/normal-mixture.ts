@@ -67,9 +67,9 @@ function logNormal(z: Tensor, mean: Tensor, logStd: Tensor): Tensor {
 }
 
 /**
- * Where the mixture's distribution function is Φ(n): (B, 1), log-weights (B, K), means and log-deviations (1, K) → (B,
- * 1). It lies between the components' own quantiles. Of both tails the one that n is in is compared, by logarithms, so
- * that far out it keeps its digits.
+ * Where the mixture's distribution function is Φ(n), for n (B, 1), log-weights (B, K), means and log-deviations (1, K):
+ * (B, 1). It lies between the components' own quantiles. Of both tails the one that n is in is compared, by logarithms,
+ * so that far out it keeps its digits.
  */
 function quantile(n: Tensor, logWeights: Tensor, mean: Tensor, logStd: Tensor): Tensor {
   const side = n.lt(0).scale(2).shift(-1); // 1 below 0, where Φ is small, else −1

@@ -7,9 +7,10 @@ import { type Curve, solveIncreasing } from "./solve-increasing.ts";
  * The planar layer (arXiv:1505.05770, eq. 10 to 12): pushes points along one direction by how far along another they
  * lie,
  *   z = x + û tanh(a)    a = x · w + b    log |det J| = log(1 + (1 − tanh² a) c)    with c = û · w
- * It is invertible where c > −1, so u is moved along w until it is (appendix A.1): û = u + (c − u · w) w/|w|² with c =
- * softplus(u · w) − 1. The inverse is numeric: along w the layer reads z · w + b = a + c tanh(a), which increases with
- * a; once a is found, x = z − û tanh(a). Events are vectors (B, N).
+ * It is invertible where c > −1, so u is moved along w until it is (appendix A.1):
+ *   û = u + (c − u · w) w/|w|²    with c = softplus(u · w) − 1
+ * The inverse is numeric: along w the layer reads z · w + b = a + c tanh(a), which increases with a; once a is found,
+ * x = z − û tanh(a). Events are vectors (B, N).
  */
 export class Planar extends Bijector {
   u: Tensor; // (N)

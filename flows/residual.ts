@@ -99,7 +99,7 @@ export class Residual extends Bijector {
         const by = (a: Tensor): Tensor => squashSlope(a).reshape([a.shape[0], 1, a.shape[1]]);
         const atFirst = w1.t().mul(by(first)); // (B, N, width), the chain rule from left to right
         const atSecond = atFirst.linear(w2).mul(by(second));
-        return atSecond.linear(w3).add(unit(x.shape[1], x));
+        return atSecond.linear(w3).add(Tensor.eye(x.shape[1], x.dtype));
       },
     };
   }
@@ -112,12 +112,6 @@ const squash = (a: Tensor): Tensor => a.silu().scale(1 / STEEPEST);
 function squashSlope(a: Tensor): Tensor {
   const s = a.sigmoid();
   return s.add(a.mul(s).mul(s.neg().shift(1))).scale(1 / STEEPEST);
-}
-
-/** I, (N, N), of the type of another tensor. */
-function unit(N: number, { dtype }: Tensor): Tensor {
-  const ones = Tensor.ones([N, N], dtype);
-  return ones.sub(ones.triangle({ lower: true })).sub(ones.triangle({ lower: false }));
 }
 
 /**
@@ -141,7 +135,7 @@ function logDet(matrices: Tensor): Tensor {
 /** The inverses of such matrices, (B, N, N) → same, by Gauss–Jordan elimination beside the unit matrix. */
 function inverse(matrices: Tensor): Tensor {
   const [B, N] = matrices.shape;
-  const I = unit(N, matrices);
+  const I = Tensor.eye(N, matrices.dtype);
   let rows = concat([matrices, I.broadcastTo([B, N, N])], 2); // (B, N, 2 N)
   for (let k = 0; k < N; k++) {
     const column = rows.slice(2, k, k + 1); // (B, N, 1)

@@ -80,7 +80,7 @@ export class SplineCoupling extends Bijector implements Coupling {
   /** Applies `f` inside the box and the identity outside; `f` gives log-derivatives per element. */
   #insideBox(x: Tensor, f: (inner: Tensor) => { out: Tensor; logSlope: Tensor }): Mapped {
     const { bound } = this.options;
-    const outside = Tensor.scalar(bound, x.dtype).lt(x.abs());
+    const outside = x.abs().gt(bound);
     const { out, logSlope } = f(x.clamp(-bound, bound));
     return { out: outside.where(x, out), logDet: sumEvent(outside.where(logSlope.scale(0), logSlope)) };
   }
@@ -151,8 +151,8 @@ function inverseCurve(z: Tensor, bin: Bin): { out: Tensor; logSlope: Tensor } {
   const a = bin.height.mul(s.sub(bin.left)).add(bend);
   const b = bin.height.mul(bin.left).sub(bend);
   const c = s.mul(rise).neg();
-  const root = b.square().sub(a.mul(c).scale(4)).maximum(Tensor.scalar(0, z.dtype)).sqrt(); // rounding may take it below 0
-  const xi = c.scale(2).div(b.neg().sub(root));
+  const square = b.square().sub(a.mul(c).scale(4)).maximum(0); // rounding may take it below 0
+  const xi = c.scale(2).div(b.neg().sub(square.sqrt()));
   return { out: bin.x.add(xi.mul(bin.width)), logSlope: logSlope(xi, s, bin).neg() };
 }
 

@@ -45,8 +45,8 @@ export class AdamW extends Optimizer {
 }
 
 /**
- * Adam (arXiv:1412.6980, algorithm 1). Weight decay, if any, is that of a penalty ½ λ p² in the loss, as in PyTorch: g
- * + λ p stands for g in the running means.
+ * Adam (arXiv:1412.6980, algorithm 1). Weight decay, if any, is that of a penalty ½ λ p² in the loss, as in PyTorch:
+ * g + λ p stands for g in the running means.
  */
 export class Adam extends Optimizer {
   readonly #settings: Settings;

@@ -13,7 +13,7 @@ import {
 /** Gradients as `grad` gives them: null for a parameter without one. */
 export type Gradients = readonly (Tensor | null)[];
 
-/** √Σ g² over all of them, each one's own norm in one reading; from any device. */
+/** √Σ g² over all gradients, which may be on any device: their own norms are read in one piece. */
 export async function gradientNorm(gradients: Gradients): Promise<number> {
   const given = present(gradients, "gradientNorm");
   if (given.length === 0) return 0;
@@ -59,7 +59,7 @@ export function clipGradValue(gradients: Gradients, most: number): void {
     noGrad(() => tidy(() => gradient.copyFrom(gradient.clamp(-most, most))));
 }
 
-/** Those that there are. */
+/** Those that are not null. Throws for what is no gradient. */
 function present(gradients: Gradients, who: string): Tensor[] {
   if (!Array.isArray(gradients)) refuse(who, "an array of gradients", gradients);
   return (gradients as Gradients).flatMap((gradient) => {

@@ -87,8 +87,8 @@ export class Conv2d extends Module {
 
 export interface ConvTransposeOptions extends Window {
   /**
-   * Rows and columns more at the lower right, below the stride: of several sizes that a convolution maps to one. 0
-   * unless given.
+   * Rows and columns that the output has more at its lower right, fewer than the stride. A convolution maps several
+   * sizes to one: this says to which of them to go back. 0 unless given.
    */
   readonly outputPadding?: number;
   /** Whether each output has a number of its own that is added; true unless given. */

@@ -66,8 +66,8 @@ export class Dropout extends Module {
     if (!this.training || this.p === 0) return null;
     if (masks) return { p: this.p, random: masks };
     throw new Error(
-      "Dropout: expected a stream of masks while training, got none: call the model inside withMasks(random, () => …), " +
-        "or give `masks` to TrainingStep",
+      "Dropout: expected a stream of masks while training, got none: call the model inside " +
+        "withMasks(random, () => …), or give `masks` to TrainingStep",
     );
   }
 

@@ -38,7 +38,7 @@ export interface Slot {
   steps: number;
 }
 
-/** Changes parameters in place by their gradients. One update of one parameter is the subclass's. */
+/** Changes parameters in place by their gradients. How one parameter is updated, a subclass says. */
 export abstract class Optimizer {
   readonly #who: string;
   readonly #slots: readonly Slot[];
@@ -102,8 +102,8 @@ export abstract class Optimizer {
     });
     if (gradients.every((gradient) => gradient === null)) {
       throw new Error(
-        `${who}: expected a gradient, got null for every parameter: the loss does not depend on them, or was computed ` +
-          "inside noGrad, or its history was cut by detach, tidy or Scope.keep",
+        `${who}: expected a gradient, got null for every parameter: the loss does not depend on them, or was ` +
+          "computed inside noGrad, or its history was cut by detach, tidy or Scope.keep",
       );
     }
     this.#slots.forEach((slot, i) => {

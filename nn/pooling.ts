@@ -40,7 +40,7 @@ export class MaxPool2d extends Module {
   }
 }
 
-/** The mean of each window, per channel, zeros around the map among it: (B, H, W, C) → (B, rows, columns, C). */
+/** The mean of each window, per channel; zeros around the map count too: (B, H, W, C) → (B, rows, columns, C). */
 export class AvgPool2d extends Module {
   readonly window: Window;
 

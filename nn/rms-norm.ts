@@ -17,6 +17,7 @@ export class RMSNorm extends Module {
 
   forward(x: Tensor): Tensor {
     checkTensor(x, "RMSNorm");
+    // The op `rmsNorm` of inference wants a bias too, and multiplies by 1/√…: trained models would get other last bits.
     const size = x.square().mean([-1], true).shift(this.eps).sqrt(); // (…, 1)
     return x.div(size).mul(this.weight);
   }

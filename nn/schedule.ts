@@ -10,9 +10,7 @@ import {
 /** Learning rate as a function of the step, counted from 0. They combine by `sequentialSchedule` and `warmUp`. */
 export type Schedule = (step: number) => number;
 
-/**
- * From one rate to another in so many steps, and the other from there on. Of no steps it is the other from the start.
- */
+/** From one rate to another in so many steps, then the other for good; without steps, from the start. */
 export interface Ramp {
   readonly from: number;
   readonly to: number;
@@ -137,7 +135,7 @@ function checkRamp(ramp: Ramp, who: string): Ramp {
   return { ...ramp };
 }
 
-/** The schedule for steps that are such. */
+/** The schedule, which refuses what is no whole number from 0 on. */
 const checked =
   (who: string, schedule: Schedule): Schedule =>
   (step) => {

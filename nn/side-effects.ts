@@ -28,7 +28,7 @@ export function collectSideEffects<T>(body: () => T): { readonly result: T; read
 }
 
 /**
- * Called by modules in training mode: does it now, or leaves it to who collects. `from` is cut off from its history.
+ * Called by modules in training mode: does it now, or hands it to who collects. `from` is cut off from its history.
  */
 export function leaveBehind(from: readonly Tensor[], apply: SideEffect["apply"]): void {
   if (!collector) apply(from);

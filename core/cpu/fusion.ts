@@ -19,7 +19,7 @@ import { CpuStorage } from "./storage.ts";
  * one by one, so results stay equal bit for bit.
  */
 
-/** A call of a plan; `ready` is called once its blocks have their places. */
+/** A call of a plan; `ready` is called once its storages have their places. */
 export interface Call {
   readonly out: TensorView;
   /** A second result, the slopes of GELU. */
@@ -128,7 +128,7 @@ function shareGelu(drafts: readonly Draft[]): void {
 const isUnary = ({ node }: Expr, name: UnaryName, input: number): boolean =>
   node.kind === "unary" && node.name === name && node.x.node.kind === "input" && node.x.node.index === input;
 
-/** A block like x that the program gives a place in its own memory. */
+/** Like x, over a storage that the program gives a place in its own memory. */
 function promised({ shape, dtype, size }: TensorView): TensorView {
   const storage = CpuStorage.promised(size, dtype);
   return {

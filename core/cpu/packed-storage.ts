@@ -46,7 +46,8 @@ export class PackedStorage implements Storage, Sealed {
   get address(): never {
     const { N, K } = this.panels;
     throw new Error(
-      `Tensor (${N}, ${K}): sealed as ${this.format} for inference: only products of rows with it, x Wᵀ, and gatherRows read it`,
+      `Tensor (${N}, ${K}): sealed as ${this.format} for inference: only products of rows with it, x Wᵀ, ` +
+        "and gatherRows read it",
     );
   }
 
@@ -80,7 +81,7 @@ export class PackedStorage implements Storage, Sealed {
 export const panelsOf = ({ storage }: TensorView): PackedWeights | null =>
   storage instanceof PackedStorage ? storage.panels : null;
 
-/** A block that the plain kernels can read: a packed one is read back at each run. */
+/** What the plain kernels can read: packed weights are read back at each run. */
 export function readable(x: TensorView): TensorView {
   const { storage, shape, dtype, size } = x;
   if (!(storage instanceof PackedStorage)) return x;

@@ -125,7 +125,8 @@ export class GpuDevice implements Device {
     for (const x of [out, ...ins]) {
       if (x.size > LARGEST_COUNT)
         throw new Error(
-          `${op.name}: expected at most ${LARGEST_COUNT} numbers on ${this.name}, which counts in float32, got ${showShape(x.shape)}`,
+          `${op.name}: expected at most ${LARGEST_COUNT} numbers on ${this.name}, which counts in float32, ` +
+            `got ${showShape(x.shape)}`,
         );
     }
     if (!op.formula && !op.updated)
@@ -233,7 +234,7 @@ export class GpuDevice implements Device {
 /** Whether it holds whole numbers that the host has. */
 const isOnHost = (x: TensorView): boolean => (x.storage as GpuStorage).host !== null;
 
-/** A block whose numbers the host looks at: those of int32 tensors, to check row numbers and to compute with. */
+/** The same for the host, which looks at the numbers of int32 tensors: to check row numbers, and to compute. */
 function onHost(x: TensorView): TensorView {
   const { shape, dtype, size, storage } = x;
   return {

@@ -27,8 +27,8 @@ export class Result {
 /**
  * What a tensor looks at: the result that was computed last. Work in place puts another one there. A GPU has no
  * integers, so int32 storages keep their numbers on the host, where row numbers are checked, and a result with the same
- * numbers as soon as a kernel reads them. Those that a GPU made of other numbers, such as places of the largest, are
- * not on the host: nobody checks them, and they are exact up to 2²⁴.
+ * numbers as soon as a kernel reads them. Integers that a GPU has computed, such as those of argmax, are not on the
+ * host: nobody checks them, and they are exact up to 2²⁴.
  */
 export class GpuStorage implements Promised {
   readonly device: Device;

@@ -35,7 +35,7 @@ export function firstOfLargest(x: Operand, axis: number, key: (e: Expr) => Expr)
   });
 }
 
-/** The same along an axis, or in the numbers of all axes in a row. */
+/** Calls such an op along an axis or, where none is given, with all numbers in a row. */
 export function placeAlong(
   op: Op<number>,
   x: Tensor,

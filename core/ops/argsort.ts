@@ -21,7 +21,7 @@ export const op = defineOp<Order>({
   formula([x], { axis, descending }) {
     const own = x.along(axis);
     const [outer, N, inner] = own.shape;
-    // How many come before each: the place that it will have. Of equal ones, those that do so already.
+    // The place that each will have: how many come before it. Of equal ones, those come first that stand first.
     const places = each([outer, N, inner], (o, i, k) =>
       sum(N, (j) => {
         const [it, other] = [own.at(o, i, k), own.at(o, j, k)];

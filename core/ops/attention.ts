@@ -1,4 +1,4 @@
-import { type Attention, composed, derivative } from "../attention.ts";
+import { type Attention, composed, gradientsOf } from "../attention.ts";
 import { checkInteger, checkOptions, checkPositive, refuse } from "../check.ts";
 import { onDevice } from "../device.ts";
 import { Expr } from "../formula/expr.ts";
@@ -47,7 +47,7 @@ export const op: Op<Attention> = defineOp<Attention>({
       if (!wants[wanted]) return null;
       if (wanted !== attrs.bias && wanted !== attrs.mask)
         return apply(slopeOp, [dy, ...ins], { ...attrs, wanted });
-      return derivative((own) => composed(own, attrs), ins, dy)[wanted];
+      return gradientsOf((own) => composed(own, attrs), ins, dy)[wanted];
     }),
   samples: [
     { ...sample([2, 3, 12]), attrs: sideBySide({ heads: 2, width: 4, scale: 0.7 }) },
@@ -128,8 +128,8 @@ export const slopeOp: Op<Slope> = defineOp<Slope>({
   structure: ({ scale: _, ...rest }) => rest,
   backward(r, ins, _out, { wanted, ...attrs }, wants) {
     const slope = ([dy, ...own]: readonly Tensor[]): Tensor =>
-      derivative((inputs) => composed(inputs, attrs), own, dy)[wanted] as Tensor;
-    return derivative(slope, ins, r).map((part, i) => (wants[i] ? part : null));
+      gradientsOf((inputs) => composed(inputs, attrs), own, dy)[wanted] as Tensor;
+    return gradientsOf(slope, ins, r).map((part, i) => (wants[i] ? part : null));
   },
   samples: [
     {
@@ -173,8 +173,9 @@ function sizes(ins: readonly Tensor[], { heads, width: E, parts, bias, mask }: A
   values.dims(`${B} ${S} W`, "attention: values");
   const inside = rows.every((x, i) => parts[i].at + E <= x.shape[2]);
   if (S === 0 || E % heads !== 0 || !inside) {
+    const starts = parts.map(({ at }) => at).join(", ");
     throw new Error(
-      `attention: expected ${heads} equal heads in ${E} numbers from ${parts.map(({ at }) => at).join(", ")} on, and a key at least, got ` +
+      `attention: expected ${heads} equal heads in ${E} numbers from ${starts} on, and a key at least, got ` +
         rows.map((x) => showShape(x.shape)).join(", "),
     );
   }

@@ -18,8 +18,8 @@ const op = defineOp<DType>({
 });
 
 /**
- * The same numbers rounded to another dtype; x itself where it has that already. To int32 what lies behind the point
- * goes, and numbers that do not fit are refused. `x.to("float64")` is this.
+ * The same numbers rounded to another dtype; x itself where it has that already. For int32, digits behind the point
+ * are cut off, and numbers that do not fit are refused. `x.to("float64")` is this.
  */
 export function cast(x: Tensor, dtype: DType): Tensor {
   checkDType(dtype, "cast");

@@ -1,4 +1,4 @@
-import { derivative } from "../attention.ts";
+import { gradientsOf } from "../attention.ts";
 import { checkInteger } from "../check.ts";
 import type { Expr } from "../formula/expr.ts";
 import type { Index } from "../formula/indices.ts";
@@ -13,7 +13,8 @@ export const op: Op<number> = defineOp<number>({
     const { B, N, W } = x.dims("B N W", "channelAttention");
     if (N === 0 || W % (3 * groups) !== 0)
       throw new Error(
-        `channelAttention: expected tokens of queries, keys and values in ${groups} equal groups, got ${showShape(x.shape)}`,
+        `channelAttention: expected tokens of queries, keys and values in ${groups} equal groups, ` +
+          `got ${showShape(x.shape)}`,
       );
     return [B, N, W / 3];
   },
@@ -67,8 +68,8 @@ export const slopeOp: Op<number> = defineOp<number>({
   },
   backward(r, ins, _out, groups, wants) {
     const slope = ([dy, x]: readonly Tensor[]): Tensor =>
-      derivative(([own]) => composed(own, groups), [x], dy)[0] as Tensor;
-    return derivative(slope, ins, r).map((part, i) => (wants[i] ? part : null));
+      gradientsOf(([own]) => composed(own, groups), [x], dy)[0] as Tensor;
+    return gradientsOf(slope, ins, r).map((part, i) => (wants[i] ? part : null));
   },
   samples: [
     { ...sample([2, 3, 4], [2, 3, 12]), attrs: 2, range: [-2, 2] },
@@ -89,7 +90,7 @@ function groupsOf(x: Operand, G: number) {
       (b, n, g, i) =>
         parts.at(b, n, part, g, i),
   );
-  const scale = N ** -0.5;
+  const scale = 1 / Math.sqrt(N);
   const scores = each([B, G, c, c], (b, g, i, j) =>
     sum(N, (n) => queries(b, n, g, i).mul(keys(b, n, g, j))).mul(scale),
   );
@@ -108,7 +109,7 @@ function composed(x: Tensor, groups: number): Tensor {
   const [q, k, v] = x.chunk(3, 2).map((part) => part.reshape(grouped).permute([0, 2, 1, 3])); // (B, G, N, c)
   const weights = q
     .matmul(k, { transposeA: true })
-    .scale(N ** -0.5)
+    .scale(1 / Math.sqrt(N))
     .softmax(); // (B, G, c, c)
   return v
     .matmul(weights, { transposeB: true })

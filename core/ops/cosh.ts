@@ -7,7 +7,7 @@ const op = defineElementwise({
   name: "cosh",
   inputs: 1,
   formula: ([x]) => ofCosh(x),
-  // Of the formula it would be a difference of exponentials, which loses digits near 0.
+  // The formula's derivative is a difference of exponentials, which loses digits near 0.
   backward: (dy, [x]) => [dy.mul(x.sinh())],
   samples: [{ ...sample([2, 5]), range: [-3, 3] }],
 });

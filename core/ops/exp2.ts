@@ -9,5 +9,5 @@ const op = defineElementwise({
   samples: [sample([2, 5])],
 });
 
-/** 2ˣ as e^(x ln 2): in float32 off by (2 + |x|) 2⁻²⁴ of itself. */
+/** 2ˣ as e^(x ln 2): in float32 its error is up to (2 + |x|) 2⁻²⁴ of the result. */
 export const exp2 = (x: Tensor): Tensor => apply(op, [x], []);

@@ -42,14 +42,16 @@ export const op = defineOp<Attrs>({
     const { G: given, M, W } = x.dims("G M W", "frozenLinear");
     if ((given !== 1 && given !== G) || W < K) {
       throw new Error(
-        `frozenLinear: expected (1 or ${G}, M, at least ${K}) for ${G} matrices of ${K} inputs, got ${showShape(x.shape)}`,
+        `frozenLinear: expected (1 or ${G}, M, at least ${K}) for ${G} matrices of ${K} inputs, ` +
+          `got ${showShape(x.shape)}`,
       );
     }
     if (bias) {
       const { B, R } = bias.dims(`B R ${N}`, "frozenLinear: bias");
       if (B < attrs.biasFrom + G || R === 0 || M % R !== 0) {
         throw new Error(
-          `frozenLinear: expected a bias of ${attrs.biasFrom + G} groups at least, its rows a divisor of ${M}, got ${showShape(bias.shape)}`,
+          `frozenLinear: expected a bias of ${attrs.biasFrom + G} groups at least, its rows a divisor of ${M}, ` +
+            `got ${showShape(bias.shape)}`,
         );
       }
     }
@@ -77,8 +79,8 @@ export const op = defineOp<Attrs>({
     const { groups: G, inputs: K, outputs: N } = attrs.weights;
     const [, M] = dy.shape;
     const dx = (): Tensor => {
-      const each = dy.matmul(Tensor.from(attrs.weights.values(), [G, N, K], dy.dtype));
-      return each.sumTo([x.shape[0], M, K]).pad(2, 0, x.shape[2] - K);
+      const perGroup = dy.matmul(Tensor.from(attrs.weights.values(), [G, N, K], dy.dtype));
+      return perGroup.sumTo([x.shape[0], M, K]).pad(2, 0, x.shape[2] - K);
     };
     const dBias = (b: Tensor): Tensor => {
       const R = b.shape[1];

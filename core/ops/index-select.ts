@@ -3,8 +3,8 @@ import { checkTensor, type Tensor } from "../tensor.ts";
 import { checkIds } from "./gather.ts";
 
 /**
- * What stands at these places of one axis, by int32 ids of any shape, which takes the place of the axis. Throws for
- * places outside. Along axis 0 it is `gatherRows`.
+ * The slices of x at these places of one axis. The places (int32) may have any shape: in the result, its axes stand
+ * where the axis was. Throws for places outside. Along axis 0 of a matrix it is `gatherRows`.
  */
 export function indexSelect(x: Tensor, axis: number, ids: Tensor): Tensor {
   const at = resolveAxis(axis, x.shape.length, "indexSelect");

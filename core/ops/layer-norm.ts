@@ -52,8 +52,8 @@ function normalised(rows: Operand, r: Index, eps: Expr) {
 }
 
 /**
- * The parts that derivatives are made of: x̂, the scale s (…, 1), and P v = v − mean v − x̂ mean(v ⊙ x̂), so that ∂x̂ =
- * s P ∂x.
+ * The parts that derivatives are made of: x̂, the deviation 1/s (…, 1), and P v = v − mean v − x̂ mean(v ⊙ x̂). With
+ * them ∂x̂ = s P ∂x.
  */
 function parts(x: Tensor, eps: number) {
   const rowMean = (v: Tensor): Tensor => v.mean([-1], true);

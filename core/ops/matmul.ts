@@ -17,7 +17,7 @@ export interface MatmulOptions {
 
 const MATMUL_OPTIONS = ["transposeA", "transposeB"];
 
-/** What has a shape: a tensor, a block, an operand of the formula. */
+/** What has a shape: a tensor, what a device sees of one, an operand of the formula. */
 interface Shaped {
   readonly shape: Shape;
 }

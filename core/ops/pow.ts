@@ -43,7 +43,8 @@ const MOST = 64;
 
 /**
  * aᵇ, with broadcasting; b may be a number. Integers b up to 64 in size multiply: exact where the result is, also for
- * int32. Others are e^(b ln a), in float32 off by (2 + |b ln a|) 2⁻²⁴ of itself; NaN where a < 0 and b is no integer.
+ * int32. Others are e^(b ln a), whose error in float32 is up to (2 + |b ln a|) 2⁻²⁴ of the result; NaN where a < 0 and
+ * b is no integer.
  */
 export function pow(a: Tensor, b: Tensor | number): Tensor {
   if (typeof b !== "number") return apply(op, [a, b], []);

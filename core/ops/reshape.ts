@@ -19,5 +19,5 @@ export const op = defineOp<Shape>({
   samples: [{ ...sample([2, 6]), attrs: [3, 4] }],
 });
 
-/** The same numbers in the same order under another shape. Free: both share one block. */
+/** The same numbers in the same order under another shape. Free: both share one storage. */
 export const reshape = (x: Tensor, to: Shape): Tensor => record(op, x.alias(op.shape([x], to)), [x], to);

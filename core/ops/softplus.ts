@@ -6,7 +6,7 @@ const op = defineElementwise({
   name: "softplus",
   inputs: 1,
   formula: ([x]) => x.max(0).add(x.abs().neg().exp().log1p()), // no overflow, and no loss far below 0
-  // At 0 the formula has a kink on either side, which cancel: its derivative would take one of them.
+  // At 0 both terms have a kink, and these cancel; the formula's derivative would count one of them alone.
   backward: (dy, [x]) => [dy.mul(x.sigmoid())],
   samples: [{ ...sample([2, 5]), range: [-4, 4] }],
 });

@@ -10,7 +10,7 @@ export interface Sorted {
   readonly indices: Tensor;
 }
 
-/** The numbers along an axis (the last unless given) in the order of `argsort`, and that. */
+/** The numbers along an axis (the last unless given) in the order of `argsort`, and that order. */
 export function sort(x: Tensor, axis?: number, descending?: boolean): Sorted {
   const at = resolveAxis(axis ?? -1, x.shape.length, "sort");
   const order = { descending: descending ?? false };

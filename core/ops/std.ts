@@ -3,7 +3,7 @@ import { apply, sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 import { spread } from "./var.ts";
 
-/** √x whose gradient at 0 is 0: numbers that are all the same lie at the bottom of their deviation. */
+/** √x whose gradient at 0 is 0: where all numbers are the same, their deviation is at its smallest. */
 const root = defineElementwise({
   name: "stdRoot",
   inputs: 1,

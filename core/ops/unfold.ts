@@ -114,7 +114,8 @@ export function fold(
   const area = window.kernel ** 2;
   if (rows !== expected[0] || columns !== expected[1] || length % area !== 0)
     throw new Error(
-      `fold: expected (B, ${expected.join(", ")}, ${area} C) for a map of ${height} by ${width}, got ${showShape(patches.shape)}`,
+      `fold: expected (B, ${expected.join(", ")}, ${area} C) for a map of ${height} by ${width}, ` +
+        `got ${showShape(patches.shape)}`,
     );
   return apply(foldOp, [patches], { ...window, H: height, W: width });
 }

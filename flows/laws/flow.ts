@@ -149,9 +149,9 @@ function standardErrors(a: Float64Array, b: Float64Array): number {
 const GRID = { 1: 4096, 2: 160 } as const;
 
 /**
- * |∫ p(x) dx − 1| for one or two dimensions. It reaches 1,500 times as far as samples usually do, on both sides, so that a map
- * that is not one to one counts more than once. Twice the difference to half as many points is taken off: what the rule
- * may be off by itself. 0 in higher dimensions.
+ * |∫ p(x) dx − 1| for one or two dimensions. It reaches 1,500 times as far as samples usually do, on both sides, so
+ * that a map that is not one to one counts more than once. Twice the difference to half as many points is taken off:
+ * what the rule may be off by itself. 0 in higher dimensions.
  */
 function integral({ instances: { exact, twin }, trial, seed }: FlowTrial): Measure {
   const D = sizeOf(exact.base.event);

@@ -16,9 +16,7 @@ export function sampleJacobian(
   const repeated = (t: Tensor): Tensor => t.broadcastTo([N, ...t.shape.slice(1)]);
   const points = repeated(x).detach().tracked();
   const { out } = map(points, condition && repeated(condition));
-  const unit = Tensor.zeros([N, N], x.dtype);
-  for (let i = 0; i < N; i++) unit.data[i * N + i] = 1;
-  const [rows] = grad(out, [points], { dy: unit.reshape(out.shape) });
+  const [rows] = grad(out, [points], { dy: Tensor.eye(N, x.dtype).reshape(out.shape) });
   if (!rows) throw new Error("sampleJacobian: no gradient path from the output to its input");
   return Float64Array.from(rows.data);
 }

@@ -203,5 +203,8 @@ describe("autograd", () => {
     expect(() => grad(Tensor.ones([2]).tracked(), [])).toThrow(
       "grad: expected a scalar or a dy, got y of shape (2)",
     );
+    expect(() => eachGradient(Tensor.ones([2]).tracked(), [], () => {})).toThrow(
+      "eachGradient: expected a scalar or a dy, got y of shape (2)",
+    );
   });
 });

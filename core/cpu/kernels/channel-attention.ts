@@ -69,7 +69,7 @@ function call(
 ): Ready {
   const [B, N] = x.shape;
   const [tokens, result, slopes = 0] = blocks.map(addressOf);
-  const args = [tokens, result, slopes, N, ...bitsOf([N ** -0.5])];
+  const args = [tokens, result, slopes, N, ...bitsOf([1 / Math.sqrt(N)])];
   return wasmCall(code, args, B * groups, B * groups * N * c * c * 0.0003 * blocks.length);
 }
 

@@ -66,15 +66,15 @@ export function tailMask(lanes: I32): I32x4 {
 
 /** The sum of the four lanes, in every lane: (0 + 2) + (1 + 3). */
 export function sumLanes(f: Func, x: F32x4): F32x4 {
-  return fold(f, x, (a, b) => a.add(b));
+  return acrossLanes(f, x, (a, b) => a.add(b));
 }
 
 /** The largest of the four lanes, in every lane. */
 export function maxLanes(f: Func, x: F32x4): F32x4 {
-  return fold(f, x, (a, b) => a.pmax(b));
+  return acrossLanes(f, x, (a, b) => a.pmax(b));
 }
 
-function fold(f: Func, x: F32x4, combine: (a: F32x4, b: F32x4) => F32x4): F32x4 {
+function acrossLanes(f: Func, x: F32x4, combine: (a: F32x4, b: F32x4) => F32x4): F32x4 {
   const all = f.let(x);
   const halves = f.let(combine(all, all.shuffle(all, [2, 3, 0, 1])));
   return f.let(combine(halves, halves.shuffle(halves, [1, 0, 3, 2])));

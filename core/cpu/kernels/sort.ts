@@ -1,4 +1,4 @@
-/** What a sort and its gradient are on the host: one after the other, where the formula compares each with all. */
+/** A sort and its gradient as plain code, in few steps: their formulas compare every number with every other. */
 import type { Ready, TensorView } from "../../device.ts";
 import type { Order } from "../../ops/argsort.ts";
 import type { Along } from "../../ops/gather.ts";

@@ -5,7 +5,8 @@
  *     f.set(sum, sum.add(load(F32x4, x).mul(scale)))
  *
  * A value used twice is computed twice, unless `f.let(value)` gave it a local. Opcodes are those of the
- * WebAssembly specification, section 5.4, and of the SIMD and relaxed SIMD proposals it took in.
+ * WebAssembly specification, section 5.4, and of the SIMD and relaxed SIMD proposals it took in. Numbers and vectors
+ * make each other (`splat`, `lane`), hence one file.
  */
 import { signed, unsigned } from "./leb128.ts";
 
@@ -245,13 +246,13 @@ export class I8x16 extends V128 {
   lowToI16x8(): I16x8 {
     return new I16x8(join(simd(0x89), this));
   }
+  /** The upper eight, likewise. */
+  highToI16x8(): I16x8 {
+    return new I16x8(join(simd(0x8a), this));
+  }
   /** The sums of unsigned numbers, 255 where they are more. */
   addSaturated(b: I8x16): I8x16 {
     return this.same(0x70, b);
-  }
-  /** The upper eight. */
-  highToI16x8(): I16x8 {
-    return new I16x8(join(simd(0x8a), this));
   }
 }
 

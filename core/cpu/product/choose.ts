@@ -16,9 +16,9 @@ import { rounded, type WeightFormat } from "../../weight-format.ts";
 import { chosenTile } from "./choose-tile.ts";
 import { forFewRows, forManyRows, forSomeRows, type Layout, PackedWeights } from "./layout.ts";
 
-/** Rows up to which time is that of the weights' way from memory. */
+/** Up to so many rows, a product takes as long as it takes to read its weights from memory. */
 const FEW_ROWS = 9;
-/** Rows up to which packing B anew for each product costs more than a tenth of it. */
+/** Up to so many rows, packing B anew takes more than a tenth of the product's time. */
 const PACKING_PAYS = 32;
 
 /**

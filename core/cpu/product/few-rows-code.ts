@@ -10,9 +10,9 @@
  * portions of 8 to 16 columns, a block of k at a time. Float sums run in the order of k: the same bits as any other
  * product of these numbers, for any number of rows beside it and any number of threads.
  *
- * With int8 weights x comes as integers and sums are exact: the pairs along k that
- * `dot` adds up, four columns at a time, are widened to 16 bits by the load. Two products of 7-bit numbers in one
- * instruction (relaxed SIMD) would run 1.4 times as fast in the cache and 1.1 times from memory, but leave 7 bits of x.
+ * With int8 weights x comes as integers and sums are exact: the load widens weights to 16 bits, and `dot` multiplies
+ * and adds up pairs along k, four columns at a time. Two products of 7-bit numbers in one instruction (relaxed SIMD)
+ * would run 1.4 times as fast in the cache and 1.1 times from memory, but leave 7 bits of x.
  */
 import type { Expr } from "../../formula/expr.ts";
 import type { WeightFormat } from "../../weight-format.ts";

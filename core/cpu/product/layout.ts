@@ -48,8 +48,8 @@ const upTo = (multiple: number, x: number): number => Math.ceil(x / multiple) * 
  * A panel lies in memory as
  *
  *     float32     [k][column]
- *     bfloat16    [k][column], neighbouring vectors interleaved: a 32-bit lane holds a number of the first in its lower half
- *                 and one of the second in its upper half, so that a shift and a mask widen them
+ *     bfloat16    [k][column], neighbouring vectors interleaved: a 32-bit lane holds a number of the first in its lower
+ *                 half and one of the second in its upper half, so that a shift and a mask widen them
  *     int8        [k / 2][column][k mod 2]: what the integer product of pairs reads
  */
 const COLUMN_STARTS: Readonly<Record<WeightFormat, (j: number) => number>> = {
