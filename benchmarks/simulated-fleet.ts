@@ -3,7 +3,8 @@ import type { Manifest } from "../vla/eval/manifest.ts";
 import type { EpisodeLine } from "../vla/eval/results.ts";
 import { UNTIMED } from "../vla/eval/results.ts";
 import { episodeKey } from "../vla/eval/setup.ts";
-import { Board, unpacked } from "../vla/fleet/board.ts";
+import { Board } from "../vla/fleet/board.ts";
+import { unpacked } from "../vla/fleet/record.ts";
 import { takeEpisodes } from "../vla/fleet/work.ts";
 
 /** Tasks of a simulated run. */

@@ -2,6 +2,7 @@ import { inspect, parseArgs } from "node:util";
 import { printable } from "../core/formats/printable.ts";
 import { callOf } from "./own-modules.ts";
 
+export { type Command, quoteWord, showCommand } from "./command.ts";
 export { callOf, nodeArguments, ownModule, startThread } from "./own-modules.ts";
 export { importUserModule } from "./user-module.ts";
 

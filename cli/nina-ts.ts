@@ -19,7 +19,7 @@ await runMain(async () => {
   if (name === "--version") return console.log(manifest().version);
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!command) throw new UsageError(`nina-ts has no command ${JSON.stringify(name)} (see nina-ts --help)`);
-  refuseMissing(name, command.needs ?? []);
+  if (!process.argv.includes("--help")) refuseMissing(name, command.needs ?? []);
   process.argv.splice(2, 1); // the command finds its own arguments where it always does
   await import(ownModule(`../${command.script}`, import.meta.url).href);
 });

@@ -1,12 +1,12 @@
 /** Trains and evaluates all policies that docs/results.md compares: `npx tsx vla/experiments.ts --help`. */
 import { existsSync } from "node:fs";
-import { type CliSchema, parseCli, runMain, UsageError } from "../cli/index.ts";
+import { type CliSchema, parseCli, runMain, showCommand, UsageError } from "../cli/index.ts";
 import { INTERRUPTED, Interrupt } from "./eval/interrupt.ts";
 import { Launcher } from "./experiments/launch.ts";
 import { EXPERIMENTS, SEEDS } from "./experiments/list.ts";
 import { openFolder } from "./experiments/record.ts";
 import { runAll, timeDecoders } from "./experiments/runner.ts";
-import { runsOf, type Settings, showCommand, timingOf } from "./experiments/runs.ts";
+import { runsOf, type Settings, timingOf } from "./experiments/runs.ts";
 import { Watcher } from "./experiments/watcher.ts";
 
 const names = EXPERIMENTS.map(({ name }) => name);

@@ -9,10 +9,10 @@ import { labelOf, type Prepared, policyOf, prepareRun, settingOf } from "./eval/
 import { formatDuration, Progress } from "./eval/progress.ts";
 import type { Job } from "./eval/schedule.ts";
 import { type EpisodeId, episodeKey } from "./eval/setup.ts";
-import { Board, type Counts, type EpisodeRecord, type PackedRecord, unpacked } from "./fleet/board.ts";
+import type { Board, Counts } from "./fleet/board.ts";
 import { commands, general, readEnqueue, readWork, redisUrl } from "./fleet/options.ts";
+import { type EpisodeRecord, type PackedRecord, unpacked } from "./fleet/record.ts";
 import { Slots } from "./fleet/slots.ts";
-import { takeEpisodes } from "./fleet/work.ts";
 import { endPolicies } from "./policies/index.ts";
 
 await runMain(async () => {
@@ -27,11 +27,17 @@ await runMain(async () => {
   );
 });
 
+/** What talks to Redis is loaded when it is needed: not everybody who asks for help has installed it. */
+async function openBoard(run: string): Promise<Board> {
+  const { Board } = await import("./fleet/board.ts");
+  return Board.open(redisUrl(process.env), run);
+}
+
 async function enqueue(argv: readonly string[]): Promise<void> {
   const { name, options } = readEnqueue(argv, process.env);
   const { policies, manifest } = await prepareRun(options);
   await endPolicies(policies);
-  await using board = await Board.open(redisUrl(process.env), name);
+  await using board = await openBoard(name);
   refuseOther(name, await board.claim(manifest), manifest);
   await board.fill(manifest);
   console.log(describe(name, await board.counts(manifest)));
@@ -40,7 +46,7 @@ async function enqueue(argv: readonly string[]): Promise<void> {
 async function work(argv: readonly string[]): Promise<void> {
   const { name, options, lostAfter } = readWork(argv, process.env);
   // Whoever has nothing to do here learns it before weights are loaded.
-  await using board = await Board.open(redisUrl(process.env), name);
+  await using board = await openBoard(name);
   const theirs = await board.manifest();
   const { policies, setups, manifest }: Prepared = await prepareRun(options);
   await using _ = { [Symbol.asyncDispose]: () => endPolicies(policies) };
@@ -69,6 +75,7 @@ async function work(argv: readonly string[]): Promise<void> {
   interrupt.signal.addEventListener("abort", () => slots.interrupt());
   let played = 0;
   try {
+    const { takeEpisodes } = await import("./fleet/work.ts");
     await takeEpisodes(
       board,
       manifest,
@@ -89,7 +96,7 @@ async function work(argv: readonly string[]): Promise<void> {
 
 async function watch(argv: readonly string[]): Promise<void> {
   const { positionals } = parseCli(commands.watch, argv);
-  await using board = await Board.open(redisUrl(process.env), positionals.RUN);
+  await using board = await openBoard(positionals.RUN);
   const manifest = await board.manifest();
   const since = performance.now();
   const before = await board.counts(manifest);
@@ -113,7 +120,7 @@ async function collect(argv: readonly string[]): Promise<void> {
   const { positionals, remove } = parseCli(commands.collect, argv);
   const { RUN: name, OUT: out } = positionals;
   refuseUsedFolder(out);
-  await using board = await Board.open(redisUrl(process.env), name);
+  await using board = await openBoard(name);
   const manifest = await board.manifest();
   const { planned, done } = await board.counts(manifest);
   if (remove && done < planned)

@@ -1,11 +1,21 @@
 /** The package as its users find it: one pack and one installation, then each of its doors. */
 import { type SpawnSyncReturns, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { COMMANDS } from "../../cli/commands.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const OWN = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
@@ -46,7 +56,7 @@ describe("the package", () => {
     const kinds = new Set(files.map((path) => path.split("/")[0]));
     const folders = ["cli", "core", "dist", "flows", "nn", "vla"];
     expect([...kinds].sort()).toEqual(["LICENSE", "README.md", ...folders, "package.json"].sort());
-    const strange = files.filter((path) => /\.(test\.ts|hdf5|pt|ckpt|jsonl)$|golden/.test(path));
+    const strange = files.filter((path) => /\.(test\.ts|hdf5|pt|ckpt|jsonl)$|golden|experiments/.test(path));
     expect(strange).toEqual([]);
     expect(files.filter((path) => !path.startsWith("dist/") && /\.(js|json)$/.test(path))).toEqual([
       "package.json",
@@ -193,6 +203,20 @@ describe("npx nina-ts", () => {
     expect(status).toBe(0);
     expect(stdout).toContain("npx nina-ts convert");
     expect(stdout).not.toContain("tsx");
+  });
+
+  test("helps with every command before anything beside it is installed", () => {
+    const [simulator, away] = ["@mujoco", "away"].map((name) => join(user, "node_modules", name));
+    renameSync(simulator, away);
+    try {
+      for (const name of Object.keys(COMMANDS)) {
+        const { status, stdout, stderr } = nina(name, "--help");
+        expect([status, stderr], name).toEqual([0, ""]);
+        expect(stdout, name).toContain(`Usage: npx nina-ts ${name}`);
+      }
+    } finally {
+      renameSync(away, simulator);
+    }
   });
 
   test("says what to install, and what it does not know", () => {

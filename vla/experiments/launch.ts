@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { nodeArguments, ownModule } from "../../cli/index.ts";
+import { type Command, nodeArguments, ownModule } from "../../cli/index.ts";
 import type { Left } from "./runner.ts";
-import type { Command } from "./runs.ts";
 
 /**
  * Starts this project's programs as processes of their own, one at a time, and passes signals on to the one at work.

@@ -1,3 +1,4 @@
+import { quoteWord } from "../../cli/index.ts";
 import { printable } from "../../core/index.ts";
 import { formatDuration } from "../eval/progress.ts";
 import type { Column } from "../eval/table.ts";
@@ -6,7 +7,7 @@ import { ABLATIONS, EXPERIMENTS, SEEDS } from "./list.ts";
 import { markdownTable } from "./markdown.ts";
 import { rateOf, showRate, showSeeds } from "./rate.ts";
 import type { CheckpointTime } from "./record.ts";
-import { quoteWord, runsOf, type Settings, type StageName } from "./runs.ts";
+import { runsOf, type Settings, type StageName } from "./runs.ts";
 
 /** Parts of the page that are written by hand. */
 export interface HandWritten {

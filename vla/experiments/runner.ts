@@ -1,4 +1,5 @@
 import { rmSync } from "node:fs";
+import { type Command, showCommand } from "../../cli/index.ts";
 import { makeFolder } from "../../core/index.ts";
 import { INTERRUPTED } from "../eval/interrupt.ts";
 import { Lock } from "../eval/lock.ts";
@@ -13,7 +14,7 @@ import {
   writeRecord,
   writeTiming,
 } from "./record.ts";
-import { type Command, type Run, type Stage, showCommand, timingOf } from "./runs.ts";
+import { type Run, type Stage, timingOf } from "./runs.ts";
 
 /** What a command left when it ended. */
 export interface Left {

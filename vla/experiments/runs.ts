@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { callOf } from "../../cli/index.ts";
+import type { Command } from "../../cli/index.ts";
 import { EXPERIMENTS, type Experiment, SEEDS } from "./list.ts";
 
 /** What all runs of a folder have in common. */
@@ -17,13 +17,6 @@ export interface Settings {
   readonly ablationEpisodes: number;
   /** That training computes on. */
   readonly threads: number;
-}
-
-/** A program of this project and its arguments. */
-export interface Command {
-  /** Below the project's folder. */
-  readonly script: string;
-  readonly args: readonly string[];
 }
 
 /** Part of a run: a command, and the file that is there when it is done. */
@@ -96,11 +89,3 @@ export const timingOf = (runs: readonly Run[]): Command => ({
   script: "benchmarks/checkpoints.ts",
   args: [...runs.map(({ checkpoint }) => checkpoint), "--json"],
 });
-
-/** A command as one types it. */
-export const showCommand = ({ script, args }: Command): string =>
-  [callOf(script), ...args.map(quoteWord)].join(" ");
-
-/** A word as a shell takes it for one. */
-export const quoteWord = (word: string): string =>
-  /^[\w./:=,@+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;

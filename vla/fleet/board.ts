@@ -1,11 +1,10 @@
 import { createHash } from "node:crypto";
-import { gunzipSync, gzipSync } from "node:zlib";
 import { Queue } from "bullmq";
 import { Redis } from "ioredis";
 import { UsageError } from "../../cli/index.ts";
 import { type Manifest, tasksOf } from "../eval/manifest.ts";
-import type { EpisodeLine, TimingLine } from "../eval/results.ts";
 import { type EpisodeId, episodeKey } from "../eval/setup.ts";
+import { type EpisodeRecord, type PackedRecord, packed } from "./record.ts";
 
 /** In front of all keys in Redis. */
 const PREFIX = "nina";
@@ -15,18 +14,6 @@ const PAGE = 500;
 const ATTEMPTS = 3;
 /** Events that BullMQ keeps for listeners; there are none. */
 const MOST_EVENTS = 100;
-
-/** Largest record of an episode that is read: a thousand times a usual one. */
-const MOST_RECORD_BYTES = 100e6;
-
-/** What is kept of an episode: its lines in `episodes.jsonl` and `timings.jsonl`. */
-export interface EpisodeRecord {
-  readonly line: EpisodeLine;
-  readonly timing: TimingLine;
-}
-
-/** The same, compressed. */
-export type PackedRecord = Uint8Array;
 
 /** How far a run is. */
 export interface Counts {
@@ -126,7 +113,7 @@ export class Board implements AsyncDisposable {
 
   /** Keeps what came of an episode, unless there is something already. */
   async keep(id: EpisodeId, record: EpisodeRecord): Promise<void> {
-    await this.#redis.hsetnx(this.#resultsKey, episodeKey(id), gzipSync(JSON.stringify(record)));
+    await this.#redis.hsetnx(this.#resultsKey, episodeKey(id), packed(record));
   }
 
   async counts(manifest: Manifest): Promise<Counts> {
@@ -165,10 +152,6 @@ export class Board implements AsyncDisposable {
     await this.queue.close();
     this.#redis.disconnect();
   }
-}
-
-export function unpacked(packed: PackedRecord): EpisodeRecord {
-  return JSON.parse(gunzipSync(packed, { maxOutputLength: MOST_RECORD_BYTES }).toString());
 }
 
 /** @throws Error for a Redis that does not answer. */

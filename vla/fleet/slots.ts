@@ -4,7 +4,7 @@ import type { Setting } from "../eval/player.ts";
 import type { RunInfo } from "../eval/results.ts";
 import type { Job } from "../eval/schedule.ts";
 import type { Policy } from "../policies/policy.ts";
-import type { EpisodeRecord } from "./board.ts";
+import type { EpisodeRecord } from "./record.ts";
 
 /** Who follows what is played. */
 export interface Follower {

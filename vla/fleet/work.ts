@@ -3,7 +3,8 @@ import { type Job, WaitingError, Worker } from "bullmq";
 import { printable } from "../../core/index.ts";
 import type { Manifest } from "../eval/manifest.ts";
 import type { EpisodeId } from "../eval/setup.ts";
-import type { Board, EpisodeRecord } from "./board.ts";
+import type { Board } from "./board.ts";
+import type { EpisodeRecord } from "./record.ts";
 
 /** Times that an episode is taken from a lost worker: one that takes its players down with it must end at some time. */
 const MOST_LOSSES = 10;

@@ -1,4 +1,4 @@
-import load, { type MainModule, type MjData, type MjModel } from "@mujoco/mujoco";
+import type { MainModule, MjData, MjModel } from "@mujoco/mujoco";
 import { allowInlining } from "../platform/node.ts";
 
 export type { MainModule, MjData, MjModel } from "@mujoco/mujoco";
@@ -8,11 +8,15 @@ export const MUJOCO_VERSION = "3.14.0";
 
 let module: Promise<MainModule> | undefined;
 
-/** The MuJoCo module of this process, checked once: version, contact layout, strength of box contacts. */
+/**
+ * The MuJoCo module of this process, loaded when it is asked for, and checked once: version, contact layout, strength
+ * of box contacts.
+ */
 export function loadMuJoCo(): Promise<MainModule> {
   // Its build calls a function for every product of two triples: a sixth of a physics step.
   allowInlining();
-  module ??= load().then((mj) => {
+  module ??= import("@mujoco/mujoco").then(async ({ default: load }) => {
+    const mj = await load();
     if (mj.mj_versionString() !== MUJOCO_VERSION)
       throw new Error(`loadMuJoCo: expected MuJoCo ${MUJOCO_VERSION}, found ${mj.mj_versionString()}`);
     checkContacts(mj);

@@ -1,8 +1,9 @@
 /** Folders of experiments without training: what the commands would leave behind. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import type { Command } from "../../../cli/index.ts";
 import type { Launch, Left, Overseer } from "../../../vla/experiments/runner.ts";
-import type { Command, Settings } from "../../../vla/experiments/runs.ts";
+import type { Settings } from "../../../vla/experiments/runs.ts";
 
 export const settingsIn = (out: string): Settings => ({
   out,

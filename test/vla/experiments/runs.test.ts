@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
+import { showCommand } from "../../../cli/index.ts";
 import { makeDecoder } from "../../../vla/decoders.ts";
 import { readOptions as readEvaluation } from "../../../vla/eval/options.ts";
 import { Launcher } from "../../../vla/experiments/launch.ts";
 import { ABLATIONS, EXPERIMENTS } from "../../../vla/experiments/list.ts";
-import { runsOf, showCommand } from "../../../vla/experiments/runs.ts";
+import { runsOf } from "../../../vla/experiments/runs.ts";
 import { readOptions as readTraining } from "../../../vla/train/options.ts";
 import { decoderConfig } from "../../../vla/train/recipes.ts";
 import { settingsIn } from "./fake-runs.ts";

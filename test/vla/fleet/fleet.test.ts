@@ -8,7 +8,8 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { simulatedManifest, simulateRun } from "../../../benchmarks/simulated-fleet.ts";
 import { type EpisodeLine, UNTIMED } from "../../../vla/eval/results.ts";
 import type { EpisodeId } from "../../../vla/eval/setup.ts";
-import { Board, type EpisodeRecord, unpacked } from "../../../vla/fleet/board.ts";
+import { Board } from "../../../vla/fleet/board.ts";
+import { type EpisodeRecord, unpacked } from "../../../vla/fleet/record.ts";
 import { takeEpisodes } from "../../../vla/fleet/work.ts";
 import { CutLine, hasRedis, RedisServer } from "./redis-server.ts";
 

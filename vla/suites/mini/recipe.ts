@@ -3,13 +3,14 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import {
   type CliSchema,
+  type Command,
   nodeArguments,
   ownModule,
   parseCli,
   runMain,
+  showCommand,
   UsageError,
 } from "../../../cli/index.ts";
-import { type Command, showCommand } from "../../experiments/runs.ts";
 
 const schema = {
   usage: "npx tsx vla/suites/mini/recipe.ts --out DIR [--short] [--dry-run]",
