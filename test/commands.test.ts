@@ -37,8 +37,8 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
     [2, "is read from clones", "--suite", "libero_10"],
     [2, "unknown suite no", "--suite", "no", ...CLONES],
     [2, "mini has no task 99", "--tasks", "99"],
-    [2, "no number 50", "--first", "50", "--episodes", "1", "--policy", "zero"],
-    [2, "no number 50", "--episodes", "51", "--policy", "zero"],
+    [2, "--first and --episodes: expected", "--first", "50", "--episodes", "1", "--policy", "zero"],
+    [2, "--first and --episodes: expected", "--episodes", "51", "--policy", "zero"],
     [2, "expected the file of recorded actions", "--policy", "replay"],
     [2, "only --policy replay takes a file", "actions.json"],
     [2, "only --policy nina takes --checkpoint", "--policy", "zero", "--checkpoint", ABSENT],
@@ -88,7 +88,7 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
   "vla/perturb/sheet.ts": [
     [2, "expected --out"],
     [2, "mini has no task 99", "--out", ABSENT, "--task", "99"],
-    [2, "no number 50", "--out", ABSENT, "--init", "50"],
+    [2, "--init: expected initial states 0 to 49 of ", "--out", ABSENT, "--init", "50"],
   ],
   "vla/import.ts": [
     [2, "missing CKPT"],
@@ -161,7 +161,7 @@ const commands: Record<string, readonly [code: 1 | 2, message: string, ...args: 
   "vla/likelihood.ts": [
     [2, "expected --out"],
     [2, "mini has no task 99", "--out", ABSENT, "--tasks", "99"],
-    [2, "no number 59", "--out", ABSENT, "--tasks", "0", "--first", "50"],
+    [2, "--first and --episodes: expected", "--out", ABSENT, "--tasks", "0", "--first", "50"],
     [1, ABSENT, "--out", ABSENT, "--checkpoint", ABSENT],
   ],
   "vla/experiments.ts": [

@@ -64,7 +64,9 @@ await runMain(async () => {
     const states = readInitStates(task.initPath, scene.layout);
     const last = options.first + options.episodes - 1;
     if (last >= states.length)
-      throw new UsageError(`${task.name} has ${states.length} initial states, no number ${last}`);
+      throw new UsageError(
+        `--first and --episodes: expected initial states 0 to ${states.length - 1} of ${task.name}, got ${last}`,
+      );
     return Array.from({ length: options.episodes }, (_, i) => {
       const init = options.first + i;
       const { instruction } = told(init);

@@ -561,7 +561,7 @@ describe("vla/eval.ts", () => {
       2,
       "got 8 DRAWER_SCENE3_push_the_drawer_shut twice",
     ],
-    ["an initial state that is not stored", ["--first", "49"], 2, "has 50 initial states, no number 50"],
+    ["an initial state that is not stored", ["--first", "49"], 2, "expected initial states 0 to 49 of "],
     ["an unknown task name", ["--tasks", "fly"], 2, "mini has no task fly"],
     ["a recording that is not there", ["--policy", "replay", "absent.json"], 1, "absent.json"],
     [

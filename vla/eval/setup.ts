@@ -72,7 +72,9 @@ export function setUpRun(options: Options, suite: Suite, tasks: readonly Task[])
       const last = first + options.episodes - 1;
       // One that is played twice is the same episode twice, and no further evidence.
       if (last >= states.length)
-        throw new UsageError(`${task.name} has ${states.length} initial states, no number ${last}`);
+        throw new UsageError(
+          `--first and --episodes: expected initial states 0 to ${states.length - 1} of ${task.name}, got ${last}`,
+        );
       const isPerturbed = Object.keys(levels).length > 0;
       const perturbed = isPerturbed ? perturbTask({ ...options, task }, suite, levels, seed) : null;
       const episodes = Array.from({ length: options.episodes }, (_, i): EpisodeSetup => {

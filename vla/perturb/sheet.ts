@@ -75,7 +75,9 @@ async function see({ suite, task, roots, init, seed, size }: Start, levels: Leve
   const perturbed = perturbTask({ ...roots, task }, suite, levels, seed);
   const states = readInitStates(task.initPath);
   if (init >= states.length)
-    throw new UsageError(`${task.name} has ${states.length} initial states, no number ${init}`);
+    throw new UsageError(
+      `--init: expected initial states 0 to ${states.length - 1} of ${task.name}, got ${init}`,
+    );
   using env = await LiberoEnv.open(perturbed.scene, { renderer: createRenderer, imageSize: size });
   const name = { seed, suite: suite.name, task: task.name, init };
   const found = findStart(env, perturbed, states[init], name);
