@@ -1,4 +1,5 @@
 import { apply, defineElementwise, Expr, sample, type Tensor } from "../core/index.ts";
+import { HALF_LOG_TWO_PI } from "./normal.ts";
 
 /**
  * log erfc(a) + a² − log t for a ≥ 0, t = 2/(2 + a), as a polynomial in 2 t − 1: the Chebyshev fit of Press et al.,
@@ -12,7 +13,6 @@ const ERFC = [
   -1.2723464437759998e-6, 1.2502106112e-6, -1.68468414464e-7, -2.4981274624e-7, 1.53326977024e-7,
   1.610612736e-9, -3.9166410752e-8, 1.1106516992e-8, 4.060086272e-9, -1.879048192e-9,
 ];
-const HALF_LOG_TWO_PI = 0.5 * Math.log(2 * Math.PI);
 
 const op = defineElementwise({
   name: "logNormalCdf",

@@ -2,10 +2,8 @@ import { checkInteger, checkShape, concat, type Shape, sizeOf, type Tensor } fro
 import { constant, gaussian, logSoftmax, Module, parameter } from "../nn/index.ts";
 import { checkEvent } from "./bijector.ts";
 import { logNormalCdf } from "./log-normal-cdf.ts";
-import type { Base } from "./normal.ts";
+import { type Base, HALF_LOG_TWO_PI } from "./normal.ts";
 import { type Curve, solveIncreasing } from "./solve-increasing.ts";
-
-const HALF_LOG_TWO_PI = 0.5 * Math.log(2 * Math.PI);
 
 /**
  * A mixture of K normal distributions with diagonal covariances, all learned:

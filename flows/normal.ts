@@ -12,7 +12,8 @@ export interface Base extends Module {
   fromNoise(noise: Tensor, temperature: number): Tensor;
 }
 
-const HALF_LOG_TWO_PI = 0.5 * Math.log(2 * Math.PI);
+/** ½ log 2π, of the logarithm of the normal density. */
+export const HALF_LOG_TWO_PI = 0.5 * Math.log(2 * Math.PI);
 
 /** N(0, I):  log p(z) = −½ Σ (z² + log 2π) */
 export class StandardNormal extends Module implements Base {

@@ -18,9 +18,11 @@ import {
   launchesOf,
   type Nest,
   nestOf,
+  pathTo,
   type Step,
   type Value,
 } from "./loops.ts";
+import { COMPARISONS, indent, nameOf, OPERATORS } from "./text.ts";
 
 export type Numbers = Float32Array | Float64Array | Int32Array;
 
@@ -95,13 +97,7 @@ const LANES = 4;
 /** Constants that are written down as they are. */
 const PLAIN = [0, 1, -1, 2, 0.5, Infinity, -Infinity];
 
-const OPERATORS = { add: "+", sub: "-", mul: "*", div: "/" };
-const COMPARISONS = { less: "<", equal: "===" };
-
 const START: Readonly<Record<ReductionName, string>> = { sum: "0", max: "-Infinity" };
-
-/** Names in the code: "b0:12" is b0, its length an argument. */
-const nameOf = (variable: Variable): string => variable.name.split(":")[0];
 
 class Printer {
   readonly #nest: Nest;
@@ -348,9 +344,3 @@ class Printer {
     return name;
   }
 }
-
-function pathTo(block: Block): Block[] {
-  return block.parent ? [...pathTo(block.parent), block] : [block];
-}
-
-const indent = (lines: readonly string[]): string[] => lines.map((line) => `  ${line}`);

@@ -156,6 +156,9 @@ export function homeOf<B extends Block>(free: ReadonlySet<Variable>, from: B): B
   return home as B;
 }
 
+/** The blocks around one, outermost first, and itself. */
+export const pathTo = (block: Block): Block[] => (block.parent ? [...pathTo(block.parent), block] : [block]);
+
 /** A value while places are being found. */
 interface Draft extends Value {
   inline: boolean;

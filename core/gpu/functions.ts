@@ -5,7 +5,7 @@ import { ASINH, COS, ERF_LARGE, ERF_SMALL, LOG, NEARNESS, NORMAL_TAIL, SIN, SINH
  * arguments, log1p and sinh lose small ones, sine and cosine large ones, and what log(0) and an overflow give differs
  * from driver to driver. Here they are finite everywhere: where float32 has ±∞, e.g. log 0, stand ±3.4e38.
  *
- * Largest errors relative to the result, or absolute where it is below 1 (test/core/gpu/functions.test.ts): 1e-6 for
+ * Largest errors relative to the result, or absolute where it is below 1 (test/devices/functions.test.ts): 1e-6 for
  * arguments up to 10, sine and cosine up to 8192. For a larger |x| the drivers' exponential is off by |x| · 1e-7, and
  * sine and cosine lose their digits.
  */

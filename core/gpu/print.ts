@@ -12,10 +12,12 @@ import {
   homeOf,
   type Nest,
   nestOf,
+  pathTo,
   type Stage,
   type Step,
   type Value,
 } from "../formula/loops.ts";
+import { COMPARISONS, indent, nameOf, OPERATORS } from "../formula/text.ts";
 import { functionSources } from "./functions.ts";
 
 /** A launch as a kernel: its text, and what it is to be called with. */
@@ -43,18 +45,12 @@ export function printKernel({ launch, size }: Stage): PrintedKernel {
   return new Printer(nestOf(launch), size).print();
 }
 
-/** Names in the text: the counter "b0:12" is b0. */
-const nameOf = (variable: Variable): string => variable.name.split(":")[0];
-
 /** What the language has itself; the others are in functions.ts. */
 const BUILT_IN: Readonly<Record<string, string>> = {
   abs: "Math.abs",
   floor: "Math.floor",
   sqrt: "Math.sqrt",
 };
-
-const OPERATORS = { add: "+", sub: "-", mul: "*", div: "/" };
-const COMPARISONS = { less: "<", equal: "===" };
 
 /** A whole number with a name. */
 interface Head {
@@ -270,7 +266,3 @@ function literal(value: number): string {
   const finite = Math.max(-LARGEST, Math.min(value, LARGEST));
   return finite < 0 ? `(${finite})` : `${finite + 0}`;
 }
-
-const pathTo = (block: Block): Block[] => (block.parent ? [...pathTo(block.parent), block] : [block]);
-
-const indent = (lines: readonly string[]): string[] => lines.map((line) => `  ${line}`);

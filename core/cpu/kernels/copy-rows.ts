@@ -2,6 +2,7 @@
  * Copies of pieces: rows of one length, each block with its own distance from row to row. For elements of four bytes.
  */
 import type { Ready } from "../../device.ts";
+import type { Func, Local } from "./assembler.ts";
 import { wasmCall } from "./call.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { loadTail, storeTail } from "./lanes.ts";
@@ -39,15 +40,19 @@ function copyCode({ f, args, tileBegin, tileEnd }: KernelCode): void {
   f.range(row, tileBegin, tileEnd, 1, () => {
     f.set(write, to.add(row.mul(toStep)));
     f.set(read, from.add(row.mul(fromStep)));
-    alongRow(f, {
-      pointers: [write, read],
-      count,
-      slots: 4,
-      vector: (offset) => f.store(write, load(F32x4, read, offset), offset),
-      tail: (lanes) => storeTail(f, write, loadTail(f, read, lanes), lanes),
-    });
+    copyRow(f, write, read, count);
   });
 }
+
+/** Code that copies one row of `count` elements; both pointers move along. */
+export const copyRow = (f: Func, write: Local<I32>, read: Local<I32>, count: I32): void =>
+  alongRow(f, {
+    pointers: [write, read],
+    count,
+    slots: 4,
+    vector: (offset) => f.store(write, load(F32x4, read, offset), offset),
+    tail: (lanes) => storeTail(f, write, loadTail(f, read, lanes), lanes),
+  });
 
 function zeroCode({ f, args, tileBegin, tileEnd }: KernelCode): void {
   const [to, count, toStep] = args;

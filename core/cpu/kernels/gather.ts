@@ -2,7 +2,7 @@ import type { Ready, TensorView } from "../../device.ts";
 import type { PackedWeights } from "../product/layout.ts";
 import { addressOf } from "../storage.ts";
 import { wasmCall } from "./call.ts";
-import { copyRowsWasm, inTurn } from "./copy-rows.ts";
+import { copyRow, copyRowsWasm, inTurn } from "./copy-rows.ts";
 import { type KernelCode, kernel } from "./engine.ts";
 import { loadTail, storeTail } from "./lanes.ts";
 import { load } from "./loads.ts";
@@ -38,13 +38,7 @@ function gatherCode({ f, args, tileBegin, tileEnd }: KernelCode): void {
       ),
     );
     f.set(write, out.add(row.mul(count).shl(2)));
-    alongRow(f, {
-      pointers: [write, read],
-      count,
-      slots: 4,
-      vector: (offset) => f.store(write, load(F32x4, read, offset), offset),
-      tail: (lanes) => storeTail(f, write, loadTail(f, read, lanes), lanes),
-    });
+    copyRow(f, write, read, count);
   });
 }
 
