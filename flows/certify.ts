@@ -18,16 +18,22 @@ const schema = {
     "by layer. Exit code 0: every law holds; 1: one does not, or the flow cannot be read; 2: wrong arguments.",
   positionals: {
     "CHECKPOINT?":
-      "a .safetensors file, a folder with a model.safetensors, or a PyTorch .ckpt, .pt, .pth or .bin; without it the parameters of --flow are drawn from the seed",
+      "a .safetensors file, a folder with a model.safetensors, or a PyTorch .ckpt, .pt, .pth or .bin; " +
+      "without it the parameters of --flow are drawn from the seed",
   },
   options: {
     flow: {
       type: "string",
-      help: "module whose default export is a function (tensors, path) => ({ make, prefix, condition }), where make builds the flow, prefix stands before its tensors' names (default none) and condition is the width of its condition (default 0); without it the flow is read off the tensors' names",
+      help:
+        "module whose default export is a function (tensors, path) => ({ make, prefix, condition }), " +
+        "where make builds the flow, prefix stands before its tensors' names (default none) and condition " +
+        "is the width of its condition (default 0); without it the flow is read off the tensors' names",
     },
     prefix: {
       type: "string",
-      help: "what stands before layers.0 in the names, where several flows are found, or another prefix than the module's",
+      help:
+        "what stands before layers.0 in the names, where several flows are found, or another prefix than " +
+        "the module's",
     },
     weights: {
       type: "string",
@@ -111,9 +117,8 @@ function describe(certificate: Certificate): string {
   for (const { index, kind, conditionNumber, saturation, conditionEffect: moved } of layers) {
     const share = saturation === null ? "" : `${(100 * saturation).toFixed(1)} %`;
     const effect = moved === null || moved === 0 ? "" : short(moved);
-    lines.push(
-      `${String(index).padStart(5)}  ${kind.padEnd(21)} ${short(conditionNumber).padStart(17)}  ${share.padEnd(9)}  ${effect}`.trimEnd(),
-    );
+    const layer = `${String(index).padStart(5)}  ${kind.padEnd(21)} ${short(conditionNumber).padStart(17)}`;
+    lines.push(`${layer}  ${share.padEnd(9)}  ${effect}`.trimEnd());
   }
   if (conditionEffect !== null) lines.push("", `another condition moves points by ${short(conditionEffect)}`);
   const shown = worst.x.slice(0, 8).map((v) => v.toPrecision(4));

@@ -139,10 +139,9 @@ export abstract class Module {
 
   /**
    * Fills the tree from a state dict, or from a file of one: safetensors, or a PyTorch checkpoint (see `openTensors`).
-   * `prefix` is cut off the dict's names and names without it are left alone. For a tied
-   * tensor one of its names is enough. Throws one error that lists every missing, extra, misshapen (another shape, or
-   * integers for numbers) and conflicting tensor (tied, but with other numbers under another of its names); then
-   * nothing has been changed.
+   * `prefix` is cut off the dict's names, and names without it are left alone. For a tied tensor one of its names is
+   * enough. Throws one error that lists every missing, extra, misshapen (another shape, or integers for numbers) and
+   * conflicting tensor (tied, but with other numbers under another of its names); then nothing has been changed.
    */
   load(from: StateDict | string, options: { prefix?: string } = {}): this {
     const who = `${this.constructor.name}.load`;
