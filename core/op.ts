@@ -162,8 +162,8 @@ export function runAll(kernels: readonly Ready[], steps: readonly Step[]): void 
 }
 
 /**
- * Told of each kernel call and the milliseconds it took. Calls that a plan has joined are one, told of as the product or
- * as the last of the elementwise ops; `compiledKernels` names them all.
+ * Told of each kernel call and the milliseconds it took. Calls that a plan has joined are one, told of as the product
+ * or as the last of the elementwise ops; `compiledKernels` names them all.
  */
 export type Watch = (call: Step, ms: number) => void;
 

@@ -14,8 +14,8 @@ import { flowFromNames } from "./from-names.ts";
 const schema = {
   usage: "npx tsx flows/certify.ts [CHECKPOINT] [--flow MODULE] [options]",
   description:
-    "Round trips, log-determinants, gradients, both precisions, base and samples of a normalizing flow, as a whole and layer\n" +
-    "by layer. Exit code 0: every law holds; 1: one does not, or the flow cannot be read; 2: wrong arguments.",
+    "Round trips, log-determinants, gradients, both precisions, base and samples of a normalizing flow, as a whole\n" +
+    "and layer by layer. Exit code 0: every law holds; 1: one does not, or the flow cannot be read; 2: wrong arguments.",
   positionals: {
     "CHECKPOINT?":
       "a .safetensors file, a folder with a model.safetensors, or a PyTorch .ckpt, .pt, .pth or .bin; " +

@@ -32,7 +32,8 @@ const REASONS: Readonly<Record<Mode, (library: GpuJsModule) => Promise<string | 
   async headlessgl({ GPU }) {
     if (GPU.isHeadlessGLSupported) return null;
     if (platformName !== "Node") return "headless-gl is for Node";
-    return 'the optional package "gl" is not installed or makes no context, as without a display; an installed nina-ts cannot use it';
+    const missing = 'the optional package "gl" is not installed or makes no context, as without a display';
+    return `${missing}; an installed nina-ts cannot use it`;
   },
   async webasm({ GPU }) {
     return GPU.isWebAssemblySupported ? null : "there is no WebAssembly here";

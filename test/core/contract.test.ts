@@ -166,7 +166,8 @@ class World {
       () => {
         const numbers = numbersFrom(a); // (outputs, inputs)
         const frozen = new FrozenWeights([numbers], 2, 2, b % 2 === 0 ? "float32" : "bfloat16");
-        tidy(() => frozenProduct(Tensor.zeros([2, 2]), frozen)).dispose(); // laid out now, not in a capture that may fail
+        // Laid out now, not in a capture that may fail.
+        tidy(() => frozenProduct(Tensor.zeros([2, 2]), frozen)).dispose();
         this.weights.push({ frozen, numbers: transposed(numbers), disposed: false });
       },
       () => {

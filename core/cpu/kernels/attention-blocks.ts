@@ -25,7 +25,8 @@ export function attendByBlocks(task: Task, out: TensorView): Ready {
 export function slopesByBlocks(task: Task, dy: TensorView, slopes: Slopes): Ready {
   const { B, T, S, heads, d } = task;
   const wanted = slopes.map((address) => address !== null);
-  const name = `attention gradient for ${["queries", "keys", "values"].filter((_, i) => wanted[i]).join(", ")} by blocks`;
+  const parts = ["queries", "keys", "values"].filter((_, i) => wanted[i]);
+  const name = `attention gradient for ${parts.join(", ")} by blocks`;
   const code = codeFor(name, task, (sizes) => (k) => new HeadCode(k, sizes).backward(wanted));
   return wasmCall(code, argsOf(task, dy, slopes), B * heads, B * heads * T * S * d * 0.006);
 }

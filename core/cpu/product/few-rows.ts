@@ -33,7 +33,8 @@ export function fewRowsWasm(task: PackedProduct): Ready {
     activation: task.activation ?? null,
   };
   const { layout: _, activation, ...plain } = spec;
-  const key = `product of few rows ${format} ${Object.values(plain).join(" ")}\n${activation ? formulaKey(activation) : ""}`;
+  const name = `product of few rows ${format} ${Object.values(plain).join(" ")}`;
+  const key = `${name}\n${activation ? formulaKey(activation) : ""}`;
   const code = kernel(key, 15, (k) => writeFewRows(spec, k));
   const panels = Math.ceil(N / width);
   const shared = x.size === M * rowLength;
