@@ -9,6 +9,8 @@ export {
   type SamplingConfig,
   saveCheckpoint,
 } from "./checkpoint.ts";
+export type { Augmentation } from "./data/augmentation.ts";
+export { type Batch, type BatchArrays, BatchMaker, type BatchSettings, batchViews } from "./data/batch.ts";
 export { ExampleSet } from "./data/example-set.ts";
 export type { ChunkConfig, Decoder, DecoderKind } from "./decoder.ts";
 export { registerDecoder } from "./decoders.ts";

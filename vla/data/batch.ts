@@ -1,3 +1,4 @@
+import ndarray, { type NdArray } from "ndarray";
 import { checkInteger, type Random } from "../../core/index.ts";
 import type { EpochOrder } from "../../nn/index.ts";
 import { processImage } from "../florence2/image-processor.ts";
@@ -106,4 +107,25 @@ export function writeExample(
     arrays.shifts.set([dx, dy], 4 * b + 2 * c);
   });
   set.writeActions(example, row(arrays.actions, 7 * set.settings.horizon));
+}
+
+/**
+ * The same memory as arrays with axes, for picking and slicing without a copy: `agentview.pick(3)` is the fourth
+ * picture, (3, S, S).
+ */
+export function batchViews(batch: BatchArrays): {
+  agentview: NdArray<Float32Array>;
+  wrist: NdArray<Float32Array>;
+  shifts: NdArray<Int8Array>;
+  actions: NdArray<Float32Array>;
+} {
+  const { examples, agentview, wrist, shifts, actions } = batch;
+  const B = examples.length;
+  const S = Math.sqrt(agentview.length / (3 * B));
+  return {
+    agentview: ndarray(agentview, [B, 3, S, S]),
+    wrist: ndarray(wrist, [B, 3, S, S]),
+    shifts: ndarray(shifts, [B, 2, 2]),
+    actions: ndarray(actions, [B, actions.length / (7 * B), 7]),
+  };
 }

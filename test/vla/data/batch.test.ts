@@ -2,10 +2,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fc, test } from "@fast-check/vitest";
-import ndarray from "ndarray";
 import { afterAll, beforeAll, describe, expect } from "vitest";
 import { PLAIN } from "../../../vla/data/augmentation.ts";
-import { type BatchArrays, BatchMaker, type BatchSettings } from "../../../vla/data/batch.ts";
+import { type Batch, BatchMaker, type BatchSettings, batchViews } from "../../../vla/data/batch.ts";
 import { CAMERAS } from "../../../vla/data/demonstrations.ts";
 import { ExampleSet } from "../../../vla/data/example-set.ts";
 import { processImage } from "../../../vla/florence2/image-processor.ts";
@@ -24,17 +23,6 @@ afterAll(() => {
   set[Symbol.dispose]();
   rmSync(folder, { recursive: true });
 });
-
-/** A batch's arrays with their axes. */
-function viewsOf({ examples: { length: B }, agentview, wrist, shifts, actions }: BatchArrays) {
-  const S = Math.sqrt(agentview.length / (3 * B));
-  return {
-    agentview: ndarray(agentview, [B, 3, S, S]),
-    wrist: ndarray(wrist, [B, 3, S, S]),
-    shifts: ndarray(shifts, [B, 2, 2]),
-    actions: ndarray(actions, [B, actions.length / (7 * B), 7]),
-  };
-}
 
 const pad = fc.integer({ min: 0, max: 3 });
 const settings: fc.Arbitrary<BatchSettings> = fc.record({
@@ -72,7 +60,7 @@ describe("batches", () => {
     const { size, imageSize, augmentation } = { ...settings, imageSize: SIZE };
     const fixed = { ...settings, imageSize, augmentation: { ...augmentation, gain: [1, 1] as const } };
     const batch = new BatchMaker(set, fixed).make(number);
-    const { shifts, actions, ...cameras } = viewsOf(batch);
+    const { shifts, actions, ...cameras } = batchViews(batch);
     const chunk = new Float32Array(21);
     const inside = (i: number): number => Math.min(SIZE - 1, Math.max(0, i));
     for (let b = 0; b < size; b++) {
@@ -97,7 +85,7 @@ describe("batches", () => {
   test("draw shifts over their whole range, and gains between their ends, per camera and axis", () => {
     const augmentation = { pads: { agentview: 2, wrist: 1 }, gain: [0.5, 2] as const };
     const maker = new BatchMaker(set, { seed: 3, size: 400, imageSize: 4, augmentation });
-    const { shifts } = viewsOf(maker.make(0));
+    const { shifts } = batchViews(maker.make(0));
     const values = (k: number, axis: number): number[] =>
       [...new Set(Array.from({ length: 400 }, (_, b) => shifts.get(b, k, axis)))].sort((a, b) => a - b);
     for (const axis of [0, 1]) {
@@ -119,6 +107,16 @@ describe("batches", () => {
       ...processImage(set.picture(example, "wrist"), 4, undefined, 1.5),
     ]);
     expect([...batch.wrist]).toEqual(expected);
+  });
+
+  test("can be viewed as arrays without a copy", () => {
+    const batch: Batch = new BatchMaker(set, { seed: 0, size: 3, imageSize: 4, augmentation: PLAIN }).make(1);
+    const { agentview, shifts, actions } = batchViews(batch);
+    expect(agentview.shape).toEqual([3, 3, 4, 4]);
+    expect(agentview.pick(2).data).toBe(batch.agentview);
+    expect(agentview.get(2, 1, 3, 0)).toBe(batch.agentview[((2 * 3 + 1) * 4 + 3) * 4]);
+    expect(shifts.shape).toEqual([3, 2, 2]);
+    expect(actions.shape).toEqual([3, 3, 7]);
   });
 
   test.each<[string, object]>([
