@@ -1,3 +1,5 @@
+import { printable } from "../core/index.ts";
+
 /** A value out of a `config.json` → what should be there instead, or null where it is fine. */
 export type Rule = (value: unknown) => string | null;
 
@@ -63,5 +65,6 @@ export function checkFields(place: string, value: unknown, rules: Readonly<Recor
 export function show(value: unknown): string {
   if (value === undefined) return "nothing";
   const text = JSON.stringify(value);
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+  const shown = printable(text.slice(0, 80), 1000);
+  return text.length > 80 ? `${shown}…` : shown;
 }

@@ -148,7 +148,9 @@ await runMain(async () => {
     every: { metrics: METRICS_EVERY, evaluation: args["evaluate-every"], save: args["save-minutes"] },
     minutes: args.minutes,
   });
-  for (const [name, value] of Object.entries(measured)) console.log(`${name.padEnd(72)}${value.toFixed(3)}`);
+  const width = Math.max(...Object.keys(measured).map((name) => name.length));
+  for (const [name, value] of Object.entries(measured))
+    console.log(`${name.padEnd(width)}  ${value.toFixed(3)}`);
   console.log(`${out}: ${ending}`);
   if (ending === "interrupted") process.exitCode = INTERRUPTED;
 });

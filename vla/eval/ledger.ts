@@ -1,3 +1,4 @@
+import { printable } from "../../core/index.ts";
 import { type Files, Journal, type Kept } from "./journal.ts";
 import type { Manifest } from "./manifest.ts";
 import type { Played } from "./player.ts";
@@ -52,7 +53,8 @@ export class Ledger implements Disposable {
       const key = episodeKey(idOf(line));
       if (!this.#rank.has(key) || this.#done.has(key))
         throw new Error(
-          `episodes.jsonl: expected each episode of the run once, found ${key}${this.#done.has(key) ? " twice" : ""}`,
+          `episodes.jsonl: expected each episode of the run once, ` +
+            `found ${printable(key)}${this.#done.has(key) ? " twice" : ""}`,
         );
       this.#add(idOf(line), outcomeOf(line), timings.get(key) ?? UNTIMED);
     }

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { printable } from "../../core/index.ts";
 import { NAMES } from "../eval/journal.ts";
 import { type Manifest, readManifest, tasksOf } from "../eval/manifest.ts";
 import { type EpisodeLine, type EpisodeTiming, type TimingLine, UNTIMED } from "../eval/results.ts";
@@ -56,7 +57,7 @@ export function readRunFolder(folder: string): RunFolder {
     const key = episodeKey(id);
     if (!ranks.has(key) || episodes.has(key))
       throw new Error(
-        `${place}: expected each episode of the run once, found ${key}${episodes.has(key) ? " twice" : ""}`,
+        `${place}: expected each episode of the run once, found ${printable(key)}${episodes.has(key) ? " twice" : ""}`,
       );
     const { policyMs, simMs, renderMs, controlHz, retried }: Partial<TimingLine> & EpisodeTiming =
       timings.get(key) ?? UNTIMED;

@@ -21,7 +21,7 @@ const schema = {
     out: { type: "string", help: "folder of all stages; the policy is out/policy/best" },
     short: {
       type: "boolean",
-      help: "fewer and smaller stages: half an hour instead of five hours, by estimate",
+      help: "fewer and smaller stages: a quarter of an hour instead of five hours, by estimate",
     },
     "dry-run": { type: "boolean", help: "prints the commands, and runs none" },
   },
