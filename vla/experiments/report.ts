@@ -187,7 +187,8 @@ function placesOf({ runs, timing }: Findings): string {
       .flatMap(({ done }) => Object.entries(done))
       .reduce((sum, [stage, one]) => sum + (of(stage) ? one.seconds : 0), 0);
   const hours = [
-    `training ${formatDuration(1000 * seconds((stage) => stage === "train"))}, features and start included`,
+    `training ${formatDuration(1000 * seconds((stage) => stage === "train"))}, features and start included; ` +
+      "what a process had computed that was stopped is not in it",
     `episodes ${formatDuration(1000 * seconds((stage) => stage !== "train"))}`,
   ];
   const encoders = new Set(runs.flatMap(({ training }) => (training ? `encoder ${training.encoder}` : [])));
